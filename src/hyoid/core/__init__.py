@@ -1,0 +1,14 @@
+"""The ground floor: the words everybody uses, and what they need to be said well.
+
+Read in this order:
+
+- `errors`: HyoidError and its kinds; messages a person can act on
+- `grid`: Grid, where voxels lie in the body
+- `labels`: Labels, what annotation values mean
+- `case`: Image, Case, Batch, the things that flow
+- `settings`: Settings, frozen strict trees that read and write YAML
+- `registry`: Registry, a named shelf of parts
+- `files`: atomic writing
+- `progress`: how long work tells what it is doing
+- `citations`: the papers behind a part (references.bib)
+"""

@@ -1,0 +1,39 @@
+"""Writing files so that nothing half-written is ever left under a final name."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import HyoidError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes `path` when the block ends well.
+
+    The temporary name keeps the suffixes of `path`, since writers choose the format by them. Files and
+    folders both work; on an error the temporary is removed and an earlier `path` stays as it was.
+
+    Raises:
+        HyoidError: When the folder cannot be written or the disk is full.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.is_dir() and target.is_dir():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise HyoidError(f"{target}: could not be written ({error.strerror or error}).") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)

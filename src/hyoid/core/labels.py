@@ -1,0 +1,71 @@
+"""Labels: what the values of an annotation mean."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, model_validator
+
+from .settings import Settings
+
+_SIDES = (("left", "right"), ("l", "r"), ("lt", "rt"), ("lh", "rh"), ("sin", "dex"))
+
+
+class Labels(Settings):
+    """Structure names and the file values they are made of; 0 is always background.
+
+    A structure made of several values is a region; regions may overlap (whole tumour contains core).
+    Prediction paints structures in the order they are listed, so a later one covers an earlier one.
+    """
+
+    names: tuple[str, ...] = Field(description="Structure names, background not among them.")
+    values: tuple[tuple[int, ...], ...] = Field(description="For each structure the file values that belong to it.")
+    ignore: int | None = Field(None, description="Value of voxels that were not annotated; never trained or judged.")
+    paint: tuple[int, ...] = Field((), description="Value written for each structure; its first value when empty.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Labels:
+        if len(self.names) != len(self.values) or not self.names:
+            raise ValueError("labels need one name and at least one value for each structure")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"structure names repeat: {', '.join(self.names)}")
+        if any(not group for group in self.values) or any(0 in group for group in self.values):
+            raise ValueError("a structure needs at least one value, and 0 is background")
+        if self.paint and len(self.paint) != len(self.names):
+            raise ValueError("`paint` needs one value for each structure")
+        if self.ignore is not None and any(self.ignore in group for group in self.values):
+            raise ValueError(f"value {self.ignore} is both a structure and ignored")
+        return self
+
+    @classmethod
+    def of(cls, names: dict[int, str], ignore: int | None = None) -> Labels:
+        """One structure for each value: `Labels.of({1: "anterior", 2: "posterior"})`."""
+        return cls(names=tuple(names.values()), values=tuple((value,) for value in names), ignore=ignore)
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether structures are regions, that is, made of several values or sharing one."""
+        flat = [value for group in self.values for value in group]
+        return len(set(flat)) != len(flat) or any(len(group) > 1 for group in self.values)
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The value a prediction writes for each structure."""
+        return self.paint or tuple(group[0] for group in self.values)
+
+    @property
+    def known_values(self) -> tuple[int, ...]:
+        """Every value that may occur in an annotation, background and ignored value included."""
+        values = {0, *(value for group in self.values for value in group)}
+        return tuple(sorted(values | ({self.ignore} if self.ignore is not None else set())))
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Indices of structures whose names differ only in left and right."""
+        words = [tuple(re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", n).lower())) for n in self.names]
+        found = []
+        for i, one in enumerate(words):
+            for left, right in _SIDES:
+                mirrored = tuple(right if word == left else word for word in one)
+                if mirrored != one and mirrored in words:
+                    found.append((i, words.index(mirrored)))
+        return found

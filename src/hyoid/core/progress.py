@@ -1,0 +1,74 @@
+"""How long work tells what it is doing, without knowing who listens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+log = logging.getLogger("hyoid")
+"""Notices (info) and warnings for the user; the command line shows them, a notebook may too."""
+
+
+class Listener(Protocol):
+    """Somebody who shows progress, such as the command line's bar."""
+
+    def start(self, what: str, total: float | None) -> None:
+        """A stage begins; `total` is in the units of `advance`, None when unknown."""
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Some of the stage is done; `note` is a short text such as the current loss."""
+
+    def stop(self) -> None:
+        """The stage is over."""
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def start(self, what: str, total: float | None) -> None:
+        pass
+
+    def advance(self, amount: float, note: str = "") -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+_listener: ContextVar[Listener] = ContextVar("listener", default=Silent())
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send the progress of everything inside the block to this listener."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def stage(what: str, total: float | None = None) -> Iterator[Listener]:
+    """One stage of work; call `.advance(amount, note)` on what this gives."""
+    listener = _listener.get()
+    listener.start(what, total)
+    try:
+        yield listener
+    finally:
+        listener.stop()
+
+
+def track(items: Iterable[Item], what: str, total: float | None = None) -> Iterator[Item]:
+    """The items, one by one, while a listener shows how many are done."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with stage(what, total) as listener:
+        for item in items:
+            yield item
+            listener.advance(1)

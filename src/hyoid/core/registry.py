@@ -1,0 +1,86 @@
+"""Named shelves of interchangeable parts: nets, losses, metrics, tasks, file formats, regimes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .errors import ConfigError, closest
+
+Part = TypeVar("Part")
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Part]):
+    """One part on a shelf: its name, how to build it, and the papers behind it."""
+
+    name: str
+    build: Callable[..., Part]
+    papers: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """First line of the builder's docstring."""
+        return (inspect.getdoc(self.build) or "").split("\n")[0]
+
+
+class Registry(Generic[Part]):
+    """A shelf of parts of one kind, built by name.
+
+    Example:
+        >>> losses = Registry("loss")
+        >>> @losses.register("dice", papers="milletari2016vnet")
+        ... def dice(smooth: float = 1e-5): ...
+        >>> loss = losses.build("dice", smooth=1.0)
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry[Part]] = {}
+
+    def register(self, name: str, papers: str | tuple[str, ...] = ()) -> Callable[[Builder], Builder]:
+        """A decorator that puts a builder on the shelf.
+
+        Raises:
+            ConfigError: When the name is taken.
+        """
+        keys = (papers,) if isinstance(papers, str) else papers
+
+        def shelve(build: Builder) -> Builder:
+            if name in self._entries:
+                raise ConfigError(f"{self.kind} {name!r} is already registered; choose another name.")
+            self._entries[name] = Entry(name, build, keys)
+            return build
+
+        return shelve
+
+    def build(self, name: str, **options: Any) -> Part:
+        """The part called `name`, built with these options; unknown options are refused."""
+        entry = self[name]
+        accepted = inspect.signature(entry.build).parameters
+        for option in options:
+            if option not in accepted:
+                raise ConfigError(
+                    f"{self.kind} {name!r} has no option {option!r}.{closest(option, accepted)}"
+                    f" Options: {', '.join(accepted) or 'none'}."
+                )
+        return entry.build(**options)
+
+    def __getitem__(self, name: str) -> Entry[Part]:
+        if name not in self._entries:
+            raise ConfigError(
+                f"No {self.kind} is called {name!r}.{closest(name, self._entries)} Known: {', '.join(self)}."
+            )
+        return self._entries[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,135 @@
+"""Settings: frozen, strict, readable trees that live beside the code that reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import ConfigError, closest
+from .files import atomic_path
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; unknown keys are refused with the closest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def parse(cls, values: Any, where: str = "settings") -> Self:
+        """Checked settings from plain values.
+
+        Args:
+            values: A mapping as read from YAML or JSON.
+            where: What the message calls the source, such as a file name.
+
+        Raises:
+            ConfigError: With one sentence per wrong value.
+        """
+        if not isinstance(values, dict):
+            raise ConfigError(f"{where}: expected settings as `key: value` lines, got {type(values).__name__}.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(_sentences(cls, error, where)) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Settings from a YAML file."""
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such settings file.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: this is not readable YAML ({' '.join(str(error).split())}).") from None
+        return cls.parse(values, str(path))
+
+    def write(self, path: str | Path) -> None:
+        """Write the settings as YAML, under a temporary name first."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.to_yaml(), encoding="utf-8")
+
+    def to_yaml(self) -> str:
+        """The settings as YAML text that `parse` reads back to an equal object."""
+        return yaml.dump(
+            self.model_dump(mode="json"), Dumper=_FlowLists, sort_keys=False, allow_unicode=True, width=100
+        )
+
+    def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...]) -> Self:
+        """A copy with some values replaced, such as `{"training.steps": 200}` or `["training.steps=200"]`.
+
+        Values given as text are read as YAML, so `none`, `3`, `[1, 2]` and `true` mean what they look like.
+        """
+        pairs = changes.items() if isinstance(changes, dict) else [_split_change(change) for change in changes]
+        tree = self.model_dump(mode="json")
+        for key, value in pairs:
+            _put(tree, key, value)
+        return type(self).parse(tree, "--set")
+
+
+class _FlowLists(yaml.SafeDumper):
+    """Writes lists of plain values on one line, so that shapes read as shapes."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.Node:
+        plain = all(not isinstance(item, dict) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=plain)
+
+
+_FlowLists.add_representer(list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value))
+
+
+def _split_change(change: str) -> tuple[str, Any]:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {change}: expected key=value, such as training.steps=200.")
+    if text.lower() == "none":
+        return key.strip(), None
+    try:
+        return key.strip(), yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {change}: {text!r} is not a readable value.") from None
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    node = tree
+    for name in groups:
+        if not isinstance(node.get(name), dict):
+            raise ConfigError(_unknown(key, name, node))
+        node = node[name]
+    if last not in node:
+        raise ConfigError(_unknown(key, last, node))
+    node[last] = value
+
+
+def _unknown(key: str, name: str, node: dict[str, Any]) -> str:
+    return f"There is no setting {key!r}.{closest(name, node)} Known here: {', '.join(map(str, node))}."
+
+
+def _sentences(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(model, problem["loc"][:-1])
+            name = str(problem["loc"][-1])
+            options = f" Known here: {', '.join(known)}." if known else ""
+            lines.append(f"{where}: there is no setting {place!r}.{closest(name, known)}{options}")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: the setting {place!r} is missing.")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {place} = {problem['input']!r} does not fit: {message}.".replace("..", "."))
+    return "\n".join(lines)
+
+
+def _fields_at(model: Any, place: tuple[Any, ...]) -> list[str]:
+    for part in place:
+        fields = getattr(model, "model_fields", {})
+        if part not in fields:
+            return []
+        candidates = [fields[part].annotation, *getattr(fields[part].annotation, "__args__", ())]
+        model = next((one for one in candidates if hasattr(one, "model_fields")), None)
+    return list(getattr(model, "model_fields", {}))
