@@ -24,7 +24,7 @@ class DataError(HyoidError):
     exit_code = 3
 
 
-class MissingExtra(HyoidError):
+class MissingExtraError(HyoidError):
     """An optional library is not installed."""
 
     exit_code = 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir() and target.is_dir():
             shutil.rmtree(target)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise HyoidError(f"{target}: could not be written ({error.strerror or error}).") from error
     finally:

@@ -40,7 +40,7 @@ class Silent:
         pass
 
 
-_listener: ContextVar[Listener] = ContextVar("listener", default=Silent())
+_listener: ContextVar[Listener] = ContextVar("listener", default=Silent())  # noqa: B039
 
 
 @contextmanager

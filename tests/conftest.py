@@ -1,0 +1,17 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real annotated images; tests that need it skip with one reason when it is absent."""
+    folder = Path(os.environ.get("HYOID_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("the folder of real images is not here (set HYOID_DATA to it)")
+    return folder
