@@ -1,0 +1,61 @@
+"""The command line: one command for each verb of `hyoid.workflow`.
+
+- `commands`: makes commands from signatures and docstrings, and turns errors into one sentence
+- `screen`: progress bars or lines while a command works
+- `shown`: how the result of each verb looks on a terminal
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__, workflow
+from .commands import command
+from .shown import show
+
+VERBS = (
+    workflow.run,
+    workflow.inspect,
+    workflow.plan,
+    workflow.prepare,
+    workflow.train,
+    workflow.predict,
+    workflow.evaluate,
+    workflow.report,
+    workflow.demo,
+    workflow.cite,
+)
+
+app = typer.Typer(
+    name="hyoid",
+    help="From a folder of annotated medical images to a trained, measured and deployable U-Net.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hyoid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error happened, and more notices.")] = False,
+) -> None:
+    """Options before the verb."""
+
+
+for verb in VERBS:
+    app.command(verb.__name__)(command(verb, show))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,112 @@
+"""Commands made from the verbs: signature gives arguments and options, docstring gives the help."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from rich.console import Console
+
+from ..core.errors import HyoidError
+from ..core.progress import listening
+from .screen import listener_for, show_notices
+
+# Where Python and the shell say the same thing differently.
+FLAGS = {"changes": "--set"}
+
+
+def command(verb: Callable[..., Any], show: Callable[[Any, Console], None]) -> Callable[..., None]:
+    """A typer command that calls this verb and shows what it gives."""
+    hints = get_type_hints(verb)
+    described = argument_help(verb)
+    parameters = []
+    for parameter in inspect.signature(verb).parameters.values():
+        kind = _shell_type(hints[parameter.name])
+        text = described.get(parameter.name, "")
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            flag = FLAGS.get(parameter.name, "--" + parameter.name.replace("_", "-"))
+            metavar = "KEY=VALUE" if parameter.name == "changes" else None
+            note: Any = typer.Option(flag, help=text, show_default=bool(parameter.default), metavar=metavar)
+        else:
+            note = typer.Argument(help=text, show_default=False)
+        default = parameter.default
+        if isinstance(default, tuple):
+            default = list(default) or None
+        parameters.append(
+            parameter.replace(
+                annotation=Annotated[kind, note], default=default, kind=inspect.Parameter.POSITIONAL_OR_KEYWORD
+            )
+        )
+    required_first = sorted(parameters, key=lambda one: one.default is not inspect.Parameter.empty)
+
+    def call(**arguments: Any) -> None:
+        _run(verb, show, {name: _python(value) for name, value in arguments.items()})
+
+    call.__name__ = verb.__name__
+    call.__doc__ = summary(verb)
+    call.__signature__ = inspect.Signature(required_first)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in required_first}
+    return call
+
+
+def summary(verb: Callable[..., Any]) -> str:
+    """The docstring up to its first section."""
+    text = inspect.getdoc(verb) or ""
+    return re.split(r"\n(?:Args|Returns|Raises|Example|Reference):\n", text)[0].strip()
+
+
+def argument_help(verb: Callable[..., Any]) -> dict[str, str]:
+    """The `Args:` section of a docstring as {name: text}."""
+    text = inspect.getdoc(verb) or ""
+    section = re.search(r"\nArgs:\n((?:    .*\n?|\n)+)", text)
+    if not section:
+        return {}
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section.group(1), re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", words).strip() for name, words in entries}
+
+
+def _shell_type(hint: Any) -> Any:
+    """The annotation typer reads: sequences become lists, `X | None` stays optional."""
+    origin = getattr(hint, "__origin__", None)
+    if origin in (Sequence, tuple, list) or origin is getattr(Sequence, "__origin__", None):
+        return list[hint.__args__[0]]  # type: ignore[name-defined]
+    return hint
+
+
+def _python(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], arguments: dict[str, Any]) -> None:
+    debug = "--debug" in sys.argv
+    messages = Console(stderr=True)
+    show_notices(messages, debug)
+    try:
+        with listening(listener_for(messages)):
+            result = verb(**arguments)
+        show(result, Console(soft_wrap=False))
+    except HyoidError as error:
+        _fail(messages, str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail(messages, "Stopped. The same command goes on where this one was.", 130, debug, label="")
+    except MemoryError:
+        _fail(messages, "The memory of this machine is used up; give a smaller `planning.memory_gb`.", 1, debug)
+    except OSError as error:
+        place = f"{Path(error.filename)}: " if error.filename else ""
+        _fail(messages, f"{place}{error.strerror or error}.", 1, debug)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}. This should not happen; `hyoid --debug {verb.__name__} ...` shows where."
+        _fail(messages, text, 1, debug)
+
+
+def _fail(messages: Console, text: str, code: int, debug: bool, label: str = "error: ") -> None:
+    if debug:
+        messages.print_exception()
+    messages.print(f"[bold red]{label}[/]", end="")
+    messages.print(text, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)

@@ -1,0 +1,124 @@
+"""What the command line shows while it works: progress bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..core.progress import Listener, log
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Bars:
+    """Progress bars of the running stages, one below the other."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="cyan"),
+            console=console,
+            transient=True,
+        )
+        self._running: list[TaskID] = []
+
+    def start(self, what: str, total: float | None) -> None:
+        """A stage begins."""
+        if not self._running:
+            self._progress.start()
+        self._running.append(self._progress.add_task(what, total=total, note=""))
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Some of the innermost stage is done."""
+        task = self._running[-1]
+        if note:
+            self._progress.update(task, advance=amount, note=note)
+        else:
+            self._progress.advance(task, amount)
+
+    def stop(self) -> None:
+        """The innermost stage is over."""
+        self._progress.remove_task(self._running.pop())
+        if not self._running:
+            self._progress.stop()
+
+
+@dataclass
+class _Stage:
+    what: str
+    total: float | None
+    done: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
+
+
+class Lines:
+    """One plain line now and then, for log files and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._running: list[_Stage] = []
+
+    def start(self, what: str, total: float | None) -> None:
+        """A stage begins."""
+        self._running.append(_Stage(what, total))
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Some of the innermost stage is done; tells so at most every 15 seconds."""
+        stage = self._running[-1]
+        stage.done += amount
+        now = time.monotonic()
+        if now - stage.told < SECONDS_BETWEEN_LINES:
+            return
+        stage.told = now
+        parts = [stage.what]
+        if stage.total and stage.done > 0:
+            left = (now - stage.started) * (stage.total - stage.done) / stage.done
+            parts += [f"{100 * stage.done / stage.total:.0f} %", f"{duration(left)} left"]
+        self._console.print("  ".join([*parts, note]).rstrip(), markup=False, highlight=False)
+
+    def stop(self) -> None:
+        """The innermost stage is over."""
+        self._running.pop()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "8 s", "3:05 min", "2:10 h"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def listener_for(console: Console) -> Listener:
+    """Bars on a terminal, lines elsewhere."""
+    return Bars(console) if console.is_terminal else Lines(console)
+
+
+def show_notices(console: Console, debug: bool) -> None:
+    """Send hyoid's notices and warnings to this console."""
+    handler = RichHandler(
+        console=console, show_time=False, show_path=False, show_level=False, markup=False, highlighter=None
+    )
+    handler.setFormatter(_Plain())
+    log.handlers = [one for one in log.handlers if not isinstance(one, RichHandler)] + [handler]
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    log.propagate = False
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"

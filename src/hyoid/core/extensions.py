@@ -1,0 +1,33 @@
+"""Parts from somebody's own repository: Python files that register nets, losses, metrics and the like."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from hashlib import sha1
+from pathlib import Path
+
+from .errors import ConfigError
+
+
+def load_extensions(paths: tuple[str, ...] | list[str]) -> None:
+    """Run each of these Python files once, so that what they register can be named in settings.
+
+    Raises:
+        ConfigError: When a file is missing or raises while it is read.
+    """
+    for text in paths:
+        path = Path(text).expanduser().resolve()
+        name = f"hyoid_extension_{path.stem}_{sha1(str(path).encode()).hexdigest()[:8]}"
+        if name in sys.modules:
+            continue
+        spec = importlib.util.spec_from_file_location(name, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise ConfigError(f"extensions: {text} is not a Python file; give the path of a .py file that registers parts.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise ConfigError(f"extensions: {text} could not be loaded: {type(error).__name__}: {error}") from error
