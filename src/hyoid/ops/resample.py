@@ -1,0 +1,309 @@
+"""Putting an image onto another grid: exactly where voxels coincide, by interpolation where they do not.
+
+`onto` undoes any chain of crop, orientation and resampling, since a Grid remembers it. Three ways, the cheapest that
+fits: whole voxels, axis permutations and flips are copied bit for bit; parallel axes are resampled one after the other
+by banded operators (O(taps) per output value); oblique grids are read voxel by voxel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.case import Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+
+_TOLERANCE = 0.01
+"""Voxels that positions may be off and still count as whole; headers keep about six digits."""
+
+_THICK_RATIO = 3.0
+"""Spacing ratio above which the coarsest axis is not interpolated (nnU-Net's anisotropy threshold)."""
+
+_SLAB_BYTES = 1 << 27
+
+Decode = Callable[[np.ndarray], np.ndarray]
+
+
+def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) -> Image:
+    """The image on another grid.
+
+    Args:
+        image: Intensities are read by cubic B-splines, probabilities linearly, labels by the value with most linear
+            weight (the larger value when equal), so that no value is invented.
+        grid: Where the result lies. An axis more than three times coarser than another is read at its nearest
+            voxel when it changes (isensee2021nnunet, separate z).
+        order: 0, 1 or 3 instead of the default of the kind; labels take at most 1.
+        fill: Value of voxels outside the image. Between the outermost voxel centres and faces the edge repeats.
+
+    Returns:
+        Same dtype, bit for bit, when both grids share voxels, or for labels; otherwise float32.
+
+    Raises:
+        DataError: When one grid is 2D and the other 3D.
+    """
+    if image.grid.dims != grid.dims:
+        raise DataError(f"An image of {image.grid.dims} dimensions cannot be put onto a grid of {grid.dims}: {grid}.")
+    order = _order(image.kind, order)
+    matrix, offset = _relation(image.grid, grid)
+    axes = _parallel(matrix, offset, image.grid, grid)
+    kept = image.kind == "labels" or (axes is not None and all(axis.whole for axis in axes))
+    result = np.full((image.channels, *grid.shape), fill, image.array.dtype if kept else np.float32)
+    for source, target in zip(_solid(image.array), _solid(result), strict=True):
+        if axes is None:
+            _read_oblique(source, matrix, offset, order, target, image.kind == "labels")
+            continue
+        inside = tuple(slice(axis.begin, axis.end) for axis in axes)
+        if all(axis.begin < axis.end for axis in axes):
+            bands = _orders(axes, order, image.grid, grid)
+            read = _vote if image.kind == "labels" else _read_parallel
+            target[inside] = read(source.transpose([axis.source for axis in axes]), axes, bands)
+    return Image(result, grid, image.kind)
+
+
+def resize(array: np.ndarray, shape: Sequence[int], order: int = 3, separate_axis: int | None = None) -> np.ndarray:
+    """The array stretched to another shape, outer voxel faces staying where they are; float32.
+
+    Args:
+        array: (C, *S) intensities or probabilities, 2D or 3D.
+        shape: New *S.
+        order: 0, 1 or 3 (cubic B-spline), edges repeated, no smoothing before.
+        separate_axis: This axis is read at its nearest voxel.
+    """
+    from . import banded
+
+    for axis in sorted(range(len(shape)), key=lambda a: shape[a] / array.shape[a + 1]):
+        old, new = array.shape[axis + 1], shape[axis]
+        if old != new:
+            positions = (np.arange(new) + 0.5) * old / new - 0.5
+            band = banded.interpolation(positions, old, 0 if axis == separate_axis else order)
+            array = banded.apply(array, band, axis + 1)
+    return np.asarray(array, np.float32)
+
+
+def decode_onto(
+    probabilities: np.ndarray, source_grid: Grid, target_grid: Grid, decode: Decode, slab_bytes: int = _SLAB_BYTES
+) -> np.ndarray:
+    """The answer on another grid, from probabilities interpolated linearly and decoded slab by slab.
+
+    The probabilities never exist at full size: memory is the answer plus about three slabs.
+
+    Args:
+        probabilities: (C, *S) float16 or float32 on `source_grid`; may be a memory map.
+        source_grid: Where they lie.
+        target_grid: Where the answer lies.
+        decode: Gives integers (*T) for float32 probabilities (C, *T); called voxel by voxel alike on any slab.
+        slab_bytes: Size of a slab that is decoded at once; at least one plane of all channels.
+
+    Returns:
+        Integers of `target_grid.shape`; 0 outside the source grid.
+    """
+    if probabilities.shape[1:] != source_grid.shape:
+        raise DataError(f"Probabilities have shape {probabilities.shape} but their grid is {source_grid}.")
+    matrix, offset = _relation(source_grid, target_grid)
+    axes = _parallel(matrix, offset, source_grid, target_grid)
+    solid = _solid(probabilities)
+    target_shape = _solid_shape(target_grid.shape)
+    plane = 4 * len(solid) * int(np.prod(target_shape[1:]))
+    step = max(1, slab_bytes // plane)
+    if axes is None:
+        slabs = _oblique_slabs(solid, matrix, offset, target_shape, step)
+    else:
+        slabs = _parallel_slabs(solid, axes, _orders(axes, 1, source_grid, target_grid), step)
+    result: np.ndarray | None = None
+    for place, slab in slabs:
+        answer = np.asarray(decode(slab if target_grid.dims == 3 else slab[:, :, 0]))
+        if result is None:
+            result = np.zeros(target_grid.shape, answer.dtype if answer.dtype.itemsize <= 4 else np.int32)
+        _solid(result[None])[0][place] = answer.reshape(slab.shape[1:])
+    return np.zeros(target_grid.shape, np.uint8) if result is None else result
+
+
+def thick_axis(*spacings_mm: Sequence[float]) -> int | None:
+    """The axis more than three times coarser than another in the first spacing that has one; None without.
+
+    Two equally coarse axes are not thick: then the third is merely fine.
+    """
+    for spacing in spacings_mm:
+        coarsest = max(spacing)
+        if len(spacing) == 3 and coarsest > _THICK_RATIO * min(spacing):
+            candidates = [axis for axis, value in enumerate(spacing) if value > 0.99 * coarsest]
+            return candidates[0] if len(candidates) == 1 else None
+    return None
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """How one target axis reads the source axis it is parallel to."""
+
+    source: int
+    size: int
+    begin: int
+    end: int
+    positions: np.ndarray
+    whole: bool
+
+
+def _order(kind: str, order: int | None) -> int:
+    if order is None:
+        return 3 if kind == "intensities" else 1
+    if order not in (0, 1, 3):
+        raise DataError(f"Interpolation order is 0, 1 or 3, got {order}.")
+    return min(order, 1) if kind == "labels" else order
+
+
+def _solid_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """A 3D shape; flat images get a middle axis, so that rows stay first and columns contiguous."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else tuple(shape)
+
+
+def _solid(array: np.ndarray) -> np.ndarray:
+    return array[:, :, None] if array.ndim == 3 else array
+
+
+def _relation(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Target index to source index as a 3x3 matrix and an offset."""
+    affine = np.linalg.solve(source.affine, target.affine)
+    matrix, offset = affine[:-1, :-1], affine[:-1, -1]
+    if source.dims == 3:
+        return matrix, offset
+    solid = np.eye(3)
+    solid[::2, ::2] = matrix
+    return solid, np.array([offset[0], 0.0, offset[1]])
+
+
+def _parallel(matrix: np.ndarray, offset: np.ndarray, source: Grid, target: Grid) -> list[_Axis] | None:
+    """For each target axis how it reads its source axis; None when the grids are oblique to each other."""
+    source_shape, target_shape = _solid_shape(source.shape), _solid_shape(target.shape)
+    partners = np.abs(matrix).argmax(0)
+    if len(set(partners.tolist())) < 3:
+        return None
+    strays = np.abs(matrix) * (np.asarray(target_shape) - 1)
+    strays[partners, range(3)] = 0
+    if strays.sum(1).max() > _TOLERANCE:
+        return None
+    return [
+        _axis(int(partner), matrix[partner, axis], offset[partner], source_shape[partner], target_shape[axis])
+        for axis, partner in enumerate(partners)
+    ]
+
+
+def _axis(source: int, step: float, first: float, size: int, length: int) -> _Axis:
+    positions = first + step * np.arange(length)
+    rounded = np.round(first) + np.sign(step) * np.arange(length)
+    whole = bool(np.abs(positions - rounded).max() <= _TOLERANCE)
+    if whole:
+        positions = rounded
+    inside = np.flatnonzero((positions >= -0.5 - 1e-4) & (positions <= size - 0.5 + 1e-4))
+    begin, end = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
+    return _Axis(source, size, begin, end, positions[begin:end], whole)
+
+
+def _orders(axes: list[_Axis], order: int, source: Grid, target: Grid) -> list[int]:
+    """Interpolation order of each target axis: 0 along a thick one."""
+    orders = [order] * 3
+    if source.dims == 3:
+        thick = thick_axis([source.spacing_mm[axis.source] for axis in axes], target.spacing_mm)
+        if thick is not None:
+            orders[thick] = 0
+    return orders
+
+
+def _steps(axis: _Axis) -> slice:
+    """The positions of a whole axis as a slice."""
+    first, last = int(axis.positions[0]), int(axis.positions[-1])
+    if first <= last:
+        return slice(first, last + 1)
+    return slice(first, last - 1 if last else None, -1)
+
+
+def _read_parallel(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
+    from . import banded
+
+    source = source[tuple(_steps(axis) if axis.whole else slice(None) for axis in axes)]
+    for place in sorted(range(3), key=lambda a: len(axes[a].positions) / axes[a].size):
+        axis = axes[place]
+        if not axis.whole:
+            source = banded.apply(source, banded.interpolation(axis.positions, axis.size, orders[place]), place)
+    return source
+
+
+def _vote(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
+    from .sampling import vote
+
+    tables = []
+    for axis, order in zip(axes, orders, strict=True):
+        positions = np.round(axis.positions, 6)
+        if order == 0:
+            positions = np.floor(positions + 0.5)
+        positions = np.clip(positions, 0, axis.size - 1)
+        low = np.floor(positions).astype(np.int64)
+        tables += [low, np.minimum(low + 1, axis.size - 1), positions - low]
+    if all(axis.whole for axis in axes):
+        return source[tuple(_steps(axis) for axis in axes)]
+    target = np.empty([len(axis.positions) for axis in axes], source.dtype)
+    vote(source, *tables, target)
+    return target
+
+
+def _read_oblique(
+    source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, order: int, target: np.ndarray, labels: bool
+) -> None:
+    from . import banded, sampling
+
+    if labels:
+        sampling.vote_oblique(source, matrix, offset, order == 0, target)
+    elif order < 3:
+        sampling.linear_oblique(np.asarray(source, np.float32), matrix, offset, order == 0, target)
+    else:
+        margin = 2
+        for axis, size in enumerate(source.shape):
+            source = banded.apply(source, banded.spline_coefficients(size, margin), axis)
+        sampling.cubic_oblique(source, margin, matrix, offset, target)
+
+
+Slab = tuple[tuple[slice, ...], np.ndarray]
+
+
+def _oblique_slabs(
+    source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], step: int
+) -> Iterator[Slab]:
+    for begin in range(0, shape[0], step):
+        end = min(begin + step, shape[0])
+        slab = np.zeros((len(source), end - begin, *shape[1:]), np.float32)
+        for channel, target in zip(source, slab, strict=True):
+            _read_oblique(channel, matrix, offset + begin * matrix[:, 0], 1, target, labels=False)
+        yield (slice(begin, end), slice(None), slice(None)), slab
+
+
+def _parallel_slabs(source: np.ndarray, axes: list[_Axis], orders: list[int], step: int) -> Iterator[Slab]:
+    """Planes of the first target axis, each source plane stretched once and kept while it is needed."""
+    from . import banded
+
+    if any(axis.begin == axis.end for axis in axes):
+        return
+    first, *others = axes
+    turned = source.transpose([0, *(axis.source + 1 for axis in axes)])
+    along = banded.interpolation(first.positions, first.size, 0 if first.whole else orders[0])
+    still = _Axis(0, 1, 0, 1, np.zeros(1), True)
+    planes: dict[int, np.ndarray] = {}
+
+    def plane(row: int) -> np.ndarray:
+        channels = [_read_parallel(channel[row][None], [still, *others], orders) for channel in turned]
+        return np.stack([channel[0] for channel in channels]).astype(np.float32, copy=False)
+
+    for begin in range(0, len(first.positions), step):
+        end = min(begin + step, len(first.positions))
+        shape = [len(axis.positions) for axis in others]
+        slab = np.empty((len(source), end - begin, *shape), np.float32)
+        for row in range(begin, end):
+            needed = range(along.start[row], along.start[row] + along.weights.shape[1])
+            planes = {r: planes[r] if r in planes else plane(r) for r in needed}
+            parts = [(planes[r], w) for r, w in zip(needed, along.weights[row], strict=True) if w]
+            np.multiply(parts[0][0], parts[0][1], out=slab[:, row - begin])
+            for values, weight in parts[1:]:
+                slab[:, row - begin] += values * weight
+        place = (slice(first.begin + begin, first.begin + end), *(slice(axis.begin, axis.end) for axis in others))
+        yield place, slab

@@ -1,0 +1,170 @@
+"""Reading an array at fractional positions: votes among labels, and grids that lie obliquely to each other.
+
+Compiled loops over the output voxels; memory is the output alone. Coordinates of an oblique grid are computed on the
+fly, never stored. All arrays are 3D here; flat images have a middle axis of size 1.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_compiled = numba.njit(nogil=True, cache=True)
+_inlined = numba.njit(nogil=True, cache=True, inline="always")
+
+
+@_inlined
+def _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes):  # type: ignore[no-untyped-def]
+    """The value with most linear weight among eight corners; the larger value when equal."""
+    first = source[i0, j0, k0]
+    if (
+        source[i0, j0, k1] == first
+        and source[i0, j1, k0] == first
+        and source[i0, j1, k1] == first
+        and source[i1, j0, k0] == first
+        and source[i1, j0, k1] == first
+        and source[i1, j1, k0] == first
+        and source[i1, j1, k1] == first
+    ):
+        return first
+    count = 0
+    for corner in range(8):
+        i, a = (i1, wi) if corner & 4 else (i0, 1 - wi)
+        j, b = (j1, wj) if corner & 2 else (j0, 1 - wj)
+        k, c = (k1, wk) if corner & 1 else (k0, 1 - wk)
+        value, weight = source[i, j, k], a * b * c
+        place = 0
+        while place < count and values[place] != value:
+            place += 1
+        if place == count:
+            values[place], votes[place] = value, 0.0
+            count += 1
+        votes[place] += weight
+    best = 0
+    for place in range(1, count):
+        lead = votes[place] - votes[best]
+        if lead > 1e-6 or (lead > -1e-6 and values[place] > values[best]):
+            best = place
+    return values[best]
+
+
+@_compiled
+def vote(source, starts_i, steps_i, wi, starts_j, steps_j, wj, starts_k, steps_k, wk, target):  # type: ignore[no-untyped-def]
+    """Labels at separable positions: for each axis the lower corner, the upper one, and the upper one's weight."""
+    values = np.empty(8, source.dtype)
+    votes = np.empty(8, np.float64)
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            for k in range(target.shape[2]):
+                target[i, j, k] = _winner(
+                    source,
+                    starts_i[i],
+                    steps_i[i],
+                    wi[i],
+                    starts_j[j],
+                    steps_j[j],
+                    wj[j],
+                    starts_k[k],
+                    steps_k[k],
+                    wk[k],
+                    values,
+                    votes,
+                )
+
+
+@_inlined
+def _corners(x, size):  # type: ignore[no-untyped-def]
+    """Lower corner, upper corner and the upper one's weight, with the edge repeated."""
+    x = min(max(x, 0.0), size - 1.0)
+    low = int(x)
+    return low, min(low + 1, size - 1), x - low
+
+
+@_inlined
+def _outside(x, size):  # type: ignore[no-untyped-def]
+    return x < -0.5001 or x > size - 0.4999
+
+
+@_compiled
+def vote_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-untyped-def]
+    """Labels at `matrix @ index + offset`; voxels outside the source keep what the target holds."""
+    values = np.empty(8, source.dtype)
+    votes = np.empty(8, np.float64)
+    ni, nj, nk = source.shape
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            for k in range(target.shape[2]):
+                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
+                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
+                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                if _outside(x, ni) or _outside(y, nj) or _outside(z, nk):
+                    continue
+                if nearest:
+                    x, y, z = np.floor(x + 0.5), np.floor(y + 0.5), np.floor(z + 0.5)
+                i0, i1, wi = _corners(x, ni)
+                j0, j1, wj = _corners(y, nj)
+                k0, k1, wk = _corners(z, nk)
+                target[i, j, k] = _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes)
+
+
+@_compiled
+def linear_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-untyped-def]
+    """Linear (or nearest) values at `matrix @ index + offset`; voxels outside keep what the target holds."""
+    ni, nj, nk = source.shape
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            for k in range(target.shape[2]):
+                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
+                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
+                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                if _outside(x, ni) or _outside(y, nj) or _outside(z, nk):
+                    continue
+                if nearest:
+                    x, y, z = np.floor(x + 0.5), np.floor(y + 0.5), np.floor(z + 0.5)
+                i0, i1, wi = _corners(x, ni)
+                j0, j1, wj = _corners(y, nj)
+                k0, k1, wk = _corners(z, nk)
+                a = source[i0, j0, k0] * (1 - wk) + source[i0, j0, k1] * wk
+                b = source[i0, j1, k0] * (1 - wk) + source[i0, j1, k1] * wk
+                c = source[i1, j0, k0] * (1 - wk) + source[i1, j0, k1] * wk
+                d = source[i1, j1, k0] * (1 - wk) + source[i1, j1, k1] * wk
+                target[i, j, k] = (a * (1 - wj) + b * wj) * (1 - wi) + (c * (1 - wj) + d * wj) * wi
+
+
+@_inlined
+def _cubic(x, weights):  # type: ignore[no-untyped-def]
+    """The first of four coefficients around x, and their B-spline weights."""
+    low = int(np.floor(x))
+    t = x - low
+    weights[0] = (1 - t) ** 3 / 6
+    weights[1] = 2 / 3 - t * t + t**3 / 2
+    weights[2] = 2 / 3 - (1 - t) ** 2 + (1 - t) ** 3 / 2
+    weights[3] = t**3 / 6
+    return low - 1
+
+
+@_compiled
+def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore[no-untyped-def]
+    """Cubic spline values at `matrix @ index + offset`.
+
+    `coefficients` are B-spline coefficients with `margin` (at least 2) extra ones beyond each end.
+    """
+    ni, nj, nk = coefficients.shape
+    wi, wj, wk = np.empty(4), np.empty(4), np.empty(4)
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            for k in range(target.shape[2]):
+                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
+                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
+                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                if _outside(x, ni - 2 * margin) or _outside(y, nj - 2 * margin) or _outside(z, nk - 2 * margin):
+                    continue
+                i0, j0, k0 = _cubic(x, wi) + margin, _cubic(y, wj) + margin, _cubic(z, wk) + margin
+                total = 0.0
+                for a in range(4):
+                    for b in range(4):
+                        line = 0.0
+                        for c in range(4):
+                            line += wk[c] * coefficients[i0 + a, j0 + b, k0 + c]
+                        total += wi[a] * wj[b] * line
+                target[i, j, k] = total
