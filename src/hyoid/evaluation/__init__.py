@@ -1,1 +1,22 @@
-"""The room evaluation."""
+"""Judging predictions against references: from two folders to tables with intervals.
+
+Read in this order:
+
+- `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs` and `evaluate_folders`, many cases to a Report
+- `report`: Report, one row per case and structure, written as cases.csv and report.json
+- `statistics`: means, quartiles and bootstrap intervals that respect which cases belong together
+"""
+
+from .evaluate import Judged, evaluate_case, evaluate_folders, evaluate_pairs
+from .report import EvaluationSettings, Report, Row, Summary
+
+__all__ = [
+    "EvaluationSettings",
+    "Judged",
+    "Report",
+    "Row",
+    "Summary",
+    "evaluate_case",
+    "evaluate_folders",
+    "evaluate_pairs",
+]

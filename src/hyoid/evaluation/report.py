@@ -1,0 +1,276 @@
+"""Report: one row per case and structure, what they add up to, and the files they are kept in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from ..core.errors import DataError
+from ..core.files import atomic_path
+from ..core.settings import Settings
+from ..metrics.metric import DEFAULT_METRICS, Metric, Rules, metrics
+from .statistics import Spread, spread
+
+_DIGITS = 6
+_FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "prediction_size")
+
+
+class EvaluationSettings(Settings):
+    """What is measured, and by which rules."""
+
+    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="Names of metrics; the first one ranks cases.")
+    rules: Rules = Field(Rules(), description="What a metric gives when a mask is empty.")
+    tolerance_mm: float = Field(1.0, gt=0, description="Distance that nsd still counts as agreement.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Probability the intervals are meant to cover.")
+    resamples: int = Field(2000, ge=100, description="Bootstrap draws for each interval.")
+    seed: int = Field(0, description="Of the bootstrap.")
+
+    def build(self) -> tuple[Metric, ...]:
+        """The metrics, ready to be called."""
+        options = {"nsd": {"tolerance_mm": self.tolerance_mm}}
+        return tuple(metrics.build(name, **options.get(name, {})) for name in self.metrics)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure of one case.
+
+    Attributes:
+        case: Case id.
+        group: Patient or other group whose cases belong together.
+        structure: Its name.
+        finding: found, missed, spurious or absent.
+        reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D).
+        prediction_size: The same of the prediction.
+        values: Metric values; NaN where the rules exclude the case.
+    """
+
+    case: str
+    group: str
+    structure: str
+    finding: str
+    reference_size: float
+    prediction_size: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one structure over all cases, or of all structures together (`structure` is then "mean").
+
+    Attributes:
+        num_cases: Cases that were judged.
+        num_counted: Cases that the numbers are made of, that is, not excluded by the rules.
+        num_present: Cases whose reference holds the structure.
+        num_missed: Cases of these whose prediction lacks it.
+        num_spurious: Cases whose prediction holds it though the reference does not.
+    """
+
+    structure: str
+    metric: str
+    spread: Spread
+    num_cases: int
+    num_counted: int
+    num_present: int
+    num_missed: int
+    num_spurious: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found; finished, and the same whether it was just made or read from its files.
+
+    Attributes:
+        rows: One per case and structure, cases in order.
+        structures: Names in the order of the labels.
+        settings: What was measured, and by which rules.
+        length_unit: "mm", or "px" when the images do not know their pixel size.
+        size_unit: "ml", "mm²" or "px".
+        notes: Sentences on what was assumed or repaired.
+    """
+
+    rows: tuple[Row, ...]
+    structures: tuple[str, ...]
+    settings: EvaluationSettings = field(default_factory=EvaluationSettings)
+    length_unit: str = "mm"
+    size_unit: str = "ml"
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """Case ids in order."""
+        return tuple(dict.fromkeys(row.case for row in self.rows))
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The measured metrics by name."""
+        return {metric.name: metric for metric in self.settings.build()}
+
+    def unit(self, metric: str) -> str:
+        """Unit of a metric in this report."""
+        unit = self.metrics[metric].unit
+        return self.length_unit if unit == "mm" else unit
+
+    def rows_of(self, structure: str) -> tuple[Row, ...]:
+        """The rows of one structure."""
+        return tuple(row for row in self.rows if row.structure == structure)
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """Every structure with every metric, in order."""
+        return tuple(self._summary(name, metric) for name in self.structures for metric in self.settings.metrics)
+
+    @cached_property
+    def means(self) -> tuple[Summary, ...]:
+        """For each metric its mean over structures (macro mean): of each case first, then over the cases."""
+        return tuple(self._mean(metric) for metric in self.settings.metrics)
+
+    def summary(self, structure: str, metric: str) -> Summary:
+        """The summary of one structure and metric; structure "mean" is the macro mean."""
+        for one in (*self.summaries, *self.means):
+            if (one.structure, one.metric) == (structure, metric):
+                return one
+        raise DataError(f"The report has no {metric!r} of {structure!r}.")
+
+    def score(self, case: str, metric: str | None = None) -> float:
+        """Mean of a metric (the first one by default) over the structures of a case; NaN when all are excluded."""
+        name = metric or self.settings.metrics[0]
+        return _mean([row.values[name] for row in self.rows if row.case == case])
+
+    def ranked(self) -> tuple[str, ...]:
+        """Case ids from worst to best by the first metric; ties by id, cases without a value last."""
+        sign = 1 if self.metrics[self.settings.metrics[0]].higher_is_better else -1
+        scores = {case: self.score(case) for case in self.cases}
+        return tuple(sorted(self.cases, key=lambda case: (math.isnan(scores[case]), sign * scores[case], case)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What report.json holds: conventions, summaries, and means; undefined numbers are null."""
+        return {
+            "format": "hyoid.report/1",
+            "structures": list(self.structures),
+            "num_cases": len(self.cases),
+            "num_groups": len({row.group for row in self.rows}),
+            "settings": self.settings.model_dump(mode="json"),
+            "rules": list(self.settings.rules.sentences()),
+            "length_unit": self.length_unit,
+            "size_unit": self.size_unit,
+            "metrics": {
+                name: {
+                    "meaning": metric.meaning,
+                    "unit": self.unit(name),
+                    "best": metric.best,
+                    "higher_is_better": metric.higher_is_better,
+                }
+                for name, metric in self.metrics.items()
+            },
+            "summary": [_flat(one) for one in self.summaries],
+            "mean": [_flat(one) for one in self.means],
+            "notes": list(self.notes),
+        }
+
+    def write(self, folder: str | Path) -> None:
+        """Write `cases.csv` and `report.json`; equal reports give equal bytes."""
+        root = Path(folder)
+        with atomic_path(root / "cases.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*_FIXED_COLUMNS, *self.settings.metrics])
+            for row in self.rows:
+                facts = [row.case, row.group, row.structure, row.finding]
+                numbers = [row.reference_size, row.prediction_size, *(row.values[m] for m in self.settings.metrics)]
+                writer.writerow([*facts, *map(_cell, numbers)])
+        with atomic_path(root / "report.json") as path:
+            path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Report:
+        """The report whose files lie in this folder.
+
+        Raises:
+            DataError: When a file is missing or not as `write` leaves it.
+        """
+        root = Path(folder)
+        try:
+            facts = json.loads((root / "report.json").read_text(encoding="utf-8"))
+            settings = EvaluationSettings.parse(facts["settings"], str(root / "report.json"))
+            with (root / "cases.csv").open(newline="", encoding="utf-8") as file:
+                rows = tuple(_row(cells, settings.metrics) for cells in csv.DictReader(file))
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename}: no such file; `hyoid evaluate` writes it.") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{root}: report.json and cases.csv are not a report that hyoid wrote ({error}).") from None
+        return cls(
+            rows, tuple(facts["structures"]), settings, facts["length_unit"], facts["size_unit"], tuple(facts["notes"])
+        )
+
+    def _summary(self, structure: str, metric: str) -> Summary:
+        rows = self.rows_of(structure)
+        return self._counted(structure, metric, rows, [(row.values[metric], row.group) for row in rows])
+
+    def _mean(self, metric: str) -> Summary:
+        groups = {row.case: row.group for row in self.rows}
+        return self._counted("mean", metric, self.rows, [(self.score(c, metric), groups[c]) for c in self.cases])
+
+    def _counted(self, structure: str, metric: str, rows: tuple[Row, ...], pairs: list[tuple[float, str]]) -> Summary:
+        counted = [(value, group) for value, group in pairs if not math.isnan(value)]
+        settings = self.settings
+        numbers = spread(
+            [value for value, _ in counted],
+            [group for _, group in counted],
+            settings.confidence,
+            settings.resamples,
+            settings.seed,
+        )
+        findings = [row.finding for row in rows]
+        return Summary(
+            structure,
+            metric,
+            Spread(**{key: rounded(value) for key, value in asdict(numbers).items()}),
+            num_cases=len(pairs),
+            num_counted=len(counted),
+            num_present=findings.count("found") + findings.count("missed"),
+            num_missed=findings.count("missed"),
+            num_spurious=findings.count("spurious"),
+        )
+
+
+def rounded(value: float) -> float:
+    """A number as reports keep it: six decimals, so that files and memory hold the same."""
+    return round(float(value), _DIGITS) + 0.0
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return rounded(sum(known) / len(known)) if known else float("nan")
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.{_DIGITS}f}"
+
+
+def _row(cells: Mapping[str, str], names: tuple[str, ...]) -> Row:
+    number = lambda text: float(text) if text else float("nan")  # noqa: E731
+    return Row(
+        cells["case"],
+        cells["group"],
+        cells["structure"],
+        cells["finding"],
+        number(cells["reference_size"]),
+        number(cells["prediction_size"]),
+        {name: number(cells[name]) for name in names},
+    )
+
+
+def _flat(summary: Summary) -> dict[str, Any]:
+    """A summary as one flat JSON object."""
+    fields = asdict(summary)
+    numbers = {key: None if math.isnan(value) else value for key, value in fields.pop("spread").items()}
+    head = {key: fields.pop(key) for key in ("structure", "metric")}
+    return {**head, **numbers, **fields}

@@ -1,0 +1,76 @@
+"""All structures of a label map at once, from one joint histogram of predicted and reference values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.labels import Labels
+from .metric import Rules
+
+_SLAB_VOXELS = 1 << 20
+
+
+def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> np.ndarray:
+    """How many voxels of each reference value (row) got each predicted value (column).
+
+    Works in slabs, so memory does not grow with the image. Ignored voxels count nowhere; a value that no
+    structure has counts as background.
+
+    Args:
+        prediction: Integer array of file values, any shape.
+        reference: Integer array of the same shape.
+        labels: Structures and their values.
+
+    Returns:
+        Square integer array; index 0 is background, then `values_of(labels)` in order.
+    """
+    values = values_of(labels)
+    size = len(values) + 1
+    counts = np.zeros(size * size, np.int64)
+    flat_prediction, flat_reference = prediction.reshape(-1), reference.reshape(-1)
+    for start in range(0, flat_reference.size, _SLAB_VOXELS):
+        truth = flat_reference[start : start + _SLAB_VOXELS]
+        guess = flat_prediction[start : start + _SLAB_VOXELS]
+        if labels.ignore is not None:
+            judged = truth != labels.ignore
+            truth, guess = truth[judged], guess[judged]
+        codes = _index_of(truth, values) * size + _index_of(guess, values)
+        counts += np.bincount(codes, minlength=size * size)
+    return counts.reshape(size, size)
+
+
+def dice_of_labels(
+    prediction: np.ndarray, reference: np.ndarray, labels: Labels, rules: Rules | None = None
+) -> dict[str, float]:
+    """Dice of every structure of two label maps in one pass, equal to the metric `dice`.
+
+    Meant for validation during training, where only Dice is needed and there may be many structures.
+    """
+    rules = rules or Rules()
+    counts = confusion(prediction, reference, labels)
+    index = {value: position for position, value in enumerate(values_of(labels), start=1)}
+    result = {}
+    for name, group in zip(labels.names, labels.values, strict=True):
+        rows = [index[value] for value in group]
+        overlap = counts[np.ix_(rows, rows)].sum()
+        predicted, truth = counts[:, rows].sum(), counts[rows].sum()
+        if predicted == truth == 0:
+            result[name] = 1.0 if rules.both_empty == "perfect" else float("nan")
+        elif (predicted == 0 or truth == 0) and rules.one_empty == "exclude":
+            result[name] = float("nan")
+        else:
+            result[name] = float(2 * overlap / (predicted + truth))
+    return result
+
+
+def values_of(labels: Labels) -> tuple[int, ...]:
+    """Every value that belongs to a structure, in ascending order."""
+    return tuple(sorted({value for group in labels.values for value in group}))
+
+
+def _index_of(array: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
+    """1 + position of each element among the values, 0 for any other element."""
+    known = np.asarray(values)
+    place = np.searchsorted(known, array)
+    place[place == known.size] = 0
+    return np.where(known[place] == array, place + 1, 0)

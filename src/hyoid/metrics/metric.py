@@ -1,0 +1,156 @@
+"""Metric: one number for one structure, what it means, and what happens when a mask is empty."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..core.registry import Registry
+from ..core.settings import Settings
+from .pair import Pair
+
+Score = Callable[..., float]
+
+DEFAULT_METRICS = ("dice", "iou", "precision", "recall", "hd95", "assd", "nsd", "volume_error")
+"""What an evaluation measures when nothing else is asked for."""
+
+
+class Rules(Settings):
+    """What a metric gives when a mask is empty; the defaults never let a missed structure improve an average."""
+
+    both_empty: Literal["perfect", "exclude"] = Field(
+        "perfect", description="Neither mask holds the structure: the best value, or left out of averages (NaN)."
+    )
+    one_empty: Literal["worst", "exclude"] = Field(
+        "worst", description="Missed or made up: overlap 0 and distances the image diagonal, or left out (NaN)."
+    )
+
+    def sentences(self) -> tuple[str, ...]:
+        """The rules in words, for reports."""
+        both = {
+            "perfect": "A structure that is in neither mask counts as perfect: overlap 1, distance and error 0.",
+            "exclude": "A structure that is in neither mask is left out of the averages of that structure.",
+        }
+        one = {
+            "worst": (
+                "A structure that is missed or made up counts as the worst there is: overlap 0, distances the "
+                "diagonal of the image, so that finding less never improves an average."
+            ),
+            "exclude": (
+                "A structure that is missed or made up is left out of the averages; read them together with the "
+                "number of missed structures, since finding less can improve them."
+            ),
+        }
+        return both[self.both_empty], one[self.one_empty]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way to compare a predicted with a reference mask.
+
+    Attributes:
+        name: As on the shelf.
+        score: Pair to number, options already filled in.
+        best: Value of a perfect answer.
+        worst: Value of the worst answer; infinity for distances, whose worst inside an image is its diagonal.
+        unit: "" for shares, "mm" for distances, "ml" for volumes.
+        defined_for_empty: Whether the formula itself holds when one mask is empty, so that no rule is needed.
+        dims: Numbers of axes it makes sense for.
+        meaning: One sentence for readers of a report.
+    """
+
+    name: str
+    score: Score
+    best: float
+    worst: float
+    unit: str = ""
+    defined_for_empty: bool = False
+    dims: tuple[int, ...] = (2, 3)
+    meaning: str = ""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value means a better answer."""
+        return self.best > self.worst
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest possible value."""
+        return min(self.best, self.worst), max(self.best, self.worst)
+
+    def __call__(
+        self,
+        prediction: np.ndarray,
+        reference: np.ndarray,
+        spacing_mm: Sequence[float] | None = None,
+        rules: Rules | None = None,
+    ) -> float:
+        """The value for two boolean masks of shape (*S)."""
+        return self.of(Pair.of(prediction, reference, spacing_mm), rules)
+
+    def of(self, pair: Pair, rules: Rules | None = None) -> float:
+        """The value for a pair; NaN only where the rules exclude it."""
+        rules = rules or Rules()
+        finding = pair.finding
+        if finding == "absent":
+            return self.best if rules.both_empty == "perfect" else float("nan")
+        if finding != "found" and not self.defined_for_empty:
+            return self._worst_in(pair) if rules.one_empty == "worst" else float("nan")
+        return float(self.score(pair))
+
+    def _worst_in(self, pair: Pair) -> float:
+        return pair.diagonal_mm if np.isinf(self.worst) else self.worst
+
+
+metrics: Registry[Metric] = Registry("metric")
+
+
+def metric(name: str, papers: str | tuple[str, ...] = (), **facts: Any) -> Callable[[Score], Score]:
+    """A decorator that puts a function `(pair, **options) -> float` on the shelf of metrics.
+
+    Args:
+        name: What the metric is called.
+        papers: Keys of references.bib.
+        facts: Fields of Metric: best, worst, unit, defined_for_empty, dims.
+    """
+
+    def shelve(score: Score) -> Score:
+        signature = inspect.signature(score)
+        meaning = (inspect.getdoc(score) or "").split("\n")[0]
+
+        @wraps(score)
+        def build(**options: Any) -> Metric:
+            return Metric(name, lambda pair: score(pair, **options), meaning=meaning, **facts)
+
+        options = [parameter for parameter in signature.parameters.values() if parameter.name != "pair"]
+        build.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+        metrics.register(name, papers)(build)
+        return score
+
+    return shelve
+
+
+def measure(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing_mm: Sequence[float] | None = None,
+    names: Sequence[str] = DEFAULT_METRICS,
+    rules: Rules | None = None,
+) -> dict[str, float]:
+    """Several metrics of one structure; counts and distances are computed once for all of them.
+
+    Args:
+        prediction: Boolean array (*S).
+        reference: Boolean array of the same shape.
+        spacing_mm: Voxel size along each axis; 1 when not given.
+        names: Metrics to compute.
+        rules: What happens when a mask is empty.
+    """
+    pair = Pair.of(prediction, reference, spacing_mm)
+    return {name: metrics.build(name).of(pair, rules) for name in names}

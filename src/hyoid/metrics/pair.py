@@ -1,0 +1,207 @@
+"""Pair: one structure in two masks, and what all metrics share about it, each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.labels import Labels
+
+Finding = Literal["found", "missed", "spurious", "absent"]
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A predicted and a reference mask of one structure, cropped to the box that holds both.
+
+    Cropping changes no metric: outside the box both masks are empty, so no count but the true negatives and no
+    surface lies there. Everything that several metrics need is computed when the first one asks for it.
+
+    Attributes:
+        prediction: Boolean array (*S) inside the box; both masks have at least one voxel along each axis.
+        reference: Boolean array of the same shape.
+        spacing_mm: Voxel size along each array axis.
+        image_shape: Shape of the whole image, which true negatives and the longest possible distance follow from.
+    """
+
+    prediction: np.ndarray
+    reference: np.ndarray
+    spacing_mm: tuple[float, ...]
+    image_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None = None) -> Pair:
+        """The pair of two whole masks, shape (*S) in 2D or 3D; spacing 1 along each axis when it is not given.
+
+        Raises:
+            DataError: When the shapes or the number of axes differ.
+        """
+        prediction, reference = np.asarray(prediction) != 0, np.asarray(reference) != 0
+        spacing = _checked(prediction, reference, spacing_mm)
+        box = _joined(_box(prediction), _box(reference), prediction.ndim)
+        return cls(prediction[box], reference[box], spacing, prediction.shape)
+
+    @cached_property
+    def num_predicted(self) -> int:
+        """Voxels of the prediction."""
+        return int(np.count_nonzero(self.prediction))
+
+    @cached_property
+    def num_reference(self) -> int:
+        """Voxels of the reference."""
+        return int(np.count_nonzero(self.reference))
+
+    @cached_property
+    def true_positives(self) -> int:
+        """Voxels in both masks."""
+        return int(np.count_nonzero(self.prediction & self.reference))
+
+    @property
+    def false_positives(self) -> int:
+        """Voxels of the prediction outside the reference."""
+        return self.num_predicted - self.true_positives
+
+    @property
+    def false_negatives(self) -> int:
+        """Voxels of the reference that the prediction lacks."""
+        return self.num_reference - self.true_positives
+
+    @property
+    def true_negatives(self) -> int:
+        """Voxels of the whole image in neither mask."""
+        return int(np.prod(self.image_shape)) - self.num_predicted - self.false_negatives
+
+    @property
+    def finding(self) -> Finding:
+        """Which masks hold anything: found (both), missed (reference only), spurious (prediction only), absent."""
+        if self.num_reference:
+            return "found" if self.num_predicted else "missed"
+        return "spurious" if self.num_predicted else "absent"
+
+    @property
+    def diagonal_mm(self) -> float:
+        """Length of the image's diagonal: no distance inside the image is longer."""
+        return float(np.linalg.norm(np.multiply(self.image_shape, self.spacing_mm)))
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel (area of a pixel in 2D)."""
+        return float(np.prod(self.spacing_mm))
+
+    @cached_property
+    def surface_distances(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances in mm from each predicted surface voxel to the reference surface, and the other way round.
+
+        A surface voxel belongs to the mask and has a face neighbour that does not; beyond the border of the image
+        there is nothing, so a mask that is cut by the border has a surface there. Both masks must hold something.
+        """
+        predicted, reference = surface_of(self.prediction), surface_of(self.reference)
+        to_reference = _distance_to(reference, self.spacing_mm)[predicted]
+        to_predicted = _distance_to(predicted, self.spacing_mm)[reference]
+        return to_reference, to_predicted
+
+
+def pairs_of(
+    prediction: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Sequence[float] | None = None
+) -> Iterator[tuple[str, Pair]]:
+    """Name and pair of each structure of two label maps, one after the other.
+
+    The maps are scanned once for the boxes of all values; masks are only made inside the box of their structure,
+    so the memory is that of the largest structure. Voxels whose reference is the ignored value count as empty
+    in both masks.
+
+    Args:
+        prediction: Integer array (*S) of file values.
+        reference: Integer array of the same shape.
+        labels: Structures and their values.
+        spacing_mm: Voxel size along each array axis.
+    """
+    spacing = _checked(prediction, reference, spacing_mm)
+    judged = None if labels.ignore is None else reference != labels.ignore
+    predicted_boxes, reference_boxes = _boxes(prediction, labels), _boxes(reference, labels)
+    for name, values in zip(labels.names, labels.values, strict=True):
+        box: Box | None = None
+        for value in values:
+            box = _union(box, _union(predicted_boxes.get(value), reference_boxes.get(value)))
+        box = box or (slice(0, 0),) * prediction.ndim
+        masks = [np.isin(array[box], values) for array in (prediction, reference)]
+        if judged is not None:
+            masks = [mask & judged[box] for mask in masks]
+        yield name, Pair(masks[0], masks[1], spacing, prediction.shape)
+
+
+def surface_of(mask: np.ndarray) -> np.ndarray:
+    """The voxels of a mask that have a face neighbour outside it; beyond the array everything is outside."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        first, last = _along(axis, slice(None, 1), mask.ndim), _along(axis, slice(-1, None), mask.ndim)
+        lower, upper = _along(axis, slice(None, -1), mask.ndim), _along(axis, slice(1, None), mask.ndim)
+        inner[upper] &= mask[lower]
+        inner[lower] &= mask[upper]
+        inner[first] = False
+        inner[last] = False
+    return mask & ~inner
+
+
+def _distance_to(surface: np.ndarray, spacing_mm: tuple[float, ...]) -> np.ndarray:
+    """Distance in mm of every voxel to the nearest surface voxel; exact, linear time."""
+    import edt
+
+    return np.asarray(edt.edt(np.ascontiguousarray(~surface), anisotropy=spacing_mm, black_border=False))
+
+
+def _along(axis: int, part: slice, dims: int) -> Box:
+    return tuple(part if a == axis else slice(None) for a in range(dims))
+
+
+def _checked(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None) -> tuple[float, ...]:
+    if prediction.shape != reference.shape:
+        raise DataError(
+            f"A prediction and its reference have one shape; got {prediction.shape} and {reference.shape}. "
+            "Put the prediction onto the grid of the reference first."
+        )
+    spacing = tuple(map(float, spacing_mm)) if spacing_mm is not None else (1.0,) * prediction.ndim
+    if prediction.ndim not in (2, 3) or len(spacing) != prediction.ndim:
+        raise DataError(f"Masks have 2 or 3 axes, each with a spacing; got shape {prediction.shape} and {spacing} mm.")
+    return spacing
+
+
+def _box(mask: np.ndarray) -> Box | None:
+    """The smallest box around a mask, None when it is empty; axis by axis, each on what the last one left."""
+    box: list[slice] = []
+    for axis in range(mask.ndim):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        hits = np.flatnonzero(mask.any(axis=others))
+        if not hits.size:
+            return None
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
+    return tuple(box)
+
+
+def _union(one: Box | None, other: Box | None) -> Box | None:
+    if one is None or other is None:
+        return one or other
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+
+
+def _joined(one: Box | None, other: Box | None, dims: int) -> Box:
+    return _union(one, other) or (slice(0, 0),) * dims
+
+
+def _boxes(array: np.ndarray, labels: Labels) -> dict[int, Box]:
+    """Box of each value of the structures that occurs, from one scan of the array."""
+    from scipy.ndimage import find_objects
+
+    wanted = sorted({value for group in labels.values for value in group})
+    if wanted[0] < 0 or wanted[-1] > 1000:
+        found = {value: _box(array == value) for value in wanted}
+    else:
+        objects = find_objects(np.asarray(array, np.int32), max_label=wanted[-1])
+        found = {value: objects[value - 1] for value in wanted}
+    return {value: box for value, box in found.items() if box is not None}
