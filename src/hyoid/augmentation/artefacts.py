@@ -1,0 +1,88 @@
+"""Noise, blur and low resolution: what cameras and scanners add or take away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from .transform import IntensityTransform, Range, transforms
+
+if TYPE_CHECKING:
+    import torch
+
+
+@transforms.register("noise")
+class Noise(IntensityTransform):
+    """Adds normally distributed noise of one drawn standard deviation."""
+
+    std: Range = Field((0.0, 0.1), description="Standard deviation in units of the normalised image, drawn evenly.")
+
+    def amounts(self, rng: np.random.Generator, channels: int) -> tuple[float, int]:
+        return self.strength * rng.uniform(*self.std), int(rng.integers(2**62))
+
+    def apply(self, image: torch.Tensor, amounts: tuple[float, int]) -> None:
+        import torch
+
+        std, seed = amounts
+        generator = torch.Generator(image.device).manual_seed(seed)
+        image.add_(torch.empty_like(image).normal_(0, 1, generator=generator), alpha=std)
+
+
+@transforms.register("blur")
+class Blur(IntensityTransform):
+    """Smooths some channels by a Gaussian, with another width along each axis."""
+
+    sigma_voxels: Range = Field((0.5, 1.0), description="Width along each axis, drawn evenly.")
+    channel_probability: float = Field(0.5, ge=0, le=1, description="How often each channel takes part.")
+
+    def amounts(self, rng: np.random.Generator, channels: int) -> list[list[float]]:
+        chosen = rng.random(channels) < self.channel_probability
+        widths = self.strength * rng.uniform(*self.sigma_voxels, (channels, 3))
+        return [row if use else [] for row, use in zip(widths.tolist(), chosen, strict=True)]
+
+    def apply(self, image: torch.Tensor, amounts: list[list[float]]) -> None:
+        for channel, widths in zip(image, amounts, strict=True):
+            for axis, width in zip(range(channel.ndim - 1, -1, -1), widths, strict=False):
+                if channel.shape[axis] > 1:
+                    channel.copy_(_smoothed(channel, axis, width))
+
+
+def _smoothed(values: torch.Tensor, axis: int, width: float) -> torch.Tensor:
+    """A Gaussian along one axis, cut at four widths; the outermost voxels are continued."""
+    import torch
+
+    reach = max(1, int(4 * width + 0.5))
+    taps = np.exp(-0.5 * (np.arange(reach + 1) / max(width, 1e-3)) ** 2)
+    taps /= taps[0] + 2 * taps[1:].sum()
+    n = values.shape[axis]
+    padded = values.index_select(axis, torch.arange(-reach, n + reach, device=values.device).clamp_(0, n - 1))
+    result = values * float(taps[0])
+    for k, tap in enumerate(taps[1:].tolist(), 1):
+        result.add_(padded.narrow(axis, reach - k, n), alpha=tap)
+        result.add_(padded.narrow(axis, reach + k, n), alpha=tap)
+    return result
+
+
+@transforms.register("low_resolution")
+class LowResolution(IntensityTransform):
+    """Takes every few voxels of some channels and interpolates between them."""
+
+    scale: Range = Field((0.5, 1.0), description="Share of the voxels along each axis that is kept, drawn evenly.")
+    channel_probability: float = Field(0.5, ge=0, le=1, description="How often each channel takes part.")
+    thick_axis: int | None = Field(None, description="An axis that is coarse already and is left alone.")
+
+    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+        chosen = rng.random(channels) < self.channel_probability
+        return np.where(chosen, self.about(1, rng.uniform(*self.scale, channels)), 1.0).tolist()
+
+    def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
+        from torch.nn.functional import interpolate
+
+        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[image.ndim - 1]
+        for channel, scale in zip(image, amounts, strict=True):
+            small = [n if a == self.thick_axis else max(1, round(n * scale)) for a, n in enumerate(channel.shape)]
+            if small != list(channel.shape):
+                coarse = interpolate(channel[None, None], small, mode="nearest-exact")
+                channel.copy_(interpolate(coarse, list(channel.shape), mode=mode, align_corners=False)[0, 0])

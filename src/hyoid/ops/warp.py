@@ -1,0 +1,335 @@
+"""Warp: one resampling of a patch, however many rotations, scalings and deformations were drawn for it.
+
+A Warp maps indices of a patch to indices of its source by an affine map and, optionally, a smooth displacement that
+is stored as cubic B-spline coefficients on a coarse grid. `source_box` says which part of the source has to be read,
+`warp_array` resamples that part on the CPU (`warp_labels` for labels), `warp_tensor` a batch on any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+# Voxels that interpolation needs on either side of a coordinate. Cubic: two taps, and eight more after which the
+# recursive filter that gives the spline coefficients has forgotten 0.99997 of what lies beyond (pole sqrt(3) - 2).
+_MARGIN = {0: 1, 1: 1, 3: 10}
+_WHOLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A map from patch indices to source indices: `matrix @ p + offset + displacement(p)`.
+
+    Attributes:
+        shape: Voxels of the patch along each axis.
+        matrix: (dims, dims).
+        offset: (dims,), the source index of patch voxel 0 before displacement.
+        control: (dims, *K) spline coefficients of the displacement in source voxels, or None. The K - 3 cells of
+            an axis span the patch from its first voxel centre to its last (see `spline_control`).
+    """
+
+    shape: tuple[int, ...]
+    matrix: np.ndarray
+    offset: np.ndarray
+    control: np.ndarray | None = None
+
+    @property
+    def dims(self) -> int:
+        """2 or 3."""
+        return len(self.shape)
+
+    @classmethod
+    def crop(cls, start: Sequence[int], shape: Sequence[int]) -> Warp:
+        """The map that only cuts a box out of the source."""
+        return cls(tuple(int(n) for n in shape), np.eye(len(shape)), np.asarray(start, float))
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether patch voxels are source voxels: whole shifts, flips and axis permutations, nothing else."""
+        whole = np.array_equal(np.abs(self.matrix).sum(0), np.ones(self.dims))
+        whole = whole and np.array_equal(np.abs(self.matrix), np.round(np.abs(self.matrix)))
+        return bool(whole and self.control is None and np.abs(self.offset - np.rint(self.offset)).max() < _WHOLE)
+
+    def coordinates(self) -> np.ndarray:
+        """Source index of every patch voxel, (dims, *shape) float64; for inspection, resampling never needs it."""
+        axes = np.meshgrid(*(np.arange(n, dtype=float) for n in self.shape), indexing="ij")
+        points = np.tensordot(self.matrix, np.stack(axes), 1) + self.offset.reshape(-1, *[1] * self.dims)
+        if self.control is None:
+            return points
+        field = self.control
+        for n in self.shape:  # each turn sums over the first grid axis and appends the patch axis
+            field = np.tensordot(field, spline_matrix(n, field.shape[1]), (1, 1))
+        return points + field
+
+
+@lru_cache(maxsize=256)
+def _cells(n: int, num_control: int) -> tuple[np.ndarray, np.ndarray]:
+    """The spline cell of every patch index and the position 0..1 within it."""
+    cells = num_control - 3
+    position = np.arange(n) * (cells / max(n - 1, 1))
+    cell = np.minimum(position.astype(np.int64), cells - 1)
+    return cell, position - cell
+
+
+@lru_cache(maxsize=256)
+def spline_matrix(n: int, num_control: int) -> np.ndarray:
+    """Values of the cubic B-splines at every patch index, (n, num_control)."""
+    cell, t = _cells(n, num_control)
+    s = 1 - t
+    weights = np.stack([s**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * s**2 + 3 * s**3, t**3], 1) / 6
+    matrix = np.zeros((n, num_control))
+    matrix[np.arange(n)[:, None], cell[:, None] + np.arange(4)] = weights
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def _interpolating(num_nodes: int) -> np.ndarray:
+    """Node values to the coefficients of the cubic spline through them, mirrored at the ends: (nodes + 2, nodes)."""
+    mirror = np.r_[1, np.arange(num_nodes), num_nodes - 2]
+    values = np.zeros((num_nodes, num_nodes))
+    for node in range(num_nodes):
+        for tap, weight in zip(mirror[node : node + 3], (1 / 6, 4 / 6, 1 / 6), strict=True):
+            values[node, tap] += weight
+    return np.linalg.inv(values)[mirror]
+
+
+def spline_control(nodes: np.ndarray) -> np.ndarray:
+    """Coefficients of the cubic spline that takes the values `nodes`, (dims, *N), on a grid spanning the patch.
+
+    The spline is continued by mirroring, so it is flat across the faces of the patch. An axis with one node is
+    constant. Returns (dims, *N + 2) for `Warp.control` (N = 2 where there was one node).
+    """
+    control = np.asarray(nodes, float)
+    for axis in range(1, control.ndim):
+        if control.shape[axis] == 1:
+            control = np.repeat(control, 2, axis)
+        control = np.moveaxis(np.tensordot(control, _interpolating(control.shape[axis]), (axis, 1)), -1, axis)
+    return control
+
+
+def _refined(control: np.ndarray, least_cells: int = 8) -> np.ndarray:
+    """The same spline on a finer grid, by inserting knots; its coefficients lie closer to its values."""
+    for axis in range(1, control.ndim):
+        while control.shape[axis] - 3 < least_cells:
+            c = np.moveaxis(control, axis, 0)
+            fine = np.empty((2 * len(c) - 3, *c.shape[1:]))
+            fine[::2] = (c[1:] + c[:-1]) / 2
+            fine[1::2] = (c[2:] + 6 * c[1:-1] + c[:-2]) / 8
+            control = np.moveaxis(fine, 0, axis)
+    return control
+
+
+def source_box(warp: Warp, order: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Start and shape of the source voxels a warp needs, interpolation included; it may reach outside the source.
+
+    The bound holds for every warp: within a spline cell a displacement lies between the coefficients around it.
+    """
+    dims = warp.dims
+    last = np.array(warp.shape) - 1
+    lows, highs = np.zeros((dims, 1)), last[:, None].astype(float)
+    least = most = np.zeros((dims, 1))
+    if warp.control is not None:
+        control = _refined(warp.control)
+        cells = [k - 3 for k in control.shape[1:]]
+        corner = np.stack([i.ravel() for i in np.indices(cells)])
+        width = (last / np.array(cells))[:, None]
+        lows, highs = corner * width, (corner + 1) * width
+        windows = np.lib.stride_tricks.sliding_window_view(control, (4,) * dims, tuple(range(1, dims + 1)))
+        inner = tuple(range(dims + 1, 2 * dims + 1))
+        least, most = windows.min(inner).reshape(dims, -1), windows.max(inner).reshape(dims, -1)
+    ends = [warp.matrix[:, a, None] * np.stack([lows[a], highs[a]])[:, None] for a in range(dims)]
+    low = (sum(end.min(0) for end in ends) + least).min(1) + warp.offset
+    high = (sum(end.max(0) for end in ends) + most).max(1) + warp.offset
+    if warp.is_copy:
+        start, stop = np.rint(low).astype(int), np.rint(high).astype(int) + 1
+    else:
+        start = np.floor(low + _WHOLE).astype(int) - _MARGIN[order] + 1
+        stop = np.ceil(high - _WHOLE).astype(int) + _MARGIN[order]
+    return tuple(start.tolist()), tuple((stop - start).tolist())
+
+
+def clipped(start: Sequence[int], shape: Sequence[int], limit: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The part (start, shape) of a box that lies inside an image of this shape; shape 0 where nothing does."""
+    first = [min(max(s, 0), m) for s, m in zip(start, limit, strict=True)]
+    last = [min(max(s + n, f), m) for s, n, f, m in zip(start, shape, first, limit, strict=True)]
+    return tuple(first), tuple(b - a for a, b in zip(first, last, strict=True))
+
+
+def warp_array(
+    box: np.ndarray, box_start: Sequence[int], warp: Warp, order: int = 1, fill: float | None = 0.0
+) -> np.ndarray:
+    """A patch of intensities, resampled once.
+
+    Args:
+        box: (C, *S), the part of the image that starts at `box_start`; what lies beyond it counts as outside.
+        box_start: Index of its first voxel in the image.
+        warp: Where each voxel of the patch comes from, in indices of the image.
+        order: 0 nearest, 1 linear, 3 cubic B-spline.
+        fill: Value outside the image, blended at its edge when `order` is 1; None continues the outermost voxels.
+
+    Returns:
+        (C, *warp.shape) float32; an exact copy when the warp is only whole shifts, flips and permutations.
+    """
+    box = np.ascontiguousarray(box, np.float32)
+    if order not in _MARGIN:
+        raise ConfigError(f"A warp interpolates with order 0, 1 or 3; got {order}.")
+    if order == 3 and box.size and not warp.is_copy:
+        from scipy.ndimage import spline_filter1d
+
+        for axis in range(1, box.ndim):
+            box = spline_filter1d(box, 3, axis, np.float32, "mirror") if box.shape[axis] > 1 else box
+    kernel = {0: "nearest", 1: "linear", 3: "cubic"}[order]
+    return _resample(box, box_start, warp, kernel, None if fill is None else np.float32(fill))
+
+
+def warp_labels(
+    box: np.ndarray, box_start: Sequence[int], warp: Warp, order: int = 1, fill: int | None = 0
+) -> np.ndarray:
+    """A patch of labels, resampled once.
+
+    Args:
+        box: (C, *S) integers, the part of the label array that starts at `box_start`.
+        box_start: Index of its first voxel in the image.
+        warp: Where each voxel of the patch comes from, in indices of the image.
+        order: 0 takes the nearest voxel; 1 the label with the largest share of the linear interpolation.
+        fill: Label outside the image; None continues the outermost voxels.
+
+    Returns:
+        (C, *warp.shape) in the dtype of the box.
+    """
+    if order not in (0, 1):
+        raise ConfigError(f"Labels are warped with order 0 or 1; got {order}.")
+    # One compiled variant serves every integer type.
+    values = np.ascontiguousarray(box, np.int32)
+    result = _resample(values, box_start, warp, ("nearest", "winner")[order], None if fill is None else np.int32(fill))
+    return result.astype(box.dtype)
+
+
+def _resample(box: np.ndarray, box_start: Sequence[int], warp: Warp, kernel: str, fill: Any) -> np.ndarray:
+    start = np.asarray(box_start)
+    border = fill is None
+    outside = box.dtype.type(0) if border else fill
+    if not box.size:
+        return np.full((box.shape[0], *warp.shape), outside, box.dtype)
+    if warp.is_copy:
+        return _copied(box, start, warp, fill)
+    from . import warp_kernels
+
+    lift = (1,) * (3 - warp.dims)
+    out = np.empty((box.shape[0], *lift, *warp.shape), box.dtype)
+    motion, planar = _motion(warp, start)
+    getattr(warp_kernels, kernel)(box.reshape(-1, *lift, *box.shape[1:]), motion, planar, border, outside, out)
+    return out.reshape(-1, *warp.shape)
+
+
+def _motion(warp: Warp, box_start: np.ndarray) -> tuple[tuple[np.ndarray, ...], bool]:
+    """The warp in three dimensions and relative to the box, as the compiled loops want it."""
+    lift = 3 - warp.dims
+    matrix, offset = np.eye(3), np.zeros(3)
+    matrix[lift:, lift:], offset[lift:] = warp.matrix, warp.offset - box_start
+    shape = (1,) * lift + warp.shape
+    control = np.zeros((3, 0, 0, 0))
+    tables = [(np.zeros(n, np.int64), np.zeros(n, np.float32)) for n in shape]
+    if warp.control is not None:
+        own = warp.control.reshape(warp.dims, *(1,) * lift, *warp.control.shape[1:])
+        control = np.repeat(own, 4, 1) if lift else own
+        control = np.concatenate([np.zeros((lift, *control.shape[1:])), control])
+        tables = [_cells(n, k) for n, k in zip(shape, control.shape[1:], strict=True)]
+    (cells_z, t_z), (cells_y, t_y), (cells_x, t_x) = tables
+    starts = np.searchsorted(cells_x, np.arange(max(control.shape[3] - 2, 1)))
+    motion = (matrix, offset, control, cells_z, t_z, cells_y, t_y, starts, t_x)
+    flat = abs(matrix[0, 0]) == 1 or shape[0] == 1
+    planar = flat and not matrix[0, 1:].any() and not control[0].any() and abs(offset[0] - round(offset[0])) < _WHOLE
+    return tuple(np.ascontiguousarray(m, np.float32 if m.dtype.kind == "f" else np.int64) for m in motion), bool(planar)
+
+
+def _copied(box: np.ndarray, start: np.ndarray, warp: Warp, fill: Any) -> np.ndarray:
+    """The patch of a warp that is a copy: cut, padded, flipped and transposed."""
+    axes = [int(np.flatnonzero(row)[0]) for row in warp.matrix]  # the patch axis that runs along each source axis
+    first = np.rint(warp.offset).astype(int)
+    slices, pads = [slice(None)], [(0, 0)]
+    for axis, along in enumerate(axes):
+        n = warp.shape[along]
+        low = first[axis] - (n - 1 if warp.matrix[axis, along] < 0 else 0) - start[axis]
+        size = box.shape[axis + 1]
+        inside = min(max(low, 0), size - 1), max(min(low + n, size), 1)
+        begin, end = (inside[0], max(inside)) if fill is None else (min(max(low, 0), size), min(max(low + n, 0), size))
+        slices.append(slice(begin, end))
+        pads.append((min(max(begin - low, 0), n), 0))
+        pads[-1] = (pads[-1][0], n - pads[-1][0] - (end - begin))
+    cut = box[tuple(slices)]
+    patch = np.pad(cut, pads, mode="edge") if fill is None else np.pad(cut, pads, constant_values=fill)
+    back = np.argsort(axes)
+    flips = [slice(None)] + [slice(None, None, int(warp.matrix[a, along])) for a, along in enumerate(axes)]
+    patch = patch[tuple(flips)].transpose(0, *(1 + back))
+    return np.array(patch, order="C")
+
+
+def warp_tensor(
+    boxes: torch.Tensor, starts: Sequence[Sequence[int]], warps: Sequence[Warp], order: int = 1, fill: float = 0.0
+) -> torch.Tensor:
+    """Patches of a batch on any device: the numbers of `warp_array`, or of `warp_labels` for integers.
+
+    Args:
+        boxes: (B, C, *S), the parts of the sources that were read, all of one shape.
+        starts: Index of the first voxel of each box in its source.
+        warps: One warp for each sample, all of one patch shape.
+        order: 0 nearest or 1 linear; integers with order 1 take the label with the largest share.
+        fill: Value outside the box.
+
+    Returns:
+        (B, C, *patch) in the dtype of the boxes.
+    """
+    import torch
+    from torch.nn.functional import grid_sample
+
+    if order not in (0, 1):
+        raise ConfigError(f"Tensors are warped with order 0 or 1; got {order}. Use `warp_array` for cubic splines.")
+    size = torch.tensor(boxes.shape[2:], device=boxes.device, dtype=torch.float32)
+    points = torch.stack(
+        [_tensor_coordinates(warp, start, boxes.device) for warp, start in zip(warps, starts, strict=True)]
+    )
+    grid = ((2 * points + 1) / size - 1).flip(-1)
+
+    def sample(values: torch.Tensor) -> torch.Tensor:
+        mode = "bilinear" if order else "nearest"
+        return grid_sample(values, grid, mode, "zeros", align_corners=False)
+
+    if boxes.is_floating_point():
+        return (sample(boxes.float() - fill) + fill).to(boxes.dtype)
+    best = torch.full((*boxes.shape[:2], *warps[0].shape), -1.0, device=boxes.device)
+    result = torch.full_like(best, int(fill), dtype=boxes.dtype)
+    for value in torch.unique(torch.cat([boxes.flatten(), result.flatten()[:1]])):
+        outside = float(value == int(fill))
+        share = sample((boxes == value).float() - outside) + outside
+        result = torch.where(share > best, value, result)
+        best = torch.maximum(share, best)
+    return result
+
+
+def _tensor_coordinates(warp: Warp, start: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Coordinates in the box, (*shape, dims) float32."""
+    import torch
+
+    def put(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, dtype=torch.float32, device=device)
+
+    points = put(warp.offset - np.asarray(start)).expand(*warp.shape, warp.dims)
+    for axis, n in enumerate(warp.shape):
+        index = torch.arange(n, device=device, dtype=torch.float32).reshape(-1, *[1] * (warp.dims - axis))
+        points = points + index * put(warp.matrix[:, axis])
+    if warp.control is not None:
+        field = put(warp.control)
+        for n in warp.shape:
+            field = torch.tensordot(field, put(spline_matrix(n, field.shape[1])), ([1], [1]))
+        points = points + field.movedim(0, -1)
+    return points
