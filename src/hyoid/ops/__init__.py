@@ -1,1 +1,12 @@
-"""The room ops."""
+"""Fast primitives: pure functions on arrays and tensors, each of which names its cost.
+
+Read in this order:
+
+- `resample`: an image onto another grid (`onto`), the way back of every preparation
+- `banded`: separable operators along one axis, what resampling and blurring are made of
+- `sampling`: compiled loops that read labels and oblique grids
+- `warp`: one fused resampling for the spatial augmentation of a patch
+- `encoding`: labels to channels and back, activations
+- `morphology`: components, distances, holes, surfaces
+- `filters`: Gaussian, and the importance of a tile's voxels
+"""

@@ -233,19 +233,23 @@ def _read_parallel(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> 
 def _vote(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
     from .sampling import vote
 
-    tables = []
-    for axis, order in zip(axes, orders, strict=True):
-        positions = np.round(axis.positions, 6)
-        if order == 0:
-            positions = np.floor(positions + 0.5)
-        positions = np.clip(positions, 0, axis.size - 1)
-        low = np.floor(positions).astype(np.int64)
-        tables += [low, np.minimum(low + 1, axis.size - 1), positions - low]
     if all(axis.whole for axis in axes):
         return source[tuple(_steps(axis) for axis in axes)]
+    corners = [_corners(axis, order) for axis, order in zip(axes, orders, strict=True)]
+    low, high, weight = zip(*corners, strict=True)
     target = np.empty([len(axis.positions) for axis in axes], source.dtype)
-    vote(source, *tables, target)
+    vote(source, low, high, weight, target)
     return target
+
+
+def _corners(axis: _Axis, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each position the voxels below and above and the weight of the one above."""
+    positions = np.round(axis.positions, 6)
+    if order == 0:
+        positions = np.floor(positions + 0.5)
+    positions = np.clip(positions, 0, axis.size - 1)
+    low = np.floor(positions).astype(np.int64)
+    return low, np.minimum(low + 1, axis.size - 1), positions - low
 
 
 def _read_oblique(

@@ -49,27 +49,17 @@ def _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes):  # type:
 
 
 @_compiled
-def vote(source, starts_i, steps_i, wi, starts_j, steps_j, wj, starts_k, steps_k, wk, target):  # type: ignore[no-untyped-def]
-    """Labels at separable positions: for each axis the lower corner, the upper one, and the upper one's weight."""
+def vote(source, low, high, weight, target):  # type: ignore[no-untyped-def]
+    """Labels at separable positions: for each of three axes the lower corner, the upper one and the upper's weight."""
     values = np.empty(8, source.dtype)
     votes = np.empty(8, np.float64)
     for i in range(target.shape[0]):
+        i0, i1, wi = low[0][i], high[0][i], weight[0][i]
         for j in range(target.shape[1]):
+            j0, j1, wj = low[1][j], high[1][j], weight[1][j]
             for k in range(target.shape[2]):
-                target[i, j, k] = _winner(
-                    source,
-                    starts_i[i],
-                    steps_i[i],
-                    wi[i],
-                    starts_j[j],
-                    steps_j[j],
-                    wj[j],
-                    starts_k[k],
-                    steps_k[k],
-                    wk[k],
-                    values,
-                    votes,
-                )
+                k0, k1, wk = low[2][k], high[2][k], weight[2][k]
+                target[i, j, k] = _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes)
 
 
 @_inlined
@@ -168,3 +158,18 @@ def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore
                             line += wk[c] * coefficients[i0 + a, j0 + b, k0 + c]
                         total += wi[a] * wj[b] * line
                 target[i, j, k] = total
+
+
+@_compiled
+def running_winner(channels, target):  # type: ignore[no-untyped-def]
+    """Index of the largest of (C, voxels) for each voxel, in blocks that stay in the cache."""
+    block = 4096
+    best = np.empty(block, channels.dtype)
+    for begin in range(0, channels.shape[1], block):
+        count = min(block, channels.shape[1] - begin)
+        best[:count] = channels[0, begin : begin + count]
+        for c in range(1, channels.shape[0]):
+            for v in range(count):
+                if channels[c, begin + v] > best[v]:
+                    best[v] = channels[c, begin + v]
+                    target[begin + v] = c

@@ -1,1 +1,12 @@
-"""The room preparation."""
+"""Preparation makes cases alike: orientation, content, intensities, spacing; and keeps them on disk.
+
+Each step gives an image on a new Grid, so the way back is `ops.resample.onto(result, case.image.grid)` and nothing else
+has to be remembered. Read in this order:
+
+- `spatial`: orient, crop to the content, resample to a spacing
+- `intensity`: schemes that make intensities comparable (z-score, CT window, percentiles, RGB, none)
+- `pipeline`: PreparationSettings and `prepare`, the steps in their order
+- `statistics`: mean, standard deviation and percentiles of a stream that is never held
+- `packing`: how arrays lie on disk; `read_box` reads a part
+- `store`: prepared cases on disk, read patch by patch; `prepare_all` fills it
+"""

@@ -1,0 +1,99 @@
+"""Intensity schemes: what makes numbers of different images comparable.
+
+A scheme is built from its options and gives a function `(channel (*S), mask or None) -> (*S) float32`. Constant images
+come out as zeros, never as NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..core.errors import ConfigError
+from ..core.registry import Registry
+from ..core.settings import Settings
+
+Scheme = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+schemes: Registry[Scheme] = Registry("intensity scheme")
+
+_SMALLEST_STD = 1e-8
+
+
+class IntensitySettings(Settings):
+    """How the intensities of one channel are made comparable."""
+
+    scheme: str = Field("zscore", description="zscore, ct, percentiles, rgb, none, or one an extension registered.")
+    options: dict[str, Any] = Field({}, description="Options of the scheme, such as lower, upper, mean, std for ct.")
+
+    @model_validator(mode="after")
+    def _check(self) -> IntensitySettings:
+        try:
+            self.build()
+        except (ConfigError, TypeError) as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def build(self) -> Scheme:
+        """The function that these settings describe."""
+        return schemes.build(self.scheme, **self.options)
+
+
+@schemes.register("zscore")
+def zscore(content_only: bool = False) -> Scheme:
+    """Each image to mean 0 and standard deviation 1; with `content_only` measured inside the content, 0 outside."""
+
+    def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        if not content_only or mask is None or not mask.any():
+            return _standardised(channel, float(channel.mean(dtype=np.float64)), float(channel.std(dtype=np.float64)))
+        inside = channel[mask]
+        mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
+        return np.where(mask, _standardised(channel, mean, std), np.float32(0))
+
+    return scheme
+
+
+@schemes.register("ct", papers="isensee2021nnunet")
+def ct(lower: float, upper: float, mean: float, std: float) -> Scheme:
+    """Clipped to percentiles of the data set's foreground, then its mean 0 and standard deviation 1."""
+
+    def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return _standardised(np.clip(channel.astype(np.float32), lower, upper), mean, std)
+
+    return scheme
+
+
+@schemes.register("percentiles")
+def percentiles(low: float = 0.5, high: float = 99.5) -> Scheme:
+    """Each image clipped to two of its percentiles, then mean 0 and standard deviation 1."""
+
+    def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        clipped = np.clip(channel.astype(np.float32), *np.percentile(channel, [low, high]).astype(np.float32))
+        return _standardised(clipped, float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64)))
+
+    return scheme
+
+
+@schemes.register("rgb")
+def rgb(mean: float = 0.0, std: float = 1.0) -> Scheme:
+    """Divided by 255, then by the given mean and standard deviation of that."""
+
+    def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return _standardised(channel.astype(np.float32) / np.float32(255), mean, std)
+
+    return scheme
+
+
+@schemes.register("none")
+def none() -> Scheme:
+    """Unchanged numbers, for images that are calibrated already."""
+    return lambda channel, mask: channel.astype(np.float32)
+
+
+def _standardised(channel: np.ndarray, mean: float, std: float) -> np.ndarray:
+    """Zero mean and unit deviation; only centred when there is no deviation to speak of."""
+    scale = std if std > _SMALLEST_STD * max(1.0, abs(mean)) else 1.0
+    return ((channel - np.float32(mean)) / np.float32(scale)).astype(np.float32, copy=False)

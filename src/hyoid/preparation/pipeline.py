@@ -1,0 +1,74 @@
+"""The steps of preparation in their order, and the settings that choose them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..core.case import Case
+from ..core.errors import DataError
+from ..core.settings import Settings
+from .intensity import IntensitySettings
+from .spatial import content, crop_to_content, orient, to_spacing
+
+
+class PreparationSettings(Settings):
+    """How every case is prepared, in training and in prediction alike."""
+
+    orientation: str | None = Field(None, description="Where axes point to, such as SAR; none keeps the file's axes.")
+    crop: Literal["content", "none"] = Field("none", description="Cut to the box of what is not zero, holes filled.")
+    intensity: tuple[IntensitySettings, ...] = Field((), description="One for each channel; empty is zscore for all.")
+    spacing_mm: tuple[float | None, ...] | None = Field(
+        None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
+    )
+    order: Literal[0, 1, 3] = Field(3, description="Spline order that resamples intensities.")
+
+
+def prepare(case: Case, settings: PreparationSettings) -> Case:
+    """The case as the net sees it: oriented, cropped, normalised, resampled; float32.
+
+    The way back is `onto(result, case.image.grid)`. Crop comes before normalisation, so that the empty surroundings
+    do not move the mean; normalisation before resampling, so that splines see the clipped intensities.
+
+    Raises:
+        DataError: When the number of channels or axes is not what the settings were made for.
+    """
+    _check(case, settings)
+    if settings.orientation and case.image.grid.dims == 3:
+        case = orient(case, settings.orientation)
+    mask = None
+    if _needs_content(settings):
+        mask = content(case.image)
+        if settings.crop == "content" and not _is_colour(case):
+            case, mask = crop_to_content(case, mask)
+    case = _normalised(case, settings, mask)
+    if settings.spacing_mm:
+        case = to_spacing(case, settings.spacing_mm, settings.order)
+    return case
+
+
+def _check(case: Case, settings: PreparationSettings) -> None:
+    grid, channels = case.image.grid, case.image.channels
+    if settings.intensity and len(settings.intensity) != channels:
+        raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
+    if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
+        raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
+
+
+def _needs_content(settings: PreparationSettings) -> bool:
+    return settings.crop == "content" or any(one.options.get("content_only") for one in settings.intensity)
+
+
+def _is_colour(case: Case) -> bool:
+    return case.image.grid.dims == 2 and case.image.channels == 3
+
+
+def _normalised(case: Case, settings: PreparationSettings, mask: np.ndarray | None) -> Case:
+    intensity = settings.intensity or (IntensitySettings(),) * case.image.channels
+    array = np.empty(case.image.array.shape, np.float32)
+    for channel, one, target in zip(case.image.array, intensity, array, strict=True):
+        target[...] = one.build()(channel, mask)
+    return replace(case, image=case.image.with_array(array, "intensities"))

@@ -1,0 +1,48 @@
+"""Spatial steps: each takes a case and gives it on another grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.grid import Grid
+from ..ops.morphology import bounding_box, fill_holes
+from ..ops.resample import onto
+
+
+def orient(case: Case, codes: str) -> Case:
+    """The case with its axes reordered and flipped to these letters, such as "SAR"; exact."""
+    return _both(case, case.image.grid.oriented(codes))
+
+
+def content(image: Image) -> np.ndarray:
+    """Where any channel differs from zero, holes filled; boolean (*S)."""
+    return fill_holes((image.array != 0).any(0))
+
+
+def crop_to_content(case: Case, mask: np.ndarray) -> tuple[Case, np.ndarray]:
+    """The case and the mask cut to the box of the mask; unchanged when the mask is empty."""
+    box = bounding_box(mask)
+    if box is None:
+        return case, mask
+    grid = case.image.grid.cropped([part.start for part in box], [part.stop - part.start for part in box])
+    cut: Callable[[Image], Image] = lambda image: Image(image.array[(slice(None), *box)], grid, image.kind)  # noqa: E731
+    labels = case.labels and cut(case.labels)
+    return replace(case, image=cut(case.image), labels=labels), mask[box]
+
+
+def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:
+    """The grid of the same extent with this spacing; None keeps the spacing of an axis."""
+    return grid.with_spacing([new or old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True)])
+
+
+def to_spacing(case: Case, spacing_mm: Sequence[float | None], order: int = 3) -> Case:
+    """The case resampled to this spacing: image by splines of this order, labels without inventing values."""
+    return _both(case, target_grid(case.image.grid, spacing_mm), order)
+
+
+def _both(case: Case, grid: Grid, order: int | None = None) -> Case:
+    return replace(case, image=onto(case.image, grid, order), labels=case.labels and onto(case.labels, grid))

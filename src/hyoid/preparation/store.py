@@ -1,0 +1,290 @@
+"""Prepared cases on disk, read patch by patch without reading a case.
+
+One folder for each case with memory-mapped NumPy files (see `packing`), written under a temporary name and renamed
+when complete:
+
+    <folder>/<key of the settings>/settings.yaml
+    <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy extra-*.npy facts.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from ..core.case import Case
+from ..core.errors import DataError, HyoidError
+from ..core.files import atomic_path
+from ..core.grid import Grid
+from ..core.progress import track
+from .packing import Scaled, pack, sample_places, smallest_type
+from .pipeline import PreparationSettings, prepare
+
+VERSION = 1
+"""Raised when files of an older version must not be used."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Prepared cases in a folder.
+
+    Attributes:
+        folder: Where one folder for each case lies.
+        ids: The cases in it that belong to this store.
+    """
+
+    folder: Path
+    ids: tuple[str, ...]
+    _cache: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, folder: str | Path, ids: Sequence[str] | None = None) -> Store:
+        """The store in a folder: all cases that are complete, or these.
+
+        Raises:
+            DataError: When one of these cases is not there.
+        """
+        folder = Path(folder)
+        found = sorted(unquote(path.parent.name) for path in folder.glob("*/facts.json") if path.parent.name[0] != ".")
+        missing = sorted(set(ids or ()) - set(found))
+        if missing:
+            raise DataError(f"{folder}: no prepared case {missing[0]!r}; prepare the data set again.")
+        return cls(folder, tuple(found if ids is None else ids))
+
+    def write(
+        self,
+        case: Case,
+        key: str = "",
+        source_grid: Grid | None = None,
+        extra: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Put a prepared case into the folder, replacing an earlier one only when complete.
+
+        Args:
+            case: What `prepare` gave.
+            key: Tells later whether this is still the same source.
+            source_grid: The grid of the files, onto which answers go back.
+            extra: Further arrays (*S), such as the weight of each voxel in the loss.
+        """
+        with atomic_path(self._folder(case.id)) as folder:
+            folder.mkdir()
+            stored, scale, offset = pack(case.image.array)
+            np.save(folder / "image.npy", stored)
+            facts: dict[str, Any] = {
+                "id": case.id,
+                "key": key,
+                "version": VERSION,
+                "facts": dict(case.facts),
+                "grid": asdict(case.image.grid),
+                "source_grid": asdict(source_grid or case.image.grid),
+                "scale": None if scale is None else scale.tolist(),
+                "offset": None if offset is None else offset.tolist(),
+                "voxels": {},
+            }
+            if case.labels is not None:
+                labels: np.ndarray = case.labels.array.astype(smallest_type(case.labels.array))
+                np.save(folder / "labels.npy", labels)
+                places, facts["voxels"], facts["places"] = sample_places(labels[0], case.id)
+                np.save(folder / "places.npy", places)
+            for name, array in (extra or {}).items():
+                np.save(folder / f"extra-{name}.npy", array)
+            (folder / "facts.json").write_text(json.dumps(facts, default=str), encoding="utf-8")
+        for known in [known for known in self._cache if known[0] == case.id]:
+            del self._cache[known]
+
+    def image(self, case_id: str) -> Scaled | np.ndarray:
+        """The image (C, *S); slicing it reads only that part, as float32."""
+        facts, stored = self.facts(case_id), self._array(case_id, "image")
+        if facts["scale"] is None:
+            return stored
+        return Scaled(stored, np.array(facts["scale"], np.float32), np.array(facts["offset"], np.float32))
+
+    def labels(self, case_id: str) -> np.ndarray:
+        """The annotation (1, *S) in file values, memory-mapped.
+
+        Raises:
+            DataError: When the case has none.
+        """
+        return self._array(case_id, "labels")
+
+    def extra(self, case_id: str, name: str) -> np.ndarray:
+        """The further array of this name that was written with the case, memory-mapped."""
+        return self._array(case_id, f"extra-{name}")
+
+    def grid(self, case_id: str) -> Grid:
+        """Where the prepared voxels lie."""
+        return _grid(self.facts(case_id)["grid"])
+
+    def source_grid(self, case_id: str) -> Grid:
+        """Where the voxels of the files lie."""
+        return _grid(self.facts(case_id)["source_grid"])
+
+    def locations(self, case_id: str) -> dict[int, np.ndarray]:
+        """For each label value that occurs (not 0) a sample of its voxels: (n, dims) indices, at most 10,000."""
+        ranges = self.facts(case_id).get("places", {})
+        if not ranges:
+            return {}
+        places = self._array(case_id, "places")
+        return {int(value): places[begin:end] for value, (begin, end) in ranges.items()}
+
+    def voxels(self, case_id: str) -> dict[int, int]:
+        """How many voxels each label value has, background not among them."""
+        return {int(value): count for value, count in self.facts(case_id)["voxels"].items()}
+
+    def facts(self, case_id: str) -> dict[str, Any]:
+        """Everything about the case that is not an array."""
+        known = self._cache.get((case_id, "facts"))
+        if known is None:
+            path = self._folder(case_id) / "facts.json"
+            try:
+                known = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: no prepared case can be read here ({error}); prepare again.") from error
+            self._cache[case_id, "facts"] = known
+        return known
+
+    def _folder(self, case_id: str) -> Path:
+        return self.folder / quote(case_id, safe=" ()+,=@").replace(".", "%2E")
+
+    def _array(self, case_id: str, name: str) -> np.ndarray:
+        known = self._cache.get((case_id, name))
+        if known is None:
+            path = self._folder(case_id) / f"{name}.npy"
+            try:
+                known = np.load(path, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{case_id}: the prepared data set has no {name} for this case ({path}).") from error
+            self._cache[case_id, name] = known
+        return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Memory maps would travel to another process as copies.
+        return (Store, (self.folder, self.ids))
+
+
+def _grid(values: dict[str, Any]) -> Grid:
+    return Grid(
+        tuple(values["shape"]),
+        tuple(values["spacing_mm"]),
+        tuple(values["origin_mm"]),
+        tuple(map(tuple, values["direction"])),
+        values["calibrated"],
+    )
+
+
+class Entry(Protocol):
+    """One case of a data set, before it is read."""
+
+    id: str
+    images: Any
+    label: Any
+
+
+class Source(Protocol):
+    """A data set whose cases can be read one by one."""
+
+    @property
+    def cases(self) -> Sequence[Any]:
+        """The entries."""
+
+    def read(self, case_id: str) -> Case:
+        """One case."""
+
+
+Extra = Callable[[Case], np.ndarray]
+
+
+def prepare_all(
+    dataset: Source,
+    settings: PreparationSettings,
+    folder: str | Path,
+    workers: int = 2,
+    extra: Mapping[str, Extra] | None = None,
+) -> Store:
+    """Prepare every case that is not in the store yet.
+
+    Args:
+        dataset: Where the cases come from.
+        settings: How they are prepared; other settings go to another folder beside.
+        folder: Where stores lie; the one for these settings is a folder in it.
+        workers: Threads; as many cases are in memory at once.
+        extra: Further arrays to keep for each case, computed from the prepared case.
+
+    Raises:
+        DataError: Naming the case that cannot be prepared; cases that were finished stay.
+    """
+    extra = extra or {}
+    store = Store(Path(folder) / _settings_key(settings, extra), tuple(entry.id for entry in dataset.cases))
+    keys = {entry.id: _source_key(dataset, entry) for entry in dataset.cases}
+    waiting = [case_id for case_id in store.ids if not _is_valid(store, case_id, keys[case_id])]
+    if not (store.folder / "settings.yaml").exists():
+        settings.write(store.folder / "settings.yaml")
+
+    def one(case_id: str) -> None:
+        try:
+            case = dataset.read(case_id)
+            prepared = prepare(case, settings)
+            further = {name: make(prepared) for name, make in extra.items()}
+            store.write(prepared, keys[case_id], case.image.grid, further)
+        except Exception as error:
+            raise _naming(case_id, error) from error
+
+    for _ in track(_finished(one, waiting, workers), "prepare", len(waiting)):
+        pass
+    return store
+
+
+def _finished(work: Callable[[str], None], items: list[str], workers: int) -> Iterator[str]:
+    """The items as they are done by threads; at the first error those not begun are dropped."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        futures = {pool.submit(work, item): item for item in items}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _naming(case_id: str, error: Exception) -> HyoidError:
+    if isinstance(error, HyoidError):
+        return error if case_id in str(error) else type(error)(f"{case_id}: {error}")
+    return DataError(f"{case_id}: this case could not be prepared ({type(error).__name__}: {error}).")
+
+
+def _is_valid(store: Store, case_id: str, key: str) -> bool:
+    try:
+        facts = store.facts(case_id)
+    except DataError:
+        return False
+    return facts["version"] == VERSION and facts["key"] == key
+
+
+def _settings_key(settings: PreparationSettings, extra: Mapping[str, Extra]) -> str:
+    return _hash([settings.model_dump(mode="json"), sorted(extra), VERSION])
+
+
+def _source_key(dataset: Source, entry: Entry) -> str:
+    """Changes when a file of the case does, or what its mask values mean."""
+    paths = [*_paths(entry.images), *_paths(entry.label)]
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION])
+
+
+def _paths(paths: Any) -> list[Path]:
+    if paths is None:
+        return []
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
