@@ -1,1 +1,36 @@
-"""The room nets."""
+"""Nets: one composable U, its parts on shelves, and the family as rows of data.
+
+A spec says what a net looks like and builds it; a net gives a tuple of logits, finest first. Read in this order:
+
+- `net`: NetSpec and Net, what every net is; the shelf `nets`
+- `layers`: Style and Unit, how convolutions are dressed; norms and activations
+- `blocks`: what a level is made of (`blocks.conv`)
+- `resample`: ways down and up
+- `skips`: skip connections and how they join
+- `encoders`, `decoders`, `heads`: the three parts of a U
+- `sizes`: which inputs a U accepts
+- `unet`: UNetSpec and UNet, which compose them
+- `variant`, `family`: the named nets as rows
+- `cost`: parameters, operations, activations, receptive field
+
+`nets`, `build_spec`, `variant`, `UNetSpec` and `cost` can be imported from here; torch is loaded when they are.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "nets": "family.build",
+    "build_spec": "family.build",
+    "variant": "variant",
+    "NetSpec": "net",
+    "Net": "net",
+    "UNetSpec": "unet",
+    "UNet": "unet",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"hyoid.nets has no {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,1 +1,4 @@
-"""The room nets/blocks."""
+"""Blocks: what the levels of a net are made of.
+
+- `conv`: plain, residual, preactivated, V-Net
+"""

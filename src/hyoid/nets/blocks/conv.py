@@ -1,0 +1,215 @@
+"""Blocks made of convolutions: plain, residual, residual before activation, V-Net's.
+
+A block builder takes (style, in_channels, out_channels, kernel, stride, depth) and its own options, and gives a module
+that reports `.out_channels` (which may differ from what was asked) and `.shrink` (voxels lost along each axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from ...core.errors import ConfigError
+from ...core.registry import Registry
+from ..layers import Style, Unit
+
+blocks: Registry[nn.Module] = Registry("block")
+
+_POOL = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+class Stack(nn.Sequential):
+    """Parts one after the other; reports what comes out."""
+
+    def __init__(self, in_channels: int, parts: Sequence[nn.Module]) -> None:
+        super().__init__(*parts)
+        self.out_channels: int = parts[-1].out_channels if parts else in_channels  # type: ignore[assignment]
+        shrinks = [part.shrink for part in parts if hasattr(part, "shrink")]
+        self.shrink: tuple[int, ...] = tuple(map(sum, zip(*shrinks, strict=True)))
+
+
+@blocks.register("plain", papers="ronneberger2015unet")
+def plain(
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    first: float = 1.0,
+) -> nn.Module:
+    """Convolution units in a row; the first one strides and may be narrower by the factor `first`."""
+    widths = [in_channels, *[round(out_channels * first)] * (depth > 1), *[out_channels] * max(1, depth - 1)]
+    if depth == 0:
+        widths = [in_channels]
+    steps = [tuple(stride)] + [(1,) * style.dims] * depth
+    pairs = zip(widths, widths[1:], steps, strict=False)
+    return Stack(in_channels, [Unit(style, a, b, kernel, step) for a, b, step in pairs])
+
+
+class ResidualBlock(nn.Module):
+    """Two units and a shortcut, added before the last activation (ResNet-D shortcut).
+
+    The shortcut pools where the block strides and projects where the width changes. The last norm starts at zero, so
+    that the block starts as its shortcut.
+
+    Reference:
+        he2016deep; he2019bag (ResNet-D); isensee2024revisited.
+    """
+
+    def __init__(
+        self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.first = Unit(style, in_channels, out_channels, kernel, stride)
+        self.second = Unit(style, out_channels, out_channels, kernel, order=style.order.replace("A", ""))
+        self.shortcut = _shortcut(style, in_channels, out_channels, stride)
+        self.act = style.act_layer(out_channels) or nn.Identity()
+
+    def initialise(self) -> None:
+        """Let the block start as its shortcut."""
+        weight = getattr(getattr(self.second, "norm", None), "weight", None)
+        if weight is not None:
+            nn.init.zeros_(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.second(self.first(x)) + self.shortcut(x))
+
+
+def _shortcut(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
+    layers: list[nn.Module] = []
+    if any(step > 1 for step in stride):
+        layers.append(_POOL[style.dims](tuple(stride), tuple(stride)))
+    if in_channels != out_channels:
+        projecting = replace(style, bias=False)
+        layers.append(Unit(projecting, in_channels, out_channels, (1,) * style.dims, order="CN"))
+    return nn.Sequential(*layers)
+
+
+@blocks.register("residual", papers=("he2016deep", "he2019bag"))
+def residual(
+    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+) -> nn.Module:
+    """Residual blocks in a row, each of two convolutions; the first one strides."""
+    _refuse_valid(style, "residual")
+    return _row(ResidualBlock, style, in_channels, out_channels, kernel, stride, depth)
+
+
+class PreactivatedBlock(nn.Module):
+    """Norm, activation, convolution, twice; the input is added, projected where size or width change.
+
+    Reference:
+        he2016identity; zhang2018road.
+    """
+
+    def __init__(
+        self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.first = Unit(style, in_channels, out_channels, kernel, stride, order="NAC")
+        self.second = Unit(style, out_channels, out_channels, kernel, order="NAC")
+        same = in_channels == out_channels and all(step == 1 for step in stride)
+        one = (1,) * style.dims
+        self.shortcut = nn.Identity() if same else Unit(style, in_channels, out_channels, one, stride, order="CN")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x)) + self.shortcut(x)
+
+
+@blocks.register("preactivated", papers=("he2016identity", "zhang2018road"))
+def preactivated(
+    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+) -> nn.Module:
+    """Residual blocks that normalise and activate before they convolve."""
+    _refuse_valid(style, "preactivated")
+    return _row(PreactivatedBlock, style, in_channels, out_channels, kernel, stride, depth)
+
+
+class VNetStage(nn.Module):
+    """Convolution units in a row; the input of the stage is added before a last activation.
+
+    Reference:
+        milletari2016vnet.
+    """
+
+    def __init__(self, style: Style, channels: int, kernel: Sequence[int], depth: int) -> None:
+        super().__init__()
+        self.out_channels = channels
+        self.units = nn.Sequential(*[Unit(style, channels, channels, kernel) for _ in range(depth)])
+        self.act = style.act_layer(channels) or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.units(x) + x)
+
+
+@blocks.register("vnet", papers="milletari2016vnet")
+def vnet(
+    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+) -> nn.Module:
+    """V-Net's stage, whose input has the width of its output; nothing when `depth` is 0."""
+    _refuse_valid(style, "vnet")
+    if depth == 0:
+        return Stack(in_channels, [])
+    if in_channels != out_channels or any(step > 1 for step in stride):
+        raise ConfigError(
+            f"A vnet block adds its input to its output, so it needs as many channels in as out and no stride; got "
+            f"{in_channels} and {out_channels}, stride {tuple(stride)}. Use down: strided_unit and decoder_channels "
+            f"twice the channels."
+        )
+    return VNetStage(style, out_channels, kernel, depth)
+
+
+class RepeatedInput(nn.Module):
+    """One unit to which the image is added, repeated to as many channels: V-Net's entrance.
+
+    Reference:
+        milletari2016vnet.
+    """
+
+    def __init__(self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int]) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.times = out_channels // in_channels
+        self.unit = Unit(style, in_channels, out_channels, kernel, order="CN")
+        self.act = style.act_layer(out_channels) or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.unit(x) + x.repeat(1, self.times, *[1] * (x.ndim - 2)))
+
+
+@blocks.register("repeated_input", papers="milletari2016vnet")
+def repeated_input(
+    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+) -> nn.Module:
+    """V-Net's entrance: a unit plus the repeated image."""
+    _refuse_valid(style, "repeated_input")
+    if out_channels % in_channels:
+        raise ConfigError(
+            f"repeated_input repeats {in_channels} image channels to {out_channels}, which is not a multiple. "
+            f"Choose the width of the first level as a multiple of the image channels."
+        )
+    return RepeatedInput(style, in_channels, out_channels, kernel)
+
+
+def _row(
+    block: type[nn.Module],
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+) -> Stack:
+    """`depth` blocks; the first one strides and changes the width."""
+    one = (1,) * style.dims
+    starts = [(in_channels, tuple(stride))] + [(out_channels, one)] * (depth - 1)
+    return Stack(in_channels, [block(style, c, out_channels, kernel, step) for c, step in starts[:depth]])
+
+
+def _refuse_valid(style: Style, name: str) -> None:
+    if style.valid:
+        raise ConfigError(f'Block {name!r} adds maps of one size, so it needs padding "same"; got "valid".')

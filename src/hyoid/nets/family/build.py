@@ -1,0 +1,26 @@
+"""A spec by its name, with all families on the shelf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..net import NetSpec, nets
+from . import classic, residual
+
+__all__ = ["build_spec", "classic", "nets", "residual"]
+
+
+def build_spec(name: str, dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:
+    """The spec of a net on the shelf.
+
+    Args:
+        name: A name from `nets`.
+        dims: 2 or 3.
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits, `Task.channels`.
+        **changes: Fields of the spec that differ from the row, such as `channels=(16, 32, 64)`.
+
+    Raises:
+        ConfigError: When the name or a field is unknown, or a value does not fit.
+    """
+    return nets[name].build(dims, in_channels, out_channels, **changes)

@@ -1,0 +1,55 @@
+"""The classic nets: U-Net as published and as used today, 3D U-Net, V-Net."""
+
+from __future__ import annotations
+
+from ..variant import variant
+
+variant("unet", papers="ronneberger2015unet")
+
+variant(
+    "unet_original",
+    papers="ronneberger2015unet",
+    channels=(64, 128, 256, 512, 1024),
+    padding="valid",
+    order="CA",
+    norm="none",
+    act="relu",
+    down="max",
+    dropout=(0.0, 0.0, 0.0, 0.5, 0.5),
+    drop="elements",
+)
+
+# Padded, so that it takes any image; `padding=valid` gives the 132x132x116 -> 44x44x28 of the paper.
+variant(
+    "unet3d",
+    papers="cicek2016unet3d",
+    channels=(64, 128, 256, 512),
+    block={"name": "plain", "first": 0.5},
+    block_decoder="plain",
+    norm={"name": "batch", "affine": False},
+    act="relu",
+    bias=True,
+    down="max",
+    up_channels="same",
+    up_bias=False,
+)
+
+# The stages of the published prototxt (1, 2, 3, 2), which the common ports follow, not those of the text (1, 2, 3, 3, 3).
+variant(
+    "vnet",
+    papers="milletari2016vnet",
+    channels=(16, 32, 64, 128, 256),
+    decoder_channels=(32, 64, 128, 256),
+    kernels=5,
+    stem="repeated_input",
+    block="vnet",
+    blocks_encoder=(0, 1, 2, 3, 2),
+    blocks_decoder=(1, 1, 2, 2),
+    down="strided_unit",
+    up="transposed_unit",
+    fuse="concat_up_first",
+    norm="batch",
+    act="elu",
+    bias=False,
+    head="vnet",
+)

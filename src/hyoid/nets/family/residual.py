@@ -1,0 +1,38 @@
+"""Residual nets: the residual U-Net and nnU-Net's plain and residual nets."""
+
+from __future__ import annotations
+
+from ..variant import variant
+
+variant(
+    "residual_unet",
+    papers="zhang2018road",
+    channels=(64, 128, 256, 512),
+    block="preactivated",
+    blocks_encoder=1,
+    blocks_decoder=1,
+    norm="batch",
+    act="relu",
+    up="linear",
+)
+
+_WIDTHS = dict(
+    in_2d=dict(channels=(32, 64, 128, 256, 512, 512, 512, 512)), in_3d=dict(channels=(32, 64, 128, 256, 320, 320))
+)
+
+variant("nnunet_plain", papers="isensee2021nnunet", bias=True, deep_supervision=True, **_WIDTHS)
+
+# M and L are one shape; L is planned for larger patches (24 GB in place of 8).
+for _size in ("m", "l"):
+    variant(
+        f"nnunet_residual_{_size}",
+        papers="isensee2024revisited",
+        stem="plain",
+        block="residual",
+        block_decoder="plain",
+        blocks_encoder=(1, 3, 4, 6, 6, 6),
+        blocks_decoder=1,
+        bias=True,
+        deep_supervision=True,
+        **_WIDTHS,
+    )

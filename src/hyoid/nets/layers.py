@@ -1,0 +1,237 @@
+"""The smallest parts of a net: what a convolution unit is made of, as data.
+
+`Style` says how every convolution of a net is dressed; blocks, downs, ups and heads ask it for their layers, so that
+2D and 3D, valid and padded, and every norm and activation are one code.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..core.registry import Registry
+
+norms: Registry[nn.Module] = Registry("norm")
+acts: Registry[nn.Module] = Registry("activation")
+
+Part = str | dict[str, Any]
+"""A part of a net in a spec: its name, or a mapping of `name` and its options."""
+
+Built = TypeVar("Built")
+
+_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_CHANNEL_DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
+
+
+def build_part(shelf: Registry[Built], part: Part, **given: Any) -> Built:
+    """The part a spec names, from its shelf.
+
+    Raises:
+        ConfigError: When the name or an option is unknown.
+    """
+    options = {"name": part} if isinstance(part, str) else dict(part)
+    return shelf.build(options.pop("name"), **given, **options)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the convolutions of a net are dressed.
+
+    Attributes:
+        dims: 2 or 3.
+        order: Letters of a unit in sequence: C convolution, N norm, A activation, D dropout.
+        norm: A part from `norms`.
+        act: A part from `acts`.
+        bias: Whether convolutions have a bias; None means only those that no norm follows.
+        valid: Whether convolutions use no padding, so that every one shrinks the map.
+        dropout: Probability of dropping, at D in `order`.
+        drop: What is dropped: whole channels or single elements.
+    """
+
+    dims: int
+    order: str = "CNA"
+    norm: Part = "instance"
+    act: Part = "leaky_relu"
+    bias: bool | None = None
+    valid: bool = False
+    dropout: float = 0.0
+    drop: str = "channels"
+
+    def conv(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: Sequence[int] | int = 1,
+        *,
+        bias: bool = True,
+        groups: int = 1,
+    ) -> nn.Module:
+        """A convolution; padded to keep the size unless the style is valid."""
+        padding = 0 if self.valid else tuple(k // 2 for k in kernel)
+        return _CONV[self.dims](
+            in_channels, out_channels, tuple(kernel), stride, padding, bias=bias, groups=groups
+        )
+
+    def pointwise(self, in_channels: int, out_channels: int, bias: bool = True) -> nn.Module:
+        """A convolution of a single voxel."""
+        return _CONV[self.dims](in_channels, out_channels, 1, bias=bias)
+
+    def transposed(self, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool = True) -> nn.Module:
+        """A transposed convolution whose kernel is its stride, so that it enlarges exactly by it."""
+        return _TRANSPOSED[self.dims](in_channels, out_channels, tuple(stride), tuple(stride), bias=bias)
+
+    def norm_layer(self, channels: int) -> nn.Module | None:
+        """The norm, or None when there is none."""
+        return build_part(norms, self.norm, dims=self.dims, channels=channels)
+
+    def act_layer(self, channels: int, inplace: bool = True) -> nn.Module | None:
+        """The activation, or None when there is none."""
+        return build_part(acts, self.act, channels=channels, inplace=inplace)
+
+    def dropout_layer(self) -> nn.Module | None:
+        """The dropout, or None when nothing is dropped."""
+        if not self.dropout:
+            return None
+        return _CHANNEL_DROPOUT[self.dims](self.dropout) if self.drop == "channels" else nn.Dropout(self.dropout)
+
+    def has_bias(self, order: str) -> bool:
+        """Whether the convolution of a unit of this order has a bias."""
+        if self.bias is not None:
+            return self.bias
+        return "N" not in order[order.index("C") :] or self.norm == "none"
+
+
+class Unit(nn.Sequential):
+    """A convolution with its norm, activation and dropout, in the order of the style.
+
+    Attributes:
+        out_channels: Channels it gives.
+        shrink: Voxels it removes from each axis (valid convolutions).
+    """
+
+    def __init__(
+        self,
+        style: Style,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: Sequence[int] | int = 1,
+        *,
+        order: str | None = None,
+        groups: int = 1,
+    ) -> None:
+        order = style.order if order is None else order
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = in_channels
+        for letter in order:
+            name, layer = "conv", None
+            if letter == "C":
+                layer = style.conv(
+                    in_channels, out_channels, kernel, stride, bias=style.has_bias(order), groups=groups
+                )
+                channels = out_channels
+            elif letter == "N":
+                name, layer = "norm", style.norm_layer(channels)
+            elif letter == "A":
+                # in place would change the input itself, which a skip may still need
+                name, layer = "act", style.act_layer(channels, inplace=bool(layers))
+            elif letter == "D":
+                name, layer = "dropout", style.dropout_layer()
+            if layer is not None:
+                layers[name] = layer
+        super().__init__(layers)
+        self.out_channels = out_channels
+        self.shrink = tuple(k - 1 if style.valid else 0 for k in kernel)
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm through the group norm kernel: the same numbers, but fast in bfloat16 on CPUs.
+
+    A map of a single voxel gives the bias, where torch's own instance norm refuses.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, affine: bool = True) -> None:
+        super().__init__(channels, channels, eps, affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+@norms.register("instance", papers="ulyanov2016instance")
+def _instance(dims: int, channels: int, affine: bool = True, eps: float = 1e-5) -> nn.Module:
+    """Each channel of each sample to mean 0 and variance 1."""
+    return InstanceNorm(channels, eps, affine)
+
+
+@norms.register("batch", papers="ioffe2015batch")
+def _batch(dims: int, channels: int, affine: bool = True, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
+    """Each channel to mean 0 and variance 1 over the batch; running statistics in evaluation."""
+    return _BATCH_NORM[dims](channels, eps, momentum, affine)
+
+
+@norms.register("group", papers="wu2018group")
+def _group(dims: int, channels: int, groups: int = 8, affine: bool = True, eps: float = 1e-5) -> nn.Module:
+    """Groups of channels of each sample to mean 0 and variance 1; fewer groups when channels do not divide."""
+    while channels % groups:
+        groups -= 1
+    return nn.GroupNorm(groups, channels, eps, affine)
+
+
+@norms.register("none")
+def _no_norm(dims: int, channels: int) -> None:
+    """No norm."""
+
+
+@acts.register("relu")
+def _relu(channels: int, inplace: bool) -> nn.Module:
+    """max(x, 0)."""
+    return nn.ReLU(inplace)
+
+
+@acts.register("relu6")
+def _relu6(channels: int, inplace: bool) -> nn.Module:
+    """min(max(x, 0), 6)."""
+    return nn.ReLU6(inplace)
+
+
+@acts.register("leaky_relu")
+def _leaky_relu(channels: int, inplace: bool, slope: float = 0.01) -> nn.Module:
+    """x above zero, a small slope below."""
+    return nn.LeakyReLU(slope, inplace)
+
+
+@acts.register("prelu", papers="he2015delving")
+def _prelu(channels: int, inplace: bool) -> nn.Module:
+    """Leaky with a learned slope for each channel."""
+    return nn.PReLU(channels)
+
+
+@acts.register("elu")
+def _elu(channels: int, inplace: bool) -> nn.Module:
+    """x above zero, exp(x) - 1 below."""
+    return nn.ELU(inplace=inplace)
+
+
+@acts.register("gelu")
+def _gelu(channels: int, inplace: bool) -> nn.Module:
+    """x times the normal distribution function."""
+    return nn.GELU()
+
+
+@acts.register("silu")
+def _silu(channels: int, inplace: bool) -> nn.Module:
+    """x times its sigmoid."""
+    return nn.SiLU(inplace)
+
+
+@acts.register("none")
+def _no_act(channels: int, inplace: bool) -> None:
+    """No activation."""

@@ -1,0 +1,94 @@
+"""What every net is: a spec that builds it, and the sizes it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..core.errors import ConfigError
+from ..core.registry import Registry
+from ..core.settings import Settings
+
+
+class NetSpec(Settings):
+    """What a net looks like, as data."""
+
+    dims: Literal[2, 3] = Field(description="2 for images, 3 for volumes.")
+    in_channels: int = Field(ge=1, description="Channels of the image.")
+    out_channels: int = Field(ge=1, description="Channels of the logits.")
+
+    def build(self) -> Net:
+        """The net, newly initialised."""
+        raise TypeError(f"{type(self).__name__} does not say how it is built.")
+
+
+nets: Registry[NetSpec] = Registry("net")
+"""Builders of specs: `build(dims, in_channels, out_channels, **changes)`."""
+
+
+class Net(nn.Module):
+    """A net gives a tuple of logits, finest first; in evaluation only the finest.
+
+    Attributes:
+        divisor: Input sizes it accepts step by this, along each axis.
+        margin: Voxels by which the output is smaller than the input at each end (0 for padded nets).
+    """
+
+    divisor: tuple[int, ...]
+    margin: tuple[int, ...]
+
+    def __init__(self, divisor: Sequence[int], margin: Sequence[int] | None = None) -> None:
+        super().__init__()
+        self.divisor = tuple(divisor)
+        self.margin = tuple(margin) if margin is not None else (0,) * len(self.divisor)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        raise TypeError(f"{type(self).__name__} does not say what it computes.")
+
+    def smallest_input(self) -> tuple[int, ...]:
+        """The smallest shape it accepts; others are larger by multiples of `divisor`."""
+        return self.divisor
+
+    def fitting_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The smallest accepted input shape that is at least this large."""
+        start = self.smallest_input()
+        return tuple(
+            s + max(0, -(-(n - s) // d)) * d for n, s, d in zip(shape, start, self.divisor, strict=True)
+        )
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the finest logits for an input of this shape.
+
+        Raises:
+            ConfigError: When the net does not accept this shape.
+        """
+        fitting = self.fitting_shape(input_shape)
+        if fitting != tuple(input_shape):
+            raise ConfigError(
+                f"This net does not accept an input of {_sizes(input_shape)}: sizes start at "
+                f"{_sizes(self.smallest_input())} and step by {_sizes(self.divisor)}. The next one is {_sizes(fitting)}."
+            )
+        return tuple(n - 2 * m for n, m in zip(input_shape, self.margin, strict=True))
+
+    def input_shape(self, output_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the input whose logits have this shape.
+
+        Raises:
+            ConfigError: When no input gives this shape.
+        """
+        needed = tuple(n + 2 * m for n, m in zip(output_shape, self.margin, strict=True))
+        fitting = self.fitting_shape(needed)
+        if fitting != needed:
+            nearest = tuple(n - 2 * m for n, m in zip(fitting, self.margin, strict=True))
+            raise ConfigError(
+                f"This net cannot give an output of {_sizes(output_shape)}; the next size it can give is "
+                f"{_sizes(nearest)}."
+            )
+        return needed
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,126 @@
+"""Between levels: ways down and ways up.
+
+A way down takes (style, in_channels, out_channels, stride); it may change the width, or leave both the stride and the
+width to the block that follows (`strided` gives None). A way up takes the same and `bias`, and enlarges by the stride.
+Both report `.out_channels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..core.registry import Registry
+from .layers import Style, Unit
+
+downs: Registry[nn.Module | None] = Registry("down")
+ups: Registry[nn.Module] = Registry("up")
+
+_MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_AVERAGE = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+class Resampling(nn.Sequential):
+    """Layers one after the other that report `.out_channels`."""
+
+    def __init__(self, out_channels: int, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+@downs.register("strided")
+def _strided(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> None:
+    """The first convolution of the next block takes the stride."""
+
+
+@downs.register("max")
+def _max(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
+    """The largest value of each cell."""
+    return Resampling(in_channels, _MAX[style.dims](tuple(stride), tuple(stride)))
+
+
+@downs.register("average")
+def _average(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
+    """The mean of each cell."""
+    return Resampling(in_channels, _AVERAGE[style.dims](tuple(stride), tuple(stride)))
+
+
+@downs.register("strided_unit", papers="milletari2016vnet")
+def _strided_unit(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
+    """A convolution whose kernel is its stride, with norm and activation, that changes the width."""
+    return Resampling(out_channels, _CellUnit(style, in_channels, out_channels, stride))
+
+
+class _CellUnit(nn.Sequential):
+    """Convolution over cells that do not overlap, norm and activation."""
+
+    def __init__(self, style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> None:
+        conv = (nn.Conv2d if style.dims == 2 else nn.Conv3d)(
+            in_channels, out_channels, tuple(stride), tuple(stride), bias=style.has_bias("CNA")
+        )
+        super().__init__(conv, *_dress(style, out_channels))
+
+
+@ups.register("transposed", papers="ronneberger2015unet")
+def _transposed(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
+    """A learned enlargement: transposed convolution, kernel = stride."""
+    return Resampling(out_channels, style.transposed(in_channels, out_channels, stride, bias))
+
+
+@ups.register("transposed_unit", papers="milletari2016vnet")
+def _transposed_unit(
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool
+) -> nn.Module:
+    """A transposed convolution with norm and activation."""
+    conv = style.transposed(in_channels, out_channels, stride, bias)
+    return Resampling(out_channels, conv, *_dress(style, out_channels))
+
+
+class Enlarge(nn.Module):
+    """Interpolation by whole factors."""
+
+    def __init__(self, stride: Sequence[int], mode: str, align_corners: bool | None = None) -> None:
+        super().__init__()
+        self.factors = tuple(float(step) for step in stride)
+        self.mode, self.align_corners = mode, align_corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.interpolate(x, scale_factor=self.factors, mode=self.mode, align_corners=self.align_corners)
+
+
+_LINEAR = {2: "bilinear", 3: "trilinear"}
+
+
+@ups.register("linear")
+def _linear(
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    stride: Sequence[int],
+    bias: bool,
+    align_corners: bool = False,
+) -> nn.Module:
+    """Linear interpolation; keeps the width of the coarser level."""
+    return Resampling(in_channels, Enlarge(stride, _LINEAR[style.dims], align_corners))
+
+
+@ups.register("conv_linear", papers="myronenko2018brain")
+def _conv_linear(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
+    """A convolution of single voxels to the finer width, then linear interpolation."""
+    narrow = style.pointwise(in_channels, out_channels, bias)
+    return Resampling(out_channels, narrow, Enlarge(stride, _LINEAR[style.dims], False))
+
+
+@ups.register("nearest_unit")
+def _nearest_unit(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
+    """Nearest neighbours, then a padded unit with kernel 3."""
+    unit = Unit(replace(style, valid=False), in_channels, out_channels, (3,) * style.dims)
+    return Resampling(out_channels, Enlarge(stride, "nearest"), unit)
+
+
+def _dress(style: Style, channels: int) -> list[nn.Module]:
+    layers = [style.norm_layer(channels), style.act_layer(channels)]
+    return [layer for layer in layers if layer is not None]

@@ -1,0 +1,204 @@
+"""The U: one spec that composes stem, stages, ways down and up, skips, decoder and heads."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from .decoders import decoders
+from .encoders import Level, encoders
+from .heads import heads
+from .layers import Part, Style, build_part
+from .net import Net, NetSpec
+from .sizes import Sizes
+
+
+class UNetSpec(NetSpec):
+    """What a U looks like, as data.
+
+    Fields with one entry per level also take a single value for all of them. A part is a name from its shelf, or a
+    mapping of `name` and options, such as `{name: group, groups: 4}`.
+    """
+
+    channels: tuple[int, ...] = Field((32, 64, 128, 256, 512), description="Width of each level, finest first.")
+    blocks_encoder: tuple[int, ...] = Field((), description="Convolutions or residual blocks on the way down.")
+    blocks_decoder: tuple[int, ...] = Field((), description="The same on the way up; one entry fewer than levels.")
+    kernels: tuple[tuple[int, ...], ...] = Field((), description="Kernel of each level along each axis.")
+    strides: tuple[tuple[int, ...], ...] = Field((), description="Step down into each level; the first is 1.")
+    decoder_channels: tuple[int, ...] = Field((), description="Width of the decoder; empty: as the encoder.")
+    encoder: Part = Field("stages", description="What makes the maps.")
+    stem: Part | None = Field(None, description="A block before the first level, or none.")
+    block: Part = Field("plain", description="Block of the encoder.")
+    block_decoder: Part | None = Field(None, description="Block of the decoder; none: as the encoder's.")
+    down: Part = Field("strided", description="The way into the next coarser level.")
+    up: Part = Field("transposed", description="The way into the next finer level.")
+    up_channels: Literal["skip", "same", "half"] = Field("skip", description="Width after the way up.")
+    up_bias: bool = Field(True, description="Whether ways up have a bias.")
+    skip: Part = Field("identity", description="What happens to the encoder's map before it joins.")
+    fuse: Literal["concat", "concat_up_first", "add"] = Field("concat", description="How the skip joins.")
+    decoder: Part = Field("unet", description="The graph of the way up.")
+    head: Part = Field("conv", description="What turns the last map into logits.")
+    padding: Literal["same", "valid"] = Field("same", description="Padded, or every convolution shrinks the map.")
+    norm: Part = Field("instance", description="Normalisation of features.")
+    act: Part = Field("leaky_relu", description="Activation.")
+    order: str = Field("CNA", pattern="^[CNAD]+$", description="Unit: C conv, N norm, A activation, D dropout.")
+    bias: bool | None = Field(None, description="Bias of convolutions; none: where no norm follows.")
+    dropout: tuple[float, ...] = Field((), description="Per level, at D in `order`, else after each encoder stage.")
+    drop: Literal["channels", "elements"] = Field("channels", description="What dropout drops.")
+    deep_supervision: bool = Field(False, description="Logits from every level of the decoder while training.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_value_for_all_levels(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        levels = len(filled.get("channels", cls.model_fields["channels"].default))
+        dims = filled.get("dims", 2)
+        filled["kernels"] = _per_level(filled.get("kernels") or 3, levels, dims)
+        strides = filled.get("strides") or 2
+        if isinstance(strides, int):
+            strides = [1] + [strides] * (levels - 1)
+        filled["strides"] = _per_level(strides, levels, dims)
+        for name, count, default in _COUNTS:
+            value = filled.get(name)
+            value = default if value is None or value == () or value == [] else value
+            filled[name] = [value] * (levels + count) if isinstance(value, int | float) else value
+        return filled
+
+    @field_validator("channels")
+    @classmethod
+    def _two_levels(cls, channels: tuple[int, ...]) -> tuple[int, ...]:
+        if len(channels) < 2 or min(channels) < 1:
+            raise ValueError("a U has at least two levels of at least one channel each")
+        return channels
+
+    @model_validator(mode="after")
+    def _fits(self) -> UNetSpec:
+        levels = len(self.channels)
+        expected = {"kernels": 0, "strides": 0, **{name: count for name, count, _ in _COUNTS}}
+        for name, count in expected.items():
+            got = len(getattr(self, name))
+            if got != levels + count and not (name == "decoder_channels" and got == 0):
+                raise ValueError(f"{name} has {got} entries where {levels} levels need {levels + count}")
+        for name in ("kernels", "strides"):
+            if any(len(entry) != self.dims or min(entry) < 1 for entry in getattr(self, name)):
+                raise ValueError(f"{name} need {self.dims} positive numbers for each level in {self.dims}D")
+        if any(size % 2 == 0 for kernel in self.kernels for size in kernel):
+            raise ValueError("kernels are odd, so that a convolution has a centre")
+        if any(step != 1 for step in self.strides[0]):
+            raise ValueError("the first level lies on the grid of the image, so its stride is 1")
+        if self.order.count("C") != 1:
+            raise ValueError("order has exactly one C, the convolution")
+        if self.padding == "valid" and self.down == "strided":
+            raise ValueError('valid padding needs a way down of its own, such as down: max, not "strided"')
+        return self
+
+    def style(self, level: int) -> Style:
+        """How the convolutions of a level are dressed."""
+        return Style(
+            self.dims, self.order, self.norm, self.act, self.bias, self.padding == "valid", self.dropout[level], self.drop
+        )
+
+    def levels(self) -> tuple[Level, ...]:
+        """The levels, finest first."""
+        widths = (*(self.decoder_channels or self.channels[:-1]), 0)
+        counts = (*self.blocks_decoder, 0)
+        rows = zip(self.channels, widths, self.kernels, self.strides, self.blocks_encoder, counts, strict=True)
+        return tuple(Level(*row, self.style(index)) for index, row in enumerate(rows))
+
+    def build(self) -> UNet:
+        """The net, newly initialised."""
+        return UNet(self)
+
+
+_COUNTS = (("blocks_encoder", 0, 2), ("blocks_decoder", -1, 2), ("decoder_channels", -1, ()), ("dropout", 0, 0.0))
+
+
+def _per_level(value: Any, levels: int, dims: int) -> Any:
+    """A kernel or stride for each level and axis, from one number or one for each level."""
+    if isinstance(value, int):
+        value = [value] * levels
+    return [[entry] * dims if isinstance(entry, int) else entry for entry in value]
+
+
+class UNet(Net):
+    """A U-shaped net: an encoder, a decoder joined to it by skips, and heads.
+
+    Reference:
+        ronneberger2015unet.
+    """
+
+    def __init__(self, spec: UNetSpec) -> None:
+        levels = spec.levels()
+        encoder = build_part(
+            encoders,
+            spec.encoder,
+            in_channels=spec.in_channels,
+            levels=levels,
+            block=spec.block,
+            down=spec.down,
+            stem=spec.stem,
+        )
+        decoder = build_part(
+            decoders,
+            spec.decoder,
+            channels=encoder.channels,
+            strides=encoder.strides,
+            levels=levels,
+            block=spec.block if spec.block_decoder is None else spec.block_decoder,
+            up=spec.up,
+            up_channels=spec.up_channels,
+            up_bias=spec.up_bias,
+            skip=spec.skip,
+            fusion=spec.fuse,
+        )
+        sizes = Sizes(encoder.strides, encoder.shrinks, decoder.shrinks)  # type: ignore[arg-type]
+        super().__init__(sizes.divisor, sizes.margin)
+        self.spec, self.sizes = spec, sizes
+        self.encoder, self.decoder = encoder, decoder
+        supervised = decoder.channels if spec.deep_supervision else decoder.channels[:1]  # type: ignore[index]
+        self.heads = nn.ModuleList(
+            build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
+            for width, level in zip(supervised, levels, strict=False)  # type: ignore[arg-type]
+        )
+        initialise(self)
+
+    def smallest_input(self) -> tuple[int, ...]:
+        """The smallest shape it accepts; others are larger by multiples of `divisor`."""
+        return self.sizes.smallest
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits, finest first.
+
+        Args:
+            x: Images, shape (B, C, *S), of a shape that `fitting_shape` gives.
+
+        Returns:
+            Logits (B, out_channels, *S) and, in training with deep supervision, those of the coarser levels.
+        """
+        if not torch.compiler.is_compiling():
+            self.output_shape(x.shape[2:])
+        maps = self.decoder(self.encoder(x))
+        if not self.training:
+            maps = maps[:1]
+        return tuple(head(features) for head, features in zip(self.heads, maps, strict=False))
+
+
+def initialise(net: nn.Module) -> None:
+    """Draw weights by He's rule for leaky slopes of 0.01; parts with a method `initialise` then have their say.
+
+    Reference:
+        he2015delving; isensee2021nnunet.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight, a=0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in net.modules():
+        if hasattr(module, "initialise"):
+            module.initialise()

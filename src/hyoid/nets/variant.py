@@ -1,0 +1,54 @@
+"""Variants of the U as rows of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .net import nets
+from .unet import UNetSpec
+
+_PER_LEVEL = {"blocks_encoder": 0, "blocks_decoder": -1, "decoder_channels": -1, "kernels": 0, "strides": 0, "dropout": 0}
+
+
+def variant(
+    name: str,
+    papers: str | tuple[str, ...] = (),
+    in_2d: Mapping[str, Any] | None = None,
+    in_3d: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> None:
+    """Put a U on the shelf of nets.
+
+    Args:
+        name: The paper's own name in snake case.
+        papers: Keys of references.bib.
+        in_2d: Fields that hold in 2D only.
+        in_3d: Fields that hold in 3D only.
+        **fields: Fields of `UNetSpec` that differ from its defaults. Those with an entry per level are cut, or their
+            last entry repeated, when a user asks for another number of levels.
+    """
+
+    def spec(dims: int, in_channels: int, out_channels: int, **changes: Any) -> UNetSpec:
+        row = {**fields, **((in_2d if dims == 2 else in_3d) or {})}
+        channels = changes.get("channels", row.get("channels", UNetSpec.model_fields["channels"].default))
+        given = dict(dims=dims, in_channels=in_channels, out_channels=out_channels)
+        return UNetSpec.parse({**_fitted(row, len(channels)), **given, **changes}, f"net {name}")
+
+    spec.__doc__ = f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in fields.items())
+    nets.register(name, papers)(spec)
+
+
+def _fitted(row: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    """The row with as many entries in its lists as there are levels."""
+    fitted = dict(row)
+    for key, count in _PER_LEVEL.items():
+        entries = row.get(key)
+        if isinstance(entries, tuple) and entries:
+            missing = max(0, levels + count - len(entries))
+            fitted[key] = (*entries, *[entries[-1]] * missing)[: levels + count]
+    return fitted
+
+
+def _short(value: Any) -> str:
+    return str(value["name"]) if isinstance(value, Mapping) else str(value)
