@@ -1,0 +1,83 @@
+"""Losses made of losses: sums, and one for each level of a deeply supervised net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..core.errors import ConfigError
+from .entropy import CrossEntropy
+from .loss import Loss, losses
+from .overlap import Overlap
+
+
+class WeightedSum:
+    """A sum of losses with weights."""
+
+    def __init__(self, terms: Sequence[tuple[float, Loss]]) -> None:
+        self.terms = tuple(terms)
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The sum."""
+        values = [factor * loss(logits, target, weight) for factor, loss in self.terms]
+        return torch.stack(values).sum()
+
+
+@losses.register("dice_ce", papers="isensee2021nnunet")
+def dice_ce(
+    dice_weight: float = 1.0,
+    entropy_weight: float = 1.0,
+    class_weights: Sequence[float] = (),
+    label_smoothing: float = 0.0,
+    batch: bool = False,
+    squared: bool = False,
+    background: bool = False,
+    smooth: float = 1e-5,
+) -> Loss:
+    """Dice plus cross-entropy, for classes or regions."""
+    overlap = Overlap(0.5, 0.5, batch, squared, background, smooth)
+    return WeightedSum([(dice_weight, overlap), (entropy_weight, CrossEntropy(class_weights, label_smoothing))])
+
+
+class DeepSupervision:
+    """The loss of each level's logits against the target on that level's grid, weighted.
+
+    Args:
+        loss: Judges one level.
+        weights: Weight of each level, finest first; halved from level to level and summing to 1 when None.
+
+    Reference:
+        lee2015deeply; isensee2021nnunet.
+    """
+
+    def __init__(self, loss: Loss, weights: Sequence[float] | None = None) -> None:
+        self.loss, self.weights = loss, weights
+
+    def __call__(self, logits: Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The weighted sum; targets and weights are brought to each grid by their nearest voxels."""
+        values = []
+        for factor, level in zip(self._weights(len(logits)), logits, strict=True):
+            shape = level.shape[2:]
+            near = None if weight is None else nearest(weight, shape)
+            values.append(factor * self.loss(level, nearest(target, shape), near))
+        return torch.stack(values).sum()
+
+    def _weights(self, count: int) -> Sequence[float]:
+        if self.weights is None:
+            return [2.0**-level / (2 - 2.0 ** (1 - count)) for level in range(count)]
+        if len(self.weights) != count:
+            raise ConfigError(f"Deep supervision has {len(self.weights)} weights but the net gives {count} levels.")
+        return self.weights
+
+
+def nearest(values: Tensor, shape: Sequence[int]) -> Tensor:
+    """The values (..., *S) at the voxels nearest to the centres of a grid of this shape over the same extent."""
+    first = values.ndim - len(shape)
+    for axis, count in enumerate(shape, start=first):
+        size = values.shape[axis]
+        if size != count:
+            index = ((torch.arange(count, device=values.device) + 0.5) * (size / count)).long()
+            values = values.index_select(axis, index)
+    return values

@@ -1,0 +1,69 @@
+"""Regions: structures that may overlap, each asked for on its own (sigmoid)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.labels import Labels
+from .task import Array, ValueTable, file_dtype, structure_masks, tasks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Regions:
+    """Every voxel may lie in several structures, such as a tumour's core in the whole tumour.
+
+    The target holds one mask for each structure. Answers are painted in the order of the structures, so that a later
+    one covers an earlier one.
+
+    Reference:
+        isensee2021nnunet.
+    """
+
+    default_loss = "dice_ce"
+
+    def __init__(self, labels: Labels) -> None:
+        count = len(labels.names)
+        values = {0, *(value for group in labels.values for value in group)}
+        columns = {value: [int(value in group) for group in labels.values] for value in sorted(values)}
+        if labels.ignore is not None:
+            columns[labels.ignore] = [-1] * count
+        self.labels = labels
+        self.structures = labels.names
+        self.channels = count
+        self._table = ValueTable(columns, labels)
+        self._dtype = file_dtype(labels)
+
+    def encode(self, labels: Tensor) -> Tensor:
+        """Masks (B, R, *S), float32; -1 where ignored."""
+        return self._table(labels).float().transpose(0, 1).contiguous()
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Probability of each structure by itself."""
+        return logits.float().sigmoid()
+
+    def decode(self, probabilities: Array) -> Array:
+        """The value of the last painted structure that is more probable than not, else 0."""
+        if isinstance(probabilities, np.ndarray):
+            painted = np.zeros(probabilities.shape[1:], self._dtype)
+        else:
+            import torch
+
+            kind = torch.from_numpy(np.zeros(0, self._dtype)).dtype
+            painted = torch.zeros(probabilities.shape[1:], dtype=kind, device=probabilities.device)
+        for value, probability in zip(self.labels.written, probabilities, strict=True):
+            painted[probability > 0.5] = value
+        return painted
+
+    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Each structure's mask (*S)."""
+        return structure_masks(self.labels, labels)
+
+
+@tasks.register("regions", papers="isensee2021nnunet")
+def regions(labels: Labels) -> Regions:
+    """Structures that may overlap."""
+    return Regions(labels)

@@ -1,0 +1,104 @@
+"""What every task is: the meaning of a net's channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.labels import Labels
+from ..core.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
+
+
+class Task(Protocol):
+    """What is asked of the net.
+
+    Attributes:
+        labels: The structures and their file values.
+        channels: Channels of the logits.
+        structures: Names of what is answered, in the order of `masks`.
+        default_loss: A name from the shelf of losses.
+    """
+
+    labels: Labels
+    channels: int
+    structures: tuple[str, ...]
+    default_loss: str
+
+    def encode(self, labels: Tensor) -> Tensor:
+        """The target of labels (B, *S) that carry file values; -1 where ignored.
+
+        Raises:
+            DataError: When a value is not declared.
+        """
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Probabilities of logits (B, C, *S)."""
+
+    def decode(self, probabilities: Array) -> Array:
+        """File values (*S) of probabilities (C, *S), voxel by voxel, so that slabs may be decoded alone."""
+
+    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Each structure's mask (*S) in labels that carry file values."""
+
+
+tasks: Registry[Task] = Registry("task")
+
+_UNKNOWN = -2
+
+
+class ValueTable:
+    """Rows of numbers looked up by file value; values that are not in the table are refused by name.
+
+    Args:
+        columns: What each known file value becomes: numbers, one for each row of the table.
+        labels: Named in the message when a value is unknown.
+    """
+
+    def __init__(self, columns: dict[int, list[int]], labels: Labels) -> None:
+        self.labels = labels
+        self.low = min(columns)
+        table = np.full((len(next(iter(columns.values()))), max(columns) - self.low + 1), _UNKNOWN, np.int64)
+        for value, column in columns.items():
+            table[:, value - self.low] = column
+        self.table = table
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The numbers (rows, *shape) of integers of any shape."""
+        import torch
+
+        table = torch.from_numpy(self.table).to(values.device)
+        index = values.long() - self.low
+        inside = (index >= 0) & (index < table.shape[1])
+        found = table[:, index.clamp(0, table.shape[1] - 1)]
+        unknown = (found[0] == _UNKNOWN) | ~inside
+        if unknown.any():
+            raise DataError(_sentence(values[unknown], self.labels))
+        return found
+
+
+def _sentence(strangers: Tensor, labels: Labels) -> str:
+    values = sorted({int(value) for value in strangers.unique()})
+    shown = ", ".join(map(str, values[:5])) + (" and more" if len(values) > 5 else "")
+    known = ", ".join(f"{name} {'+'.join(map(str, group))}" for name, group in zip(labels.names, labels.values))
+    ignored = "" if labels.ignore is None else f", ignored {labels.ignore}"
+    return f"The labels contain {shown}, but known are background 0, {known}{ignored}. Declare the value or correct the file."
+
+
+def structure_masks(labels: Labels, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Each structure's mask in an array of file values."""
+    return {
+        name: values == group[0] if len(group) == 1 else np.isin(values, group)
+        for name, group in zip(labels.names, labels.values, strict=True)
+    }
+
+
+def file_dtype(labels: Labels) -> np.dtype:
+    """The smallest integer type that holds every value a prediction writes."""
+    return np.result_type(*(np.min_scalar_type(value) for value in (0, *labels.written)))
