@@ -1,0 +1,244 @@
+"""DICOM: series folders and single files, sorted by position, with tilt and gaps named.
+
+`series.py` turns positions into a grid; this file finds the slices of a series and decodes their pixels.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from .header import Format, Header, Stored
+from .series import Plane, flat_grid, frame_planes, plane_of, volume_grid
+from .sniff import beginning, refusal
+
+_REFUSED = {
+    "SEG": "a DICOM segmentation; convert it to NIfTI or NRRD first, for example with dcmqi",
+    "RTSTRUCT": "a set of contours (RTSTRUCT); convert it to a mask image first",
+    "RTPLAN": "a treatment plan and holds no image",
+    "SR": "a structured report and holds no image",
+    "ANN": "a file of annotations and holds no image",
+    "ECG": "a recording of an electrocardiogram and holds no image",
+}
+_quiet = threading.Lock()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM by its suffix or its first bytes."""
+    if path.suffix.lower() in FORMAT.suffixes:
+        return True
+    if path.suffix and not path.suffix[1:].isdigit():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def series_files(folder: Path) -> list[Path]:
+    """The DICOM files directly in a folder, in name order."""
+    return [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".") and is_dicom(f)]
+
+
+def read(path: Path, as_labels: bool = False) -> Stored:
+    """A series folder or a file as (C, x, y, z) on its grid, or (C, rows, columns) when it has no place in space."""
+    with _without_warnings():
+        slices, header = _survey(path)
+        pixels = [_pixels(file, ds) for file, ds in slices]
+    if header.grid.dims == 2:
+        array = pixels[0]
+        array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+    else:
+        stack = np.stack(pixels) if len(slices) > 1 else pixels[0].reshape(-1, *_frame_shape(slices[0][1]))
+        planes = _planes(slices)
+        order = np.argsort([plane.depth for plane in planes], kind="stable")
+        array = stack[order].T[None]
+    return Stored(array, header)
+
+
+def read_header(path: Path) -> Header:
+    """Geometry of a series folder or a file, without decoding its pixels."""
+    with _without_warnings():
+        return _survey(path, pixels=False)[1]
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep pydicom's remarks on odd headers from the user; one thread at a time, since filters are global."""
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _survey(path: Path, pixels: bool = True) -> tuple[list[tuple[Path, Any]], Header]:
+    """The slices that make the image, and its header."""
+    notes: list[str] = []
+    if path.is_dir():
+        slices = _one_series(path, notes, pixels)
+    else:
+        slices = [(path, _parsed(path, pixels))]
+    _check_kind(*slices[0])
+    if len({(_frame_shape(ds), str(ds.get("PhotometricInterpretation"))) for _, ds in slices}) > 1:
+        raise DataError(f"{path}: the slices of this series differ in size or colour; keep those of one kind.")
+    grid = _grid(path, slices, notes)
+    first = slices[0][1]
+    channels = 3 if _is_colour(first) else 1
+    if any(ds.get("PhotometricInterpretation") == "MONOCHROME1" for _, ds in slices):
+        notes.append("Stored with white as zero (MONOCHROME1); values are inverted so that bright is high.")
+    name = f"DICOM {first.get('Modality') or 'image'}" + (f", {len(slices)} files" if len(slices) > 1 else "")
+    return slices, Header(name, grid, channels, _dtype(slices), tuple(notes))
+
+
+def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path, Any]]:
+    """The slices of the largest series of images in a folder."""
+    files = series_files(folder)
+    if not files:
+        raise DataError(f"{folder}: expected a folder of DICOM slices; it holds no DICOM file.")
+    groups: dict[tuple[Any, ...], list[tuple[Path, Any]]] = {}
+    skipped = []
+    for file in files:
+        ds = _parsed(file, pixels)
+        if "Rows" not in ds or _reason_to_refuse(ds) or "LOCALIZER" in str(ds.get("ImageType", "")):
+            skipped.append(file.name)
+            continue
+        pose = tuple(np.round(np.asarray(ds.get("ImageOrientationPatient") or (0,), float), 3))
+        key = (str(ds.get("SeriesInstanceUID")), pose, _frame_shape(ds), str(ds.get("EchoTime")))
+        groups.setdefault(key, []).append((file, ds))
+    if not groups:
+        raise DataError(f"{folder}: none of the {len(files)} DICOM files holds an image slice.")
+    if skipped:
+        notes.append(f"{len(skipped)} DICOM files that are not slices are left out, such as {skipped[0]}.")
+    best = max(groups.values(), key=len)
+    if len(groups) > 1:
+        notes.append(f"The folder holds {len(groups)} series; the largest ({len(best)} slices) is read.")
+    if len(best) > 1 and any(_frames(ds) > 1 for _, ds in best):
+        raise DataError(f"{folder}: holds several multi-frame files of one series; read one of them by its file name.")
+    return best
+
+
+def _parsed(path: Path, pixels: bool) -> Any:
+    import pydicom
+
+    head = beginning(path)
+    try:
+        ds = pydicom.dcmread(path, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
+        readable = len(ds) > 0 and ("Rows" in ds or "SOPClassUID" in ds or "Modality" in ds)
+    except Exception as error:
+        raise refusal(path, "a DICOM file", error) from None
+    if not readable:
+        raise DataError(f"{path}: expected a DICOM image, but the file holds none of its fields.")
+    return ds
+
+
+def _reason_to_refuse(ds: Any) -> str | None:
+    if ds.get("Modality") in _REFUSED:
+        return _REFUSED[ds.Modality]
+    if ds.get("Modality") == "SM" and _frames(ds) > 1:
+        return "a whole slide in tiles; export the region of interest as TIFF first"
+    return None
+
+
+def _check_kind(path: Path, ds: Any) -> None:
+    reason = _reason_to_refuse(ds)
+    if reason:
+        raise DataError(f"{path}: this is {reason}.")
+    if "Rows" not in ds or "Columns" not in ds or not ds.Rows or not ds.Columns:
+        raise DataError(f"{path}: this DICOM file holds no image (it has no rows and columns).")
+
+
+def _frames(ds: Any) -> int:
+    return int(ds.get("NumberOfFrames") or 1)
+
+
+def _frame_shape(ds: Any) -> tuple[int, int]:
+    return int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
+
+
+def _is_colour(ds: Any) -> bool:
+    return int(ds.get("SamplesPerPixel") or 1) == 3 or ds.get("PhotometricInterpretation") == "PALETTE COLOR"
+
+
+def _planes(slices: list[tuple[Path, Any]]) -> list[Plane]:
+    if len(slices) == 1 and _frames(slices[0][1]) > 1:
+        return frame_planes(slices[0][1])
+    found = [plane_of(ds) for _, ds in slices]
+    return [plane for plane in found if plane is not None] if all(found) else []
+
+
+def _grid(path: Path, slices: list[tuple[Path, Any]], notes: list[str]) -> Grid:
+    rows, columns = _frame_shape(slices[0][1])
+    planes = _planes(slices)
+    if planes and not _is_colour(slices[0][1]):
+        return volume_grid(str(path), planes, (rows, columns), notes)
+    count = max(len(slices), _frames(slices[0][1]))
+    if count > 1:
+        raise DataError(
+            f"{path}: {count} frames without a position in space make no volume (a film?); save each as an image."
+        )
+    return flat_grid(slices[0][1], (rows, columns), notes)
+
+
+def _rescale(ds: Any) -> tuple[float, float]:
+    if "SharedFunctionalGroupsSequence" in ds:
+        for group in (ds.SharedFunctionalGroupsSequence, ds.get("PerFrameFunctionalGroupsSequence") or []):
+            found = group[0].get("PixelValueTransformationSequence") if group else None
+            if found:
+                return float(found[0].get("RescaleSlope", 1)), float(found[0].get("RescaleIntercept", 0))
+    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
+    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
+
+
+def _dtype(slices: list[tuple[Path, Any]]) -> str:
+    ds = slices[0][1]
+    if _is_colour(ds):
+        return "uint8" if int(ds.get("BitsAllocated") or 8) == 8 else f"uint{ds.BitsAllocated}"
+    if "FloatPixelData" in ds or any(not _whole(_rescale(one)) for _, one in slices):
+        return "float32"
+    if any(_rescale(one) != (1.0, 0.0) for _, one in slices) or int(ds.get("BitsAllocated") or 16) > 16:
+        return "int32"
+    sign = "int" if ds.get("PixelRepresentation") else "uint"
+    return sign + ("8" if int(ds.get("BitsAllocated") or 16) <= 8 else "16")
+
+
+def _whole(scaling: tuple[float, float]) -> bool:
+    return all(float(number).is_integer() for number in scaling)
+
+
+def _pixels(path: Path, ds: Any) -> np.ndarray:
+    """Decoded and rescaled numbers of one file, colours as RGB."""
+    from pydicom.pixels import apply_color_lut, pixel_array
+
+    try:
+        array = pixel_array(ds) if hasattr(ds, "file_meta") else ds.pixel_array
+        if ds.get("PhotometricInterpretation") == "PALETTE COLOR":
+            array = apply_color_lut(array, ds)
+            return (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array
+    except Exception as error:
+        raise _decoding_error(path, error) from None
+    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+        array = (np.int64(1) << int(ds.BitsStored)) - 1 - array.astype(np.int64)
+    if _is_colour(ds):
+        return array
+    slope, intercept = _rescale(ds)
+    dtype = np.dtype(_dtype([(path, ds)]))
+    if (slope, intercept) == (1.0, 0.0):
+        return array.astype(dtype)
+    return (array.astype(np.float64) * slope + intercept).astype(dtype)
+
+
+def _decoding_error(path: Path, error: Exception) -> DataError:
+    words = " ".join(str(error).split())
+    if "bytes of pixel data is less" in words or "end of" in words.lower():
+        return DataError(f"{path}: the pixel data is cut short ({words[:120]}). Copy the file again.")
+    if "plugins" in words or "decompress" in words:
+        return DataError(f"{path}: the compressed pixels cannot be decoded; convert the file to an uncompressed one.")
+    return DataError(f"{path}: the pixel data cannot be read ({words[:160]}).")
+
+
+FORMAT = Format("DICOM", (".dcm", ".dicom", ".ima"), read, read_header)

@@ -1,0 +1,185 @@
+"""The shelf of file formats, and reading and writing of images by suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Image, Kind
+from ..core.errors import DataError, closest
+from ..core.files import atomic_path
+from ..core.registry import Registry
+from . import dicom, itk, nifti, raster, tiff
+from .header import Format, Header, Stored
+
+formats: Registry[Format] = Registry("file format")
+"""Every format by name; `register` a builder that gives a `Format` to add one."""
+
+
+def _shelve(name: str, entry: Format) -> None:
+    def build() -> Format:
+        return entry
+
+    build.__doc__ = f"{entry.name}: {' '.join(entry.suffixes)}."
+    formats.register(name)(build)
+
+
+for _name, _format in {
+    "nifti": nifti.FORMAT,
+    "itk": itk.FORMAT,
+    "picture": raster.PICTURE,
+    "jpeg": raster.JPEG,
+    "npy": raster.NPY,
+    "tiff": tiff.FORMAT,
+    "dicom": dicom.FORMAT,
+}.items():
+    _shelve(_name, _format)
+
+
+def suffix_of(path: str | Path) -> str:
+    """The ending by which a file name is known, such as ".nii.gz"; empty when none is known."""
+    name = Path(path).name.lower()
+    found = [s for entry in _all() for s in entry.suffixes if name.endswith(s) and name != s]
+    return max(found, key=len, default="")
+
+
+def stem_of(path: str | Path) -> str:
+    """The file name without its known ending."""
+    name = Path(path).name
+    return name[: len(name) - len(suffix_of(path))]
+
+
+def suffix_for_labels(path: str | Path) -> str:
+    """The ending for predictions of an image: its own where labels can be written so, else one that keeps them exact."""
+    suffix = suffix_of(path)
+    if Path(path).is_dir() or suffix in ("", *dicom.FORMAT.suffixes):
+        return ".nii.gz"
+    if suffix in nifti.FORMAT.suffixes:
+        return suffix if suffix in (".nii", ".nii.gz") else ".nii.gz"
+    return suffix if _format_of(Path(path)).lossless else ".png"
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is an image by its name, or a folder of DICOM slices."""
+    if path.is_dir():
+        return bool(dicom.series_files(path))
+    return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and dicom.is_dicom(path)))
+
+
+def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
+    """An image from a file or a folder of DICOM slices.
+
+    Args:
+        path: The file or folder.
+        kind: "intensities" keeps whole numbers as stored and gives fractions as float32; "labels" gives one
+            channel of whole numbers; "probabilities" gives float32.
+
+    Raises:
+        DataError: When the file is missing, damaged, of another kind, or holds no labels where labels are wanted.
+    """
+    path = Path(path)
+    stored = read_stored(path, as_labels=kind == "labels")
+    array = stored.array
+    if kind == "labels":
+        array = whole_numbers(path, array)
+    elif kind == "probabilities" or array.dtype.kind == "f":
+        array = np.asarray(array, np.float32)
+    return Image(array, stored.header.grid, kind)
+
+
+def read_stored(path: Path, as_labels: bool = False) -> Stored:
+    """The numbers exactly as the file has them, with the header."""
+    return _format_of(path).read(path, as_labels)
+
+
+def read_header(path: str | Path) -> Header:
+    """The cheap facts of a file: format, shape, channels, type, grid, notes."""
+    return _format_of(Path(path)).read_header(Path(path))
+
+
+def write_image(path: str | Path, image: Image, like: str | Path | None = None) -> None:
+    """Write an image in the format of the suffix, under a temporary name first.
+
+    Args:
+        path: Where to; the suffix decides the format.
+        image: What; labels are written in the smallest unsigned type that holds them.
+        like: The source file of the case; where the format allows, its header (affine, codes, units) is kept
+            exactly.
+
+    Raises:
+        DataError: When the format cannot hold this image, or `like` has another grid.
+    """
+    path = Path(path)
+    entry = _format_of(path)
+    if entry.write is None:
+        raise DataError(f"{path}: {entry.name} is read but not written; choose {suffix_for_labels(path)}.")
+    if image.kind == "labels":
+        if not entry.lossless:
+            raise DataError(
+                f"{path}: {entry.name} changes the numbers it stores and would spoil labels;"
+                f" choose {suffix_for_labels(path)}."
+            )
+        image = image.with_array(_smallest(path, image.array))
+    source = Path(like) if like is not None else None
+    if source is not None:
+        grid = read_header(source).grid
+        if not grid.matches(image.grid, tolerance_mm=1e-2 * min(grid.spacing_mm)):
+            raise DataError(f"{path}: the image lies on {image.grid}, but its source {source.name} on {grid}.")
+    with atomic_path(path) as temporary:
+        entry.write(temporary, image, source)
+
+
+def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:
+    """One channel of label values as whole numbers, shape (1, *S).
+
+    Raises:
+        DataError: When there are several different channels, or numbers that are not whole.
+    """
+    if len(array) > 1:
+        if not all(np.array_equal(array[0], channel) for channel in array[1:]):
+            raise DataError(f"{path}: labels have one channel; this file has {len(array)} that differ.")
+        array = array[:1]
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if array.dtype.kind in "iu":
+        return array
+    if not np.isfinite(array).all():
+        raise DataError(f"{path}: labels hold NaN or infinite numbers.")
+    rounded = np.rint(array)
+    if np.abs(array - rounded).max() > 1e-4:
+        raise DataError(
+            f"{path}: labels must be whole numbers; this file runs from {array.min():.4g} to {array.max():.4g}"
+            " with fractions between."
+        )
+    return rounded.astype(np.int32)
+
+
+def _smallest(path: Path, array: np.ndarray) -> np.ndarray:
+    low, high = int(array.min()), int(array.max())
+    if low < 0:
+        raise DataError(f"{path}: labels must not be negative; got {low}.")
+    return array.astype(np.min_scalar_type(high))
+
+
+def _all() -> list[Format]:
+    return [formats[name].build() for name in formats]
+
+
+def _format_of(path: Path) -> Format:
+    if path.is_dir():
+        return dicom.FORMAT
+    suffix = suffix_of(path)
+    for entry in _all():
+        if suffix in entry.suffixes:
+            return entry
+    if path.is_file() and dicom.is_dicom(path):
+        return dicom.FORMAT
+    known = sorted({s for entry in _all() for s in entry.suffixes})
+    if not path.exists() and not path.suffix:
+        raise DataError(f"{path}: there is no such file or folder.")
+    hint = closest(path.suffix.lower(), known)
+    raise DataError(f"{path}: hyoid does not read {path.suffix or 'files without a suffix'}.{hint} Known: {' '.join(known)}.")
+
+

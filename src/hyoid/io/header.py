@@ -1,0 +1,75 @@
+"""Header and Format: what is known of a file before its voxels are read, and who can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Image
+from ..core.grid import Grid
+
+
+@dataclass(frozen=True)
+class Header:
+    """The cheap facts of one image file.
+
+    Attributes:
+        format: Name of the format, such as "NIfTI-1".
+        grid: Where the voxels lie.
+        channels: Number of channels.
+        dtype: Type of the numbers as `read_image` gives them, such as "int16".
+        notes: What a person should know about how this file is read, one sentence each.
+    """
+
+    format: str
+    grid: Grid
+    channels: int
+    dtype: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis."""
+        return self.grid.shape
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image as it lies in the file: native numbers, shape (C, *grid.shape), and its header.
+
+    `indexed` is true when the numbers are a palette's indices, which only annotations mean as such.
+    """
+
+    array: np.ndarray
+    header: Header
+
+
+Read = Callable[[Path, bool], Stored]
+"""Reads a file; the flag says that an annotation is wanted, so that palettes stay indices."""
+
+Write = Callable[[Path, Image, Path | None], None]
+"""Writes an image to a path; the last argument is the source file whose header is kept, or None."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format.
+
+    Attributes:
+        name: What people call it.
+        suffixes: File name endings, lower case, longest first.
+        read: Reads a file.
+        read_header: Reads the header alone.
+        write: Writes an image, or None when the format can only be read.
+        lossless: False when writing changes the numbers, so that labels are refused.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Read
+    read_header: Callable[[Path], Header]
+    write: Write | None = None
+    lossless: bool = True

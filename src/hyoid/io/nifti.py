@@ -1,0 +1,259 @@
+"""NIfTI-1 and NIfTI-2, plain and gzipped, single files and hdr/img pairs, any byte order; MGH is read too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.case import Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+from .header import Format, Header, Stored
+from .sniff import beginning, describe
+
+_UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
+_RGB = {128: 3, 2304: 4}  # NIfTI codes of RGB24 and RGBA32
+
+
+def read(path: Path, as_labels: bool = False) -> Stored:
+    """The voxels of a NIfTI file in the order of the file, as axes (C, x, y, z)."""
+    if path.name.lower().endswith((".mgz", ".mgh")):
+        return _read_mgh(path)
+    data_path = _partner(path, "img")
+    content = _content(data_path)
+    header = _parse(path, content if data_path == path else _content(_partner(path, "hdr")))
+    array = _voxels(data_path, content, header)
+    return Stored(_channels_first(path, array), _facts(path, header))
+
+
+def read_header(path: Path) -> Header:
+    """The facts in a NIfTI header, without reading the voxels."""
+    if path.name.lower().endswith((".mgz", ".mgh")):
+        return _read_mgh(path).header
+    source = _partner(path, "hdr")
+    header = _parse(source, _content(source, limit=600))
+    facts = _facts(path, header)
+    data_path = _partner(path, "img")
+    if not data_path.name.lower().endswith(".gz"):
+        _check_length(data_path, data_path.stat().st_size, header)
+    return facts
+
+
+def write(path: Path, image: Image, like: Path | None = None) -> None:
+    """Write a NIfTI file; with a NIfTI source the header, its affines and codes stay exactly as they are there."""
+    import nibabel
+
+    if path.name.lower().endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
+        raise DataError(f"{path}: hdr/img pairs are read but not written; choose .nii.gz.")
+    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
+    if image.grid.dims == 2:
+        array = array[:, :, None]
+    header = _header_like(like) if like is not None else None
+    if header is None:
+        header = nibabel.Nifti1Header() if max(array.shape) < 32768 else nibabel.Nifti2Header()
+        _describe_grid(header, image.grid)
+    sizes = np.array(header["pixdim"])
+    dims = int(header["dim"][0])
+    header.set_data_dtype(array.dtype)
+    header.set_data_shape(array.shape[:dims] if dims == 2 and array.ndim == 3 else array.shape)
+    header["pixdim"][:4] = sizes[:4]
+    header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = 1, 0, 0, 0
+    header["magic"] = b"n+1" if header["sizeof_hdr"] == 348 else b"n+2\0\r\n\x1a\n"
+    offset = int(header["sizeof_hdr"]) + 4
+    header["vox_offset"] = offset = -(-offset // 16) * 16
+    if "extents" in header:  # kept for Analyze readers only; the value is fixed by the standard
+        header["extents"] = 16384
+    body = np.asarray(array, array.dtype.newbyteorder("<")).tobytes(order="F")
+    content = header.binaryblock.ljust(offset, b"\0") + body
+    if path.name.lower().endswith(".gz"):
+        from isal import igzip
+
+        content = igzip.compress(content, 1, mtime=0)
+    path.write_bytes(content)
+
+
+def _header_like(like: Path) -> Any:
+    if not like.is_file() or not like.name.lower().endswith(FORMAT.suffixes) or like.name.lower().endswith(_MGH):
+        return None
+    source = _partner(like, "hdr")
+    return _parse(source, _content(source, limit=600)).as_byteswapped("<")
+
+
+def _describe_grid(header: Any, grid: Grid) -> None:
+    affine = np.eye(4)
+    affine[: grid.dims, : grid.dims] = grid.affine[:-1, :-1]
+    affine[: grid.dims, 3] = grid.affine[:-1, -1]
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    header.set_data_shape((1, 1, 1))
+    header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
+    header.set_sform(affine, code=1)
+    if np.abs(columns.T @ columns - np.eye(3)).max() < 1e-4:  # a qform cannot hold shear
+        header.set_qform(affine, code=1)
+    if grid.calibrated:
+        header.set_xyzt_units("mm")
+
+
+def _partner(path: Path, end: str) -> Path:
+    """The file of a hdr/img pair that holds the header ("hdr") or the voxels ("img"); else the path itself."""
+    lower = path.name.lower()
+    for suffix in (".hdr", ".img", ".hdr.gz", ".img.gz"):
+        if lower.endswith(suffix):
+            other = path.with_name(path.name[: -len(suffix)] + "." + end + (".gz" if suffix.endswith(".gz") else ""))
+            if not other.exists():
+                raise DataError(f"{path}: its partner {other.name} is missing; a hdr/img pair needs both files.")
+            return other
+    return path
+
+
+def _content(path: Path, limit: int | None = None) -> bytes | np.ndarray:
+    """The bytes of a file after decompression, only the first `limit` of them when given."""
+    head = beginning(path)
+    if not head.startswith(b"\x1f\x8b"):
+        if path.name.lower().endswith(".gz") and describe(head) != "a NIfTI image":
+            raise DataError(f"{path}: expected gzip data, but the file is {describe(head)}.")
+        return head if limit is not None else np.memmap(path, np.uint8, "r")
+    from isal import igzip, isal_zlib
+
+    try:
+        if limit is not None:
+            with igzip.open(path) as file:
+                return file.read(limit)
+        return igzip.decompress(path.read_bytes())
+    except (EOFError, OSError, isal_zlib.error) as error:
+        raise DataError(
+            f"{path}: the compressed data is damaged or cut short ({error}). Copy or download it again."
+        ) from None
+
+
+def _parse(path: Path, content: bytes | np.ndarray) -> Any:
+    import nibabel
+
+    head = bytes(content[:540])
+    for kind, size, at in ((nibabel.Nifti1Header, 348, 344), (nibabel.Nifti2Header, 540, 4)):
+        if head[at : at + 3] in (b"n+1", b"ni1", b"n+2", b"ni2"):
+            if len(head) < size:
+                break
+            try:
+                return kind(head[:size], check=False)
+            except Exception as error:
+                raise DataError(f"{path}: the NIfTI header is damaged ({error}).") from None
+    if len(head) >= 348 and 348 in (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")):
+        raise DataError(
+            f"{path}: this is an Analyze 7.5 header, which does not know left from right; convert it to NIfTI first."
+        )
+    raise DataError(f"{path}: expected a NIfTI image, but the file is {describe(head)}.")
+
+
+def _shape(path: Path, header: Any) -> tuple[tuple[int, ...], int]:
+    """Spatial shape (always three axes) and number of channels."""
+    sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
+    if not 1 <= len(sizes) <= 7 or min(sizes) < 1:
+        raise DataError(f"{path}: the header gives the shape {tuple(sizes)}; every axis needs at least one voxel.")
+    space = (*sizes[:3], 1, 1)[:3]
+    rest = [n for n in sizes[3:] if n > 1]
+    colours = _RGB.get(int(header["datatype"]), 1)
+    if len(rest) > 1 or (rest and colours > 1):
+        raise DataError(f"{path}: an image has up to three spatial axes and one of channels; got shape {tuple(sizes)}.")
+    return space, (rest[0] if rest else colours)
+
+
+def _check_length(path: Path, size: int, header: Any) -> int:
+    space, channels = _shape(path, header)
+    start = int(header["vox_offset"]) if header["magic"].item().startswith(b"n+") else 0
+    colours = int(header["datatype"]) in _RGB
+    needed = start + int(np.prod(space)) * (1 if colours else channels) * header.get_data_dtype().itemsize
+    if size < needed:
+        raise DataError(
+            f"{path}: the file is cut short: {needed} bytes expected from its header, {size} found. Copy it again."
+        )
+    return start
+
+
+def _voxels(path: Path, content: bytes | np.ndarray, header: Any) -> np.ndarray:
+    """The array as axes (x, y, z, C) with the header's scaling applied."""
+    space, channels = _shape(path, header)
+    dtype = header.get_data_dtype()
+    if dtype.kind == "c":
+        raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
+    start = _check_length(path, len(content), header)
+    if dtype.names:
+        flat = np.frombuffer(content, np.uint8, int(np.prod(space)) * channels, start)
+        return np.moveaxis(flat.reshape((channels, *space), order="F"), 0, -1)
+    flat = np.frombuffer(content, dtype, int(np.prod(space)) * channels, start)
+    array = flat.reshape((*space, channels), order="F")
+    slope, inter = (float(header[key]) for key in ("scl_slope", "scl_inter"))
+    if np.isfinite(slope) and slope != 0 and (slope, inter) != (1.0, 0.0):
+        inter = inter if np.isfinite(inter) else 0.0
+        return array.astype(np.float32 if dtype.itemsize <= 2 else np.float64) * slope + inter
+    return array
+
+
+def _channels_first(path: Path, array: np.ndarray) -> np.ndarray:
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return np.moveaxis(native, -1, 0)
+
+
+def _facts(path: Path, header: Any) -> Header:
+    space, channels = _shape(path, header)
+    notes = []
+    affine, known = _affine(path, header, space, notes)
+    sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
+    if channels > 1 and int(header["datatype"]) not in _RGB:
+        notes.append(f"Shape {'x'.join(map(str, sizes))}: the last axis is taken as {channels} channels.")
+    dtype = header.get_data_dtype()
+    name = "complex" if dtype.kind == "c" else "uint8" if dtype.names else str(dtype.newbyteorder("="))
+    kind = "NIfTI-1" if header["sizeof_hdr"] == 348 else "NIfTI-2"
+    return Header(kind, Grid.from_affine(affine, space, known), channels, name, tuple(notes))
+
+
+def _affine(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -> tuple[np.ndarray, bool]:
+    """The affine in millimetres by the rules of the standard (sform, then qform, then voxel sizes alone)."""
+    qform, sform = (int(header[key]) > 0 for key in ("qform_code", "sform_code"))
+    scale = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    sizes = np.abs(np.asarray(header["pixdim"][1:4], float))
+    known = bool(sform or (np.isfinite(sizes).all() and (sizes > 0).all()))
+    try:
+        affine = header.get_sform() if sform else header.get_qform() if qform else _base_affine(sizes, space)
+        if sform and qform:
+            gap = float(np.abs(header.get_qform() - affine).max())
+            if gap > 1e-2:
+                notes.append(f"sform and qform differ by {gap:.3g}; the sform is used, as the standard says.")
+    except Exception as error:
+        raise DataError(f"{path}: the header's orientation is damaged ({error}).") from None
+    if not (sform or qform):
+        notes.append("The header gives no orientation (both codes are 0); left-to-right order LAS is assumed.")
+    if scale != 1.0:
+        notes.append(f"Lengths are converted to millimetres (factor {scale:g}).")
+        affine = np.diag([scale] * 3 + [1.0]) @ affine
+    return np.asarray(affine, float), known
+
+
+def _base_affine(sizes: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
+    """Voxel sizes, x running to the left, centre of the image at the origin: what NIfTI method 1 means."""
+    sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
+    affine = np.diag([-sizes[0], sizes[1], sizes[2], 1.0])
+    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(space) - 1) / 2)
+    return affine
+
+
+def _read_mgh(path: Path) -> Stored:
+    import nibabel
+
+    try:
+        beginning(path)
+        image: Any = nibabel.load(path)
+        array = np.asanyarray(image.dataobj)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path}: the file is damaged or not an MGH image ({error}).") from None
+    array = array.reshape((*array.shape[:3], -1))
+    array = array.astype(array.dtype.newbyteorder("="))
+    grid = Grid.from_affine(image.affine, array.shape[:3])
+    return Stored(np.moveaxis(array, -1, 0), Header("MGH", grid, array.shape[3], str(array.dtype)))
+
+
+_MGH = (".mgz", ".mgh")
+FORMAT = Format("NIfTI", (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH), read, read_header, write)

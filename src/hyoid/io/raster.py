@@ -1,0 +1,196 @@
+"""PNG, JPEG, BMP and NPY: flat images (NPY also volumes) that do not know their pixel size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.case import Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+from .header import Format, Header, Stored
+from .sniff import beginning, refusal
+
+_EXPECTED = {"PNG": "a PNG image", "JPEG": "a JPEG image", "BMP": "a BMP image"}
+_ALPHA = "The transparency channel is left out."
+
+
+def read(path: Path, as_labels: bool = False) -> Stored:
+    """A picture as (C, rows, columns): 1 or 3 channels; annotations with a palette stay indices."""
+    with _opened(path) as picture:
+        if _deep_colour(picture):
+            return _read_deep_colour(path)
+        try:
+            picture.load()
+            array, notes = _pixels(picture, as_labels)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise refusal(path, _EXPECTED.get(str(picture.format), "an image"), error) from None
+        notes += _remarks(picture)
+        return _stored(array, str(picture.format), notes)
+
+
+def read_header(path: Path) -> Header:
+    """Size, channels and type of a picture, without decoding it."""
+    with _opened(path) as picture:
+        mode, (width, height) = picture.mode, picture.size
+        channels = 3 if mode in _COLOUR else 1
+        dtype = "uint16" if mode.startswith("I;16") or _deep_colour(picture) else {"I": "int32", "F": "float32"}.get(mode, "uint8")
+        notes = ([_ALPHA] if mode in _WITH_ALPHA else []) + _remarks(picture)
+        return Header(str(picture.format), Grid.plain((height, width)), channels, dtype, tuple(notes))
+
+
+def write(path: Path, image: Image, like: Path | None = None) -> None:
+    """Write a picture; numbers must be whole and fit into 8 (BMP, JPEG) or 16 bits (PNG, one channel)."""
+    from PIL import Image as Picture
+
+    array = _fitting(path, image)
+    rows = array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
+    options: dict[str, Any] = {"compress_level": 4} if path.suffix.lower() == ".png" else {}
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        options = {"quality": 95}
+    Picture.fromarray(np.ascontiguousarray(rows)).save(path, **options)
+
+
+def read_npy(path: Path, as_labels: bool = False) -> Stored:
+    """An array file: rows and columns, a volume, or either with channels (first for volumes, last for images)."""
+    beginning(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise refusal(path, "a NumPy array", error) from None
+    return Stored(_arranged(path, array), _npy_facts(path, array))
+
+
+def read_npy_header(path: Path) -> Header:
+    """Shape and type of an array file; the array stays on disk."""
+    beginning(path)
+    try:
+        return _npy_facts(path, np.load(path, mmap_mode="r", allow_pickle=False))
+    except DataError:
+        raise
+    except Exception as error:
+        raise refusal(path, "a NumPy array", error) from None
+
+
+def write_npy(path: Path, image: Image, like: Path | None = None) -> None:
+    """Write an array file, without a channel axis when there is one channel."""
+    array = image.array[0] if image.channels == 1 else image.array
+    if image.grid.dims == 2 and image.channels > 1:
+        if not _flat_with_channels((*image.grid.shape, image.channels)):
+            raise DataError(f"{path}: {image.channels} channels of a flat image are written as .tif, not .npy.")
+        array = np.moveaxis(image.array, 0, -1)
+    np.save(path, array, allow_pickle=False)
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image as Picture
+
+    head = beginning(path)
+    try:
+        return Picture.open(path)
+    except Exception as error:
+        suffix = path.suffix.lower().lstrip(".")
+        name = "PNG" if head.startswith(b"\x89PNG") else {"jpg": "JPEG", "jpeg": "JPEG"}.get(suffix, suffix.upper())
+        raise refusal(path, _EXPECTED.get(name, f"a {name} image"), error) from None
+
+
+_COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+_WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+def _pixels(picture: Any, as_labels: bool) -> tuple[np.ndarray, list[str]]:
+    """The decoded picture as (rows, columns) or (rows, columns, 3)."""
+    mode = picture.mode
+    if mode in ("L", "I", "F", "RGB") or mode.startswith("I;16"):
+        return np.asarray(picture), []
+    if mode == "1":
+        return np.asarray(picture, np.uint8), ["1-bit image, read as 0 and 1."]
+    if mode == "P" and as_labels:
+        return np.asarray(picture), ["Palette indices are taken as label values."]
+    if mode in ("LA", "La"):
+        return np.asarray(picture.convert("LA"))[..., 0], [_ALPHA]
+    return np.asarray(picture.convert("RGBA"))[..., :3], [_ALPHA] if mode in _WITH_ALPHA else []
+
+
+def _remarks(picture: Any) -> list[str]:
+    notes = []
+    if getattr(picture, "n_frames", 1) > 1:
+        notes.append(f"The file holds {picture.n_frames} frames; the first is read.")
+    if picture.getexif().get(274, 1) != 1:
+        notes.append("The EXIF tag asks for a rotated view; pixels are read as stored.")
+    return notes
+
+
+def _deep_colour(picture: Any) -> bool:
+    """Whether this is a PNG of 16-bit colours, which Pillow would cut to 8 bits."""
+    return bool(picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and "16" in str(picture.tile))
+
+
+def _read_deep_colour(path: Path) -> Stored:
+    import imagecodecs
+
+    try:
+        array = imagecodecs.png_decode(path.read_bytes())
+    except Exception as error:
+        raise refusal(path, "a PNG image", error) from None
+    notes = [_ALPHA] if array.shape[-1] in (2, 4) else []
+    array = array[..., :3] if array.shape[-1] > 2 else array[..., 0]
+    return _stored(array, "PNG", notes)
+
+
+def _stored(array: np.ndarray, name: str, notes: list[str]) -> Stored:
+    array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+    return Stored(array, Header(name, Grid.plain(array.shape[1:]), len(array), str(array.dtype), tuple(notes)))
+
+
+def _fitting(path: Path, image: Image) -> np.ndarray:
+    """The array in the smallest type the picture format has, or an error that says what would fit."""
+    array, name = image.array, path.suffix.lower()
+    if image.grid.dims != 2 or image.channels not in (1, 3):
+        raise DataError(
+            f"{path}: a {name} file holds flat images of 1 or 3 channels; got {image.channels} of"
+            f" {image.grid}. Choose .nii.gz or .tif."
+        )
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.rint(array))):
+        raise DataError(f"{path}: a {name} file holds whole numbers; write these to .tif, .nii.gz or .npy.")
+    low, high = array.min(), array.max()
+    deep = 65535 if name == ".png" and image.channels == 1 else 255
+    if low < 0 or high > deep:
+        raise DataError(f"{path}: a {name} file holds 0 to {deep}; got {low} to {high}. Choose .tif.")
+    narrow = high <= 255 and (image.kind == "labels" or array.dtype != np.uint16)
+    return array.astype(np.uint8 if narrow or deep == 255 else np.uint16)
+
+
+def _flat_with_channels(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[-1] <= 4 and min(shape[:2]) > 8 * shape[-1]
+
+
+def _arranged(path: Path, array: np.ndarray) -> np.ndarray:
+    if _flat_with_channels(array.shape):
+        return np.moveaxis(array, -1, 0)
+    return array if array.ndim == 4 else array[None]
+
+
+def _npy_facts(path: Path, array: np.ndarray) -> Header:
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: an image array holds real numbers; got {array.dtype}.")
+    if array.ndim not in (2, 3, 4) or array.size == 0:
+        raise DataError(f"{path}: an image array has 2 or 3 axes, and channels; got shape {array.shape}.")
+    notes = []
+    if _flat_with_channels(array.shape):
+        notes.append(f"Shape {array.shape}: the last axis is taken as channels.")
+        shape: tuple[int, ...] = array.shape[:2]
+        channels = array.shape[2]
+    elif array.ndim == 4:
+        notes.append(f"Shape {array.shape}: the first axis is taken as channels.")
+        shape, channels = array.shape[1:], array.shape[0]
+    else:
+        shape, channels = array.shape, 1
+    return Header("NPY", Grid.plain(shape), channels, str(array.dtype), tuple(notes))
+
+
+PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write)
+JPEG = Format("JPEG", (".jpeg", ".jpg"), read, read_header, write, lossless=False)
+NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy)

@@ -1,0 +1,170 @@
+"""TIFF: plain, multi-page, ImageJ and OME, with the pixel size where the file knows it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.case import Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+from .header import Format, Header, Stored
+from .sniff import beginning, refusal
+
+_MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0, "pixel": 0}
+_SPACE = "ZYX"
+
+
+def read(path: Path, as_labels: bool = False) -> Stored:
+    """The first image of the file as (C, rows, columns) or (C, planes, rows, columns)."""
+    with _opened(path) as tiff:
+        header, series = _facts(path, tiff)
+        try:
+            array = series.asarray()
+        except Exception as error:
+            raise refusal(path, "a TIFF image", error) from None
+        page = series.keyframe
+        array, axes = _named_axes(array, _axes(series))
+        if page.photometric == 3 and not as_labels:
+            array, axes = _coloured(array, page.colormap), axes + "C"
+        if page.photometric == 0 and array.dtype.kind in "bu":
+            array = ~array if array.dtype == bool else np.asarray((1 << page.bitspersample) - 1 - array, array.dtype)
+    order = [axes.index(a) for a in ("C" + _SPACE) if a in axes]
+    array = array.transpose(order)
+    array = array if "C" in axes else array[None]
+    array = array[: header.channels]
+    return Stored(array.astype(np.uint8) if array.dtype == bool else array, header)
+
+
+def read_header(path: Path) -> Header:
+    """Axes, channels, type and pixel size, without decoding."""
+    with _opened(path) as tiff:
+        return _facts(path, tiff)[0]
+
+
+def write(path: Path, image: Image, like: Path | None = None) -> None:
+    """Write a deflated OME-TIFF with the pixel size in micrometres, when it is known."""
+    import tifffile
+
+    spatial = _SPACE[-image.grid.dims :]
+    axes = spatial if image.channels == 1 else "C" + spatial
+    array = image.array[0] if image.channels == 1 else image.array
+    metadata: dict[str, Any] = {"axes": axes}
+    if image.grid.calibrated:
+        for axis, spacing in zip(spatial, image.grid.spacing_mm, strict=True):
+            metadata |= {f"PhysicalSize{axis}": spacing * 1000, f"PhysicalSize{axis}Unit": "µm"}
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if array.dtype in (np.int64, np.uint64):
+        raise DataError(f"{path}: OME-TIFF has no 64-bit whole numbers; use 32 bits.")
+    tifffile.imwrite(
+        path, array, ome=True, photometric="minisblack", compression="zlib", metadata=metadata, bigtiff=array.nbytes > 2**31
+    )
+
+
+def _opened(path: Path) -> Any:
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what matters is said by our own errors
+    beginning(path)
+    try:
+        return tifffile.TiffFile(path)
+    except Exception as error:
+        raise refusal(path, "a TIFF image", error) from None
+
+
+def _axes(series: Any) -> str:
+    return str(series.axes)
+
+
+def _named_axes(array: np.ndarray, axes: str) -> tuple[np.ndarray, str]:
+    """The array without axes of length one, and their letters as C, Z, Y, X."""
+    keep = [i for i, (a, n) in enumerate(zip(axes, array.shape, strict=True)) if n > 1 or a in "YX"]
+    array = array.reshape([array.shape[i] for i in keep])
+    return array, _letters("".join(axes[i] for i in keep))
+
+
+def _letters(axes: str) -> str:
+    axes = axes.replace("S", "C") if "C" not in axes else axes
+    unknown = [a for a in axes if a in "QIR"]
+    return axes.replace(unknown[0], "Z") if len(unknown) == 1 and "Z" not in axes else axes
+
+
+def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
+    try:
+        series = tiff.series[0]
+        page = series.keyframe
+        full = dict(zip(_axes(series), series.shape, strict=True))
+    except Exception as error:
+        raise refusal(path, "a TIFF image", error) from None
+    axes = _letters("".join(a for a, n in full.items() if n > 1 or a in "YX"))
+    sizes = dict(zip(axes, (n for a, n in full.items() if n > 1 or a in "YX"), strict=True))
+    _check_axes(path, sizes, series)
+    notes = []
+    channels = sizes.get("C", 1)
+    if page.photometric == 3:
+        channels = 3
+        notes.append("A palette image: colours for an image, indices for an annotation.")
+    if page.photometric == 2 and channels == 4:
+        channels = 3
+        notes.append("The transparency channel is left out.")
+    if page.photometric == 0:
+        notes.append("Stored with white as zero; values are inverted so that bright is high.")
+    if len(tiff.series) > 1:
+        notes.append(f"The file holds {len(tiff.series)} images; the first is read.")
+    if set("QIR") & set(_axes(series)) and "Z" in sizes:
+        notes.append(f"{sizes['Z']} pages are taken as the planes of one volume.")
+    shape = tuple(sizes[a] for a in _SPACE if a in sizes)
+    spacing = _spacing(tiff, page, len(shape))
+    dtype = "uint8" if page.photometric == 3 or page.dtype == bool else str(np.dtype(page.dtype).newbyteorder("="))
+    name = "OME-TIFF" if tiff.is_ome else "TIFF"
+    return Header(name, Grid.plain(shape, spacing), channels, dtype, tuple(notes)), series
+
+
+def _check_axes(path: Path, sizes: dict[str, int], series: Any) -> None:
+    if "T" in sizes:
+        raise DataError(f"{path}: the file holds {sizes['T']} points in time; save each as an image of its own.")
+    if set(sizes) - set("CZYX") or not {"Y", "X"} <= set(sizes):
+        raise DataError(f"{path}: expected axes among channel, Z, Y and X; the file has {series.axes} {series.shape}.")
+    if series.keyframe.dtype is None or np.dtype(series.keyframe.dtype).kind not in "biuf":
+        raise DataError(f"{path}: the file's numbers are of a kind that cannot be read.")
+    if any(page is None for page in series.pages):
+        raise DataError(f"{path}: some planes of this multi-file OME series are missing; put all its files side by side.")
+
+
+def _spacing(tiff: Any, page: Any, dims: int) -> tuple[float, ...] | None:
+    """Pixel size in millimetres from OME or ImageJ; resolution tags alone are print settings and not believed."""
+    if tiff.is_ome and tiff.ome_metadata:
+        return _ome_spacing(tiff.ome_metadata, dims)
+    facts = tiff.imagej_metadata or {}
+    scale = _MM.get(str(facts.get("unit", "")), 0)
+    if not scale:
+        return None
+    per_unit = [page.tags[name].value if name in page.tags else (0, 1) for name in ("YResolution", "XResolution")]
+    flat = [scale * below / above if above else 0.0 for above, below in per_unit]
+    spacing = [scale * float(facts.get("spacing", 0)), *flat][-dims:]
+    return tuple(spacing) if all(s > 0 for s in spacing) else None
+
+
+def _ome_spacing(xml: str, dims: int) -> tuple[float, ...] | None:
+    element = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
+    if element is None:
+        return None
+    facts = dict(re.findall(r'(\w+)="([^"]*)"', element.group()))
+    spacing = []
+    for axis in _SPACE[-dims:]:
+        size = facts.get(f"PhysicalSize{axis}")
+        scale = _MM.get(facts.get(f"PhysicalSize{axis}Unit", "µm"), 0)
+        spacing.append(float(size) * scale if size else 0.0)
+    return tuple(spacing) if all(s > 0 for s in spacing) else None
+
+
+def _coloured(array: np.ndarray, colormap: np.ndarray) -> np.ndarray:
+    return np.moveaxis((np.asarray(colormap)[:, array] >> 8).astype(np.uint8), 0, -1)
+
+
+FORMAT = Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), read, read_header, write)
