@@ -10,10 +10,11 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `encoders`, `decoders`, `heads`: the three parts of a U
 - `sizes`: which inputs a U accepts
 - `unet`: UNetSpec and UNet, which compose them
-- `variant`, `family`: the named nets as rows
+- `variants`, `family`: the named nets as rows
 - `cost`: parameters, operations, activations, receptive field
 
-`nets`, `build_spec`, `variant`, `UNetSpec` and `cost` can be imported from here; torch is loaded when they are.
+`nets`, `build_spec`, `variant`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is loaded when
+they are.
 """
 
 from importlib import import_module
@@ -22,7 +23,7 @@ from typing import Any
 _HOME = {
     "nets": "family.build",
     "build_spec": "family.build",
-    "variant": "variant",
+    "variant": "variants",
     "NetSpec": "net",
     "Net": "net",
     "UNetSpec": "unet",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..core.labels import Labels
-from . import regions, semantic
+from .regions import Regions
+from .semantic import Classes
 from .task import Task, tasks
 
-__all__ = ["regions", "semantic", "task_for", "tasks"]
+__all__ = ["Classes", "Regions", "task_for", "tasks"]
 
 
 def task_for(labels: Labels, name: str | None = None) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..variant import variant
+from ..variants import variant
 
 variant(
     "residual_unet",

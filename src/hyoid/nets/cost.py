@@ -1,0 +1,203 @@
+"""What a net costs: parameters, operations, memory, receptive field, found without computing anything.
+
+The net runs on torch's meta device, where tensors have shapes but no numbers, while every operation is watched. So the
+figures hold for any net, not only for those that this package composes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from .net import NetSpec
+from .unet import UNetSpec
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one sample costs.
+
+    Attributes:
+        parameters: Trained numbers.
+        flops: Floating point operations of the forward pass (a multiplication and an addition are two); the backward
+            pass takes about twice as many.
+        activation_values: Numbers kept from the forward for the backward pass, in units of 32 bits.
+        receptive_field: Voxels along each axis that a voxel of the finest logits can see through convolutions and
+            pooling; infinite where attention sees everything. Statistics of norms are not counted.
+    """
+
+    parameters: int
+    flops: int
+    activation_values: int
+    receptive_field: tuple[float, ...]
+
+
+def cost(spec: NetSpec, shape: Sequence[int]) -> Cost:
+    """What a net costs for one sample of this shape.
+
+    Args:
+        spec: The net.
+        shape: Spatial shape that the net accepts.
+    """
+    with torch.device("meta"):
+        net = spec.build().train()
+        image = torch.empty(1, spec.in_channels, *shape)
+    kept = _Kept(net)
+    sight, flops = _Sight(image), FlopCounterMode(display=False)
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), flops, sight:
+        logits = net(image)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in net.parameters()),
+        flops=int(flops.get_total_flops()),
+        activation_values=kept.bytes // 4,
+        receptive_field=sight.of(logits[0]),
+    )
+
+
+class _Kept:
+    """Counts what autograd keeps, every storage once and parameters not at all."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        self.known = {_storage(tensor) for tensor in [*net.parameters(), *net.buffers()]}
+        self.bytes = 0
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in self.known:
+            self.known.add(_storage(tensor))
+            self.bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+Axes = tuple[float, ...]
+
+
+class _Sight(TorchDispatchMode):
+    """Follows how many voxels of the image each map can see and by how many it steps."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        one = (1.0,) * (image.ndim - 2)
+        self._seen: dict[int, tuple[Axes, Axes]] = {id(image): (one, one)}
+        self._alive = [image]  # an id is only unique while its tensor lives
+
+    def of(self, tensor: Tensor) -> Axes:
+        """The receptive field of a map."""
+        return self._seen[id(tensor)][0]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        sources = [self._seen[id(leaf)] for leaf in tree_leaves((args, kwargs)) if id(leaf) in self._seen]
+        if sources:
+            field = tuple(max(axis) for axis in zip(*(seen for seen, _ in sources), strict=True))
+            step = sources[0][1]
+            look = _LOOKS.get(func.overloadpacket)
+            seen = look(field, step, args, out) if look else (field, step)
+            for leaf in tree_leaves(out):
+                if isinstance(leaf, Tensor):
+                    self._seen[id(leaf)] = seen
+                    self._alive.append(leaf)
+        return out
+
+
+Look = Callable[[Axes, Axes, tuple[Any, ...], Any], tuple[Axes, Axes]]
+
+
+def _convolved(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
+    _, weight, _, strides, _, dilations, transposed = args[:7]
+    kernel = weight.shape[2:]
+    if transposed:
+        taps = [math.ceil(k / s) for k, s in zip(kernel, strides, strict=True)]
+        return _widened(field, step, taps), tuple(j / s for j, s in zip(step, strides, strict=True))
+    taps = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    return _widened(field, step, taps), tuple(j * s for j, s in zip(step, strides, strict=True))
+
+
+def _pooled(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
+    kernel, strides = args[1], args[2] if len(args) > 2 and args[2] else args[1]
+    return _widened(field, step, kernel), tuple(j * s for j, s in zip(step, strides, strict=True))
+
+
+def _interpolated(taps: int) -> Look:
+    def look(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
+        factors = [m / n for n, m in zip(args[0].shape[2:], out.shape[2:], strict=True)]
+        kernel = [taps if factor != 1 else 1 for factor in factors]
+        return _widened(field, step, kernel), tuple(j / f for j, f in zip(step, factors, strict=True))
+
+    return look
+
+
+def _attended(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
+    return (math.inf,) * len(field), step
+
+
+def _widened(field: Axes, step: Axes, taps: Sequence[int]) -> Axes:
+    return tuple(n + (k - 1) * j for n, k, j in zip(field, taps, step, strict=True))
+
+
+_ATEN = torch.ops.aten
+_LOOKS: dict[Any, Look] = {
+    _ATEN.convolution: _convolved,
+    _ATEN.max_pool2d_with_indices: _pooled,
+    _ATEN.max_pool3d_with_indices: _pooled,
+    _ATEN.avg_pool2d: _pooled,
+    _ATEN.avg_pool3d: _pooled,
+    _ATEN.upsample_bilinear2d: _interpolated(2),
+    _ATEN.upsample_trilinear3d: _interpolated(2),
+    _ATEN.upsample_nearest2d: _interpolated(1),
+    _ATEN.upsample_nearest3d: _interpolated(1),
+    _ATEN.bmm: _attended,
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: _attended,
+    _ATEN._scaled_dot_product_efficient_attention: _attended,
+}
+
+
+def feature_map_size(spec: UNetSpec, shape: Sequence[int]) -> int:
+    """Numbers in the outputs of all convolutions, in the sense of nnU-Net's planner.
+
+    It counts plain and residual encoders with plain decoders, batch 1; a strided residual block counts a projection even
+    where it only pools, as the planner does.
+
+    Args:
+        spec: The net; heads of deep supervision count when it has them.
+        shape: Spatial shape of the patch.
+
+    Reference:
+        isensee2021nnunet.
+    """
+    levels = spec.levels()
+    residual = spec.block != "plain"
+    sizes = _level_sizes(spec, shape)
+    total = levels[0].channels * sizes[0] if spec.stem is not None else 0
+    before = levels[0].channels if spec.stem is not None else spec.in_channels
+    for index, (level, voxels) in enumerate(zip(levels, sizes, strict=True)):
+        convolutions = level.blocks_encoder * (2 if residual else 1)
+        projected = residual and (before != level.channels or any(step > 1 for step in level.stride))
+        total += level.channels * voxels * (convolutions + projected)
+        before = level.channels
+        if index < len(levels) - 1:
+            total += level.channels * voxels * (1 + level.blocks_decoder)
+    supervised = len(levels) - 1 if spec.deep_supervision else 1
+    return total + spec.out_channels * sum(sizes[:supervised])
+
+
+def _level_sizes(spec: UNetSpec, shape: Sequence[int]) -> list[int]:
+    """Voxels of each level."""
+    sizes, current = [], list(shape)
+    for stride in spec.strides:
+        current = [n // s for n, s in zip(current, stride, strict=True)]
+        sizes.append(math.prod(current))
+    return sizes
