@@ -98,7 +98,7 @@ def apply(array: np.ndarray, band: Band, axis: int) -> np.ndarray:
     """The operator applied along one axis of an array; float32.
 
     Args:
-        array: Any shape and real type (float16 is widened first).
+        array: Any shape and real type; float32 is not copied when contiguous.
         band: An operator whose input is this axis.
         axis: Counted from the front.
     """
@@ -106,9 +106,7 @@ def apply(array: np.ndarray, band: Band, axis: int) -> np.ndarray:
     if (low, high) != (0, array.shape[axis]):
         array = array[(slice(None),) * axis + (slice(low, high),)]
         band = band.shifted(low)
-    if array.dtype in (np.float16, np.bool_):
-        array = array.astype(np.float32)
-    array = np.ascontiguousarray(array)
+    array = np.ascontiguousarray(array, np.float32)
     rows, shape = len(band.start), array.shape
     outer, inner = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
     result = np.empty((*shape[:axis], rows, *shape[axis + 1 :]), np.float32)
@@ -147,7 +145,7 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
                     weight = weights[i, t]
                     line = source[o, start[i] + t, begin : begin + length]
                     for k in range(length):
-                        total[k] += weight * np.float32(line[k])
+                        total[k] += weight * line[k]
                 for k in range(length):
                     target[o, i, begin + k] = total[k]
 

@@ -22,7 +22,8 @@ _TOLERANCE = 0.01
 _THICK_RATIO = 3.0
 """Spacing ratio above which the coarsest axis is not interpolated (nnU-Net's anisotropy threshold)."""
 
-_SLAB_BYTES = 1 << 27
+_SLAB_BYTES = 1 << 22
+"""Small enough that interpolating and decoding a piece stays in the cache."""
 
 Decode = Callable[[np.ndarray], np.ndarray]
 
@@ -50,16 +51,16 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
     matrix, offset = _relation(image.grid, grid)
     axes = _parallel(matrix, offset, image.grid, grid)
     kept = image.kind == "labels" or (axes is not None and all(axis.whole for axis in axes))
-    result = np.full((image.channels, *grid.shape), fill, image.array.dtype if kept else np.float32)
-    for source, target in zip(_solid(image.array), _solid(result), strict=True):
-        if axes is None:
+    result = np.full((image.channels, *grid.shape), fill, image.array.dtype.newbyteorder("=") if kept else np.float32)
+    if axes is None:
+        for source, target in zip(_solid(image.array), _solid(result), strict=True):
             _read_oblique(source, matrix, offset, order, target, image.kind == "labels")
-            continue
+    elif all(axis.begin < axis.end for axis in axes):
+        orders = _orders(axes, order, image.grid, grid)
         inside = tuple(slice(axis.begin, axis.end) for axis in axes)
-        if all(axis.begin < axis.end for axis in axes):
-            bands = _orders(axes, order, image.grid, grid)
-            read = _vote if image.kind == "labels" else _read_parallel
-            target[inside] = read(source.transpose([axis.source for axis in axes]), axes, bands)
+        for source, target in zip(_solid(image.array), _solid(result), strict=True):
+            turned = source.transpose([axis.source for axis in axes])
+            target[inside] = _vote(turned, axes, orders) if image.kind == "labels" else _stretched(turned, axes, orders)
     return Image(result, grid, image.kind)
 
 
@@ -88,14 +89,14 @@ def decode_onto(
 ) -> np.ndarray:
     """The answer on another grid, from probabilities interpolated linearly and decoded slab by slab.
 
-    The probabilities never exist at full size: memory is the answer plus about three slabs.
+    The probabilities never exist at full size: beyond the answer, memory is two planes of all channels.
 
     Args:
         probabilities: (C, *S) float16 or float32 on `source_grid`; may be a memory map.
         source_grid: Where they lie.
         target_grid: Where the answer lies.
         decode: Gives integers (*T) for float32 probabilities (C, *T); called voxel by voxel alike on any slab.
-        slab_bytes: Size of a slab that is decoded at once; at least one plane of all channels.
+        slab_bytes: Size of a slab that is decoded at once.
 
     Returns:
         Integers of `target_grid.shape`; 0 outside the source grid.
@@ -105,13 +106,10 @@ def decode_onto(
     matrix, offset = _relation(source_grid, target_grid)
     axes = _parallel(matrix, offset, source_grid, target_grid)
     solid = _solid(probabilities)
-    target_shape = _solid_shape(target_grid.shape)
-    plane = 4 * len(solid) * int(np.prod(target_shape[1:]))
-    step = max(1, slab_bytes // plane)
     if axes is None:
-        slabs = _oblique_slabs(solid, matrix, offset, target_shape, step)
+        slabs = _oblique_slabs(solid, matrix, offset, _solid_shape(target_grid.shape), slab_bytes)
     else:
-        slabs = _parallel_slabs(solid, axes, _orders(axes, 1, source_grid, target_grid), step)
+        slabs = _parallel_slabs(solid, axes, _orders(axes, 1, source_grid, target_grid), slab_bytes)
     result: np.ndarray | None = None
     for place, slab in slabs:
         answer = np.asarray(decode(slab if target_grid.dims == 3 else slab[:, :, 0]))
@@ -219,14 +217,18 @@ def _steps(axis: _Axis) -> slice:
     return slice(first, last - 1 if last else None, -1)
 
 
-def _read_parallel(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
+def _stretched(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
+    """Intensities read along each axis in turn, those that shrink most first; leading axes of the source stay."""
     from . import banded
 
-    source = source[tuple(_steps(axis) if axis.whole else slice(None) for axis in axes)]
-    for place in sorted(range(3), key=lambda a: len(axes[a].positions) / axes[a].size):
+    leading = source.ndim - len(axes)
+    whole = tuple(_steps(axis) if axis.whole else slice(None) for axis in axes)
+    source = source[(slice(None),) * leading + whole]
+    for place in sorted(range(len(axes)), key=lambda a: len(axes[a].positions) / axes[a].size):
         axis = axes[place]
         if not axis.whole:
-            source = banded.apply(source, banded.interpolation(axis.positions, axis.size, orders[place]), place)
+            band = banded.interpolation(axis.positions, axis.size, orders[place])
+            source = banded.apply(source, band, leading + place)
     return source
 
 
@@ -237,9 +239,14 @@ def _vote(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarra
         return source[tuple(_steps(axis) for axis in axes)]
     corners = [_corners(axis, order) for axis, order in zip(axes, orders, strict=True)]
     low, high, weight = zip(*corners, strict=True)
-    target = np.empty([len(axis.positions) for axis in axes], source.dtype)
-    vote(source, low, high, weight, target)
+    target = np.empty([len(axis.positions) for axis in axes], source.dtype.newbyteorder("="))
+    vote(_native(source), low, high, weight, target)
     return target
+
+
+def _native(labels: np.ndarray) -> np.ndarray:
+    """Labels as compiled code takes them: contiguous and in the byte order of the machine."""
+    return np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
 
 
 def _corners(axis: _Axis, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -258,9 +265,9 @@ def _read_oblique(
     from . import banded, sampling
 
     if labels:
-        sampling.vote_oblique(source, matrix, offset, order == 0, target)
+        sampling.vote_oblique(_native(source), matrix, offset, order == 0, target)
     elif order < 3:
-        sampling.linear_oblique(np.asarray(source, np.float32), matrix, offset, order == 0, target)
+        sampling.linear_oblique(np.ascontiguousarray(source, np.float32), matrix, offset, order == 0, target)
     else:
         margin = 2
         for axis, size in enumerate(source.shape):
@@ -269,11 +276,13 @@ def _read_oblique(
 
 
 Slab = tuple[tuple[slice, ...], np.ndarray]
+"""Where a piece of the target lies, and its channels (C, *piece)."""
 
 
 def _oblique_slabs(
-    source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], step: int
+    source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], slab_bytes: int
 ) -> Iterator[Slab]:
+    step = max(1, slab_bytes // (4 * len(source) * shape[1] * shape[2]))
     for begin in range(0, shape[0], step):
         end = min(begin + step, shape[0])
         slab = np.zeros((len(source), end - begin, *shape[1:]), np.float32)
@@ -282,32 +291,29 @@ def _oblique_slabs(
         yield (slice(begin, end), slice(None), slice(None)), slab
 
 
-def _parallel_slabs(source: np.ndarray, axes: list[_Axis], orders: list[int], step: int) -> Iterator[Slab]:
-    """Planes of the first target axis, each source plane stretched once and kept while it is needed."""
-    from . import banded
+def _parallel_slabs(source: np.ndarray, axes: list[_Axis], orders: list[int], slab_bytes: int) -> Iterator[Slab]:
+    """Pieces of the first target axis and then the second; each source plane is stretched once, kept while needed."""
+    from .sampling import blend
 
     if any(axis.begin == axis.end for axis in axes):
         return
-    first, *others = axes
+    first, second, third = axes
     turned = source.transpose([0, *(axis.source + 1 for axis in axes)])
-    along = banded.interpolation(first.positions, first.size, 0 if first.whole else orders[0])
-    still = _Axis(0, 1, 0, 1, np.zeros(1), True)
+    rows = list(zip(*(corner.tolist() for corner in _corners(first, orders[0])), strict=True))
+    width, line = second.end - second.begin, 4 * len(source) * (third.end - third.begin)
+    step, part = max(1, slab_bytes // (line * width)), min(width, max(1, slab_bytes // line))
     planes: dict[int, np.ndarray] = {}
-
-    def plane(row: int) -> np.ndarray:
-        channels = [_read_parallel(channel[row][None], [still, *others], orders) for channel in turned]
-        return np.stack([channel[0] for channel in channels]).astype(np.float32, copy=False)
-
-    for begin in range(0, len(first.positions), step):
-        end = min(begin + step, len(first.positions))
-        shape = [len(axis.positions) for axis in others]
-        slab = np.empty((len(source), end - begin, *shape), np.float32)
-        for row in range(begin, end):
-            needed = range(along.start[row], along.start[row] + along.weights.shape[1])
-            planes = {r: planes[r] if r in planes else plane(r) for r in needed}
-            parts = [(planes[r], w) for r, w in zip(needed, along.weights[row], strict=True) if w]
-            np.multiply(parts[0][0], parts[0][1], out=slab[:, row - begin])
-            for values, weight in parts[1:]:
-                slab[:, row - begin] += values * weight
-        place = (slice(first.begin + begin, first.begin + end), *(slice(axis.begin, axis.end) for axis in others))
-        yield place, slab
+    for begin in range(0, len(rows), step):
+        piece = rows[begin : begin + step]
+        needed = {row for low, high, weight in piece for row in ((low, high) if weight else (low,))}
+        planes = {row: plane for row, plane in planes.items() if row in needed}
+        for row in sorted(needed - planes.keys()):
+            plane = _stretched(turned[:, row], [second, third], orders[1:])
+            planes[row] = np.ascontiguousarray(plane, np.float32)
+        for left in range(0, width, part):
+            right = min(left + part, width)
+            slab = np.empty((len(source), len(piece), right - left, third.end - third.begin), np.float32)
+            for place, (low, high, weight) in enumerate(piece):
+                blend(planes[low], planes[high if weight else low], weight, left, slab, place)
+            starts = (first.begin + begin, second.begin + left, third.begin)
+            yield tuple(slice(a, a + n) for a, n in zip(starts, slab.shape[1:], strict=True)), slab

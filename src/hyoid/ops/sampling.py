@@ -160,6 +160,20 @@ def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore
                 target[i, j, k] = total
 
 
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def blend(first, second, weight, left, slab, place):  # type: ignore[no-untyped-def]
+    """Write `first + weight * (second - first)` of the columns from `left` on into one row of a slab.
+
+    Planes are (C, columns, depth), the slab is (C, rows, some columns, depth).
+    """
+    weight = np.float32(weight)
+    for c in range(slab.shape[0]):
+        for j in range(slab.shape[2]):
+            for k in range(slab.shape[3]):
+                a = first[c, left + j, k]
+                slab[c, place, j, k] = a + weight * (second[c, left + j, k] - a)
+
+
 @_compiled
 def running_winner(channels, target):  # type: ignore[no-untyped-def]
     """Index of the largest of (C, voxels) for each voxel, in blocks that stay in the cache."""

@@ -7,6 +7,11 @@ import numpy as np
 _DROPPED_BITS = 12
 """Mantissa bits of float32 that the histogram forgets; 11 stay, so integers up to 4096 are exact."""
 
+_ZERO = 1 << (31 - _DROPPED_BITS)
+"""Bin of the number 0."""
+
+_CHUNK = 1 << 20
+
 
 class Statistics:
     """Mean, standard deviation, extremes and percentiles of everything that was added.
@@ -26,18 +31,16 @@ class Statistics:
     def add(self, values: np.ndarray) -> None:
         """Take in finite numbers of any shape; an empty array changes nothing."""
         values = np.asarray(values).ravel()
-        if not values.size:
-            return
-        self.min, self.max = min(self.min, float(values.min())), max(self.max, float(values.max()))
-        mean = float(values.mean(dtype=np.float64))
-        squares = float(np.square(values - mean, dtype=np.float64).sum())
-        self._combine(values.size, mean, squares, _histogram(values))
+        for begin in range(0, values.size, _CHUNK):
+            chunk = values[begin : begin + _CHUNK].astype(np.float64)
+            mean = float(chunk.mean())
+            squares = float(np.square(chunk - mean).sum())
+            self._combine(chunk.size, mean, squares, float(chunk.min()), float(chunk.max()), _histogram(chunk))
 
     def merge(self, other: Statistics) -> None:
         """Take in everything that the other has seen."""
         if other.count:
-            self.min, self.max = min(self.min, other.min), max(self.max, other.max)
-            self._combine(other.count, other.mean, other._squares, other._bins)
+            self._combine(other.count, other.mean, other._squares, other.min, other.max, other._bins)
 
     @property
     def std(self) -> float:
@@ -56,7 +59,8 @@ class Statistics:
         value = _value(low) + fraction * (_value(high) - _value(low))
         return float(np.clip(value, self.min, self.max))
 
-    def _combine(self, count: int, mean: float, squares: float, bins: np.ndarray) -> None:
+    def _combine(self, count: int, mean: float, squares: float, low: float, high: float, bins: np.ndarray) -> None:
+        self.min, self.max = min(self.min, low), max(self.max, high)
         if not self.count:
             self.count, self.mean, self._squares, self._bins = count, mean, squares, bins.copy()
             return
@@ -69,18 +73,16 @@ class Statistics:
 
 
 def _histogram(values: np.ndarray) -> np.ndarray:
-    """Counts by the leading bits of each float32, in ascending order of value."""
-    bits = values.astype(np.float32).view(np.int32)
-    # The pattern of a negative float counts downwards; turned round, patterns are ordered like the numbers.
-    ordered = np.where(bits >= 0, bits, np.int32(-(2**31)) - bits).astype(np.int64)
+    """Counts by the leading bits of each number as float32, in ascending order of value."""
+    bits = values.astype(np.float32).view(np.int32).astype(np.int64)
+    # The pattern of a negative float counts downwards from -2**31; turned round, patterns are ordered like numbers.
+    ordered = np.where(bits >= 0, bits, -(2**31) - bits)
     keys = (ordered + (1 << (_DROPPED_BITS - 1))) >> _DROPPED_BITS
     return np.bincount(keys + _ZERO, minlength=2 * _ZERO + 1)
 
 
-_ZERO = 1 << (31 - _DROPPED_BITS)
-
-
 def _value(index: int) -> float:
+    """The number that a bin stands for."""
     key = index - _ZERO
     bits = np.array(abs(key) << _DROPPED_BITS, np.int32)
     return float(np.copysign(bits.view(np.float32), key))
