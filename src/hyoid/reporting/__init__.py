@@ -1,1 +1,14 @@
-"""The room reporting."""
+"""The page that shows what a run found: one self-contained report.html.
+
+Read in this order:
+
+- `facts`: RunFacts, all that the page can tell beside the Report; every part is optional
+- `figures`: learning curves and distributions as SVG that follows the colours of the page
+- `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
+- `page`: `write_page`, which puts everything into `page.html` with `page.css` and `page.js`
+"""
+
+from .facts import DataSheet, Overlay, RunFacts, Stage
+from .page import write_page
+
+__all__ = ["DataSheet", "Overlay", "RunFacts", "Stage", "write_page"]

@@ -1,0 +1,117 @@
+"""What a page can tell beside the numbers: every part is optional, and what is not known is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..core.grid import Grid
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is needed to draw one case.
+
+    Attributes:
+        case: Case id.
+        image: Intensities (C, *S).
+        reference: Label values (*S).
+        prediction: Label values (*S).
+        grid: Where the voxels lie.
+    """
+
+    case: str
+    image: np.ndarray
+    reference: np.ndarray
+    prediction: np.ndarray
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run and how long it took.
+
+    Attributes:
+        name: Such as "train".
+        seconds: Measured.
+        expected_seconds: What was estimated before, None when nothing was.
+        note: A short remark, such as what was reused.
+    """
+
+    name: str
+    seconds: float
+    expected_seconds: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DataSheet:
+    """What the data set is.
+
+    Attributes:
+        facts: Lines to show as they are, such as layout, channels, number of annotated cases.
+        shapes: Shape of each case.
+        spacings_mm: Spacing of each case; empty when unknown.
+        split: Case ids of each part, such as {"training": ..., "validation": ...}.
+        groups: Patient or other group of each case id; cases that are not named stand on their own.
+        warnings: What was noticed or repaired.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    shapes: Sequence[tuple[int, ...]] = ()
+    spacings_mm: Sequence[tuple[float, ...]] = ()
+    split: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    def leaks(self) -> tuple[str, ...]:
+        """Groups with cases in more than one part of the split."""
+        parts: dict[str, set[str]] = {}
+        for part, cases in self.split.items():
+            for case in cases:
+                parts.setdefault(self.groups.get(case) or case, set()).add(part)
+        return tuple(sorted(group for group, found in parts.items() if len(found) > 1))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Where a report comes from.
+
+    Attributes:
+        title: Heading of the page.
+        what: One sentence on what was judged, such as "Validation cases of fold 0, never seen in training".
+        data: Name of the data set.
+        date: When, as text.
+        seconds: How long the whole run took.
+        command: The command line.
+        curves: curves.csv of the training: progress, step, seconds, loss, learning_rate, dice:<structure>, ...
+        data_sheet: What the data set is.
+        plan: What was decided, as lines.
+        candidates: The table the plan was chosen from: one mapping per row with the same keys.
+        chosen: Index of the chosen candidate.
+        stages: How long each stage took.
+        costs: Other pairs of expected and measured, such as {"memory": ("3.1 GB", "2.9 GB")}.
+        environment: Versions, device, seeds.
+        settings: All settings as YAML text.
+        overlay: Gives what is needed to draw a case; called only for the few cases that are shown.
+    """
+
+    title: str = "Evaluation"
+    what: str = ""
+    data: str = ""
+    date: str = ""
+    seconds: float | None = None
+    command: str = ""
+    curves: Path | None = None
+    data_sheet: DataSheet | None = None
+    plan: Mapping[str, str] = field(default_factory=dict)
+    candidates: Sequence[Mapping[str, object]] = ()
+    chosen: int | None = None
+    stages: Sequence[Stage] = ()
+    costs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: str = ""
+    overlay: Callable[[str], Overlay] | None = None

@@ -1,0 +1,210 @@
+"""Learning curves and distributions as SVG that follows the colours of the page and has the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..evaluation.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, SOFT, LINE, ACCENT = "#010101", "#020202", "#030303", "#040404"
+_VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)", ACCENT: "var(--accent)"}
+"""Stand-ins drawn by matplotlib and replaced by the colours of the page, so that figures follow light and dark."""
+
+PALETTE = tuple(f"#0501{n:02d}" for n in range(8))
+_VARIABLES |= {colour: f"var(--series-{n})" for n, colour in enumerate(PALETTE)}
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": LINE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.7,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.solid_capstyle": "round",
+}
+
+
+def read_curves(path: Path) -> dict[str, np.ndarray]:
+    """The columns of curves.csv as float arrays; empty cells are NaN.
+
+    Raises:
+        DataError: When the file is missing or a cell is not a number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = list(rows[0]) if rows else []
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; training writes it.") from None
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: a cell is not a number ({error}).") from None
+
+
+def learning_curves(curves: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """SVG of each curve that was recorded: "loss", "dice" and "learning_rate", over the step."""
+    if "step" not in curves or not len(curves["step"]):
+        return {}
+    figures = {}
+    if "loss" in curves:
+        figures["loss"] = _loss(curves)
+    dice = {name.removeprefix("dice:"): values for name, values in curves.items() if name.startswith("dice:")}
+    if any(np.isfinite(values).any() for values in dice.values()):
+        figures["dice"] = _dice(curves["step"], dice)
+    if "learning_rate" in curves:
+        figures["learning_rate"] = _learning_rate(curves)
+    return figures
+
+
+def distribution(report: Report, metric: str) -> str:
+    """SVG of one metric: for each structure a box (quartiles, median) and a dot for every case, open where missed."""
+    structures = report.structures
+    figure, axes = _figure(f"distribution:{metric}", height=0.72 + 0.36 * len(structures))
+    for place, structure in enumerate(structures):
+        rows = [row for row in report.rows_of(structure) if np.isfinite(row.values[metric])]
+        values = np.array([row.values[metric] for row in rows])
+        if not values.size:
+            continue
+        _box(axes, values, place)
+        found = np.array([row.finding not in ("missed", "spurious") for row in rows])
+        heights = place + _spread_out(values)
+        axes.plot(values[found], heights[found], "o", ms=3.2, mfc=ACCENT, mec="none", alpha=0.75, gid="case")
+        axes.plot(values[~found], heights[~found], "o", ms=4.0, mfc="none", mec=INK, mew=1.1, gid="missed")
+    axes.set_yticks(range(len(structures)), structures)
+    axes.set_ylim(len(structures) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    low, high = report.metrics[metric].range
+    shown = [row.values[metric] for row in report.rows if np.isfinite(row.values[metric])]
+    if np.isfinite(high):
+        axes.set_xlim(min([*shown, 0.8]) - 0.02 if metric == "dice" else low - 0.02, high + 0.02)
+    else:
+        axes.set_xlim(left=0)
+    unit = report.unit(metric)
+    axes.set_xlabel(f"{metric} ({unit})" if unit else metric)
+    return _svg(figure, f"distribution:{metric}")
+
+
+def _loss(curves: Mapping[str, np.ndarray]) -> str:
+    figure, axes = _figure("loss")
+    known = np.isfinite(curves["loss"])
+    steps, loss = curves["step"][known], curves["loss"][known]
+    axes.plot(steps, loss, color=SOFT, lw=0.8, alpha=0.45, label="each record")
+    axes.plot(steps, _smooth(loss), color=ACCENT, lw=1.8, label="smoothed")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend(loc="upper right")
+    return _svg(figure, "loss")
+
+
+def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
+    figure, axes = _figure("dice")
+    few = len(dice) <= len(PALETTE)
+    for number, (name, values) in enumerate(dice.items()):
+        known = np.isfinite(values)
+        colour, width = (PALETTE[number], 1.6) if few else (SOFT, 0.6)
+        marker = "o" if few and known.sum() < 40 else None
+        axes.plot(steps[known], values[known], color=colour, lw=width, marker=marker, ms=3, label=name if few else None)
+    if not few:
+        table = np.stack(list(dice.values()))
+        known = np.isfinite(table).any(0)
+        axes.plot(steps[known], np.nanmean(table[:, known], 0), color=ACCENT, lw=2, label="mean of structures")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("step")
+    axes.set_ylabel("Dice of validation cases")
+    axes.legend(loc="lower right", ncols=1 + (len(dice) > 4 and few))
+    return _svg(figure, "dice")
+
+
+def _learning_rate(curves: Mapping[str, np.ndarray]) -> str:
+    figure, axes = _figure("learning_rate")
+    axes.plot(curves["step"], curves["learning_rate"], color=ACCENT, lw=1.6)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("learning rate")
+    return _svg(figure, "learning_rate")
+
+
+def _box(axes: Axes, values: np.ndarray, place: int) -> None:
+    """Quartile box with median and whiskers to the last value within 1.5 box widths."""
+    q1, median, q3 = np.percentile(values, [25, 50, 75])
+    reach = 1.5 * (q3 - q1)
+    inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
+    axes.plot([inside.min(), inside.max()], [place, place], color=SOFT, lw=0.8, zorder=1)
+    axes.barh(place, q3 - q1, left=q1, height=0.5, facecolor=LINE, edgecolor=SOFT, lw=0.8, alpha=0.7, zorder=1.5)
+    axes.plot([median, median], [place - 0.25, place + 0.25], color=INK, lw=1.6, zorder=3)
+
+
+def _spread_out(values: np.ndarray) -> np.ndarray:
+    """Small offsets so that dots of similar value do not hide each other; the same every time."""
+    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return 0.16 * np.sin(order * 2.399963)
+
+
+def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """Centred moving average over a share of the values, shorter at the ends."""
+    half = int(len(values) * share / 2)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def _figure(name: str, width: float = 4.8, height: float = 2.8) -> tuple[Figure, Axes]:
+    """A figure without display or global state, in the style of the page."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an svg element to put into a page; the same bytes for the same figure."""
+    import matplotlib
+
+    buffer = StringIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"hyoid:{name}"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r' id="(?:figure|axes|patch|text|line2d|matplotlib\.axis|xtick|ytick|legend|case|missed)[_.\d]*"', "", text
+    )
+    text = re.sub(r' xmlns(?::xlink)?="[^"]*"| version="[^"]*"', "", text)
+    text = text.replace("xlink:href", "href")
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    return text.strip()
+
+
+def structure_colours(structures: Sequence[str]) -> dict[str, str]:
+    """CSS colour of each structure, as in the learning curves."""
+    return {name: f"var(--series-{n % len(PALETTE)})" for n, name in enumerate(structures)}

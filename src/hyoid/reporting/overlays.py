@@ -1,0 +1,182 @@
+"""Which cases and slices to show, and pictures of where prediction and reference differ."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..evaluation.report import Report
+from ..metrics.pair import surface_of
+from .facts import Overlay
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+RIGHT, EXTRA, MISSING, CONFUSED = 1, 2, 3, 4
+COLOURS = {RIGHT: (0, 158, 115), EXTRA: (230, 159, 0), MISSING: (204, 121, 167), CONFUSED: (86, 180, 233)}
+"""Colours of the error map, told apart with every kind of colour vision (Okabe and Ito)."""
+
+_LONGEST = 420
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One slice, without and with the error map, as data addresses.
+
+    Attributes:
+        plane: "axial", "coronal", "sagittal", or "" in 2D.
+        place: Which slice of how many, such as "slice 12 of 36"; empty in 2D.
+        plain: The image alone.
+        marked: The image with the error map.
+        width: Of the pictures in pixels.
+        height: Of the pictures in pixels.
+        letters: Directions at the left, right, top and bottom edge; empty in 2D.
+    """
+
+    plane: str
+    place: str
+    plain: str
+    marked: str
+    width: int
+    height: int
+    letters: tuple[str, str, str, str]
+
+
+def chosen_cases(report: Report, num_worst: int = 3) -> list[tuple[str, str]]:
+    """Which cases to show and why: the worst ones, the median and the best, each case once."""
+    ranked = list(report.ranked())
+    wanted = [("worst", case) for case in ranked[:num_worst]]
+    wanted += [("median", ranked[len(ranked) // 2]), ("best", ranked[-1])]
+    seen: set[str] = set()
+    chosen = []
+    for why, case in wanted:
+        if case not in seen:
+            seen.add(case)
+            chosen.append((why, case))
+    return chosen
+
+
+def pictures(overlay: Overlay) -> list[Picture]:
+    """The slice with the largest error: of each plane in 3D, the whole image in 2D."""
+    errors = error_map(overlay.prediction, overlay.reference)
+    if overlay.grid.dims == 2:
+        return [_picture(overlay.image, errors, overlay.grid.spacing_mm, "", "", ("", "", "", ""))]
+    image, errors, spacing = _upright(overlay, errors)
+    found = []
+    for axis, plane in ((2, "axial"), (1, "coronal"), (0, "sagittal")):
+        if min(np.delete(errors.shape, axis)) == 1 and errors.shape[axis] > 1:
+            continue  # a single line of voxels shows nothing
+        index = worst_slice(errors, axis)
+        flat = _on_screen(np.take(image, index, axis + 1))
+        marks = _on_screen(np.take(errors, index, axis)[None])[0]
+        rest = [s for a, s in enumerate(spacing) if a != axis]
+        letters = {0: ("A", "P", "S", "I"), 1: ("R", "L", "S", "I"), 2: ("R", "L", "A", "P")}[axis]
+        place = f"slice {index + 1} of {errors.shape[axis]}"
+        found.append(_picture(flat, marks, (rest[1], rest[0]), plane, place, letters))
+    return found
+
+
+def error_map(prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """0 where both are background, else whether the voxel is right, extra, missing or of another structure."""
+    errors = np.zeros(reference.shape, np.uint8)
+    guess, truth = prediction != 0, reference != 0
+    errors[guess & truth] = CONFUSED
+    errors[guess & truth & (prediction == reference)] = RIGHT
+    errors[guess & ~truth] = EXTRA
+    errors[truth & ~guess] = MISSING
+    return errors
+
+
+def worst_slice(errors: np.ndarray, axis: int) -> int:
+    """The slice with the most wrong voxels; with the most right ones when nothing is wrong, else the middle."""
+    others = tuple(a for a in range(errors.ndim) if a != axis)
+    wrong = (errors > RIGHT).sum(others)
+    right = (errors == RIGHT).sum(others)
+    if wrong.any():
+        return int(np.argmax(wrong))
+    return int(np.argmax(right)) if right.any() else errors.shape[axis] // 2
+
+
+def _upright(overlay: Overlay, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Image (C, x, y, z) and error map with axes to the right, front and head, and their spacing."""
+    mine = overlay.grid.orientation
+    image = overlay.image
+    groups = ("LR", "PA", "IS")
+    axes = [next(i for i, code in enumerate(mine) if code in group) for group in groups]
+    flips = tuple(a for a, axis in enumerate(axes) if mine[axis] != "RAS"[a])
+    image = np.flip(image.transpose(0, *(a + 1 for a in axes)), tuple(f + 1 for f in flips))
+    errors = np.flip(errors.transpose(axes), flips)
+    return image, errors, tuple(overlay.grid.spacing_mm[a] for a in axes)
+
+
+def _on_screen(plane: np.ndarray) -> np.ndarray:
+    """(C, a, b) with a to the right or front and b up, as (C, rows, columns) in radiological view.
+
+    The head or the front is up; the patient's right, or in a sagittal plane the front, is on the left.
+    """
+    return plane[:, ::-1, ::-1].transpose(0, 2, 1)
+
+
+def _picture(
+    image: np.ndarray,
+    errors: np.ndarray,
+    spacing_mm: tuple[float, ...],
+    plane: str,
+    place: str,
+    letters: tuple[str, str, str, str],
+) -> Picture:
+    from PIL import Image
+
+    box = _window(errors)
+    image, errors = image[(slice(None), *box)], errors[box]
+    extent = np.multiply(errors.shape, spacing_mm)
+    rows, columns = (max(1, round(_LONGEST * e / extent.max())) for e in extent)
+    grey = Image.fromarray(_brightness(image)).convert("RGB").resize((columns, rows), Image.Resampling.BICUBIC)
+    marks = np.asarray(Image.fromarray(errors).resize((columns, rows), Image.Resampling.NEAREST))
+    return Picture(plane, place, _address(grey), _address(_painted(grey, marks)), columns, rows, letters)
+
+
+def _window(errors: np.ndarray, share: float = 0.45) -> tuple[slice, slice]:
+    """The part of a slice to show: around all structures with a margin, never less than a share of each side."""
+    box = []
+    for axis in (0, 1):
+        length = errors.shape[axis]
+        hits = np.flatnonzero(errors.any(axis=1 - axis))
+        first, last = (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, length)
+        side = min(length, max(round(1.5 * (last - first)), round(share * length), 16))
+        start = min(max(0, (first + last - side) // 2), length - side)
+        box.append(slice(start, start + side))
+    return box[0], box[1]
+
+
+def _brightness(image: np.ndarray) -> np.ndarray:
+    """(C, rows, columns) as uint8 grey or RGB, from the 0.5 to the 99.5 percentile; colours stay as they are."""
+    if image.shape[0] == 3 and image.dtype == np.uint8:
+        return np.ascontiguousarray(image.transpose(1, 2, 0))
+    grey = np.nan_to_num(image[0].astype(np.float32))
+    low, high = np.percentile(grey, [0.5, 99.5])
+    return (np.clip((grey - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+
+
+def _painted(picture: PillowImage, marks: np.ndarray, strength: float = 0.42) -> PillowImage:
+    """The picture with each kind of error tinted and outlined."""
+    from PIL import Image
+
+    canvas = np.asarray(picture, np.float32).copy()
+    for kind, colour in COLOURS.items():
+        mask = marks == kind
+        outline = surface_of(mask)
+        canvas[mask] += strength * (np.array(colour, np.float32) - canvas[mask])
+        canvas[outline] = colour
+    return Image.fromarray(canvas.astype(np.uint8))
+
+
+def _address(picture: PillowImage) -> str:
+    """The picture as a data address, so that the page needs no other file."""
+    buffer = BytesIO()
+    picture.save(buffer, "WEBP", quality=82, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
