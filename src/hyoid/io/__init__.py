@@ -1,1 +1,17 @@
-"""The room io."""
+"""Data in and out: files become images, folders become data sets, answers become files.
+
+Read in this order:
+
+- `formats`: the shelf of formats; `read_image`, `read_header`, `write_image` by suffix
+- `header`: Header, what is known of a file before its voxels are read; Format, who can read it
+- `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff`: one format family each
+- `sniff`: what a file that cannot be read really is
+- `dataset`: Dataset, `open_dataset`, `find_images`; what the rest of the house uses
+- `layouts`: which files form a case, in any usual arrangement
+- `tables`: cases.csv, manifests, dataset.json, labels.yaml
+- `masks`: how annotations are stored and mapped; `recognise`: which way a set uses
+- `agreement`: whether image and annotation lie on one grid
+- `groups`: folds that do not leak
+- `inspect`: what a file or a data set holds, for people
+- `phantoms`: generated data sets for demos and tests
+"""

@@ -1,0 +1,416 @@
+"""Dataset: cases found in any layout, checked, with their annotations mapped to label values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.labels import Labels
+from ..core.progress import log, track
+from ..core.settings import Settings
+from . import groups
+from .agreement import TOLERANCE, offset_in_voxels, turn_between
+from .formats import is_image, read_header, read_image
+from .layouts import Entry, Found, find, group_channels, images_of
+from .masks import Encoding, Marks, look_at, read_labels, read_raw
+from .recognise import recognise
+
+
+class Seen(Settings):
+    """What the headers and the annotation of one case say."""
+
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    calibrated: bool
+    orientation: str
+    channels: int
+    dtype: str
+    format: str
+    counts: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of annotated images.
+
+    Attributes:
+        root: Where it was opened.
+        layout: How its files are arranged, in words.
+        cases: The cases, in order of their ids.
+        labels: Structures and their values.
+        channel_names: What each channel is.
+        encoding: How annotation files become label values.
+        notes: What was decided while reading, one sentence each.
+        warnings: What may go wrong, one sentence each.
+        seen: Facts of each case from headers and annotations.
+        held_out: Cases that an explicit split marks as test; never trained on or validated with.
+    """
+
+    root: Path
+    layout: str
+    cases: tuple[Entry, ...]
+    labels: Labels
+    channel_names: tuple[str, ...]
+    encoding: Encoding
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    held_out: tuple[Entry, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all cases, in order."""
+        return tuple(entry.id for entry in self.cases)
+
+    def entry(self, case_id: str) -> Entry:
+        """Where a case lies on disk."""
+        for entry in (*self.cases, *self.held_out):
+            if entry.id == case_id:
+                return entry
+        raise DataError(f"{self.root}: there is no case {case_id!r}.")
+
+    def read(self, case_id: str) -> Case:
+        """Image and labels of a case, on one grid, channels harmonised, annotation mapped.
+
+        Raises:
+            DataError: When grids do not fit, numbers are NaN or infinite, or values are unknown.
+        """
+        entry = self.entry(case_id)
+        case = read_case(entry, len(self.channel_names))
+        if entry.label is None:
+            return case
+        array, grid = read_labels(entry.label, self.encoding)
+        turn = turn_between(entry.id, (entry.images[0], case.image.grid), (_first(entry.label), grid))
+        labels = Image(np.ascontiguousarray(turn(array)), case.image.grid, "labels")
+        _check_values(entry, labels.array, self.labels)
+        return replace(case, labels=labels)
+
+    def read_instances(self, case_id: str) -> Image:
+        """Object numbers (0 background) of a case whose annotation tells objects apart.
+
+        Raises:
+            DataError: When the annotations of this set do not number objects.
+        """
+        entry = self.entry(case_id)
+        if self.encoding.kind not in ("instances", "objects") or entry.label is None:
+            raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
+        array, grid = read_raw(entry.label)
+        image = read_header(entry.images[0]).grid
+        turn = turn_between(entry.id, (entry.images[0], image), (_first(entry.label), grid))
+        return Image(np.ascontiguousarray(turn(array[:1])), image, "labels")
+
+    @cached_property
+    def grouping(self) -> groups.Grouping:
+        """Which cases belong together when splitting."""
+        return groups.grouping({entry.id: entry.facts for entry in self.cases})
+
+    def group_of(self, case_id: str) -> str:
+        """The patient (or pair, subject, group) of a case; its own id when nothing is known."""
+        return self.grouping.groups[case_id] if self.grouping.rule == "group" else case_id
+
+    def folds(self, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+        """Validation ids of each fold: groups stay together, slices of a stack in blocks, an explicit split wins.
+
+        The same seed gives the same folds. There are fewer folds than asked when there are fewer groups, and
+        one when a split column names the validation cases.
+        """
+        return groups.folds(self.grouping, num_folds, seed)
+
+    def split(self, fold: int = 0, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Training and validation ids of one fold; with a single case both are that case, and a warning says so."""
+        all_folds = self.folds(num_folds, seed)
+        if not 0 <= fold < len(all_folds):
+            raise DataError(f"{self.root}: there is no fold {fold}; this set has folds 0 to {len(all_folds) - 1}.")
+        validation = all_folds[fold]
+        training = tuple(i for i in self.ids if i not in set(validation))
+        if not training:
+            log.warning("%s: only one group of cases; validation uses the training cases and flatters.", self.root)
+            training = validation
+        return training, validation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON, so that a run remembers its data set without scanning again."""
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "cases": [_entry_to_dict(entry) for entry in self.cases],
+            "held_out": [_entry_to_dict(entry) for entry in self.held_out],
+            "labels": self.labels.model_dump(mode="json"),
+            "channel_names": list(self.channel_names),
+            "encoding": self.encoding.model_dump(mode="json"),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "seen": {case: seen.model_dump(mode="json") for case, seen in self.seen.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Dataset:
+        """The data set that `to_dict` described."""
+        return cls(
+            Path(values["root"]),
+            values["layout"],
+            tuple(map(_entry_from_dict, values["cases"])),
+            Labels.parse(values["labels"], "labels"),
+            tuple(values["channel_names"]),
+            Encoding.parse(values["encoding"], "encoding"),
+            tuple(values["notes"]),
+            tuple(values["warnings"]),
+            {case: Seen.parse(seen, case) for case, seen in values["seen"].items()},
+            tuple(map(_entry_from_dict, values["held_out"])),
+        )
+
+
+def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
+    """The data set at a path, with all headers and annotations checked.
+
+    Args:
+        path: A folder in one of the usual layouts, a dataset.json, a manifest, or an image with its annotation
+            beside it.
+        require_labels: Leave out images without annotation (told as a warning); otherwise keep them.
+
+    Raises:
+        DataError: When nothing fits, files do not belong together, or no voxel is labelled.
+    """
+    found = find(Path(path))
+    notes, warnings = list(found.notes), []
+    entries = sorted(found.entries, key=lambda entry: entry.id)
+    if found.without_label and require_labels:
+        warnings.append(
+            f"{len(found.without_label)} of {len(entries)} images have no label and are left out:"
+            f" {_some(found.without_label)}."
+        )
+        entries = [entry for entry in entries if entry.label is not None]
+    if not any(entry.label is not None for entry in entries):
+        raise DataError(f"{path}: no image has an annotation.")
+    looks = _scan(entries)
+    problems = [look.problem for look in looks if look.problem]
+    if problems:
+        more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
+        raise DataError(problems[0] + more)
+    encoding, labels, told, doubts = recognise([look.marks for look in looks if look.marks], found.labels)
+    channel_names = _channels(found, looks, notes)
+    notes += told + _remarks(looks)
+    held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
+    if held_out:
+        notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
+    cases = tuple(entry for entry in entries if entry not in held_out)
+    if not cases:
+        raise DataError(f"{path}: every case is marked as test; none is left to train on.")
+    seen = {look.case: look.seen(encoding) for look in looks}
+    dataset = Dataset(
+        Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out
+    )
+    notes += dataset.grouping.notes
+    warnings += [*doubts, *dataset.grouping.warnings]
+    return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
+
+
+def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
+    """The cases to predict: a file, a DICOM folder, a folder of images (or of cases), or a list of these.
+
+    Args:
+        path: Where to look.
+        channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
+            exactly that many.
+
+    Raises:
+        DataError: When there is nothing to read, or a name occurs twice.
+    """
+    files: list[Path] = []
+    for one in [path] if isinstance(path, str | Path) else path:
+        here = Path(one)
+        if not here.exists():
+            raise DataError(f"{here}: there is no such file or folder.")
+        if here.is_dir() and not is_image(here):
+            inside = _images_below(here)
+            if not inside:
+                raise DataError(f"{here}: expected images; the folder holds none that hyoid reads.")
+            files += inside
+        else:
+            files.append(here)
+    wanted = {f"{k:04d}" for k in range(channels)} if channels else None
+
+    def joined(base: str, endings: set[str]) -> bool:
+        return endings == wanted if wanted is not None else endings == {f"{k:04d}" for k in range(len(endings))} != {"0000"}
+
+    return [Entry(case, group) for case, group in group_channels(files, joined).items()]
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """Images in a folder, or in its images/ when there are none in itself."""
+    from .layouts import IMAGE_FOLDERS
+
+    files = images_of(folder)
+    if files:
+        return files
+    below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
+    for name in (*IMAGE_FOLDERS, "imagests"):
+        if name in below:
+            return images_of(below[name])
+    return []
+
+
+def read_case(entry: Entry, channels: int | None = None) -> Case:
+    """The image of a case without its labels, all channels on one grid.
+
+    Args:
+        entry: Where it lies.
+        channels: How many channels are wanted; grey is repeated for three, colours are refused for one.
+
+    Raises:
+        DataError: When channels do not fit each other or the wanted number, or numbers are NaN or infinite.
+    """
+    parts = [read_image(path) for path in entry.images]
+    grid = parts[0].grid
+    arrays = [
+        turn_between(entry.id, (entry.images[0], grid), (path, part.grid))(part.array)
+        for path, part in zip(entry.images, parts, strict=True)
+    ]
+    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    array = _harmonised(entry, array, channels)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        raise DataError(
+            f"{entry.id}: {len(bad)} voxels of {entry.images[0]} are NaN or infinite, the first at"
+            f" {tuple(bad[0][1:].tolist())}. Replace them (for example by 0) and try again."
+        )
+    facts = {**entry.facts, "image": str(entry.images[0])}
+    return Case(entry.id, Image(np.ascontiguousarray(array), grid), None, facts)
+
+
+def _harmonised(entry: Entry, array: np.ndarray, channels: int | None) -> np.ndarray:
+    if channels is None or len(array) == channels:
+        return array
+    if len(array) == 1 and channels == 3:
+        return np.repeat(array, 3, axis=0)
+    raise DataError(f"{entry.id}: expected {channels} channels; {entry.images[0].name} gives {len(array)}.")
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pass over the files of a case gave."""
+
+    case: str
+    grid: Grid | None = None
+    channels: int = 0
+    dtype: str = ""
+    format: str = ""
+    marks: Marks | None = None
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    def seen(self, encoding: Encoding) -> Seen:
+        assert self.grid is not None
+        counts: dict[int, int] = {}
+        for raw, number in (self.marks.counts if self.marks else {}).items():
+            value = encoding.value_of(raw)
+            counts[value] = counts.get(value, 0) + number
+        return Seen(
+            shape=self.grid.shape,
+            spacing_mm=self.grid.spacing_mm,
+            calibrated=self.grid.calibrated,
+            orientation=self.grid.orientation if self.grid.dims == 3 else "",
+            channels=self.channels,
+            dtype=self.dtype,
+            format=self.format,
+            counts=counts,
+        )
+
+
+def _scan(entries: Sequence[Entry]) -> list[_Look]:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(track(pool.map(_look, entries), "Looking at annotations", len(entries)))
+
+
+def _look(entry: Entry) -> _Look:
+    try:
+        headers = [read_header(path) for path in entry.images]
+        grid, notes = headers[0].grid, [note for header in headers for note in header.notes]
+        for path, header in zip(entry.images[1:], headers[1:], strict=True):
+            turn_between(entry.id, (entry.images[0], grid), (path, header.grid))
+        marks = None
+        if entry.label is not None:
+            marks, mine = look_at(entry.id, entry.label)
+            turn = turn_between(entry.id, (entry.images[0], grid), (_first(entry.label), mine))
+            if turn.changes:
+                notes.append("Labels have their axes in another order than the image; they are turned to fit.")
+            elif grid.calibrated and mine.calibrated and 1e-3 < (off := offset_in_voxels(grid, mine)):
+                notes.append(f"Headers of image and labels differ by {off:.2g} voxels (up to {TOLERANCE} is let pass).")
+    except DataError as error:
+        return _Look(entry.id, problem=str(error))
+    channels = sum(header.channels for header in headers)
+    return _Look(entry.id, grid, channels, headers[0].dtype, headers[0].format, marks, tuple(dict.fromkeys(notes)))
+
+
+def _remarks(looks: Sequence[_Look]) -> list[str]:
+    """The notes of single files, those that several share told once."""
+    cases: dict[str, list[str]] = {}
+    for look in looks:
+        for note in look.notes:
+            cases.setdefault(note, []).append(look.case)
+    return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
+
+
+def _channels(found: Found, looks: Sequence[_Look], notes: list[str]) -> tuple[str, ...]:
+    counts = {look.case: look.channels for look in looks}
+    numbers = sorted(set(counts.values()))
+    if len({look.grid.dims for look in looks if look.grid}) > 1:
+        flat = next(look.case for look in looks if look.grid and look.grid.dims == 2)
+        deep = next(look.case for look in looks if look.grid and look.grid.dims == 3)
+        raise DataError(f"Flat images ({flat}) and volumes ({deep}) are mixed; make two data sets of them.")
+    if numbers == [1, 3]:
+        grey = [case for case, n in counts.items() if n == 1]
+        notes.append(f"{len(grey)} of {len(counts)} images are grey among colour ones; grey is repeated as RGB.")
+    elif len(numbers) > 1:
+        examples = ", ".join(f"{next(c for c, k in counts.items() if k == n)} has {n}" for n in numbers)
+        raise DataError(f"Every case needs the same channels: {examples}.")
+    count = numbers[-1]
+    if found.channel_names and len(found.channel_names) == count:
+        return found.channel_names
+    if found.channel_names:
+        raise DataError(f"{len(found.channel_names)} channels are declared, but the images have {count}.")
+    if count == 3 and all(look.dtype.startswith("uint") for look in looks):
+        return ("red", "green", "blue")
+    return ("intensity",) if count == 1 else tuple(f"channel_{k}" for k in range(count))
+
+
+def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
+    low, high = int(array.min()), int(array.max())
+    values = np.flatnonzero(np.bincount(array.ravel())) if low >= 0 and high < 1 << 20 else np.unique(array)
+    unknown = sorted(set(values.tolist()) - set(labels.known_values))
+    if unknown:
+        listed = ", ".join(map(str, unknown[:8]))
+        raise DataError(f"{entry.id}: the annotation {_first(entry.label)} has values that no label names: {listed}.")
+
+
+def _first(label: Path | tuple[Path, ...] | None) -> Path:
+    assert label is not None
+    return label if isinstance(label, Path) else label[0]
+
+
+def _entry_to_dict(entry: Entry) -> dict[str, Any]:
+    label = [str(p) for p in entry.label] if isinstance(entry.label, tuple) else entry.label and str(entry.label)
+    return {"id": entry.id, "images": [str(p) for p in entry.images], "label": label, "facts": dict(entry.facts)}
+
+
+def _entry_from_dict(values: Mapping[str, Any]) -> Entry:
+    label = values["label"]
+    marks = tuple(map(Path, label)) if isinstance(label, list) else Path(label) if label else None
+    return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]))
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

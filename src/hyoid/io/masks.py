@@ -1,0 +1,184 @@
+"""How annotations are stored, recognised from what their files hold, and how they become label values.
+
+Masks arrive as class values, 0/255, grey with soft edges, colours, instance ids or one file per object. An
+`Encoding` says which; applying it gives whole numbers as `Labels.values` names them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.settings import Settings
+from .formats import read_stored, suffix_of, whole_numbers
+
+_LOSSY = (".jpg", ".jpeg")
+
+
+class Encoding(Settings):
+    """How the numbers in annotation files become label values."""
+
+    kind: Literal["values", "threshold", "instances", "objects", "colours"] = Field(
+        "values", description="Whole numbers as they are, a threshold, ids of objects, a file per object, or colours."
+    )
+    threshold: float = Field(0.5, description="Numbers above this belong to the structure (kind threshold).")
+    written: int = Field(1, description="Value the structure gets (threshold, instances, objects).")
+    colours: tuple[int, ...] = Field((), description="Colours 0xRRGGBB; the first gets value 1 (kind colours).")
+
+    def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
+        """Label values (1, *S) of an annotation as its file has it."""
+        if self.kind == "colours":
+            packed = packed_colours(array)
+            result = np.zeros(packed.shape, np.uint8)
+            for value, colour in enumerate(self.colours, 1):
+                result[packed == colour] = value
+            return result
+        if self.kind == "values":
+            return whole_numbers(path, grey(path, array))
+        above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
+        return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
+
+    def value_of(self, raw: float) -> int:
+        """The label value of one number, or colour, in a file."""
+        if self.kind == "colours":
+            return self.colours.index(int(raw)) + 1 if int(raw) in self.colours else 0
+        if self.kind == "values":
+            return round(raw)
+        return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the annotation of one case holds.
+
+    Attributes:
+        case: Id of the case.
+        counts: Voxels of each number (or packed colour).
+        coloured: Whether the numbers are packed colours.
+        fractional: Whether numbers between whole ones occur.
+        floating: Whether the file stores floating point numbers.
+        lossy: Whether the file format changes numbers (JPEG).
+        pieces: Connected pieces of equal value, counted where there are many values; else 0.
+        num_files: Number of files, more than 1 when each holds one object.
+    """
+
+    case: str
+    counts: dict[float, int]
+    coloured: bool = False
+    fractional: bool = False
+    floating: bool = False
+    lossy: bool = False
+    pieces: int = 0
+    num_files: int = 1
+
+
+def read_raw(label: Path | tuple[Path, ...]) -> tuple[np.ndarray, Grid]:
+    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1."""
+    if isinstance(label, Path):
+        stored = read_stored(label, as_labels=True)
+        return stored.array, stored.header.grid
+    return _objects(label)
+
+
+def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.ndarray, Grid]:
+    """Label values (1, *S) of an annotation, and the grid its file gives."""
+    array, grid = read_raw(label)
+    first = label if isinstance(label, Path) else label[0]
+    return encoding.apply(first, array), grid
+
+
+def grey(path: Path, array: np.ndarray) -> np.ndarray:
+    """One channel: equal channels are one; JPEG's tiny differences between channels are levelled."""
+    if len(array) > 1 and suffix_of(path) in _LOSSY:
+        return array.max(axis=0, keepdims=True)
+    if len(array) == 3 and np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]):
+        return array[:1]
+    return array
+
+
+def packed_colours(array: np.ndarray) -> np.ndarray:
+    """Colours (3, *S) as single numbers 0xRRGGBB (1, *S)."""
+    red, green, blue = array.astype(np.int32)
+    return ((red << 16) | (green << 8) | blue)[None]
+
+
+def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
+    """The facts of one annotation, reading it once."""
+    array, grid = read_raw(label)
+    path = label if isinstance(label, Path) else label[0]
+    array = grey(path, array)
+    coloured = len(array) == 3 and array.dtype == np.uint8
+    if coloured:
+        array = packed_colours(array)
+    elif len(array) > 1:
+        raise DataError(f"{path}: labels have one channel; this file has {len(array)} that differ.")
+    floating = array.dtype.kind == "f"
+    if floating and not np.isfinite(array).all():
+        raise DataError(f"{path}: labels hold NaN or infinite numbers.")
+    fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
+    whole = np.rint(array).astype(np.int64) if floating and not fractional else array
+    counts = _counts(path, whole, fractional)
+    many = len(counts) > MANY and not fractional and not coloured
+    pieces = _pieces(whole[0]) if many else 0
+    num_files = 1 if isinstance(label, Path) else len(label)
+    lossy = suffix_of(path) in _LOSSY
+    return Marks(case, counts, coloured, fractional, floating, lossy, pieces, num_files), grid
+
+
+MANY = 12
+"""More values than this in one annotation raise the question whether they number objects."""
+
+
+def _counts(path: Path, array: np.ndarray, fractional: bool) -> dict[float, int]:
+    if fractional:
+        return {float(array.min()): 0, float(array.max()): 0}
+    flat = array.ravel()
+    low, high = int(flat.min()), int(flat.max())
+    if 0 <= low and high < 1 << 20:
+        numbers = np.bincount(flat)
+        values = np.flatnonzero(numbers)
+        counts = numbers[values]
+    else:
+        values, counts = np.unique(flat, return_counts=True)
+    if len(values) > 50_000:
+        raise DataError(f"{path}: holds {len(values)} different values; this looks like an image, not an annotation.")
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _pieces(array: np.ndarray) -> int:
+    import cc3d
+
+    array = np.ascontiguousarray(array.astype(np.uint32))
+    _, count = cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)
+    return int(count)
+
+
+def _objects(files: Sequence[Path]) -> tuple[np.ndarray, Grid]:
+    """Object numbers from 1, one for each file; a later file covers an earlier one."""
+    result, grid = None, None
+    for number, file in enumerate(files, 1):
+        stored = read_stored(file, as_labels=True)
+        mask = grey(file, stored.array)
+        if result is None:
+            result, grid = np.zeros((1, *mask.shape[1:]), np.min_scalar_type(len(files))), stored.header.grid
+        if mask.shape != result.shape:
+            raise DataError(f"{file}: has shape {mask.shape[1:]}, but {files[0].name} has {result.shape[1:]}.")
+        result[mask > mask.max() / 2] = number
+    assert result is not None and grid is not None
+    return result, grid
+
+
+def total_counts(marks: Sequence[Marks]) -> Counter[float]:
+    """Voxels of each number over all annotations."""
+    total: Counter[float] = Counter()
+    for one in marks:
+        total.update(one.counts)
+    return total

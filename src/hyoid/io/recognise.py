@@ -1,0 +1,187 @@
+"""Which encoding a set of annotations has, and which structures it names; every guess is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, islice
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.labels import Labels
+from .masks import MANY, Encoding, Marks, total_counts
+
+
+def recognise(marks: Sequence[Marks], declared: Labels | None) -> tuple[Encoding, Labels, list[str], list[str]]:
+    """How these annotations are stored and what their values mean.
+
+    Args:
+        marks: Facts of every annotation of the set.
+        declared: Structures that a table names; they decide where there is doubt.
+
+    Returns:
+        The encoding, the labels, notes and warnings.
+
+    Raises:
+        DataError: When no voxel is labelled, or values occur that the declared labels do not name.
+    """
+    notes: list[str] = []
+    encoding = _encoding(marks, declared, notes)
+    found = {encoding.value_of(raw) for one in marks for raw, n in one.counts.items() if n or one.fractional}
+    if found <= {0}:
+        raise DataError(f"All {len(marks)} annotations are empty (only 0). At least one voxel must be labelled.")
+    if min(found) < 0 and (declared is None or min(found) not in declared.known_values):
+        case = next(one.case for one in marks if min(one.counts) < 0)
+        raise DataError(f"{case}: labels hold the negative value {min(found)}; name it `ignore` in labels.yaml.")
+    floating = [one.case for one in marks if one.floating and not one.fractional]
+    if floating:
+        notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
+    if declared is None:
+        labels = _named(encoding, sorted(found - {0}))
+        return encoding, labels, notes, _strays(marks, encoding)
+    _check_declared(marks, encoding, declared)
+    return encoding, declared, notes, _missing(found, declared)
+
+
+def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> Encoding:
+    total = total_counts(marks)
+    fractional = [one for one in marks if one.fractional]
+    if any(one.num_files > 1 for one in marks):
+        most = max(one.num_files for one in marks)
+        notes.append(f"Each object has a file of its own (up to {most} a case); together they are one structure.")
+        return Encoding(kind="objects")
+    if fractional:
+        return _fractions(fractional, notes)
+    if any(one.coloured for one in marks):
+        return _colours(marks, notes)
+    if any(one.lossy for one in marks) or (declared is None and _soft_edges(total)):
+        return _grey_mask(marks, total, notes)
+    positive = {v for v in total if v > 0}
+    if declared is None and positive == {1, 255} and not any({1, 255} <= one.counts.keys() for one in marks):
+        notes.append("Some masks are 0 and 1, others 0 and 255; both are read as one structure.")
+        return Encoding(kind="threshold", threshold=0.5, written=255)
+    if declared is None and _are_instances(marks):
+        most = max(len(one.counts) for one in marks) - 1
+        notes.append(
+            f"Labels number single objects (up to {most} in a case); they are read as one structure, and"
+            " `read_instances` gives the numbers. Name the values in labels.yaml if they are classes."
+        )
+        return Encoding(kind="instances")
+    return Encoding()
+
+
+def _fractions(marks: Sequence[Marks], notes: list[str]) -> Encoding:
+    low, high = min(min(one.counts) for one in marks), max(max(one.counts) for one in marks)
+    if low < -0.01 or not 0.5 < high < 1.5:
+        raise DataError(
+            f"{marks[0].case}: labels must be whole numbers or probabilities; they run from {low:.4g} to {high:.4g}."
+        )
+    notes.append(f"Labels of {_cases([one.case for one in marks])} are probabilities; above 0.5 is the structure.")
+    return Encoding(kind="threshold", threshold=0.5, written=1)
+
+
+def _colours(marks: Sequence[Marks], notes: list[str]) -> Encoding:
+    total = total_counts([one for one in marks if one.coloured])
+    for one in marks:
+        if not one.coloured:  # a grey file among coloured ones: 255 is white
+            total.update({v * 0x010101: n for v, n in one.counts.items()})
+    colours = sorted(int(c) for c in total if c != 0)
+    if len(colours) > 64:
+        raise DataError(
+            f"{marks[0].case}: the annotation holds {len(total)} colours; expected one flat colour for each structure."
+        )
+    listed = ", ".join(f"#{c:06x} = {i}" for i, c in enumerate(colours, 1))
+    notes.append(f"Labels are colours on black: {listed}.")
+    return Encoding(kind="colours", colours=tuple(colours))
+
+
+def _soft_edges(total: dict[float, int]) -> bool:
+    """Whether grey numbers between 0 and white are only the edges (or specks) of a black and white mask."""
+    white = max(total)
+    if not 200 <= white <= 255 or len(total) < 4 or min(total) < 0:
+        return False
+    between = {v: n for v, n in total.items() if 0 < v < white}
+    low, high = (sum(n for v, n in between.items() if (v < white / 2) == lower) for lower in (True, False))
+    share = (low + high) / sum(total.values())
+    if not low or not high or low + high > total[white]:
+        return False
+    return share < 0.005 or (len(between) >= 10 and share < 0.1)
+
+
+def _grey_mask(marks: Sequence[Marks], total: dict[float, int], notes: list[str]) -> Encoding:
+    white = max(total)
+    inner = sum(n for v, n in total.items() if 0.25 * white < v < 0.75 * white)
+    if inner > 0.1 * sum(n for v, n in total.items() if v >= 0.75 * white):
+        raise DataError(
+            f"{marks[0].case}: the annotation is a picture with several grey levels, and JPEG has changed their values;"
+            " save it as PNG with one value for each structure."
+        )
+    grey = [one.case for one in marks if len(one.counts) > 2]
+    notes.append(f"Masks have grey edges or specks in {_cases(grey)}; numbers above {white / 2:g} are the structure.")
+    return Encoding(kind="threshold", threshold=white / 2, written=255 if white > 1 else 1)
+
+
+def _are_instances(marks: Sequence[Marks]) -> bool:
+    """Whether values number objects: many, each in one piece, of one kind of size, and without fixed meaning."""
+    many = [one for one in marks if one.pieces]
+    if not many or max(len(one.counts) for one in many) <= MANY:
+        return False
+    sizes = [{v: np.log(n) for v, n in one.counts.items() if v > 0} for one in many]
+    whole = np.mean([min(1.0, len(s) / max(1, one.pieces - 1)) for s, one in zip(sizes, many, strict=True)])
+    spread = float(np.median([np.std(list(s.values())) for s in sizes]))
+    agreement = [
+        np.corrcoef([a[v] for v in both], [b[v] for v in both])[0, 1]
+        for a, b in islice(combinations(sizes, 2), 500)
+        if len(both := sorted(a.keys() & b.keys())) > MANY
+    ]
+    same_meaning = float(np.median(agreement)) if agreement else 0.0
+    return bool(whole > 0.7 and spread < 1.3 and same_meaning < 0.5)
+
+
+def _named(encoding: Encoding, values: list[int]) -> Labels:
+    if encoding.kind in ("instances", "objects"):
+        return Labels(names=("object",), values=((encoding.written,),))
+    if encoding.kind == "colours":
+        names = tuple(f"colour_{colour:06x}" for colour in encoding.colours)
+        return Labels(names=names, values=tuple((i,) for i in range(1, len(names) + 1)))
+    if len(values) == 1:
+        return Labels(names=("foreground",), values=((values[0],),))
+    return Labels(names=tuple(f"label_{v}" for v in values), values=tuple((v,) for v in values))
+
+
+def _check_declared(marks: Sequence[Marks], encoding: Encoding, declared: Labels) -> None:
+    for one in marks:
+        unknown = sorted({encoding.value_of(raw) for raw in one.counts} - set(declared.known_values))
+        if unknown:
+            raise DataError(
+                f"{one.case}: the annotation has {_values(unknown)}, which the declared labels do not name"
+                f" (known: {', '.join(map(str, declared.known_values))}). Add them or correct the annotation."
+            )
+
+
+def _missing(found: set[int], declared: Labels) -> list[str]:
+    names = [n for n, group in zip(declared.names, declared.values, strict=True) if not found & set(group)]
+    return [f"No case has the structure {name!r}; it cannot be learnt or judged." for name in names]
+
+
+def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
+    """Warnings of values so rare that they may be slips."""
+    if encoding.kind not in ("values", "colours"):
+        return []
+    total = total_counts(marks)
+    labelled = sum(n for v, n in total.items() if v != 0)
+    rare = [v for v, n in total.items() if v != 0 and n < min(50, 1e-3 * labelled)]
+    return [
+        f"Value {v:g} has only {total[v]} voxels in the whole set (such as in"
+        f" {next(m.case for m in marks if v in m.counts)}); a slip of the pen?"
+        for v in sorted(rare)[:5]
+    ]
+
+
+def _values(values: list[int]) -> str:
+    listed = ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
+    return f"the value {listed}" if len(values) == 1 else f"the values {listed}"
+
+
+def _cases(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} cases such as {names[0]}"
