@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import HyoidError
@@ -23,16 +23,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    former = temporary.with_name(f"{temporary.name}.former")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if temporary.is_dir() and target.is_dir():
-            shutil.rmtree(target)
+            # An earlier folder steps aside whole, so that no moment shows half of it.
+            target.replace(former)
         temporary.replace(target)
     except OSError as error:
         raise HyoidError(f"{target}: could not be written ({error.strerror or error}).") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
+        shutil.rmtree(former, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 
-from .errors import DataError
+from .errors import ConfigError, DataError
 
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -137,9 +137,15 @@ class Grid:
         return replace(self, origin_mm=tuple(self.to_world(last).tolist()), direction=direction)
 
     def oriented(self, codes: str) -> Grid:
-        """The same voxels with axes reordered and flipped so that they point to these letters, as in "RAS"."""
+        """The same voxels with axes reordered and flipped so that they point to these letters, as in "RAS".
+
+        Raises:
+            ConfigError: When the letters do not name each of the three directions once.
+        """
         mine = self.orientation
         groups = ["LR", "PA", "IS"]
+        if len(codes) != 3 or any(sum(code in group for code in codes) != 1 for group in groups):
+            raise ConfigError(f"An orientation is one each of L/R, P/A and I/S, such as RAS; got {codes!r}.")
         axes = [next(i for i, c in enumerate(mine) if any(c in g and code in g for g in groups)) for code in codes]
         grid = self.transposed(axes)
         for axis, (code, source) in enumerate(zip(codes, axes, strict=True)):

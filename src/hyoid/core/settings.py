@@ -72,7 +72,7 @@ class Settings(BaseModel):
 class _FlowLists(yaml.SafeDumper):
     """Writes lists of plain values on one line, so that shapes read as shapes."""
 
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.Node:
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         plain = all(not isinstance(item, dict) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=plain)
 

@@ -1,0 +1,63 @@
+"""Nothing half-written under a final name."""
+
+from pathlib import Path
+
+import pytest
+
+from hyoid.core.errors import HyoidError
+from hyoid.core.files import atomic_path
+
+
+def test_a_file_appears_when_complete(tmp_path: Path):
+    target = tmp_path / "new" / "a.nii.gz"
+    with atomic_path(target) as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("done")
+        assert not target.exists()
+    assert target.read_text() == "done"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_error_leaves_the_earlier_file(tmp_path: Path):
+    target = tmp_path / "a.txt"
+    target.write_text("earlier")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert target.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path):
+    for text in ("one", "two"):
+        with atomic_path(tmp_path / "case") as folder:
+            folder.mkdir()
+            (folder / text).write_text(text)
+    assert [path.name for path in (tmp_path / "case").iterdir()] == ["two"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "case"]
+
+
+def test_an_error_leaves_the_earlier_folder(tmp_path: Path):
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "a").write_text("earlier")
+
+    def fail() -> None:
+        with atomic_path(tmp_path / "case") as folder:
+            folder.mkdir()
+            (folder / "half").write_text("")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(HyoidError, match=r"case.*No space left"):
+        fail()
+    assert [path.name for path in (tmp_path / "case").iterdir()] == ["a"]
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HyoidError, match=r"a\.txt: could not be written"), atomic_path(tmp_path / "file" / "a.txt"):
+        pass

@@ -1,0 +1,51 @@
+"""What annotation values mean."""
+
+import pytest
+
+from hyoid.core.errors import ConfigError
+from hyoid.core.labels import Labels
+
+
+def test_one_structure_for_each_value():
+    labels = Labels.of({1: "anterior", 3: "posterior"}, ignore=255)
+    assert labels.values == ((1,), (3,))
+    assert labels.written == (1, 3)
+    assert labels.known_values == (0, 1, 3, 255)
+    assert not labels.overlapping
+
+
+def test_regions_overlap():
+    labels = Labels(names=("whole", "core"), values=((1, 2, 3), (2, 3)), paint=(1, 2))
+    assert labels.overlapping
+    assert labels.written == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (("left_kidney", "right_kidney", "liver"), [(0, 1)]),
+        (("kidneyRight", "kidneyLeft"), [(1, 0)]),
+        (("Femur L", "Femur R"), [(0, 1)]),
+        (("lung_upper_lobe_left", "lung_lower_lobe_right"), []),
+        (("liver", "leftover"), []),
+    ],
+)
+def test_left_and_right_are_found(names, pairs):
+    assert Labels(names=names, values=tuple((i + 1,) for i in range(len(names)))).pairs() == pairs
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"names": [], "values": []},
+        {"names": ["a"], "values": [[1], [2]]},
+        {"names": ["a", "a"], "values": [[1], [2]]},
+        {"names": ["a"], "values": [[0]]},
+        {"names": ["a"], "values": [[]]},
+        {"names": ["a"], "values": [[1]], "ignore": 1},
+        {"names": ["a"], "values": [[1]], "paint": [1, 2]},
+    ],
+)
+def test_contradictions_are_refused(wrong):
+    with pytest.raises(ConfigError, match="labels file"):
+        Labels.parse(wrong, "labels file")

@@ -1,0 +1,81 @@
+"""Frozen, strict settings that read and write YAML."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field, ValidationError
+
+from hyoid.core.errors import ConfigError
+from hyoid.core.settings import Settings
+
+
+class Inner(Settings):
+    steps: int = Field(100, description="How many.")
+    shape: tuple[int, ...] = Field((4, 5), description="Voxels.")
+
+
+class Outer(Settings):
+    inner: Inner = Inner()
+    name: str | None = Field(None, description="What it is called.")
+
+
+def test_settings_cannot_be_changed_in_place():
+    with pytest.raises(ValidationError):
+        Inner().steps = 3
+
+
+def test_yaml_there_and_back(tmp_path: Path):
+    settings = Outer(inner=Inner(steps=7, shape=(1, 2, 3)), name="ärmel")
+    settings.write(tmp_path / "a.yaml")
+    assert Outer.read(tmp_path / "a.yaml") == settings
+    assert "shape: [1, 2, 3]" in settings.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("inner.steps=200", Outer(inner=Inner(steps=200))),
+        ("inner.shape=[8, 9]", Outer(inner=Inner(shape=(8, 9)))),
+        ("name=none", Outer(name=None)),
+        ("name=liver", Outer(name="liver")),
+    ],
+)
+def test_a_change_is_given_as_text(change, expected):
+    assert Outer(name="x").changed([change]).inner == expected.inner
+    assert Outer().changed([change]) == expected
+
+
+def test_changes_are_given_as_values():
+    assert Outer().changed({"inner.steps": 3, "name": "a"}) == Outer(inner=Inner(steps=3), name="a")
+
+
+@pytest.mark.parametrize("key", ["inner.step", "iner.steps"])
+def test_an_unknown_change_names_the_closest(key):
+    with pytest.raises(ConfigError, match=r"Did you mean '(steps|inner)'"):
+        Outer().changed([f"{key}=1"])
+
+
+@pytest.mark.parametrize("change", ["inner.steps", "inner.steps=[", "inner.steps=many"])
+def test_an_unreadable_change_is_refused(change):
+    with pytest.raises(ConfigError, match="--set"):
+        Outer().changed([change])
+
+
+def test_an_unknown_key_names_file_and_closest(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text("inner:\n  stepz: 3\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml.*'inner\.stepz'.*Did you mean 'steps'"):
+        Outer.read(path)
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "a: [", "inner: {steps: many}", "\x00"])
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.yaml"):
+        Outer.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        Outer.read(tmp_path / "none.yaml")
