@@ -1,1 +1,13 @@
-"""The room prediction."""
+"""From a case to an answer on the same grid.
+
+A net sees tiles; this folder cuts them, blends what the net says, and brings it back to the voxels of the file
+without ever holding all probabilities of all structures at once.
+
+Read in this order:
+
+- `tiles`: where tiles lie, how they are read beyond the border, and how overlapping answers are blended
+- `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
+- `predictor`: Predictor, case in, answer on the same grid out
+- `batches`: many cases: the next is read and the last is written while one is predicted
+- `postprocess`: cleaning an answer by what is known of the structures
+"""

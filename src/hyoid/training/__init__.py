@@ -1,1 +1,18 @@
-"""The room training."""
+"""From a plan and prepared cases to a trained net.
+
+One loop serves every regime: it owns devices, precision, the clock, checkpoints and curves; a regime only says which
+losses a batch gives. Everything random is drawn from (seed, step, sample), so that a run that was stopped goes on as
+if nothing had happened.
+
+Read in this order:
+
+- `settings`: TrainingSettings, what a person may change
+- `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
+- `data`: patches, drawn and augmented a few steps ahead
+- `optim`: optimisers, schedules by progress, the average of the weights
+- `clock`: progress by steps or by time, and when to validate
+- `validation`: whole-image Dice of prepared cases
+- `checkpoint`: weights and facts in one file, written atomically
+- `monitor`: curves.csv and TensorBoard
+- `loop`: fit, which brings them together
+"""

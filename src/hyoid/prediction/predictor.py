@@ -1,0 +1,178 @@
+"""Predictor: a case in, an answer on the same grid out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from ..core.case import Case, Image
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.settings import Settings
+from ..nets.net import Net
+from ..ops.resample import decode_onto, onto
+from ..planning.plan import Plan
+from ..preparation.pipeline import prepare
+from ..tasks.task import Task
+from .postprocess import keep_largest
+from .slabs import Piece, pieces, same_voxels
+from .tiles import Border, Tiling, stitch
+
+Advance = Callable[[float], object]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+
+
+class PredictionSettings(Settings):
+    """How a trained net is applied to whole images."""
+
+    overlap: float = Field(0.5, ge=0, lt=1, description="Share of a tile that its neighbour covers too.")
+    mirror: bool = Field(False, description="Average the answers to mirrored tiles, along the axes of the plan.")
+    precision: Precision = Field("auto", description="Number format in the net; auto is the one of the plan.")
+    batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
+    whole: float = Field(2.0, ge=0, description="Largest image, in patches, that is not cut into tiles.")
+    memory_gb: float = Field(1.5, gt=0, description="Largest slab of probabilities that is kept in float32.")
+    largest_component: tuple[str, ...] = Field((), description="Structures of which only the largest piece is kept.")
+
+
+class Predictor:
+    """A net that answers whole cases.
+
+    Args:
+        net: Gives logits as a tuple, finest first. It is moved to the device and put into evaluation mode.
+        task: What the channels mean.
+        plan: How a case is prepared, the patch, and the axes that may be mirrored.
+        settings: How the net is applied.
+        device: Where the net runs; the CPU when none.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        task: Task,
+        plan: Plan,
+        settings: PredictionSettings | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.device = torch.device(device or "cpu")
+        self.net = net.to(self.device).eval()
+        self.task = task
+        self.plan = plan
+        self.settings = settings or PredictionSettings()
+
+    def predict(self, case: Case, prepared: Image | None = None, advance: Advance | None = None) -> Image:
+        """The labels of a case on exactly the grid of its image.
+
+        Args:
+            case: An image in the channels the net was trained with.
+            prepared: The prepared image when that was done already.
+            advance: Told the share of the case that was just done.
+
+        Raises:
+            DataError: When the case has another number of channels or dimensions than the net.
+        """
+        prepared = self.prepared(case) if prepared is None else prepared
+        target = case.image.grid
+        if same_voxels(prepared.grid, target):
+            labels = self.predict_labels(prepared.array, advance)
+            answer = onto(Image(labels[None], prepared.grid, "labels"), target)
+        else:
+            array = np.zeros(target.shape, self._label_type)
+            for piece in self._pieces(prepared, target, advance):
+                array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+            answer = Image(array[None], target, "labels")
+        return keep_largest(answer, self.task.labels, self.settings.largest_component)
+
+    def predict_probabilities(self, case: Case, advance: Advance | None = None) -> Image:
+        """The probabilities of a case on the grid of its image, float16; zero where nothing was predicted."""
+        prepared = self.prepared(case)
+        target = case.image.grid
+        array = np.zeros((self.task.channels, *target.shape), np.float16)
+        for piece in self._pieces(prepared, target, advance):
+            source = Image(piece.probabilities, piece.source, "probabilities")
+            array[(slice(None), *piece.place)] = onto(source, piece.target).array
+        return Image(array, target, "probabilities")
+
+    def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
+        """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
+        axis = self.tiling(image.shape[1:]).long_axis
+        return np.concatenate([slab.float().cpu().numpy() for _, slab in self._slabs(image, advance)], axis + 1)
+
+    def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
+        """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
+        axis = self.tiling(image.shape[1:]).long_axis
+        slabs = [self._decoded(slab) for _, slab in self._slabs(image, advance)]
+        return np.concatenate(slabs, axis).astype(self._label_type, copy=False)
+
+    def prepared(self, case: Case) -> Image:
+        """The image of a case as the net wants it."""
+        channels = len(self.plan.preparation.intensity)
+        if channels and case.image.channels != channels:
+            raise DataError(
+                f"{case.id}: the net learned from {channels} channels; this image has {case.image.channels}."
+            )
+        dims = len(self.plan.patch)
+        if case.image.grid.dims != dims:
+            raise DataError(
+                f"{case.id}: the net learned from {dims}D images; this one has {case.image.grid.dims} axes."
+            )
+        return prepare(Case(case.id, case.image, None, case.facts), self.plan.preparation).image
+
+    def tiling(self, shape: Sequence[int]) -> Tiling:
+        """How an image of this shape is cut; one tile when it is about as small as a patch."""
+        patch = self.plan.patch
+        border: Border = "mirror" if any(self.net.margin) else "zero"
+        flat = len(patch) - len(self.net.divisor)
+        margin = (0,) * flat + self.net.margin
+        # Two voxels or more must remain at the coarsest level: one alone cannot be normalised.
+        axes = zip(shape[flat:], self.net.margin, self.net.divisor, strict=True)
+        needed = [max(n + 2 * m, d + (d > 1)) for n, m, d in axes]
+        whole = (1,) * flat + self.net.fitting_shape(needed)
+        seen = whole if math.prod(whole) <= self.settings.whole * math.prod(patch) else patch
+        tile = tuple(n - 2 * m for n, m in zip(seen, margin, strict=True))
+        return Tiling(tuple(shape), tile, margin, self.settings.overlap, border)
+
+    @property
+    def _label_type(self) -> np.dtype:
+        return np.min_scalar_type(max(self.task.labels.written))
+
+    def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
+        axis = self.tiling(prepared.grid.shape).long_axis
+        return pieces(self._slabs(prepared.array, advance), prepared.grid, axis, target)
+
+    def _slabs(self, image: np.ndarray, advance: Advance | None) -> Iterator[tuple[int, torch.Tensor]]:
+        tiling = self.tiling(image.shape[1:])
+        batch = self.settings.batch or self.plan.batch
+        return stitch(self.forward, image, tiling, batch, self.settings.memory_gb, advance)
+
+    def _decoded(self, slab: torch.Tensor) -> np.ndarray:
+        return np.asarray(self.task.decode(slab.float()).cpu())
+
+    @torch.inference_mode()
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Probabilities of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
+        tiles = tiles.to(self.device, torch.float32)
+        flat = tiles.ndim - 2 - len(self.net.divisor)
+        if flat:
+            tiles = tiles.squeeze(2)
+        axes = [axis + 2 - flat for axis in self.plan.mirror_axes if axis >= flat] if self.settings.mirror else []
+        flips = [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
+        with self._autocast():
+            answer = torch.stack([self._answer(tiles.flip(some)).flip(some) for some in flips]).mean(0)
+        return answer.unsqueeze(2) if flat else answer
+
+    def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
+        return self.task.activate(self.net(tiles)[0].float())
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
+        if precision == "32-true":
+            return nullcontext()
+        half = precision == "16-mixed" and self.device.type != "cpu"
+        return torch.autocast(self.device.type, torch.float16 if half else torch.bfloat16)

@@ -1,0 +1,433 @@
+"""fit: the one loop in which every regime learns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..augmentation.policies import build_policy
+from ..core.case import Batch
+from ..core.errors import ConfigError, HyoidError
+from ..core.progress import Listener, log, stage
+from ..losses.compound import losses
+from ..losses.loss import Loss
+from ..nets.net import Net
+from ..planning.plan import Plan
+from ..prediction.predictor import PredictionSettings, Predictor
+from ..preparation.store import Store
+from ..tasks.task import Task
+from . import regimes as shelf
+from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
+from .clock import Clock, Rounds
+from .data import Feed, Sampler, default_workers
+from .monitor import Monitor
+from .optim import Average, build_optimiser, learning_rate_factor
+from .quiet import Interruption, interruptible, repeatable, seed_step
+from .regime import Regime, regimes
+from .settings import TrainingSettings
+from .validation import affordable, mean_dice, overall, step_cost, validate
+
+__all__ = ["Outcome", "fit", "shelf"]
+
+NUM_ROWS = 200
+"""Rows of curves.csv in a whole training, those of validation not counted."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        steps: Steps taken.
+        seconds: Wall time, validation included.
+        dice: Mean Dice of each structure over the validation cases at the end, with averaged weights.
+        best_dice: Highest mean Dice at any validation.
+        num_validated: Cases behind `dice`.
+        step_seconds: Typical time of a step.
+        waiting: Share of the time in which the net waited for patches.
+    """
+
+    steps: int
+    seconds: float
+    dice: dict[str, float]
+    best_dice: float
+    num_validated: int
+    step_seconds: float
+    waiting: float
+
+
+def fit(
+    net: Net,
+    task: Task,
+    store: Store,
+    split: tuple[Sequence[str], Sequence[str]],
+    plan: Plan,
+    settings: TrainingSettings,
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    accelerator: str = "auto",
+) -> Outcome:
+    """Train a net and leave its weights and curves in a folder.
+
+    `last.safetensors` has everything needed to go on, `best.safetensors` the averaged weights with the highest
+    validation Dice, `curves.csv` the curves.
+
+    Args:
+        net: Newly built, or with weights to start from.
+        task: What its channels mean.
+        store: Prepared cases.
+        split: Cases to learn from, and cases to validate on (may be none).
+        plan: Patch, batch, augmentation and precision.
+        settings: How to train.
+        folder: Where results go.
+        steps: Steps to take; then the result depends on nothing but settings, data and seed.
+        seconds: Or the wall time to use, with validation.
+        seed: Of everything drawn.
+        resume: Go on from `last.safetensors` when there is one.
+        accelerator: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        HyoidError: When the loss is not finite, naming step and cases.
+        KeyboardInterrupt: After saving, when the user interrupts.
+    """
+    if not split[0]:
+        raise ConfigError("There are no cases to learn from; the split leaves none for training.")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    clock = Clock(steps, seconds)
+    with repeatable(settings.deterministic), interruptible() as interruption:
+        training = _Training(net, task, store, split, plan, settings, Path(folder), clock, seed, accelerator)
+        if resume and training.last.exists():
+            training.restore()
+        return training.run(interruption)
+
+
+@dataclass
+class _Training:
+    """One training while it lives."""
+
+    net: Net
+    task: Task
+    store: Store
+    split: tuple[Sequence[str], Sequence[str]]
+    plan: Plan
+    settings: TrainingSettings
+    folder: Path
+    clock: Clock
+    seed: int
+    accelerator: str
+    rounds: Rounds | None = None
+    num_validated: int = 0
+    num_final: int = 0
+    best: float = -math.inf
+    dice: dict[str, float] = field(default_factory=dict)
+    finished: bool = False
+    pending: list[tuple[int, dict[str, Tensor], tuple[str, ...]]] = field(default_factory=list)
+    seconds_per_cost: float | None = None
+    saved_at: float = field(default_factory=time.perf_counter)
+    save_seconds: float = 0.0
+    row: int = 0
+
+    def __post_init__(self) -> None:
+        from lightning_fabric import Fabric
+
+        precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
+        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
+        if precision == "16-mixed" and self.fabric.device.type != "cuda":
+            raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
+        loss = self._loss()
+        self.net.train().to(self.fabric.device)
+        self.regime: Regime = regimes.build(self.settings.regime, net=self.net, task=self.task, loss=loss)
+        self.average = Average(self.net, self.settings.ema)
+        self.modules, self.optimisers = {}, {}
+        for turn in self.regime.turns:
+            module = getattr(self.regime, turn)
+            self.modules[turn] = module
+            wrapped, self.optimisers[turn] = self.fabric.setup(module, build_optimiser(module, self.settings.optimiser))
+            setattr(self.regime, turn, wrapped)
+        self.rate = learning_rate_factor(self.settings.optimiser)
+        own = PredictionSettings(precision=precision)
+        self.predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
+        order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
+        self.validation_ids = [self.split[1][i] for i in order]
+        batch = self.plan.batch * self.settings.optimiser.accumulate
+        self.costs = [
+            step_cost(self.predictor, self.store.labels(case_id).shape[1:], batch) for case_id in self.validation_ids
+        ]
+        self.feed = self._feed()
+        self.monitor_state: dict[str, Any] | None = None
+
+    def _loss(self) -> Loss:
+        name = self.settings.loss or self.task.default_loss
+        options = dict(self.settings.loss_options)
+        if "batch" in signature(losses[name].build).parameters:
+            options.setdefault("batch", self.plan.batch_dice)
+        return losses.build(name, **options)
+
+    def _feed(self) -> Feed:
+        plan, settings = self.plan, self.settings
+        known = [spacing for spacing in plan.spacing_mm or () if spacing is not None]
+        spacing_mm = [spacing or max(known) for spacing in plan.spacing_mm or ()] if known else None
+        policy = build_policy(plan.policy, plan.patch, spacing_mm, plan.mirror_axes)
+        flat = len(plan.patch) - len(self.net.divisor)
+        sampler = Sampler(
+            self.store,
+            tuple(self.split[0]),
+            self.task.labels,
+            policy,
+            (0,) * flat + self.net.margin,
+            plan.batch,
+            self.seed,
+            plan.foreground_share,
+            settings.sampling,
+        )
+        return Feed(sampler, self.task, len(self.net.divisor), settings.workers or default_workers())
+
+    @property
+    def _scaler(self) -> Any:
+        """What keeps gradients in the range of float16; None in other precisions."""
+        return getattr(self.fabric.strategy.precision, "scaler", None)
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.safetensors"
+
+    def run(self, interruption: Interruption) -> Outcome:
+        """Steps, validations and checkpoints until the clock says so."""
+        structures = self.task.structures
+        monitor = Monitor(self.folder, structures, self.monitor_state, self.settings.tensorboard)
+        self.monitor = monitor
+        total = self.clock.steps or self.clock.seconds
+        try:
+            with stage("train", total) as listener:
+                shown = self._show(listener, 0.0)
+                batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
+                try:
+                    while not self.finished and not self.clock.done:
+                        self._one_step(batches)
+                        self._rows_and_rounds(interruption)
+                        shown = self._show(listener, shown)
+                        if interruption.asked:
+                            self.save()
+                            raise KeyboardInterrupt
+                finally:
+                    batches.close()
+                if not self.finished:
+                    self._finish(interruption)
+        finally:
+            monitor.close()
+        return Outcome(
+            self.clock.step,
+            self.clock.elapsed_seconds,
+            self.dice,
+            self.best,
+            self.num_final,
+            self.clock.step_seconds,
+            self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
+        )
+
+    def _one_step(self, batches: Iterator[Batch]) -> None:
+        begin = time.perf_counter()
+        group = [batch.to(self.fabric.device) for batch in islice(batches, self.settings.optimiser.accumulate)]
+        factor = self.rate(self.clock.progress)
+        seed_step(self.seed, self.clock.step)
+        terms: dict[str, Tensor] = {}
+        for turn in self.regime.turns:
+            terms |= self._one_turn(turn, group, factor)
+        self.average.update(self.clock.step)
+        if after := getattr(self.regime, "after_step", None):
+            after(self.clock.progress)
+        cases = tuple(case_id for batch in group for case_id in batch.case_ids)
+        self.pending.append((self.clock.step + 1, terms, cases))
+        # Reading a number from a GPU stops it until it has caught up; on the CPU it costs nothing.
+        if self.fabric.device.type == "cpu" or len(self.pending) >= 20:
+            self._settle()
+        self.clock.tick(time.perf_counter() - begin)
+
+    def _one_turn(self, turn: str, group: list[Batch], factor: float) -> dict[str, Tensor]:
+        optimiser = self.optimisers[turn]
+        for parameters in optimiser.param_groups:
+            parameters["lr"] = parameters["peak"] * factor
+        optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for batch in group:
+            found = self.regime.losses(turn, batch)
+            self.fabric.backward(torch.stack(list(found.values())).sum() / len(group))
+            for name, value in found.items():
+                sums[name] = sums.get(name, 0) + value.detach() / len(group)
+        if self.settings.optimiser.clip is not None:
+            module = getattr(self.regime, turn)
+            self.fabric.clip_gradients(
+                module, optimiser, max_norm=self.settings.optimiser.clip, error_if_nonfinite=False
+            )
+        optimiser.step()
+        return sums
+
+    def _settle(self) -> None:
+        """Look at the losses that were not looked at yet."""
+        for step, terms, cases in self.pending:
+            values = {name: value.item() for name, value in terms.items()}
+            bad = [name for name, value in values.items() if not math.isfinite(value)]
+            if bad:
+                raise HyoidError(
+                    f"Training stopped at step {step}: {bad[0]} is {values[bad[0]]}. The batch came from"
+                    f" {', '.join(dict.fromkeys(cases))}. Look at these cases, or lower"
+                    " training.optimiser.learning_rate."
+                )
+            self.monitor.take(values)
+        self.pending.clear()
+
+    def _rows_and_rounds(self, interruption: Interruption) -> None:
+        progress = self.clock.progress
+        if self.rounds is None:
+            self._plan_rounds()
+        if self.rounds is not None and self.rounds.due(progress):
+            self.rounds.finish(progress)
+            if self._affords_round():
+                self._validate(self.num_validated, interruption)
+        elif int(progress * NUM_ROWS) > self.row:
+            self._settle()
+            self._write_row()
+        self.row = int(progress * NUM_ROWS)
+        if time.perf_counter() - self.saved_at > self.settings.checkpoint_seconds:
+            self.save()
+
+    def _plan_rounds(self) -> None:
+        """Decide how often to validate on how many cases; by time only once the speed is known."""
+        clock = self.clock
+        if clock.seconds is not None and clock.step < 5 and clock.elapsed_seconds < 0.03 * clock.seconds:
+            return
+        allowance = self.settings.validation * clock.expected_steps
+        if clock.seconds is None:
+            self.num_final = len(self.costs)
+        else:
+            self.num_final = affordable(self.costs, allowance / 2, 1)[1]
+        rest = allowance - sum(self.costs[: self.num_final])
+        count, self.num_validated = affordable(self.costs, rest)
+        self.rounds = Rounds(count)
+        self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        if self.clock.seconds is not None:
+            per_cost = self.seconds_per_cost or 1.5 * self.clock.step_seconds
+            final = 1.1 * per_cost * sum(self.costs[: self.num_final])
+            self.clock.reserve_seconds = final + 1.5 * self.save_seconds + self.clock.step_seconds
+
+    def _affords_round(self) -> bool:
+        """Whether time allows a round; predicting may turn out slower than thought."""
+        if self.clock.seconds is None or self.seconds_per_cost is None:
+            return True
+        assert self.rounds is not None
+        needed = self.seconds_per_cost * sum(self.costs[: self.num_validated]) * self.rounds.count
+        return needed <= 2 * self.settings.validation * self.clock.seconds or self.rounds.done % 4 == 0
+
+    def _validate(self, num_cases: int, interruption: Interruption) -> dict[str, dict[str, float]]:
+        self._settle()
+        begin = time.perf_counter()
+        ids = self.validation_ids[:num_cases]
+        cases = validate(self.predictor, self.store, ids, lambda: interruption.asked)
+        if len(cases) < num_cases:
+            return cases
+        cost = sum(self.costs[:num_cases])
+        if cost:
+            self.seconds_per_cost = (time.perf_counter() - begin) / cost
+        self.dice = mean_dice(cases)
+        self._write_row(self.dice)
+        score = overall(mean_dice({case_id: cases[case_id] for case_id in ids[: self.num_validated or num_cases]}))
+        if score > self.best:
+            self.best = score
+            facts = {"step": self.clock.step, "dice": self.dice}
+            write_checkpoint(self.folder / "best.safetensors", below("average", self.average.net.state_dict()), facts)
+        self._keep_reserve()
+        return cases
+
+    def _finish(self, interruption: Interruption) -> None:
+        """The last validation, on as many cases as were foreseen, and the last checkpoint."""
+        if self.rounds is None:
+            self._plan_rounds()
+        if self.num_final:
+            self._validate(self.num_final, interruption)
+        else:
+            self._settle()
+            self._write_row()
+        self.finished = not interruption.asked
+        self.save()
+        if interruption.asked:
+            raise KeyboardInterrupt
+
+    def _write_row(self, dice: dict[str, float] | None = None) -> None:
+        rate = self.optimisers[self.regime.turns[0]].param_groups[0]["lr"]
+        clock = self.clock
+        self.monitor.write(clock.step, clock.progress, clock.elapsed_seconds, rate, dice)
+
+    def save(self) -> None:
+        """Write everything needed to go on exactly from here."""
+        begin = time.perf_counter()
+        self._settle()
+        tensors = below("average", self.average.net.state_dict())
+        for turn, module in self.modules.items():
+            tensors |= below(turn, module.state_dict())
+            tensors |= below(f"optimiser:{turn}", optimiser_tensors(self.optimisers[turn]))
+        scaler = self._scaler
+        facts = {
+            "step": self.clock.step,
+            "seed": self.seed,
+            "finished": self.finished,
+            "best": self.best if math.isfinite(self.best) else None,
+            "dice": self.dice,
+            "clock": self.clock.state(),
+            "rounds": None if self.rounds is None else [self.rounds.count, self.rounds.done],
+            "num_validated": self.num_validated,
+            "num_final": self.num_final,
+            "waited_seconds": self.feed.waited_seconds,
+            "monitor": self.monitor.state(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+        write_checkpoint(self.last, tensors, facts)
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - begin
+        self._keep_reserve()
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint."""
+        tensors, facts = read_checkpoint(self.last)
+        if facts["seed"] != self.seed:
+            raise ConfigError(f"{self.last}: this training began with seed {facts['seed']}, not {self.seed}.")
+        for turn, module in self.modules.items():
+            module.load_state_dict(part(tensors, turn))
+            restore_optimiser(self.optimisers[turn], part(tensors, f"optimiser:{turn}"))
+        self.average.net.load_state_dict(part(tensors, "average"))
+        self.clock.restore(facts["clock"])
+        self.row = int(self.clock.progress * NUM_ROWS)
+        self.rounds = Rounds(*facts["rounds"]) if facts["rounds"] else None
+        self.num_validated, self.num_final = facts["num_validated"], facts["num_final"]
+        self.best = -math.inf if facts["best"] is None else facts["best"]
+        self.dice, self.finished = facts["dice"], facts["finished"]
+        self.feed.waited_seconds = facts["waited_seconds"]
+        self.monitor_state = facts["monitor"]
+        if facts["scaler"]:
+            self._scaler.load_state_dict(facts["scaler"])
+        log.info("Training goes on from step %d.", self.clock.step)
+
+    def _show(self, listener: Listener, shown: float) -> float:
+        """Tell the listener how far training is; gives what was told so far."""
+        reached = self.clock.step if self.clock.steps is not None else self.clock.elapsed_seconds
+        parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
+        if self.dice:
+            parts.append(f"dice {overall(self.dice):.3f}")
+        minutes, seconds = divmod(round(self.clock.left_seconds), 60)
+        listener.advance(reached - shown, ", ".join([*parts, f"{minutes}:{seconds:02d} left"]))
+        return reached

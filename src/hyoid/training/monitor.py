@@ -1,0 +1,119 @@
+"""Curves of a training: one row of numbers now and then, in curves.csv and on request for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError
+from ..core.files import atomic_path
+
+FIRST = ("step", "progress", "seconds", "learning_rate")
+
+
+class Monitor:
+    """Keeps the curves of one training.
+
+    Args:
+        folder: Where curves.csv lies.
+        structures: Names whose Dice is measured at validation.
+        resume: What `state` gave when the checkpoint was written that training goes on from; None starts anew.
+        tensorboard: Also write event files below `folder/tensorboard`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        structures: Sequence[str],
+        resume: Mapping[str, Any] | None = None,
+        tensorboard: bool = False,
+    ) -> None:
+        self.path = folder / "curves.csv"
+        self.structures = tuple(structures)
+        self._sums: dict[str, float] = dict(resume["sums"]) if resume else {}
+        self._count: int = resume["count"] if resume else 0
+        self._latest: dict[str, float] = {}
+        self._board: Any = None
+        if resume:
+            self._forget_after(resume["rows"])
+        else:
+            self.path.unlink(missing_ok=True)
+        self._num_rows: int = resume["rows"] if resume else 0
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def take(self, losses: Mapping[str, float]) -> None:
+        """Remember the losses of a step for the next row."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        self._latest = dict(losses)
+
+    def latest(self) -> dict[str, float]:
+        """Losses of the last step."""
+        return self._latest
+
+    def means(self) -> dict[str, float]:
+        """Mean losses since the last row."""
+        return {name: value / max(1, self._count) for name, value in self._sums.items()}
+
+    def write(
+        self, step: int, progress: float, seconds: float, learning_rate: float, dice: Mapping[str, float] | None = None
+    ) -> None:
+        """Write a row with the mean losses since the last one, and the Dice of a validation when there was one."""
+        row: dict[str, float] = {
+            "step": step,
+            "progress": round(progress, 6),
+            "seconds": round(seconds, 2),
+            "learning_rate": learning_rate,
+            **self.means(),
+        }
+        columns = [*FIRST, *self._sums, *(f"dice:{name}" for name in self.structures)]
+        if dice is not None:
+            row |= {f"dice:{name}": value for name, value in dice.items()}
+        new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow({name: f"{value:.6g}" if name not in FIRST else value for name, value in row.items()})
+        if self._board is not None:
+            for name, value in row.items():
+                self._board.add_scalar(name.replace(":", "/"), value, step)
+        self._num_rows += 1
+        self._sums, self._count = dict.fromkeys(self._sums, 0.0), 0
+
+    def state(self) -> dict[str, Any]:
+        """What has to be remembered to go on from here."""
+        return {"rows": self._num_rows, "sums": self._sums, "count": self._count}
+
+    def close(self) -> None:
+        """Write out what is waiting."""
+        if self._board is not None:
+            self._board.close()
+
+    def _forget_after(self, num_rows: int) -> None:
+        """Drop rows written after the checkpoint; the same steps are about to be done again."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(lines[: num_rows + 1]), encoding="utf-8")
+
+
+def read_curves(folder: str | Path) -> dict[str, list[float | None]]:
+    """The columns of curves.csv by name; None where a row has no value.
+
+    Raises:
+        DataError: When there are no curves.
+    """
+    path = Path(folder) / "curves.csv"
+    if not path.is_file():
+        raise DataError(f"{path}: there are no curves here; train first.")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else FIRST)}

@@ -1,0 +1,75 @@
+"""What keeps a training the same from run to run, and lets it end in order when interrupted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+Made = TypeVar("Made")
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed torch for one step, so that dropout needs no memory of the steps before."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1))
+
+
+def seeded(build: Callable[[], Made], seed: int) -> Made:
+    """What a function builds with this seed, such as a net's first weights; other random numbers stay as they are."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
+
+
+@contextmanager
+def repeatable(deterministic: bool) -> Iterator[None]:
+    """Inside the block, operations that give the same result each time, where that costs little.
+
+    On GPUs this is cuDNN's choice of algorithms; a few operations, such as the gradient of linear up-sampling, have
+    no repeatable form there.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
+    memory: Any = torch.utils.deterministic
+    filled, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
+    memory.fill_uninitialized_memory = False  # new tensors need no defined content, every value is written
+    torch.use_deterministic_algorithms(deterministic and not torch.cuda.is_available())
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before[1], benchmark
+        memory.fill_uninitialized_memory = filled
+
+
+@dataclass
+class Interruption:
+    """Whether the user asked to stop."""
+
+    asked: bool = False
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Inside the block the first Ctrl-C only asks to stop, at a moment that suits; the second stops at once."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: object) -> None:
+        interruption.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield interruption
+    finally:
+        signal.signal(signal.SIGINT, before)

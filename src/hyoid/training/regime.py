@@ -1,0 +1,29 @@
+"""Regime: what a batch teaches and to whom."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from ..core.case import Batch
+from ..core.registry import Registry
+
+
+class Regime(Protocol):
+    """A way to learn from batches; it never mentions a device.
+
+    Each turn is called like the attribute that holds the module it teaches: with `turns = ("net", "critic")` the
+    loop gives `regime.net` and `regime.critic` an optimiser each and lets them learn one after the other.
+
+    A regime may also have `after_step(progress)`, called after all turns of a step with progress in 0..1.
+    """
+
+    turns: tuple[str, ...]
+
+    def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
+        """Scalars whose sum this turn minimises, by the names they have in the curves."""
+
+
+regimes: Registry[Regime] = Registry("regime")
+"""Builders of regimes: `build(net=..., task=..., loss=...)`."""

@@ -1,0 +1,35 @@
+"""Supervised learning: every batch is labelled."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...core.case import Batch
+from ...core.errors import DataError
+from ...losses.compound import DeepSupervision
+from ...losses.loss import Loss
+from ...tasks.task import Task
+from ..regime import regimes
+
+
+@regimes.register("supervised")
+class Supervised:
+    """The net learns to give each voxel the answer of its annotation.
+
+    Args:
+        net: Gives logits as a tuple, finest first.
+        task: What the channels mean; the loss already knows.
+        loss: Compares logits with the target; coarser logits count less from level to level.
+    """
+
+    turns = ("net",)
+
+    def __init__(self, net: nn.Module, task: Task, loss: Loss) -> None:
+        self.net = net
+        self.loss = DeepSupervision(loss)
+
+    def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a labelled batch."""
+        if batch.target is None:
+            raise DataError(f"Supervised training needs labels, but {', '.join(batch.case_ids)} has none.")
+        return {"loss": self.loss(self.net(batch.image), batch.target, batch.weight)}

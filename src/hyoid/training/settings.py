@@ -1,0 +1,47 @@
+"""TrainingSettings: what a person may change about training."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..core.settings import Settings
+
+
+class OptimiserSettings(Settings):
+    """How weights follow their gradients."""
+
+    name: str = Field("adamw", description="Optimiser: adamw or sgd (with Nesterov momentum).")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Highest learning rate; the optimiser's usual when none."
+    )
+    weight_decay: float | None = Field(None, ge=0, description="Weight decay; the optimiser's usual when none.")
+    momentum: float = Field(0.99, ge=0, lt=1, description="Momentum of sgd.")
+    schedule: str = Field("cosine", description="Learning rate by progress: cosine, poly or constant.")
+    warmup: float = Field(0.04, ge=0, lt=1, description="Share of training in which the learning rate rises.")
+    clip: float | None = Field(12.0, gt=0, description="Largest norm of the gradient; none leaves it as it is.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged before a step.")
+
+
+class TrainingSettings(Settings):
+    """How a net is trained."""
+
+    minutes: float | None = Field(None, gt=0, description="Wall time of training with its validation.")
+    steps: int | None = Field(None, ge=1, description="Number of steps instead of minutes.")
+    regime: str = Field("supervised", description="What a batch teaches.")
+    loss: str | None = Field(None, description="Name of the loss; the task's own when none.")
+    loss_options: dict[str, Any] = Field(default_factory=dict, description="Options of the loss.")
+    optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How weights are changed.")
+    ema: float = Field(0.999, ge=0, lt=1, description="Decay of the running average of weights that predicts; 0: none.")
+    sampling: Literal["cycle", "uniform"] = Field("cycle", description="Each case in turn, or any case each time.")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="Number format in the net; auto is the one of the plan."
+    )
+    validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
+    workers: int | None = Field(
+        None, ge=1, description="Threads that cut and augment patches; by the machine when none."
+    )
+    deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
+    tensorboard: bool = Field(False, description="Also write curves for TensorBoard.")

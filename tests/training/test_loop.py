@@ -1,0 +1,92 @@
+"""fit: learns, repeats itself, goes on bit for bit, and says what went wrong."""
+
+import signal
+
+import pytest
+import torch
+
+from hyoid.core.errors import HyoidError
+from hyoid.training.checkpoint import read_checkpoint
+from hyoid.training.monitor import read_curves
+from hyoid.training.regimes.supervised import Supervised
+
+
+def weights(folder):
+    return read_checkpoint(folder / "last.safetensors")[0]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_tiny_phantom_is_learned(tiny, tmp_path):
+    outcome = tiny.fit(tmp_path / "run", steps=40)
+    curves = read_curves(tmp_path / "run")
+    assert curves["loss"][-1] < 0.5 * curves["loss"][0]
+    assert outcome.dice["ball"] > 0.8
+    assert outcome.num_validated == 2
+
+
+def test_the_same_seed_gives_the_same_weights(tiny, tmp_path):
+    for name in ("one", "two"):
+        tiny.fit(tmp_path / name, steps=6)
+    assert same(weights(tmp_path / "one"), weights(tmp_path / "two"))
+
+
+def test_another_seed_gives_other_weights(tiny, tmp_path):
+    tiny.fit(tmp_path / "one", steps=3)
+    tiny.fit(tmp_path / "two", steps=3, seed=2)
+    assert not same(weights(tmp_path / "one"), weights(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, optimiser):
+    changes = {"optimiser.name": optimiser, "optimiser.accumulate": 2}
+    tiny.fit(tmp_path / "whole", steps=9, changes=changes)
+
+    steps = []
+
+    def stop_at_four(self, turn, batch):
+        steps.append(batch.case_ids)
+        if len(steps) == 8:
+            signal.raise_signal(signal.SIGINT)
+        return losses(self, turn, batch)
+
+    losses = Supervised.losses
+    monkeypatch.setattr(Supervised, "losses", stop_at_four)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(tmp_path / "parts", steps=9, changes=changes)
+    assert read_checkpoint(tmp_path / "parts" / "last.safetensors")[1]["step"] == 4
+    tiny.fit(tmp_path / "parts", steps=9, changes=changes, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    one, other = (read_curves(tmp_path / name) for name in ("whole", "parts"))
+    assert {name: one[name] for name in one if name != "seconds"} == {n: other[n] for n in other if n != "seconds"}
+
+
+def test_a_finished_training_is_not_repeated(tiny, tmp_path):
+    first = tiny.fit(tmp_path / "run", steps=3)
+    again = tiny.fit(tmp_path / "run", steps=3, resume=True)
+    assert again.dice == first.dice and again.steps == 3
+
+
+def test_a_loss_that_is_not_a_number_stops_with_a_sentence(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Supervised, "losses", lambda self, turn, batch: {"loss": self.net(batch.image)[0].sum() * float("nan")}
+    )
+    with pytest.raises(HyoidError, match=r"stopped at step 1: loss is nan\. The batch came from ball_\d"):
+        tiny.fit(tmp_path / "run", steps=3)
+
+
+def test_training_by_time_ends_within_it_and_at_full_progress(tiny, tmp_path):
+    outcome = tiny.fit(tmp_path / "run", seconds=1.5)
+    curves = read_curves(tmp_path / "run")
+    assert outcome.seconds < 1.6
+    assert curves["progress"][-1] > 0.9
+    assert outcome.num_validated == 2
+
+
+def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    tiny.fit(tmp_path / "run", steps=1)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not torch.are_deterministic_algorithms_enabled()
