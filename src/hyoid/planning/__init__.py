@@ -1,1 +1,13 @@
-"""The room planning."""
+"""Planning: from what the data are, and the time and memory there is, to every number training needs.
+
+Read in this order:
+
+- `settings`: PlanningSettings, what a person may fix
+- `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
+- `rules`: the published rules for spacing, patch, topology and batch, as arithmetic
+- `learning`: Candidate, and the rule that says which one is expected to learn most in the time
+- `budget`: time and memory of training steps, measured or by a nominal speed
+- `candidates`: what the preset `auto` chooses from, and its choice
+- `plan`: Plan, everything that was decided
+- `planner`: `make_plan`
+"""

@@ -1,0 +1,199 @@
+"""Time and memory of training steps: measured on this machine, or by a fixed nominal speed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..nets.cost import cost
+from ..nets.unet import UNetSpec
+from .settings import Precision
+
+Timer = Callable[[UNetSpec, Sequence[int], int, Precision], float]
+"""Seconds of one training step of a net on patches of this shape, in batches of this size."""
+
+BACKWARD = 3.0
+"""Operations of a training step in units of its forward pass."""
+
+_WEIGHT_BYTES = 4 * 5  # weight, gradient, two moments of the optimiser, running average
+_KEPT = {
+    "32-true": 1.35,
+    "bf16-mixed": 1.1,
+    "16-mixed": 1.0,
+}  # of what autograd keeps in 32 bits, with gradients in flight
+_LIBRARIES_GB = 0.6
+
+
+class Load(NamedTuple):
+    """What one sample costs.
+
+    Attributes:
+        parameters: Weights of the net.
+        flops: Operations of the forward pass.
+        values: Numbers kept for the backward pass.
+    """
+
+    parameters: int
+    flops: float
+    values: float
+
+
+class Speed(NamedTuple):
+    """How fast a machine trains: operations per second, and numbers it can move per second."""
+
+    flops: float
+    values: float
+
+    def seconds(self, load: Load, batch: int) -> float:
+        """Expected time of a training step."""
+        return batch * (BACKWARD * load.flops / self.flops + load.values / self.values)
+
+
+NOMINAL = Speed(200e9, 1e9)
+"""The machine that plans made for a number of steps are meant for: two cores of a server of 2024."""
+
+NOMINAL_SECONDS = 0.6
+"""Time of a step on that machine which a number of steps stands for."""
+
+
+@lru_cache(maxsize=512)
+def _unit_cost(spec: UNetSpec) -> tuple[Load, float]:
+    shape = [2 * math.prod(axis) for axis in zip(*spec.strides, strict=True)]
+    found = cost(spec, shape)
+    return Load(found.parameters, found.flops, found.activation_values), float(math.prod(shape))
+
+
+def load_of(spec: UNetSpec, patch: Sequence[int]) -> Load:
+    """What one patch costs; operations and maps of a padded U grow with its voxels."""
+    unit, voxels = _unit_cost(spec)
+    scale = math.prod(patch) / voxels
+    return Load(unit.parameters, unit.flops * scale, unit.values * scale)
+
+
+def training_gb(load: Load, batch: int, precision: Precision) -> float:
+    """Memory of a training step, the libraries included."""
+    return _LIBRARIES_GB + (load.parameters * _WEIGHT_BYTES + batch * load.values * 4 * _KEPT[precision]) / 1e9
+
+
+def prediction_gb(load: Load, batch: int) -> float:
+    """Memory of the net on a batch of tiles without gradients; maps are freed on the way."""
+    return _LIBRARIES_GB + (load.parameters * 4 + batch * load.values * 4 * 0.4) / 1e9
+
+
+def available_gb(device: str, free: bool = True) -> float:
+    """Memory training may use: 70 % of what is free, or half of what there is (which does not change)."""
+    if device.startswith("cuda"):
+        import torch
+
+        left, total = torch.cuda.mem_get_info(device)
+    else:
+        import psutil
+
+        memory = psutil.virtual_memory()
+        left, total = memory.available, memory.total
+        limit = _container_limit()
+        left, total = min(left, limit), min(total, limit)
+    return (0.7 * left if free else 0.5 * total) / 1e9
+
+
+def _container_limit() -> float:
+    """Memory a container may use; infinite where there is no limit."""
+    try:
+        return float(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):
+        return math.inf
+
+
+def precisions(device: str) -> tuple[Precision, ...]:
+    """Number formats the device computes in, the one that its hardware favours first."""
+    import torch
+
+    if device.startswith("cuda"):
+        return ("bf16-mixed", "32-true") if torch.cuda.is_bf16_supported(False) else ("16-mixed", "32-true")
+    if device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return ("bf16-mixed", "32-true")
+    return ("32-true",)
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times training steps of nets on random images.
+
+    Attributes:
+        device: Where to train.
+        seconds: Time one measurement may take; one step is always measured after one that warms up.
+    """
+
+    device: str = "cpu"
+    seconds: float = 3.0
+
+    def __call__(self, spec: UNetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
+        """The median time of a step; infinite when the memory does not suffice."""
+        import torch
+
+        try:
+            step = _training_step(spec, patch, batch, precision, self.device)
+            start = time.perf_counter()
+            step()
+            times: list[float] = []
+            while not times or (time.perf_counter() - start + min(times) < self.seconds and len(times) < 10):
+                begin = time.perf_counter()
+                step()
+                times.append(time.perf_counter() - begin)
+        except (torch.OutOfMemoryError, MemoryError):
+            return math.inf
+        return float(np.median(times))
+
+
+def _training_step(
+    spec: UNetSpec, patch: Sequence[int], batch: int, precision: Precision, device: str
+) -> Callable[[], None]:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    flat = tuple(patch)[-spec.dims :]
+    # Random numbers of its own, so that planning does not change what training draws.
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        net = spec.build().to(device).train()
+    image = torch.randn(batch, spec.in_channels, *flat, generator=generator).to(device)
+    target = torch.randint(0, spec.out_channels, (batch, *flat), generator=generator).to(device)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
+    cuda = device.startswith("cuda")
+
+    def step() -> None:
+        optimiser.zero_grad()
+        with torch.autocast(device.split(":")[0], kind, enabled=precision != "32-true"):
+            logits = net(image)
+            loss = sum(cross_entropy(logits[0].float(), target) + 0 * coarse.float().mean() for coarse in logits)
+        torch.as_tensor(loss).backward()
+        optimiser.step()
+        if cuda:
+            torch.cuda.synchronize(device)
+
+    return step
+
+
+def fitted_speed(loads: Sequence[tuple[Load, int]], seconds: Sequence[float]) -> Speed:
+    """The speed that explains measured steps best, each weighted alike.
+
+    Args:
+        loads: Load of a sample and batch of each measured step.
+        seconds: What each took.
+    """
+    from scipy.optimize import nnls
+
+    rows = [(batch * BACKWARD * load.flops, batch * load.values) for load, batch in loads]
+    matrix = np.asarray(rows, float) / np.asarray(seconds, float)[:, None]
+    scale = matrix.max(axis=0)
+    found, _ = nnls(matrix / scale, np.ones(len(rows)))
+    per_flop, per_value = found / scale
+    return Speed(1 / max(per_flop, 1e-18), 1 / max(per_value, 1e-18))

@@ -1,0 +1,106 @@
+"""Plan: what follows from a fingerprint and a budget; readable, editable, and complete."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..core.settings import Settings
+from ..nets.unet import UNetSpec
+from ..preparation.pipeline import PreparationSettings
+from .learning import Candidate
+from .settings import PlanningSettings, Precision, Preset
+
+__all__ = ["Candidate", "Expected", "Plan", "PlanningSettings"]
+
+
+class Expected(Settings):
+    """What the plan foresees, to be compared with the truth."""
+
+    seconds_per_step: float = Field(description="Time of one training step.")
+    steps: int = Field(description="Steps in the time.")
+    training_seconds: float = Field(description="Time of training with its validation.")
+    memory_gb: float = Field(description="Largest memory of training.")
+    prediction_gb: float = Field(description="Largest memory of the net in prediction.")
+    parameters: int = Field(description="Weights of the net.")
+    measured: bool = Field(description="Whether the time of a step was measured here.")
+
+
+class Plan(Settings):
+    """How a data set is prepared and learnt."""
+
+    preset: Preset = Field(description="Which rules made it.")
+    dims: Literal[2, 3] = Field(description="Dimensions of the net; a 2D net on volumes has patches (1, h, w).")
+    spacing_mm: tuple[float | None, ...] | None = Field(description="Voxel size after preparation; none: the file's.")
+    preparation: PreparationSettings = Field(description="How every case is prepared.")
+    patch: tuple[int, ...] = Field(description="Voxels of a patch; larger than a small image, which is then padded.")
+    batch: int = Field(description="Patches in a step.")
+    net_name: str = Field(description="Row of the shelf the net came from.")
+    net: UNetSpec = Field(description="The net.")
+    precision: Precision = Field(description="Number format in the net.")
+    policy: str = Field(description="Augmentation policy.")
+    mirror_axes: tuple[int, ...] = Field(description="Axes of a patch that may be mirrored.")
+    foreground_share: float = Field(description="Share of patches centred on a structure.")
+    batch_dice: bool = Field(description="Whether Dice is taken over the batch.")
+    steps: int | None = Field(None, description="Training steps; none when the clock decides.")
+    seconds: float | None = Field(None, description="Time for training with its validation; none when steps decide.")
+    expected: Expected = Field(description="What the plan foresees.")
+    reasons: tuple[str, ...] = Field((), description="Why, in plain words.")
+    candidates: tuple[Candidate, ...] = Field((), description="What was chosen from, the chosen one first.")
+
+    @property
+    def orientation(self) -> str | None:
+        """Where the axes of prepared cases point to."""
+        return self.preparation.orientation
+
+    def describe(self) -> list[str]:
+        """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
+        net = self.net
+        spacing = "as in the files" if self.spacing_mm is None else _joined(self.spacing_mm)
+        lines = [
+            f"plan {self.preset}: {self.dims}D {self.net_name} of {_millions(self.expected.parameters)} parameters, "
+            f"widths {_joined(net.channels, ' ')}, {self.precision}",
+            f"patch {_joined(self.patch)}, batch {self.batch}, spacing {spacing}, "
+            f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
+            f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
+            f"expected: {self.expected.steps} steps of {self.expected.seconds_per_step:.2g} s in "
+            f"{self.expected.training_seconds / 60:.1f} minutes; memory {self.expected.memory_gb:.2g} GB in training, "
+            f"{self.expected.prediction_gb:.2g} GB in prediction",
+            *(f"- {reason}" for reason in self.reasons),
+        ]
+        return [*lines, *candidate_table(self.candidates)]
+
+
+def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:
+    """The candidates as rows of text under a heading; the first one, which was chosen, is marked."""
+    if not candidates:
+        return []
+    names = list(candidates[0].factors)
+    head = ["", "spacing", "patch", "batch", "width", "precision", "s/step", "steps", "GB", *names, "learning"]
+    rows = [
+        [
+            "*" if index == 0 else "",
+            _joined(c.spacing_mm),
+            _joined(c.patch),
+            str(c.batch),
+            f"{c.channels[0]}x{len(c.channels)}",
+            c.precision,
+            f"{c.seconds_per_step:.3g}{'' if c.measured else '~'}",
+            str(c.steps),
+            f"{c.memory_gb:.2g}",
+            *(f"{c.factors[name]:.2f}" for name in names),
+            f"{c.learning:.3f}",
+        ]
+        for index, c in enumerate(candidates)
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in [head, *rows]]
+
+
+def _joined(values: tuple[float | None, ...] | tuple[float, ...] | tuple[int, ...], by: str = "x") -> str:
+    return by.join("-" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}" for value in values)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.2g} million"
