@@ -19,10 +19,6 @@ from ..metrics.pair import pairs_of
 from .report import EvaluationSettings, Report, Row, rounded
 
 SIZE_UNITS = {True: {3: "ml", 2: "mm²"}, False: {3: "px", 2: "px"}}
-_IMAGE_SUFFIXES = (
-    ".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".bmp", ".ome.tif", ".ome.tiff", ".tif",
-    ".tiff", ".npy",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -175,14 +171,13 @@ def _reader(prediction: Path | None, reference: Path) -> Callable[[], tuple[Imag
 
 def _images_in(folder: str | Path) -> dict[str, Path]:
     """Image files of a folder by name without ending, sorted; a single file is a folder of one."""
+    from ..io.formats import is_image, stem_of
+
     root = Path(folder)
     paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
     found: dict[str, Path] = {}
-    for path in paths:
-        suffix = next((s for s in _IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
-        if suffix is None or path.name.startswith("."):
-            continue
-        stem = path.name[: -len(suffix)]
+    for path in filter(is_image, paths):
+        stem = stem_of(path)
         if stem in found:
             raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
         found[stem] = path

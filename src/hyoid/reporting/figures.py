@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)", ACCEN
 PALETTE = tuple(f"#0501{n:02d}" for n in range(8))
 _VARIABLES |= {colour: f"var(--series-{n})" for n, colour in enumerate(PALETTE)}
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
     "text.color": INK,
@@ -47,6 +47,14 @@ _STYLE: dict[str, Any] = {
     "legend.fontsize": 8.5,
     "lines.solid_capstyle": "round",
 }
+
+
+_NAMES = {"iou": "IoU", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD", "volume_error_ml": "Volume error"}
+
+
+def name_of(metric: str) -> str:
+    """A metric as readers call it: HD95, Volume error, Precision."""
+    return _NAMES.get(metric, metric.replace("_", " ").capitalize())
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:
@@ -84,7 +92,7 @@ def learning_curves(curves: Mapping[str, np.ndarray]) -> dict[str, str]:
 def distribution(report: Report, metric: str) -> str:
     """SVG of one metric: for each structure a box (quartiles, median) and a dot for every case, open where missed."""
     structures = report.structures
-    figure, axes = _figure(f"distribution:{metric}", height=0.72 + 0.36 * len(structures))
+    figure, axes = _figure(f"distribution:{metric}", height=0.75 + 0.42 * len(structures))
     for place, structure in enumerate(structures):
         rows = [row for row in report.rows_of(structure) if np.isfinite(row.values[metric])]
         values = np.array([row.values[metric] for row in rows])
@@ -106,7 +114,7 @@ def distribution(report: Report, metric: str) -> str:
     else:
         axes.set_xlim(left=0)
     unit = report.unit(metric)
-    axes.set_xlabel(f"{metric} ({unit})" if unit else metric)
+    axes.set_xlabel(f"{name_of(metric)} ({unit})" if unit else name_of(metric))
     return _svg(figure, f"distribution:{metric}")
 
 
@@ -203,8 +211,3 @@ def _svg(figure: Figure, name: str) -> str:
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
     return text.strip()
-
-
-def structure_colours(structures: Sequence[str]) -> dict[str, str]:
-    """CSS colour of each structure, as in the learning curves."""
-    return {name: f"var(--series-{n % len(PALETTE)})" for n, name in enumerate(structures)}

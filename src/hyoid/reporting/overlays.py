@@ -131,7 +131,7 @@ def _picture(
 ) -> Picture:
     from PIL import Image
 
-    box = _window(errors)
+    box = _window(errors, spacing_mm)
     image, errors = image[(slice(None), *box)], errors[box]
     extent = np.multiply(errors.shape, spacing_mm)
     rows, columns = (max(1, round(_LONGEST * e / extent.max())) for e in extent)
@@ -140,17 +140,16 @@ def _picture(
     return Picture(plane, place, _address(grey), _address(_painted(grey, marks)), columns, rows, letters)
 
 
-def _window(errors: np.ndarray, share: float = 0.45) -> tuple[slice, slice]:
-    """The part of a slice to show: around all structures with a margin, never less than a share of each side."""
-    box = []
-    for axis in (0, 1):
-        length = errors.shape[axis]
-        hits = np.flatnonzero(errors.any(axis=1 - axis))
-        first, last = (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, length)
-        side = min(length, max(round(1.5 * (last - first)), round(share * length), 16))
-        start = min(max(0, (first + last - side) // 2), length - side)
-        box.append(slice(start, start + side))
-    return box[0], box[1]
+def _window(errors: np.ndarray, spacing_mm: tuple[float, ...], share: float = 0.45) -> tuple[slice, slice]:
+    """The part of a slice to show: about square, around all structures, never less than a share of each side."""
+    marked = [np.flatnonzero(errors.any(axis=1 - axis)) for axis in (0, 1)]
+    spans = [(int(h[0]), int(h[-1]) + 1) if h.size else (0, n) for h, n in zip(marked, errors.shape, strict=True)]
+    lengths = np.array(errors.shape)
+    sides = np.maximum([1.4 * (stop - start) for start, stop in spans], np.maximum(share * lengths, 16))
+    longest_mm = (sides * spacing_mm).max()
+    sides = np.minimum(np.ceil(longest_mm / np.array(spacing_mm)), lengths).astype(int)
+    starts = [min(max(0, (a + b - side) // 2), n - side) for (a, b), side, n in zip(spans, sides, lengths, strict=True)]
+    return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
 
 
 def _brightness(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-// Sorting and filtering of tables, and hiding of the error maps; the page reads well without it.
+// Sorting and filtering of tables, and pictures in large; the page reads well without it.
 for (const head of document.querySelectorAll("table.sortable th[data-kind]")) {
   head.tabIndex = 0;
   const sort = () => {
@@ -24,5 +24,14 @@ for (const box of document.querySelectorAll("input[data-filter]")) {
   box.addEventListener("input", () => {
     for (const row of document.getElementById(box.dataset.filter).tBodies[0].rows)
       row.hidden = !row.textContent.toLowerCase().includes(box.value.toLowerCase());
+  });
+}
+const dialog = document.createElement("dialog");
+dialog.addEventListener("click", () => dialog.close());
+document.body.append(dialog);
+for (const frame of document.querySelectorAll(".slice .frame")) {
+  frame.addEventListener("click", () => {
+    dialog.replaceChildren(frame.cloneNode(true));
+    dialog.showModal();
   });
 }

@@ -14,18 +14,9 @@ from ..core.files import atomic_path
 from ..core.progress import track
 from ..evaluation.report import Report, Row, Summary
 from .facts import DataSheet, RunFacts
-from .figures import distribution, learning_curves, read_curves, structure_colours
+from .figures import distribution, learning_curves, name_of, read_curves
 from .overlays import COLOURS, chosen_cases, pictures
 
-_NAMES = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "hd95": "HD95",
-    "assd": "ASSD",
-    "nsd": "NSD",
-    "volume_error": "Volume error",
-    "volume_error_ml": "Volume error",
-}
 _CAPTIONS = {
     "loss": "Loss of the training patches.",
     "dice": "Dice of whole validation cases during training.",
@@ -50,7 +41,6 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
     environment.filters["duration"] = duration
-    environment.filters["meaning"] = lambda text: text[:1].lower() + text[1:]
     template = environment.from_string(_text("page.html"))
     html = template.render(**_content(report, facts or RunFacts()))
     target = Path(folder) / "report.html"
@@ -80,11 +70,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def name_of(metric: str) -> str:
-    """A metric as readers call it: HD95, Volume error, Precision."""
-    return _NAMES.get(metric, metric.replace("_", " ").capitalize())
-
-
 def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
     """Everything the template names."""
     primary = report.settings.metrics[0]
@@ -104,7 +89,6 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
         },
         "num_groups": len({row.group for row in report.rows}),
         "num_missed": sum(row.finding == "missed" for row in report.rows),
-        "colours": structure_colours(report.structures),
         "curves": curves,
         "distributions": {name: distribution(report, name) for name in _shown_distributions(report)},
         "cases": _case_rows(report, primary),
