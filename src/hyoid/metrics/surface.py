@@ -17,7 +17,7 @@ from .pair import Pair
 
 @metric("hd95", papers="huttenlocher1993hausdorff", best=0.0, worst=float("inf"), unit="mm")
 def hd95(pair: Pair, pooling: Literal["max", "pooled"] = "max") -> float:
-    """Distance that 95 % of the surface of one mask keeps to the other one.
+    """Distance to the other surface that 95 % of each surface stays within.
 
     Args:
         pair: Both masks.

@@ -25,6 +25,9 @@ _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)", ACCEN
 PALETTE = tuple(f"#0501{n:02d}" for n in range(8))
 _VARIABLES |= {colour: f"var(--series-{n})" for n, colour in enumerate(PALETTE)}
 
+_CURVE = (3.7, 2.6)
+"""Width and height of a learning curve in inches."""
+
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -43,8 +46,6 @@ _STYLE: Any = {
     "ytick.labelcolor": SOFT,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
     "lines.solid_capstyle": "round",
 }
 
@@ -90,48 +91,72 @@ def learning_curves(curves: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def distribution(report: Report, metric: str) -> str:
-    """SVG of one metric: for each structure a box (quartiles, median) and a dot for every case, open where missed."""
+    """SVG of one metric: for each structure a box (quartiles, median) and a dot for every case, open where missed.
+
+    Where the worst value is only a penalty (distances), open dots stand in a strip at the right edge, so that the
+    found structures keep their scale; boxes are then made of the found ones.
+    """
     structures = report.structures
-    figure, axes = _figure(f"distribution:{metric}", height=0.75 + 0.42 * len(structures))
+    limit = _strip_start(report, metric)
+    figure, axes = _figure(4.3, 0.75 + 0.42 * len(structures))
     for place, structure in enumerate(structures):
         rows = [row for row in report.rows_of(structure) if np.isfinite(row.values[metric])]
         values = np.array([row.values[metric] for row in rows])
-        if not values.size:
-            continue
-        _box(axes, values, place)
-        found = np.array([row.finding not in ("missed", "spurious") for row in rows])
+        found = np.array([row.finding not in ("missed", "spurious") for row in rows], bool)
+        boxed = values if limit is None else values[found]
+        if boxed.size:
+            _box(axes, boxed, place)
+        if limit is not None:
+            values[~found] = 1.07 * limit
         heights = place + _spread_out(values)
-        axes.plot(values[found], heights[found], "o", ms=3.2, mfc=ACCENT, mec="none", alpha=0.75, gid="case")
-        axes.plot(values[~found], heights[~found], "o", ms=4.0, mfc="none", mec=INK, mew=1.1, gid="missed")
-    axes.set_yticks(range(len(structures)), structures)
-    axes.set_ylim(len(structures) - 0.45, -0.55)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.grid(visible=False, axis="y")
-    low, high = report.metrics[metric].range
-    shown = [row.values[metric] for row in report.rows if np.isfinite(row.values[metric])]
-    if np.isfinite(high):
-        axes.set_xlim(min([*shown, 0.8]) - 0.02 if metric == "dice" else low - 0.02, high + 0.02)
-    else:
-        axes.set_xlim(left=0)
-    unit = report.unit(metric)
-    axes.set_xlabel(f"{name_of(metric)} ({unit})" if unit else name_of(metric))
+        axes.plot(values[found], heights[found], "o", ms=3.4, mfc=ACCENT, mec="none", alpha=0.8, zorder=4)
+        axes.plot(values[~found], heights[~found], "o", ms=4.2, mfc="none", mec=INK, mew=1.1, zorder=4)
+    _dress(axes, report, metric, limit)
     return _svg(figure, f"distribution:{metric}")
 
 
+def _strip_start(report: Report, metric: str) -> float | None:
+    """Where the strip of missed structures begins; None when they have a place on the scale."""
+    if np.isfinite(report.metrics[metric].range[1]):
+        return None
+    found = [row.values[metric] for row in report.rows if row.finding in ("found", "absent")]
+    return 1.08 * max([value for value in found if np.isfinite(value)], default=1.0) or 1.0
+
+
+def _dress(axes: Axes, report: Report, metric: str, limit: float | None) -> None:
+    """Names, limits and unit of a distribution."""
+    names = report.structures
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    unit = report.unit(metric)
+    axes.set_xlabel(f"{name_of(metric)} ({unit})" if unit else name_of(metric))
+    if limit is None:
+        shown = [row.values[metric] for row in report.rows if np.isfinite(row.values[metric])]
+        axes.set_xlim(min([*shown, 0.8]) - 0.03, 1.03)
+        return
+    missed = any(row.finding in ("missed", "spurious") and np.isfinite(row.values[metric]) for row in report.rows)
+    axes.set_xlim(-0.03 * limit, limit * (1.14 if missed else 1.0))
+    if missed:
+        axes.axvspan(limit, 1.14 * limit, color=LINE, alpha=0.45, lw=0, zorder=0.4)
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= limit])
+
+
 def _loss(curves: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure("loss")
+    figure, axes = _figure(*_CURVE)
     known = np.isfinite(curves["loss"])
     steps, loss = curves["step"][known], curves["loss"][known]
     axes.plot(steps, loss, color=SOFT, lw=0.8, alpha=0.45, label="each record")
     axes.plot(steps, _smooth(loss), color=ACCENT, lw=1.8, label="smoothed")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _svg(figure, "loss")
 
 
 def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure("dice")
+    figure, axes = _figure(*_CURVE)
     few = len(dice) <= len(PALETTE)
     for number, (name, values) in enumerate(dice.items()):
         known = np.isfinite(values)
@@ -145,12 +170,12 @@ def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("step")
     axes.set_ylabel("Dice of validation cases")
-    axes.legend(loc="lower right", ncols=1 + (len(dice) > 4 and few))
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK, ncols=1 + (len(dice) > 4 and few))
     return _svg(figure, "dice")
 
 
 def _learning_rate(curves: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure("learning_rate")
+    figure, axes = _figure(*_CURVE)
     axes.plot(curves["step"], curves["learning_rate"], color=ACCENT, lw=1.6)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
@@ -183,7 +208,7 @@ def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def _figure(name: str, width: float = 4.8, height: float = 2.8) -> tuple[Figure, Axes]:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure without display or global state, in the style of the page."""
     import matplotlib
     from matplotlib.figure import Figure
