@@ -19,8 +19,11 @@ _POLE = np.sqrt(3.0) - 2.0
 _REACH = 8
 """Neighbours on each side that a cubic spline reads; |_POLE|**8 is 3e-5, below float16 storage."""
 
+# Sizes of blocks that stay in the first cache, and that transpose well; measured, within 20 % of each other nearby.
 _BLOCK = 1024
-_ROWS = 16
+_ROWS = 64
+_TURN = 16
+_FEW_TAPS = 4
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ def apply(array: np.ndarray, band: Band, axis: int) -> np.ndarray:
     outer, inner = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
     result = np.empty((*shape[:axis], rows, *shape[axis + 1 :]), np.float32)
     if inner == 1:
-        _apply_last(array.reshape(outer, -1), band.start, band.weights, result.reshape(outer, rows))
+        last = _apply_last_few if band.weights.shape[1] <= _FEW_TAPS else _apply_last_many
+        last(array.reshape(outer, -1), band.start, band.weights, result.reshape(outer, rows))
     else:
         source, target = array.reshape(outer, shape[axis], inner), result.reshape(outer, rows, inner)
         _apply_middle(source, band.start, band.weights, target)
@@ -151,22 +155,36 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
 
 
 @numba.njit(nogil=True, fastmath=True, cache=True)
-def _apply_last(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
+def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
+    for o in range(target.shape[0]):
+        for i in range(target.shape[1]):
+            total = np.float32(0)
+            for t in range(weights.shape[1]):
+                total += weights[i, t] * source[o, start[i] + t]
+            target[o, i] = total
+
+
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _apply_last_many(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     outer, size = source.shape
     rows, taps = weights.shape
-    # A few lines at once, turned so that they lie side by side: the sum then runs in vector registers.
+    # Many lines at once, turned so that they lie side by side: the sums then run in vector registers.
     lines = np.empty((size, _ROWS), np.float32)
-    total = np.empty(_ROWS, np.float32)
+    sums = np.empty((rows, _ROWS), np.float32)
     for begin in range(0, outer, _ROWS):
         count = min(_ROWS, outer - begin)
-        for r in range(count):
-            for k in range(size):
-                lines[k, r] = source[begin + r, k]
+        for left in range(0, size, _TURN):
+            for r in range(count):
+                for k in range(left, min(left + _TURN, size)):
+                    lines[k, r] = source[begin + r, k]
         for i in range(rows):
+            total = sums[i]
             total[:] = 0
             for t in range(taps):
-                weight = weights[i, t]
+                weight, line = weights[i, t], lines[start[i] + t]
                 for r in range(_ROWS):
-                    total[r] += weight * lines[start[i] + t, r]
+                    total[r] += weight * line[r]
+        for left in range(0, rows, _TURN):
             for r in range(count):
-                target[begin + r, i] = total[r]
+                for i in range(left, min(left + _TURN, rows)):
+                    target[begin + r, i] = sums[i, r]
