@@ -20,7 +20,7 @@ def same(one, other):
 
 
 def test_a_tiny_phantom_is_learned(tiny, tmp_path):
-    outcome = tiny.fit(tmp_path / "run", steps=40)
+    outcome = tiny.fit(tmp_path / "run", steps=60)
     curves = read_curves(tmp_path / "run")
     assert curves["loss"][-1] < 0.5 * curves["loss"][0]
     assert outcome.dice["ball"] > 0.8

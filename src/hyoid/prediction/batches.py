@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 
 from ..core.case import Case, Image
 from ..core.progress import log, stage
@@ -34,7 +35,7 @@ def predict_cases(predictor: Predictor, ids: Sequence[str], read: Read, write: W
         load = lambda case_id: _load(predictor, read, case_id)  # noqa: E731
         waiting: Future[tuple[Case, Image]] | None = reader.submit(load, ids[0]) if ids else None
         writing: tuple[str, Future[object]] | None = None
-        for case_id, following in zip(ids, [*ids[1:], None], strict=True):
+        for case_id, following in zip_longest(ids, ids[1:]):
             assert waiting is not None
             current, waiting = waiting, reader.submit(load, following) if following is not None else None
             told = 0.0

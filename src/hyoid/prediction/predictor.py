@@ -102,7 +102,11 @@ class Predictor:
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
         axis = self.tiling(image.shape[1:]).long_axis
-        return np.concatenate([slab.float().cpu().numpy() for _, slab in self._slabs(image, advance)], axis + 1)
+        answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
+        for start, slab in self._slabs(image, advance):
+            place = (slice(None),) * (axis + 1) + (slice(start, start + slab.shape[axis + 1]),)
+            answer[place] = slab.cpu().numpy()
+        return answer
 
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""

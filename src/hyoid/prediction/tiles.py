@@ -171,7 +171,8 @@ def stitch(
         advance: Told the share of the image that was just done.
 
     Yields:
-        First voxel along the long axis and probabilities (K, *slab); slabs follow one another without gaps.
+        First voxel along the long axis and probabilities (K, *slab), without gaps. A slab is only valid until the
+        next one is asked for.
     """
     axis = tiling.long_axis
     starts, tile = tiling.starts[axis], tiling.tile[axis]

@@ -1,0 +1,46 @@
+"""Many cases: in order, past broken ones, to the writer."""
+
+from hyoid.core.errors import DataError
+from hyoid.core.progress import listening
+from hyoid.prediction.batches import predict_cases
+from phantoms import make_case, make_predictor
+
+
+class Listener:
+    def __init__(self):
+        self.told = 0.0
+
+    def start(self, what, total):
+        self.total = total
+
+    def advance(self, amount, note=""):
+        self.told += amount
+
+    def stop(self):
+        pass
+
+
+def test_every_case_is_written_and_broken_ones_are_told(caplog):
+    written = {}
+
+    def read(name):
+        if name == "broken":
+            raise DataError("broken.nii: not an image.")
+        return make_case((20, 20))
+
+    def write(case, labels):
+        if len(written) == 2:
+            raise OSError("disk full")
+        written[len(written)] = labels.grid.shape
+
+    listener = Listener()
+    with listening(listener):
+        failures = predict_cases(make_predictor((16, 16)), ["a", "broken", "b", "c"], read, write)
+    assert failures == {"broken": "broken.nii: not an image.", "c": "disk full"}
+    assert written == {0: (20, 20), 1: (20, 20)}
+    assert abs(listener.told - listener.total) < 1e-6
+    assert "broken was not predicted" in caplog.text
+
+
+def test_no_cases_are_no_failure():
+    assert predict_cases(make_predictor((16, 16)), [], make_case, print) == {}

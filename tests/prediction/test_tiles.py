@@ -1,0 +1,94 @@
+"""Tiles cover, blend to one everywhere, and read beyond the border as told."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from hyoid.prediction.tiles import Tiling, blend_weights, read_box, stitch, tile_starts
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "expected"), [(10, 4, (0, 2, 4, 6)), (4, 4, (0,)), (3, 4, (0,)), (5, 4, (0, 1))]
+)
+def test_starts_by_hand(size, tile, expected):
+    assert tile_starts(size, tile) == expected
+
+
+@pytest.mark.parametrize("size", [7, 31, 64, 100, 129])
+@pytest.mark.parametrize("tile", [1, 2, 7])
+@pytest.mark.parametrize("overlap", [0, 0.25, 0.5, 0.8])
+def test_tiles_cover_the_axis_and_overlap_enough(size, tile, overlap):
+    starts = tile_starts(size, tile, overlap)
+    assert starts[0] == 0 and starts[-1] == size - tile
+    # Starts are whole numbers, so a single step may be up to a voxel longer than the mean one.
+    assert all(0 < b - a <= max(1, np.ceil(tile * (1 - overlap))) for a, b in pairwise(starts))
+
+
+@pytest.mark.parametrize(("size", "tile"), [(10, 4), (64, 64), (129, 32), (33, 32), (200, 7)])
+def test_weights_sum_to_one_at_every_voxel(size, tile):
+    starts = tile_starts(size, tile)
+    total = np.zeros(size)
+    for start, weights in zip(starts, blend_weights(size, tile, starts), strict=True):
+        total[start : start + tile] += weights
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+
+
+def test_the_rim_of_a_tile_gives_way_to_the_middle_of_its_neighbour():
+    weights = blend_weights(48, 32, (0, 16))
+    assert weights[0][16] > 0.99 and weights[0][31] < 0.01
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (5, 40), (9, 21, 17), (3, 3, 3)])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("memory_gb", [1, 0])
+def test_ones_come_back_as_ones_corners_too(shape, batch, memory_gb):
+    tiling = Tiling(shape, (8,) * len(shape), (0,) * len(shape))
+    slabs = list(stitch(torch.ones_like, np.zeros((2, *shape), np.float32), tiling, batch, memory_gb))
+    firsts = [first for first, _ in slabs]
+    assert firsts == sorted(firsts) and firsts[0] == 0
+    slabs = list(stitched(torch.ones_like, np.zeros((2, *shape), np.float32), tiling, batch, memory_gb))
+    whole = torch.cat(slabs, tiling.long_axis + 1)
+    assert whole.shape == (2, *shape)
+    torch.testing.assert_close(whole.float(), torch.ones(2, *shape), rtol=0, atol=1e-6 if memory_gb else 2e-3)
+
+
+def stitched(*arguments):
+    """The slabs, copied: each is only valid until the next one is asked for."""
+    return (slab.clone() for _, slab in stitch(*arguments))
+
+
+def test_a_net_that_changes_nothing_gives_the_image_back():
+    image = np.random.default_rng(0).standard_normal((2, 30, 19, 11)).astype(np.float32)
+    tiling = Tiling(image.shape[1:], (8, 8, 16), (2, 2, 0), border="mirror")
+    slabs = stitched(lambda x: x[:, :, 2:-2, 2:-2], image, tiling)
+    np.testing.assert_allclose(torch.cat(list(slabs), 1 + tiling.long_axis), image, atol=1e-5)
+
+
+def test_progress_adds_up_to_one():
+    told = []
+    tiling = Tiling((30, 30), (8, 8), (0, 0))
+    list(stitch(lambda x: x, np.zeros((1, 30, 30), np.float32), tiling, 4, advance=told.append))
+    assert sum(told) == pytest.approx(1)
+
+
+def test_boxes_beyond_the_image_are_zero_or_mirrored():
+    image = np.arange(5)[None]
+    np.testing.assert_array_equal(read_box(image, (-3,), (10,)), [[0, 0, 0, 0, 1, 2, 3, 4, 0, 0]])
+    np.testing.assert_array_equal(read_box(image, (-3,), (10,), "mirror"), [[3, 2, 1, 0, 1, 2, 3, 4, 3, 2]])
+    np.testing.assert_array_equal(read_box(image, (7,), (2,)), [[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("start", "shape"), [((-7, 2), (25, 3)), ((3, -9), (4, 30)), ((0, 0), (5, 6)), ((9, 9), (3, 3))]
+)
+def test_mirroring_is_numpys_reflection(start, shape):
+    image = np.random.default_rng(0).standard_normal((2, 5, 6))
+    padded = np.pad(image, ((0, 0), (20, 20), (20, 20)), mode="reflect")
+    part = tuple(slice(s + 20, s + 20 + n) for s, n in zip(start, shape, strict=True))
+    np.testing.assert_array_equal(read_box(image, start, shape, "mirror"), padded[(slice(None), *part)])
+
+
+def test_an_image_of_one_voxel_can_be_mirrored():
+    np.testing.assert_array_equal(read_box(np.full((1, 1), 7), (-2,), (5,), "mirror"), np.full((1, 5), 7))
