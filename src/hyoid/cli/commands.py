@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_origin
 
 import typer
 from rich.console import Console
@@ -22,11 +22,10 @@ FLAGS = {"changes": "--set"}
 
 def command(verb: Callable[..., Any], show: Callable[[Any, Console], None]) -> Callable[..., None]:
     """A typer command that calls this verb and shows what it gives."""
-    hints = get_type_hints(verb)
     described = argument_help(verb)
     parameters = []
     for parameter in inspect.signature(verb).parameters.values():
-        kind = _shell_type(hints[parameter.name])
+        kind = _shell_type(verb, parameter.annotation)
         text = described.get(parameter.name, "")
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             flag = FLAGS.get(parameter.name, "--" + parameter.name.replace("_", "-"))
@@ -70,12 +69,10 @@ def argument_help(verb: Callable[..., Any]) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", words).strip() for name, words in entries}
 
 
-def _shell_type(hint: Any) -> Any:
-    """The annotation typer reads: sequences become lists, `X | None` stays optional."""
-    origin = getattr(hint, "__origin__", None)
-    if origin in (Sequence, tuple, list) or origin is getattr(Sequence, "__origin__", None):
-        return list[hint.__args__[0]]  # type: ignore[name-defined]
-    return hint
+def _shell_type(verb: Callable[..., Any], annotation: str) -> Any:
+    """The type typer reads for one parameter; sequences become lists."""
+    hint = eval(annotation, verb.__globals__)  # the verb's own annotation, kept as text by `from __future__`
+    return list[hint.__args__] if get_origin(hint) is Sequence else hint  # type: ignore[name-defined]
 
 
 def _python(value: Any) -> Any:
@@ -100,7 +97,9 @@ def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], argumen
         place = f"{Path(error.filename)}: " if error.filename else ""
         _fail(messages, f"{place}{error.strerror or error}.", 1, debug)
     except Exception as error:
-        text = f"{type(error).__name__}: {error}. This should not happen; `hyoid --debug {verb.__name__} ...` shows where."
+        text = (
+            f"{type(error).__name__}: {error}. This should not happen; `hyoid --debug {verb.__name__} ...` shows where."
+        )
         _fail(messages, text, 1, debug)
 
 

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..core.progress import Listener, log
@@ -107,18 +106,22 @@ def listener_for(console: Console) -> Listener:
     return Bars(console) if console.is_terminal else Lines(console)
 
 
+class Notices(logging.Handler):
+    """Writes hyoid's notices and warnings to a console, warnings marked as such."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        if record.levelno >= logging.WARNING:
+            self._console.print(f"[yellow]{record.levelname.lower()}:[/] ", end="")
+        self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
 def show_notices(console: Console, debug: bool) -> None:
-    """Send hyoid's notices and warnings to this console."""
-    handler = RichHandler(
-        console=console, show_time=False, show_path=False, show_level=False, markup=False, highlighter=None
-    )
-    handler.setFormatter(_Plain())
-    log.handlers = [one for one in log.handlers if not isinstance(one, RichHandler)] + [handler]
+    """Send hyoid's notices and warnings to this console, and nothing else to anywhere."""
+    log.handlers = [Notices(console)]
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     log.propagate = False
-
-
-class _Plain(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"

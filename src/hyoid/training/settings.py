@@ -45,3 +45,8 @@ class TrainingSettings(Settings):
     )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
     tensorboard: bool = Field(False, description="Also write curves for TensorBoard.")
+
+    @property
+    def seconds(self) -> float | None:
+        """The wall time in seconds, when it was given."""
+        return None if self.minutes is None else 60 * self.minutes

@@ -1,0 +1,56 @@
+"""How the result of a verb looks on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..evaluation.report import Report
+
+
+def show(result: Any, console: Console) -> None:
+    """Print what a verb gave: paths, text, a report's table, or what the object says of itself."""
+    if isinstance(result, (Path, str)):
+        console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+    elif isinstance(result, (list, tuple)):
+        for item in result:
+            show(item, console)
+    elif hasattr(result, "summaries"):
+        console.print(report_table(result))
+    elif hasattr(result, "describe"):
+        for line in result.describe():
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def report_table(report: Report) -> Table:
+    """Mean of each structure and metric, with the interval of the first metric."""
+    names = list(report.metrics)
+    first = names[0]
+    level = f"{100 * report.settings.confidence:.0f} %"
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", title=f"{len(report.cases)} cases", title_justify="left"
+    )
+    table.add_column("structure")
+    for name in names:
+        unit = report.unit(name)
+        table.add_column(f"{name} ({unit})" if unit else name, justify="right")
+        if name == first:
+            table.add_column(level, justify="right")
+    table.add_column("missed", justify="right")
+    for structure in [*report.structures, "mean"]:
+        rows = {
+            summary.metric: summary for summary in (*report.summaries, *report.means) if summary.structure == structure
+        }
+        cells = []
+        for name in names:
+            spread = rows[name].spread
+            cells.append(f"{spread.mean:.3f}")
+            if name == first:
+                cells.append(f"{spread.low:.3f} to {spread.high:.3f}")
+        missed = f"{rows[first].num_missed} of {rows[first].num_present}"
+        table.add_row(structure, *cells, missed, style="bold" if structure == "mean" else "")
+    return table

@@ -1,0 +1,162 @@
+"""The settings tree of an experiment, and the folder a run keeps everything in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field
+
+from .core.errors import ConfigError, DataError
+from .core.files import atomic_path
+from .core.labels import Labels
+from .core.settings import Settings
+from .evaluation.report import EvaluationSettings
+from .planning.plan import Plan
+from .planning.settings import PlanningSettings
+from .prediction.predictor import PredictionSettings
+from .training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from .io.dataset import Dataset
+
+
+class Experiment(Settings):
+    """Everything that decides what a run gives: one YAML file, readable and editable."""
+
+    data: str = Field(description="Folder, dataset.json or manifest of annotated images.")
+    seed: int = Field(0, ge=0, description="Seed of the split, the first weights and every random draw.")
+    fold: int = Field(0, ge=0, description="Which fold is kept for validation.")
+    num_folds: int = Field(5, ge=2, description="Number of folds the cases are dealt into, whole groups at a time.")
+    device: str = Field("auto", description="Where the net runs: auto, cpu, cuda, cuda:1, mps.")
+    extensions: tuple[str, ...] = Field((), description="Python files that register parts of your own.")
+    labels: Labels | None = Field(None, description="Structures; found in the data when none.")
+    planning: PlanningSettings = Field(PlanningSettings(), description="How the plan is made.")
+    training: TrainingSettings = Field(TrainingSettings(), description="How the net is trained.")
+    prediction: PredictionSettings = Field(PredictionSettings(), description="How the net is applied.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="What is measured.")
+    plan: Plan | None = Field(None, description="What planning decided; written by it, may be edited before training.")
+
+    @property
+    def task_labels(self) -> Labels:
+        """The structures, once they are known."""
+        if self.labels is None:
+            raise ConfigError("The experiment has no labels yet; `hyoid plan` finds them.")
+        return self.labels
+
+    @property
+    def decided(self) -> Plan:
+        """The plan, once it is made."""
+        if self.plan is None:
+            raise ConfigError("The experiment has no plan yet; `hyoid plan` makes one.")
+        return self.plan
+
+
+class Split(Settings):
+    """Which cases teach and which judge; whole groups on one side."""
+
+    training: tuple[str, ...] = Field(description="Cases the net learns from.")
+    validation: tuple[str, ...] = Field(description="Cases it is judged on.")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps its files; every stage reads what the one before it wrote.
+
+    Attributes:
+        path: Holds `experiment.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`, `predictions/`,
+            `cases.csv`, `report.json`, `report.html`, `timing.json`. Prepared cases lie in `prepared/` beside the
+            run, so that other runs on the same data share them.
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing run.
+
+        Raises:
+            ConfigError: When the folder holds no experiment.
+        """
+        folder = cls(Path(path))
+        if not folder.experiment_file.is_file():
+            raise ConfigError(
+                f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
+            )
+        return folder
+
+    @property
+    def experiment_file(self) -> Path:
+        """The settings tree."""
+        return self.path / "experiment.yaml"
+
+    @property
+    def weights(self) -> Path:
+        """Checkpoints."""
+        return self.path / "weights"
+
+    @property
+    def predictions(self) -> Path:
+        """Answers to the validation cases."""
+        return self.path / "predictions"
+
+    @property
+    def prepared(self) -> Path:
+        """Stores of prepared cases, shared by runs that lie side by side."""
+        return self.path.resolve().parent / "prepared"
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The settings of this run."""
+        from .core.extensions import load_extensions
+
+        experiment = Experiment.read(self.experiment_file)
+        load_extensions(experiment.extensions)
+        return experiment
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The cases of this run, as they were found when it was planned."""
+        from .io.dataset import Dataset
+
+        return Dataset.from_dict(self.read_json("dataset.json"))
+
+    @cached_property
+    def split(self) -> Split:
+        """Training and validation cases."""
+        return Split.read(self.path / "split.yaml")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run; empty when it is not there yet."""
+        file = self.path / name
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+        except ValueError:
+            raise DataError(
+                f"{file}: this is not readable JSON; delete it and run the stage that writes it again."
+            ) from None
+
+    def write_json(self, name: str, values: dict[str, Any]) -> None:
+        """Write a JSON file of the run."""
+        with atomic_path(self.path / name) as temporary:
+            temporary.write_text(
+                json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Remember how long a stage took; work that goes on after a stop adds up."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            times = self.read_json("timing.json")
+            times[stage] = round(times.get(stage, 0.0) + time.perf_counter() - started, 2)
+            if self.path.is_dir():
+                self.write_json("timing.json", times)

@@ -1,0 +1,14 @@
+"""The verbs: what a person asks for. Command line, reference page and `hyoid.<verb>` follow from their signatures.
+
+Read in this order:
+
+- `verbs`: run, inspect, plan, prepare, train, predict, evaluate, report, demo, cite
+- `question`: what was asked of a run, and whether it is asked again
+- `forecast`: what the whole run will cost
+- `answers`: predicting cases into files and judging them
+- `story`: what the report page tells of a run
+"""
+
+from .verbs import cite, demo, evaluate, inspect, plan, predict, prepare, report, run, train
+
+__all__ = ["cite", "demo", "evaluate", "inspect", "plan", "predict", "prepare", "report", "run", "train"]

@@ -1,0 +1,151 @@
+"""Predicting cases into files, and judging the validation cases of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.case import Case, Image
+from ..core.errors import ConfigError, DataError
+from ..core.progress import log
+from ..evaluation.evaluate import Judged, evaluate_pairs
+from ..evaluation.report import Report
+from ..experiment import RunFolder
+from ..io.dataset import Dataset, read_case
+from ..io.formats import read_image, suffix_for_labels, write_image
+from ..prediction.batches import predict_cases
+from ..prediction.predictor import Predictor
+from ..tasks import task_for
+from ..training.checkpoint import load_weights, read_checkpoint
+
+if TYPE_CHECKING:
+    from ..io.layouts import Entry
+
+
+def predictor_of(folder: RunFolder) -> Predictor:
+    """The trained net of a run, ready to answer.
+
+    Raises:
+        ConfigError: When the run was not trained yet.
+    """
+    weights = folder.weights / "last.safetensors"
+    if not weights.is_file():
+        raise ConfigError(f"{folder.path}: this run has no weights yet; `hyoid train {folder.path}` makes them.")
+    if not read_checkpoint(weights)[1].get("finished"):
+        log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
+    experiment = folder.experiment
+    net = experiment.decided.net.build()
+    load_weights(net, weights)
+    return Predictor(
+        net, task_for(experiment.task_labels), experiment.decided, experiment.prediction, device_of(experiment.device)
+    )
+
+
+def device_of(name: str) -> str:
+    """The torch device behind a setting; auto takes a GPU when there is one."""
+    import torch
+
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def predict_entries(
+    predictor: Predictor, dataset: Dataset, entries: Sequence[Entry], into: Path, probabilities: bool = False
+) -> list[Path]:
+    """Write the answer of each case into a folder, named after the case.
+
+    Raises:
+        DataError: When cases could not be predicted; the others were.
+    """
+    by_id = {entry.id: entry for entry in entries}
+    channels = len(dataset.channel_names)
+    written: dict[str, Path] = {}
+
+    def write(case: Case, labels: Image) -> None:
+        source = by_id[case.id].images[0]
+        path = into / f"{case.id}{suffix_for_labels(source)}"
+        write_image(path, labels, like=source)
+        written[case.id] = path
+        if probabilities:
+            _write_probabilities(predictor, case, into, source)
+
+    failures = predict_cases(predictor, list(by_id), lambda case_id: read_case(by_id[case_id], channels), write)
+    if failures:
+        reasons = "; ".join(failures.values())
+        raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {reasons}")
+    return [written[case_id] for case_id in by_id]
+
+
+def _write_probabilities(predictor: Predictor, case: Case, into: Path, source: Path) -> None:
+    maps = predictor.predict_probabilities(case)
+    suffix = ".nii.gz" if maps.grid.dims == 3 else ".tif"
+    names = predictor.task.structures
+    first = maps.channels - len(names)
+    for name, channel in zip(names, maps.array[first:], strict=True):
+        one = Image(channel[None].astype("float32"), maps.grid, "probabilities")
+        write_image(
+            into / f"{case.id}_{name}{suffix}", one, like=source if suffix_for_labels(source) == suffix else None
+        )
+
+
+def predict_validation(folder: RunFolder) -> list[Path]:
+    """Answers to the validation cases of a run; those that the same weights gave before stay."""
+    made_by = fingerprint_of(folder)
+    if folder.read_json("predictions.json").get("made_by") != made_by:
+        shutil.rmtree(folder.predictions, ignore_errors=True)
+        folder.write_json("predictions.json", {"made_by": made_by})
+    done = answers_of(folder)
+    dataset = folder.dataset
+    waiting = [entry for entry in dataset.cases if entry.id in set(folder.split.validation) - set(done)]
+    if waiting:
+        predict_entries(predictor_of(folder), dataset, waiting, folder.predictions)
+    return [answers_of(folder)[case_id] for case_id in folder.split.validation]
+
+
+def answers_of(folder: RunFolder) -> dict[str, Path]:
+    """Files of predicted validation cases by case id."""
+    found = {}
+    for entry in folder.dataset.cases:
+        path = folder.predictions / f"{entry.id}{suffix_for_labels(entry.images[0])}"
+        if path.is_file():
+            found[entry.id] = path
+    return found
+
+
+def fingerprint_of(folder: RunFolder) -> str:
+    """What the answers depend on: weights and settings of prediction."""
+    digest = hashlib.sha256((folder.weights / "last.safetensors").read_bytes())
+    digest.update(folder.experiment.prediction.to_yaml().encode())
+    return digest.hexdigest()[:16]
+
+
+def judge_validation(folder: RunFolder, workers: int) -> Report:
+    """The report of the validation cases of a run.
+
+    Raises:
+        ConfigError: When they were not predicted yet.
+    """
+    answers, dataset = answers_of(folder), folder.dataset
+    absent = [case_id for case_id in folder.split.validation if case_id not in answers]
+    if absent:
+        raise ConfigError(
+            f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
+        )
+
+    def judged(case_id: str) -> Judged:
+        def read() -> tuple[Image, Image]:
+            case = dataset.read(case_id)
+            assert case.labels is not None
+            return read_image(answers[case_id], "labels"), case.labels
+
+        return Judged(case_id, read, dataset.group_of(case_id))
+
+    experiment = folder.experiment
+    cases = [judged(case_id) for case_id in folder.split.validation]
+    return evaluate_pairs(cases, experiment.task_labels, experiment.evaluation, workers)

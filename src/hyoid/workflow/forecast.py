@@ -1,0 +1,79 @@
+"""What the whole run will cost, said before training starts and compared with the truth at the end."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+
+from ..experiment import RunFolder
+from ..planning.fingerprint import Fingerprint
+from ..planning.plan import Plan
+
+FORWARD_SHARE = 1 / 3
+"""A training step goes forward once and backward at about twice the cost."""
+
+REPORT_SECONDS = 5.0
+
+
+def expected_seconds(folder: RunFolder) -> dict[str, float]:
+    """Expected wall time of each stage after planning.
+
+    Reading a case costs what it cost when the data were measured; the net costs what a training step costs, by voxel.
+    """
+    plan = folder.experiment.decided
+    fingerprint = Fingerprint.read(folder.path / "fingerprint.yaml")
+    reading = folder.read_json("timing.json").get("measure", 0.0) / max(1, len(fingerprint.cases))
+    validation = [case for case in fingerprint.cases if case.id in set(folder.split.validation)]
+    net = sum(prediction_seconds(plan, case.content_shape, case.spacing_mm) for case in validation)
+    return {
+        "prepare": 1.5 * reading * len(fingerprint.cases),
+        "train": plan.expected.training_seconds,
+        "predict": net + 2 * reading * len(validation),
+        "evaluate": 2 * reading * len(validation),
+        "report": REPORT_SECONDS,
+    }
+
+
+def prediction_seconds(plan: Plan, shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> float:
+    """Time of the net for one case of this shape, overlap of tiles included."""
+    wanted = plan.spacing_mm or (None,) * len(shape)
+    prepared = sorted(n * s / (t or s) for n, s, t in zip(shape, spacing_mm, wanted, strict=True))
+    tiles = 1.0
+    for size, patch in zip(prepared, sorted(plan.patch), strict=True):
+        tiles *= max(1, math.ceil(2 * size / patch) - 1)
+    return tiles * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch
+
+
+def forecast(folder: RunFolder) -> list[str]:
+    """The expected times and memory as lines of text."""
+    seconds = expected_seconds(folder)
+    memory = folder.experiment.decided.expected.memory_gb
+    stages = ", ".join(f"{stage} {clock(value)}" for stage, value in seconds.items())
+    return [f"The run will take about {clock(sum(seconds.values()))} ({stages}) and up to {memory:.1f} GB of memory."]
+
+
+def comparison(expected: Mapping[str, float], measured: Mapping[str, float]) -> str:
+    """Expected and measured times side by side, as a sentence."""
+    pairs = [
+        f"{stage} {clock(measured[stage])} (expected {clock(expected[stage])})"
+        for stage in expected
+        if stage in measured
+    ]
+    return "Measured: " + ", ".join(pairs) + "."
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
+
+
+def peak_memory_gb() -> float:
+    """Most memory this process has had, in GB; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

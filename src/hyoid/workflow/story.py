@@ -1,0 +1,151 @@
+"""What the report page tells of a run: data, plan, times, environment, pictures."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..experiment import Experiment, RunFolder
+from ..io.formats import read_image
+from ..planning.plan import Plan
+from ..reporting.facts import DataSheet, Overlay, RunFacts, Stage
+from .answers import answers_of
+from .forecast import expected_seconds
+
+STAGES = ("plan", "prepare", "train", "predict", "evaluate")
+
+
+def of_run(folder: RunFolder) -> RunFacts:
+    """The story of a run with predicted and evaluated validation cases."""
+    experiment, plan = folder.experiment, folder.experiment.decided
+    times, expected = folder.read_json("timing.json"), expected_seconds(folder)
+    training = folder.read_json("training.json")
+    stages = [Stage(name, times[name], expected.get(name)) for name in STAGES if name in times]
+    costs = {"memory of training": (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
+    costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}")
+    costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
+    return RunFacts(
+        title=folder.path.resolve().name,
+        what=f"Validation cases of fold {experiment.fold}, never learned from",
+        data=Path(experiment.data).name,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        seconds=sum(stage.seconds for stage in stages),
+        command=_command(experiment),
+        curves=folder.weights / "curves.csv",
+        data_sheet=_data_sheet(folder),
+        plan=_plan(plan),
+        candidates=[_row(candidate) for candidate in plan.candidates],
+        chosen=0 if plan.candidates else None,
+        stages=stages,
+        costs=costs,
+        environment=environment(experiment, training),
+        settings=experiment.to_yaml(),
+        overlay=lambda case_id: _overlay(folder, case_id),
+    )
+
+
+def of_folders(predictions: Path, references: Path) -> RunFacts:
+    """The story of two folders of label images."""
+    return RunFacts(
+        title=Path(predictions).resolve().name,
+        what=f"Predictions in {Path(predictions).name} against references in {Path(references).name}",
+        data=Path(references).resolve().parent.name,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        environment={"hyoid": __version__, "python": platform.python_version()},
+    )
+
+
+def environment(experiment: Experiment, training: dict[str, object]) -> dict[str, str]:
+    """Versions, machine and seed."""
+    import os
+
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    names = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")
+    return {
+        "hyoid": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "seed": str(experiment.seed),
+        "waiting for data": f"{100 * float(str(training.get('waiting', 0))):.1f} % of training",
+    }
+
+
+def papers(experiment: Experiment) -> list[str]:
+    """Keys of the papers behind the parts that a run uses."""
+    from ..augmentation.policies import policies
+    from ..losses import losses
+    from ..nets import nets
+    from ..tasks import task_for
+    from ..training.optim import optimisers, schedules
+
+    plan, training = experiment.decided, experiment.training
+    loss = training.loss or task_for(experiment.task_labels).default_loss
+    entries = [
+        nets[plan.net_name],
+        losses[loss],
+        policies[plan.policy],
+        optimisers[training.optimiser.name],
+        schedules[training.optimiser.schedule],
+    ]
+    return list(dict.fromkeys(["isensee2021nnunet", *(key for entry in entries for key in entry.papers)]))
+
+
+def _command(experiment: Experiment) -> str:
+    training = experiment.training
+    budget = f"--steps {training.steps}" if training.steps else f"--minutes {training.minutes:g}"
+    return f"hyoid run {Path(experiment.data).name} {budget} --seed {experiment.seed}"
+
+
+def _data_sheet(folder: RunFolder) -> DataSheet:
+    dataset, split = folder.dataset, folder.split
+    return DataSheet(
+        facts={
+            "layout": dataset.layout,
+            "cases": str(len(dataset)),
+            "channels": ", ".join(dataset.channel_names),
+            "structures": ", ".join(dataset.labels.names),
+        },
+        shapes=[seen.shape for seen in dataset.seen.values()],
+        spacings_mm=[seen.spacing_mm for seen in dataset.seen.values() if seen.calibrated],
+        split={"training": split.training, "validation": split.validation},
+        groups={case_id: dataset.group_of(case_id) for case_id in dataset.ids},
+        warnings=(*dataset.warnings, *dataset.notes),
+    )
+
+
+def _plan(plan: Plan) -> dict[str, str]:
+    lines = plan.describe()[: 3 + len(plan.reasons)]
+    told = {f"{name}": text for name, text in zip(("net", "patches", "expected"), lines, strict=False)}
+    return told | {f"reason {i + 1}": text.removeprefix("- ") for i, text in enumerate(lines[3:])}
+
+
+def _row(candidate: object) -> dict[str, object]:
+    from ..planning.plan import Candidate
+
+    assert isinstance(candidate, Candidate)
+    return {
+        "patch": "×".join(map(str, candidate.patch)),
+        "batch": candidate.batch,
+        "widths": " ".join(map(str, candidate.channels)),
+        "precision": candidate.precision,
+        "seconds per step": round(candidate.seconds_per_step, 3),
+        "steps": candidate.steps,
+        "memory (GB)": round(candidate.memory_gb, 2),
+        "expected learning": round(candidate.learning, 3),
+    }
+
+
+def _overlay(folder: RunFolder, case_id: str) -> Overlay:
+    case = folder.dataset.read(case_id)
+    assert case.labels is not None
+    answer = read_image(answers_of(folder)[case_id], "labels")
+    return Overlay(case_id, np.asarray(case.image.array), case.labels.array[0], answer.array[0], case.image.grid)

@@ -1,0 +1,294 @@
+"""The verbs: what a person asks for, from a folder of annotated images to a report.
+
+Each verb takes plain arguments and gives a path or a word of the design; none prints. A verb whose work is
+already done with the same settings leaves it as it is, so a command that was stopped goes on where it was.
+Heavy libraries are imported when a verb is called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import ConfigError
+from ..core.progress import log
+
+if TYPE_CHECKING:
+    from ..evaluation.report import Report
+    from ..io.inspect import Inspection
+    from ..planning.plan import Plan
+
+
+def run(
+    data: Path,
+    *,
+    into: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    changes: Sequence[str] = (),
+) -> Path:
+    """Do everything: plan, prepare, train, predict the validation cases, evaluate, report.
+
+    Stopped at any moment, the same command goes on where it was.
+
+    Args:
+        data: Folder of annotated images, dataset.json, or manifest (CSV or YAML).
+        into: Folder for the run; made when it is missing.
+        minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
+        steps: Number of training steps instead of minutes; then the result depends on the seed alone.
+        seed: Seed of the split, the first weights and every random draw.
+        changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.
+
+    Returns:
+        The path of report.html.
+    """
+    plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes)
+    prepare(into)
+    train(into)
+    predict(into)
+    evaluate(into)
+    return report(into)
+
+
+def inspect(path: Path) -> Inspection:
+    """Show what a data set or a file holds: layout, pairs, geometry, values, problems.
+
+    Args:
+        path: A data set (folder, dataset.json, manifest) or one image.
+    """
+    from ..io.inspect import inspect_path
+
+    return inspect_path(path)
+
+
+def plan(
+    data: Path,
+    *,
+    into: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    changes: Sequence[str] = (),
+) -> Plan:
+    """Measure the data and this machine, and decide how to train; nothing is trained yet.
+
+    Args:
+        data: Folder of annotated images, dataset.json, or manifest (CSV or YAML).
+        into: Folder for the run; made when it is missing.
+        minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
+        steps: Number of training steps instead of minutes.
+        seed: Seed of the split, the first weights and every random draw.
+        changes: A setting to change, such as planning.preset=nnunet; may be given many times.
+
+    Returns:
+        The plan, also written to experiment.yaml, where it may be edited before training.
+    """
+    from ..experiment import RunFolder, Split
+    from ..io.dataset import open_dataset
+    from ..planning.fingerprint import measure_dataset
+    from ..planning.planner import make_plan
+    from .forecast import forecast
+    from .question import ask, is_answered, plan_changes
+
+    folder = RunFolder(into)
+    asked = ask(data, minutes, steps, seed, changes)
+    if is_answered(folder, asked, changes):
+        return folder.experiment.decided
+    with folder.timed("plan"):
+        dataset = open_dataset(data)
+        for text in (*dataset.notes, *dataset.warnings):
+            log.info(text)
+        labels = asked.labels or dataset.labels
+        training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
+        with folder.timed("measure"):
+            fingerprint = measure_dataset(dataset, asked.seed)
+        decided = make_plan(
+            fingerprint, labels, asked.planning, seconds=asked.training.seconds, steps=asked.training.steps
+        ).changed(plan_changes(changes))
+        folder.write_json("dataset.json", dataset.to_dict())
+        Split(training=training, validation=validation).write(folder.path / "split.yaml")
+        fingerprint.write(folder.path / "fingerprint.yaml")
+        folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
+        asked.model_copy(update={"labels": labels, "plan": decided}).write(folder.experiment_file)
+    for line in (*fingerprint.describe(), *decided.describe(), *forecast(folder)):
+        log.info(line)
+    return decided
+
+
+def prepare(run: Path) -> Path:
+    """Bring every case onto the plan's grid and intensities, and keep them where patches can be read quickly.
+
+    Args:
+        run: Folder of a planned run.
+
+    Returns:
+        The folder of prepared cases; runs that lie side by side share it.
+    """
+    from ..experiment import RunFolder
+    from ..preparation.store import prepare_all
+
+    folder = RunFolder.open(run)
+    with folder.timed("prepare"):
+        return prepare_all(folder.dataset, folder.experiment.decided.preparation, folder.prepared, _workers()).folder
+
+
+def train(run: Path) -> Path:
+    """Train the net of a planned run; goes on where an earlier training stopped.
+
+    Args:
+        run: Folder of a planned run.
+
+    Returns:
+        The checkpoint with the weights that predict.
+    """
+    from ..experiment import RunFolder
+    from ..preparation.store import Store
+    from ..tasks import task_for
+    from ..training.checkpoint import read_checkpoint
+    from ..training.loop import fit
+    from ..training.quiet import seeded
+    from .forecast import peak_memory_gb
+
+    folder = RunFolder.open(run)
+    experiment, decided = folder.experiment, folder.experiment.decided
+    weights = folder.weights / "last.safetensors"
+    if weights.is_file() and read_checkpoint(weights)[1].get("finished"):
+        return weights
+    store = Store.open(prepare(run), folder.dataset.ids)
+    with folder.timed("train"):
+        outcome = fit(
+            seeded(decided.net.build, experiment.seed),
+            task_for(experiment.task_labels),
+            store,
+            (folder.split.training, folder.split.validation),
+            decided,
+            experiment.training,
+            folder.weights,
+            steps=experiment.training.steps,
+            seconds=experiment.training.seconds,
+            seed=experiment.seed,
+            resume=True,
+            accelerator=experiment.device,
+        )
+    folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb()})
+    return weights
+
+
+def predict(
+    run: Path, images: Sequence[Path] = (), *, into: Path | None = None, probabilities: bool = False
+) -> list[Path]:
+    """Segment images with a trained run; each answer lies on exactly the grid of its image.
+
+    Args:
+        run: Folder of a trained run.
+        images: Files, folders or DICOM series; the validation cases of the run when none are given.
+        into: Folder for the answers; needed when images are given.
+        probabilities: Also write the probability of each structure.
+
+    Returns:
+        The files that were written.
+    """
+    from ..experiment import RunFolder
+    from ..io.dataset import find_images
+    from .answers import predict_entries, predict_validation, predictor_of
+
+    folder = RunFolder.open(run)
+    if not images:
+        with folder.timed("predict"):
+            return predict_validation(folder)
+    if into is None:
+        raise ConfigError("Say where the answers go: --into FOLDER.")
+    entries = find_images(list(images), len(folder.dataset.channel_names))
+    return predict_entries(predictor_of(folder), folder.dataset, entries, into, probabilities)
+
+
+def evaluate(predictions: Path, references: Path | None = None, *, into: Path | None = None) -> Report:
+    """Measure predictions against references, with intervals by patient.
+
+    Args:
+        predictions: A run whose validation cases are predicted, or a folder of label images.
+        references: Folder of reference label images, paired by name; not needed for a run.
+        into: Folder for cases.csv, report.json and report.html; the run itself when none.
+
+    Returns:
+        The report.
+    """
+    from ..evaluation.evaluate import evaluate_folders
+    from ..experiment import RunFolder
+    from ..reporting.page import write_page
+    from .answers import judge_validation
+    from .story import of_folders
+
+    if references is not None:
+        found = evaluate_folders(predictions, references, workers=_workers())
+        if into is not None:
+            found.write(into)
+            write_page(into, found, of_folders(predictions, references))
+        return found
+    folder = RunFolder.open(predictions)
+    with folder.timed("evaluate"):
+        found = judge_validation(folder, _workers())
+    found.write(into or folder.path)
+    return found
+
+
+def report(run: Path) -> Path:
+    """Write report.html: one page with figures, tables, cases and how they came about.
+
+    Args:
+        run: Folder of an evaluated run.
+    """
+    from ..evaluation.report import Report
+    from ..experiment import RunFolder
+    from ..reporting.page import write_page
+    from .story import of_run
+
+    folder = RunFolder.open(run)
+    if not (folder.path / "report.json").is_file():
+        raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
+    return write_page(folder.path, Report.read(folder.path), of_run(folder))
+
+
+def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
+    """Run everything on two generated data sets: touching cells in 2D and organs in 3D.
+
+    Args:
+        into: Folder for the data and the runs.
+        minutes: Training time for each of the two.
+        seed: Seed of the data and the runs.
+
+    Returns:
+        The Dice of each structure and the path of each report.
+    """
+    from ..evaluation.report import Report
+    from ..io.phantoms import write_phantoms
+
+    told = []
+    for kind in ("cells", "organs"):
+        data = write_phantoms(into / "data" / kind, kind, num_cases=20, seed=seed)
+        page = run(data, into=into / kind, minutes=minutes, seed=seed)
+        found = Report.read(page.parent)
+        scores = [f"{one.structure} {one.spread.mean:.3f}" for one in found.summaries if one.metric == "dice"]
+        told.append(f"{kind}: Dice {', '.join(scores)}  {page.resolve()}")
+    return told
+
+
+def cite(run: Path) -> str:
+    """Give the papers behind a run as BibTeX.
+
+    Args:
+        run: Folder of a planned run.
+    """
+    from ..core.citations import cite as bibtex
+    from ..experiment import RunFolder
+    from .story import papers
+
+    return bibtex(papers(RunFolder.open(run).experiment))
+
+
+def _workers() -> int:
+    return os.cpu_count() or 1

@@ -1,0 +1,71 @@
+"""Journeys from a folder of annotated images to a report, in 2D and in 3D."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hyoid
+from hyoid.io.phantoms import write_phantoms
+
+SMALL = (
+    "planning.channels=[8, 16, 32]",
+    "planning.batch=2",
+    "evaluation.resamples=100",
+    "training.validation=0.05",
+)
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_phantoms(tmp_path_factory.mktemp("cells"), "cells", num_cases=6, size=64)
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    with (run / "cases.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cells", "organs"])
+def test_a_folder_becomes_a_report(kind, tmp_path):
+    data = write_phantoms(tmp_path / "data", kind, num_cases=5, size=48)
+    page = hyoid.run(data, into=tmp_path / "run", steps=20, changes=SMALL)
+    assert page == tmp_path / "run" / "report.html"
+    assert "<html" in page.read_text()
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    names = {row["structure"] for row in rows_of(tmp_path / "run")}
+    assert names == {"cells": {"cell", "border"}, "organs": {"left_kidney", "right_kidney", "spine"}}[kind]
+    assert report
+    for answer in hyoid.predict(tmp_path / "run"):
+        source = data / "images" / answer.name
+        assert hyoid.read_image(answer, "labels").grid.matches(hyoid.read_image(source).grid)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_cases_csv(cells, tmp_path):
+    for name in ("one", "two"):
+        hyoid.run(cells, into=tmp_path / name, steps=6, seed=3, changes=SMALL)
+    assert (tmp_path / "one" / "cases.csv").read_bytes() == (tmp_path / "two" / "cases.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_training_learns_the_cells(tmp_path):
+    data = write_phantoms(tmp_path / "data", "cells", num_cases=10, size=96)
+    hyoid.run(data, into=tmp_path / "run", steps=80, changes=SMALL)
+    dice = [float(row["dice"]) for row in rows_of(tmp_path / "run") if row["structure"] == "cell"]
+    assert np.mean(dice) > 0.85
+
+
+@pytest.mark.slow
+def test_a_finished_run_asked_again_does_nothing_and_asked_otherwise_refuses(cells, tmp_path):
+    hyoid.run(cells, into=tmp_path / "run", steps=4, changes=SMALL)
+    weights = (tmp_path / "run" / "weights" / "last.safetensors").stat().st_mtime_ns
+    hyoid.run(cells, into=tmp_path / "run", steps=4, changes=SMALL)
+    assert (tmp_path / "run" / "weights" / "last.safetensors").stat().st_mtime_ns == weights
+    with pytest.raises(hyoid.ConfigError, match=r"training\.steps was 4, now 5"):
+        hyoid.run(cells, into=tmp_path / "run", steps=5, changes=SMALL)
