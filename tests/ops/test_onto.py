@@ -1,0 +1,220 @@
+"""An image on another grid, and the way back."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from hyoid.core.case import Image
+from hyoid.core.errors import DataError
+from hyoid.core.grid import Grid
+from hyoid.ops.resample import onto
+
+ALL_CODES = ["".join(code) for axes in permutations(["LR", "PA", "IS"]) for code in product(*axes)]
+
+
+def turned_grid(shape, spacing=(1.0, 1.2, 0.8), degrees=(10, -25, 15), origin=(3.0, -7.5, 100.0)):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() * spacing
+    affine[:3, 3] = origin
+    return Grid.from_affine(affine, shape)
+
+
+def noise(grid, channels=2, seed=0):
+    return Image(np.random.default_rng(seed).normal(size=(channels, *grid.shape)).astype(np.float32), grid)
+
+
+def patches_of(grid, num_values=5, seed=0):
+    """Labels made of blobs, so that neighbours agree here and there."""
+    fields = np.random.default_rng(seed).normal(size=(num_values, *grid.shape))
+    smooth = ndimage.gaussian_filter(fields, [0] + [1.5] * grid.dims)
+    return Image(smooth.argmax(0)[None].astype(np.uint8), grid, "labels")
+
+
+def smooth(grid, channels=1):
+    """A slow wave in the world, the same wherever it is sampled."""
+    world = grid.to_world(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1))
+    waves = [np.sin(world @ np.array([0.11, 0.07, 0.09][: grid.dims]) + c) for c in range(channels)]
+    return Image(np.stack(waves).astype(np.float32), grid)
+
+
+@pytest.mark.parametrize("codes", ALL_CODES)
+def test_every_orientation_is_copied_and_undone_bit_for_bit(codes):
+    image = noise(turned_grid((4, 5, 6)))
+    turned = onto(image, image.grid.oriented(codes))
+    assert turned.grid.orientation == codes
+    index = np.array([1, 2, 3])
+    place = np.round(image.grid.to_index(turned.grid.to_world(index))).astype(int)
+    assert (turned.array[(slice(None), *index)] == image.array[(slice(None), *place)]).all()
+    back = onto(turned, image.grid)
+    assert back.array.dtype == np.float32 and (back.array == image.array).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.float64, np.dtype(">i2")])
+def test_a_copy_keeps_the_dtype(dtype):
+    grid = Grid.plain((3, 4, 5), (1, 1, 1))
+    image = Image(np.arange(60).reshape(1, 3, 4, 5).astype(dtype), grid)
+    moved = onto(image, grid.flipped(1).cropped((0, -1, 2), (3, 6, 2)), fill=7)
+    assert moved.array.dtype == np.dtype(dtype).newbyteorder("=")
+    expected = np.pad(image.array[:, :, ::-1], ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=7)[..., 2:4]
+    np.testing.assert_array_equal(moved.array, expected)
+
+
+def test_crop_and_pad_in_one_step():
+    image = noise(turned_grid((6, 7, 8)))
+    box = onto(image, image.grid.cropped((-2, 3, 1), (5, 9, 4)), fill=-1)
+    expected = np.full((2, 5, 9, 4), -1, np.float32)
+    expected[:, 2:, :4] = image.array[:, :3, 3:, 1:5]
+    np.testing.assert_array_equal(box.array, expected)
+
+
+def test_a_grid_elsewhere_is_filled():
+    image = noise(turned_grid((6, 7, 8)))
+    assert (onto(image, image.grid.cropped((20, 0, 0), (3, 7, 8)), fill=4).array == 4).all()
+    assert (onto(image, image.grid.cropped((20, 0, 0), (3, 7, 8)).with_spacing((3, 3, 3)), fill=4).array == 4).all()
+
+
+def test_headers_need_only_six_digits():
+    grid = turned_grid((60, 50, 40))
+    rounded = Grid.from_affine(grid.affine.astype(np.float32).round(5), grid.shape)
+    image = noise(grid)
+    np.testing.assert_array_equal(onto(image, rounded).array, image.array)
+
+
+turns = st.one_of(
+    st.tuples(st.just("orient"), st.sampled_from(ALL_CODES)),
+    st.tuples(st.just("transpose"), st.permutations(range(3))),
+    st.tuples(st.just("flip"), st.integers(0, 2)),
+)
+pads = st.tuples(st.just("pad"), st.tuples(*[st.integers(0, 3)] * 6))
+
+
+def follow(grid: Grid, chain) -> Grid:
+    for name, value in chain:
+        if name == "orient":
+            grid = grid.oriented(value)
+        elif name == "pad":
+            grid = grid.padded(value[:3], value[3:])
+        elif name == "transpose":
+            grid = grid.transposed(value)
+        else:
+            grid = grid.flipped(value)
+    return grid
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(turns | pads, max_size=6))
+def test_any_chain_of_whole_voxels_is_undone_in_one_step(chain):
+    image = noise(turned_grid((3, 4, 5)))
+    there = image
+    for step in range(len(chain)):
+        there = onto(there, follow(there.grid, chain[step : step + 1]))
+    assert (onto(there, image.grid).array == image.array).all()
+    assert (onto(image, there.grid).array == there.array).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(turns, max_size=4), st.tuples(*[st.floats(0.5, 0.9)] * 3))
+def test_a_chain_with_resampling_lands_on_the_original_grid(chain, spacing):
+    image = smooth(turned_grid((12, 14, 13)))
+    labels = patches_of(image.grid)
+    grid = follow(image.grid, chain).with_spacing(spacing)
+    back = onto(onto(image, grid), image.grid)
+    assert back.grid == image.grid
+    # The wave goes on beyond the border, the repeated edge does not.
+    np.testing.assert_allclose(back.array, image.array, atol=0.06)
+    inner = (slice(None), *[slice(3, -3)] * 3)
+    np.testing.assert_allclose(back.array[inner], image.array[inner], atol=0.003)
+    assert (onto(onto(labels, grid), image.grid).array == labels.array).mean() > 0.93
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (90, 0, 180), (10, -25, 15), (33, 60, -140)])
+def test_resampling_agrees_with_scipy(order, degrees):
+    image = noise(turned_grid((14, 16, 15), degrees=(0, 0, 0)), channels=1)
+    middle = image.grid.to_world((np.asarray(image.grid.shape) - 1) / 2)
+    grid = turned_grid((13, 11, 12), (0.9, 0.7, 1.1), degrees, (0, 0, 0))
+    shift = middle - grid.to_world((np.asarray(grid.shape) - 1) / 2) + [0.31, 0.13, -0.22]
+    grid = turned_grid(grid.shape, grid.spacing_mm, degrees, tuple(shift))
+    found = onto(image, grid, order, fill=np.nan).array[0]
+    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1)
+    positions = np.moveaxis(image.grid.to_index(grid.to_world(index)), -1, 0)
+    expected = ndimage.map_coordinates(image.array[0].astype(float), positions, order=order, mode="nearest")
+    sizes = np.reshape(image.grid.shape, (3, 1, 1, 1))
+    inside = ((positions > -0.5) & (positions < sizes - 0.5)).all(0)
+    assert inside.mean() > 0.3
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-3)
+    assert np.isnan(found[~inside]).all()
+
+
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (10, -25, 15)])
+def test_labels_are_won_by_the_largest_linear_weight(degrees):
+    labels = patches_of(turned_grid((15, 16, 17), degrees=(0, 0, 0)))
+    grid = turned_grid((9, 20, 12), (1.4, 0.6, 0.9), degrees)
+    found = onto(labels, grid).array[0]
+    weights = [
+        onto(Image((labels.array == value).astype(np.float32), labels.grid, "probabilities"), grid).array[0]
+        for value in range(5)
+    ]
+    rounded = np.round(weights[::-1], 5)
+    np.testing.assert_array_equal(found, 4 - rounded.argmax(0) * (rounded.max(0) > 0) - 4 * (rounded.max(0) == 0))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.tuples(*[st.floats(0.3, 4)] * 3), st.tuples(*[st.floats(-40, 40)] * 3))
+def test_labels_are_never_invented(seed, spacing, degrees):
+    grid = turned_grid((7, 8, 6), degrees=(0, 0, 0))
+    values = np.array([0, 3, 17, 200, 1000], np.int16)
+    labels = Image(values[patches_of(grid, seed=seed).array], grid, "labels")
+    for target in (grid.with_spacing(spacing), turned_grid((8, 8, 8), spacing, degrees)):
+        resampled = onto(labels, target)
+        assert resampled.array.dtype == np.int16
+        assert set(np.unique(resampled.array)) <= set(np.unique(labels.array)) | {0}
+
+
+def test_equal_weights_go_to_the_larger_value():
+    labels = Image(np.array([[[1, 1], [5, 5]]], np.uint8), Grid.plain((2, 2), (1, 1)), "labels")
+    assert onto(labels, labels.grid.resized((1, 2))).array.tolist() == [[[5, 5]]]
+
+
+def test_a_thick_axis_takes_the_nearest_slice():
+    grid = Grid.plain((5, 12, 12), (5.0, 1.0, 1.0))
+    image = noise(grid, channels=1)
+    fine = onto(image, grid.with_spacing((2.5, 1.0, 1.0)))
+    np.testing.assert_array_equal(fine.array, image.array.repeat(2, 1))
+    labels = patches_of(grid)
+    np.testing.assert_array_equal(onto(labels, fine.grid).array, labels.array.repeat(2, 1))
+    assert np.unique(onto(image, grid.with_spacing((2.5, 0.7, 0.7))).array[0, :2], axis=0).shape[0] == 1
+
+
+def test_two_equally_thick_axes_are_interpolated():
+    grid = Grid.plain((12, 6, 6), (0.25, 1.25, 1.25))
+    fine = onto(noise(grid, channels=1), grid.with_spacing((0.25, 0.5, 0.5)))
+    assert not (fine.array[:, :, 0] == fine.array[:, :, 1]).all()
+
+
+def test_flat_images_are_resampled_like_slices():
+    image = noise(Grid.plain((20, 30), (1, 1)))
+    solid = Image(image.array[:, None], Grid.plain((1, 20, 30), (1, 1, 1)))
+    found = onto(image, image.grid.resized((33, 17))).array
+    np.testing.assert_allclose(found, onto(solid, solid.grid.resized((1, 33, 17))).array[:, 0], atol=1e-6)
+
+
+def test_a_single_slice_has_no_neighbours():
+    image = noise(Grid.plain((1, 6, 6), (5, 1, 1)))
+    assert onto(image, image.grid.with_spacing((1, 1, 1))).array.shape == (2, 5, 6, 6)
+    np.testing.assert_array_equal(onto(image, image.grid.with_spacing((1, 1, 1))).array[:, 3], image.array[:, 0])
+
+
+def test_a_slice_cannot_become_a_volume():
+    with pytest.raises(DataError, match="2 dimensions"):
+        onto(noise(Grid.plain((4, 4))), Grid.plain((4, 4, 4)))
+
+
+def test_orders_that_do_not_exist_are_refused():
+    with pytest.raises(DataError, match="order"):
+        onto(noise(Grid.plain((4, 4))), Grid.plain((4, 4)), order=2)
