@@ -2,12 +2,14 @@
 
 Read in this order:
 
-- `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs` and `evaluate_folders`, many cases to a Report
+- `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs`, many cases to a Report
+- `folders`: `evaluate_folders`, any two folders of label images to a Report
 - `report`: Report, one row per case and structure, written as cases.csv and report.json
 - `statistics`: means, quartiles and bootstrap intervals that respect which cases belong together
 """
 
-from .evaluate import Judged, evaluate_case, evaluate_folders, evaluate_pairs
+from .evaluate import Judged, evaluate_case, evaluate_pairs
+from .folders import evaluate_folders
 from .report import EvaluationSettings, Report, Row, Summary
 
 __all__ = [

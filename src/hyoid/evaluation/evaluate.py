@@ -1,12 +1,10 @@
-"""From predictions and references to rows: one case, a list of pairs, or two folders."""
+"""From predictions and references to rows: one case, or a list of pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -112,106 +110,6 @@ def evaluate_pairs(
     return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told))
 
 
-def evaluate_folders(
-    predictions: str | Path,
-    references: str | Path,
-    labels: Labels | None = None,
-    settings: EvaluationSettings | None = None,
-    groups: Mapping[str, str] | None = None,
-    missing: Literal["error", "worst"] = "error",
-    workers: int = 2,
-) -> Report:
-    """The report of two folders of label images, paired by file name without its ending.
-
-    Args:
-        predictions: Folder of predicted label images.
-        references: Folder of reference label images; each is judged.
-        labels: Structures and their values; taken from the values found in the references when None.
-        settings: Metrics and rules.
-        groups: Patient of each case id, for the intervals; each case on its own when None.
-        missing: What a reference without prediction is: an error, or judged as if nothing had been found.
-        workers: Cases judged at the same time.
-
-    Raises:
-        DataError: When folders are empty, a prediction is missing, or grids differ.
-    """
-    guesses, truths = _images_in(predictions), _images_in(references)
-    absent = [case for case in truths if case not in guesses]
-    notes = []
-    if absent and (missing == "error" or len(absent) == len(truths)):
-        raise DataError(
-            f"{predictions}: no prediction for {_some(absent)} of {references}. Files are paired by name without "
-            "ending; predict the missing cases, or let them count as missed."
-        )
-    if absent:
-        notes.append(f"{len(absent)} references have no prediction and count as missed: {_some(absent)}.")
-    extra = [case for case in guesses if case not in truths]
-    if extra:
-        notes.append(f"{len(extra)} predictions have no reference and were not judged: {_some(extra)}.")
-    if labels is None:
-        labels, told = _labels_in(truths.values(), [path for case, path in guesses.items() if case in truths])
-        notes.append(told)
-    for note in notes:
-        log.warning(note)
-    todo = [
-        Judged(case, _reader(guesses.get(case), truth), (groups or {}).get(case, "")) for case, truth in truths.items()
-    ]
-    return evaluate_pairs(todo, labels, settings, workers, notes)
-
-
-def _reader(prediction: Path | None, reference: Path) -> Callable[[], tuple[Image | None, Image]]:
-    from ..io.formats import read_image
-
-    def read() -> tuple[Image | None, Image]:
-        guess = None if prediction is None else read_image(prediction, kind="labels")
-        return guess, read_image(reference, kind="labels")
-
-    return read
-
-
-def _images_in(folder: str | Path) -> dict[str, Path]:
-    """Image files of a folder by name without ending, sorted; a single file is a folder of one."""
-    from ..io.formats import is_image, stem_of
-
-    root = Path(folder)
-    paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
-    found: dict[str, Path] = {}
-    for path in filter(is_image, paths):
-        stem = stem_of(path)
-        if stem in found:
-            raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
-        found[stem] = path
-    if not found:
-        raise DataError(f"{root}: no label images here; expected files such as case_001.nii.gz or case_001.png.")
-    return found
-
-
-def _labels_in(references: Iterable[Path], predictions: Iterable[Path]) -> tuple[Labels, str]:
-    """Structures named by the values that occur, and a sentence on how they were named."""
-    truth, guess = _values_in(references), _values_in(predictions)
-    if not truth:
-        raise DataError("The references hold no structure: every voxel is 0. Give the right folder.")
-    if len(truth) == 1 and len(guess) == 1 and truth != guess:
-        labels = Labels(names=("foreground",), values=((truth[0], guess[0]),))
-        return (
-            labels,
-            f"Value {truth[0]} of the references and {guess[0]} of the predictions are taken as one structure.",
-        )
-    if len(truth) == 1:
-        return Labels.of({truth[0]: "foreground"}), "The one value that occurs is called foreground."
-    names = {value: f"label_{value}" for value in truth}
-    return Labels.of(names), f"Structures are named by the values of the references: {', '.join(names.values())}."
-
-
-def _values_in(paths: Iterable[Path]) -> list[int]:
-    from ..io.formats import read_image
-
-    found: set[int] = set()
-    for path in paths:
-        found |= set(np.unique(read_image(path, kind="labels").array).tolist())
-    return sorted(int(value) for value in found - {0})
-
-
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:
     if image.channels != 1:
         raise DataError(f"{case}: the {what} has {image.channels} channels; expected one channel of label values.")
@@ -241,8 +139,3 @@ def _size(voxels: int, grid: Grid) -> float:
     if not grid.calibrated:
         return float(voxels)
     return rounded(voxels * grid.voxel_mm3 / (1000 if grid.dims == 3 else 1))
-
-
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    text = ", ".join(names[:shown])
-    return text if len(names) <= shown else f"{text} and {len(names) - shown} more"

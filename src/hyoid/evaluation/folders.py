@@ -1,0 +1,195 @@
+"""Judging any two folders of label images, however their masks are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..core.case import Image
+from ..core.errors import DataError
+from ..core.labels import Labels
+from ..core.progress import log
+from .evaluate import Judged, evaluate_pairs
+from .report import EvaluationSettings, Report
+
+if TYPE_CHECKING:
+    from ..io.masks import Encoding, Marks
+
+
+def evaluate_folders(
+    predictions: str | Path,
+    references: str | Path,
+    labels: Labels | None = None,
+    settings: EvaluationSettings | None = None,
+    groups: Mapping[str, str] | None = None,
+    missing: Literal["error", "worst"] = "error",
+    workers: int = 2,
+) -> Report:
+    """The report of two folders of label images, paired by file name without its ending.
+
+    Masks may be stored as class values, 0 and 255, probabilities, colours or object numbers; what was recognised is
+    told in the report. Structures are named by `labels.yaml` in or beside the folder of references, or by the
+    values that occur; cases of one patient by `cases.csv` there.
+
+    Args:
+        predictions: Folder of predicted label images, or one file.
+        references: Folder of reference label images, or one file; each is judged.
+        labels: Structures and their values, when known already.
+        settings: Metrics and rules.
+        groups: Patient of each case id, for the intervals.
+        missing: What a reference without prediction is: an error, or judged as if nothing had been found.
+        workers: Cases read and judged at the same time.
+
+    Raises:
+        DataError: When folders are empty, a prediction is missing, or grids differ.
+    """
+    guesses, truths = _images_in(predictions), _images_in(references)
+    notes = _unpaired(guesses, truths, missing, predictions, references)
+    beside = (_folder(references), _folder(references).parent)
+    declared = labels or _declared(beside)
+    guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers)
+    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers), declared, notes)
+    guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
+    groups = groups if groups is not None else _groups(beside, list(truths), notes)
+    for note in notes:
+        log.info(note)
+    todo = [
+        Judged(case, _reader(guesses.get(case), guess_encoding, truth, truth_encoding), groups.get(case, ""))
+        for case, truth in truths.items()
+    ]
+    return evaluate_pairs(todo, labels, settings, workers, notes)
+
+
+def _images_in(place: str | Path) -> dict[str, Path]:
+    """Image files of a folder by name without ending, sorted; a single file is a folder of one."""
+    from ..io.formats import is_image, stem_of
+
+    root = Path(place)
+    paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
+    found: dict[str, Path] = {}
+    for path in filter(is_image, paths):
+        stem = stem_of(path)
+        if stem in found:
+            raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
+        found[stem] = path
+    if not found:
+        raise DataError(f"{root}: no label images here; expected files such as case_001.nii.gz or case_001.png.")
+    return found
+
+
+def _unpaired(
+    guesses: Mapping[str, Path],
+    truths: dict[str, Path],
+    missing: str,
+    predictions: str | Path,
+    references: str | Path,
+) -> list[str]:
+    """Notes on cases that are in one folder only; two single files are a pair whatever their names."""
+    if len(guesses) == len(truths) == 1 and Path(predictions).is_file() and Path(references).is_file():
+        truths[next(iter(guesses))] = truths.pop(next(iter(truths)))
+    notes = []
+    absent = [case for case in truths if case not in guesses]
+    if absent and (missing == "error" or len(absent) == len(truths)):
+        raise DataError(
+            f"{predictions}: no prediction for {_some(absent)} of {references}. Files are paired by name without "
+            "ending; predict the missing cases, or let them count as missed."
+        )
+    if absent:
+        notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {_some(absent)}.")
+    extra = [case for case in guesses if case not in truths]
+    if extra:
+        notes.append(f"{_count(extra, 'prediction')} without reference, not judged: {_some(extra)}.")
+    return notes
+
+
+def _looked_at(paths: Mapping[str, Path], workers: int) -> list[Marks]:
+    from ..io.masks import look_at
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        return list(pool.map(lambda case: look_at(case, paths[case])[0], paths))
+
+
+def _reference_encoding(marks: list[Marks], declared: Labels | None, notes: list[str]) -> tuple[Encoding, Labels]:
+    from ..io.recognise import recognise
+
+    encoding, labels, told, warnings = recognise(marks, declared)
+    notes += [f"References: {text}" for text in (*told, *warnings)]
+    return encoding, labels
+
+
+def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding, notes: list[str]) -> Encoding:
+    """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
+    from ..io.masks import Encoding
+
+    if any(one.coloured for one in marks):
+        return reference
+    found = {value for one in marks for value in one.counts if value}
+    plain = not any(one.fractional or one.lossy for one in marks)
+    if plain and found <= set(labels.known_values):
+        return Encoding()
+    if len(labels.names) == 1:
+        threshold = max(found) / 2 if any(one.lossy for one in marks) else 0.5
+        notes.append(f"Predictions: numbers above {threshold:g} are {labels.names[0]}.")
+        return Encoding(kind="threshold", threshold=threshold, written=labels.written[0])
+    unknown = sorted(found - set(labels.known_values))
+    if not plain or not found & set(labels.known_values):
+        raise DataError(
+            f"{marks[0].case}: predictions hold {', '.join(f'{v:g}' for v in unknown[:5])}, which are not values of "
+            f"{', '.join(labels.names)}. Predictions must hold the label values of the references."
+        )
+    listed = ", ".join(f"{value:g}" for value in unknown[:8])
+    notes.append(f"Predictions: values that no structure has ({listed}) count as background.")
+    return Encoding()
+
+
+def _reader(
+    prediction: Path | None, prediction_encoding: Encoding, reference: Path, reference_encoding: Encoding
+) -> Callable[[], tuple[Image | None, Image]]:
+    from ..io.masks import read_labels
+
+    def read() -> tuple[Image | None, Image]:
+        guess = None if prediction is None else Image(*read_labels(prediction, prediction_encoding), "labels")
+        return guess, Image(*read_labels(reference, reference_encoding), "labels")
+
+    return read
+
+
+def _folder(place: str | Path) -> Path:
+    root = Path(place).absolute()
+    return root if root.is_dir() else root.parent
+
+
+def _declared(folders: Sequence[Path]) -> Labels | None:
+    """Labels that a labels.yaml in one of these folders names."""
+    from ..io.tables import labels_from_yaml
+
+    for path in (folder / "labels.yaml" for folder in folders):
+        if path.is_file():
+            return labels_from_yaml(path)
+    return None
+
+
+def _groups(folders: Sequence[Path], cases: Sequence[str], notes: list[str]) -> Mapping[str, str]:
+    """Which cases a cases.csv in one of these folders says belong together; empty when none does."""
+    from ..io.groups import grouping
+    from ..io.tables import facts_by_case
+
+    for path in (folder / "cases.csv" for folder in folders):
+        if path.is_file():
+            facts = facts_by_case(path)
+            found = grouping({case: facts.get(case, {}) for case in cases})
+            if found.rule == "group":
+                notes.append(f"Intervals keep cases together as {path.name} groups them.")
+                return found.groups
+    return {}
+
+
+def _count(names: Sequence[str], what: str) -> str:
+    return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
+
+
+def _some(names: Sequence[str], shown: int = 5) -> str:
+    text = ", ".join(names[:shown])
+    return text if len(names) <= shown else f"{text} and {len(names) - shown} more"
