@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from .transform import IntensityTransform, Range, transforms
+from .transform import Frame, IntensityTransform, Range, transforms
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class Noise(IntensityTransform):
 
     std: Range = Field((0.0, 0.1), description="Standard deviation in units of the normalised image, drawn evenly.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> tuple[float, int]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> tuple[float, int]:
         return self.strength * rng.uniform(*self.std), int(rng.integers(2**62))
 
     def apply(self, image: torch.Tensor, amounts: tuple[float, int]) -> None:
@@ -37,7 +37,7 @@ class Blur(IntensityTransform):
     sigma_voxels: Range = Field((0.5, 1.0), description="Width along each axis, drawn evenly.")
     channel_probability: float = Field(0.5, ge=0, le=1, description="How often each channel takes part.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[list[float]]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[list[float]]:
         chosen = rng.random(channels) < self.channel_probability
         widths = self.strength * rng.uniform(*self.sigma_voxels, (channels, 3))
         return [row if use else [] for row, use in zip(widths.tolist(), chosen, strict=True)]
@@ -71,18 +71,22 @@ class LowResolution(IntensityTransform):
 
     scale: Range = Field((0.5, 1.0), description="Share of the voxels along each axis that is kept, drawn evenly.")
     channel_probability: float = Field(0.5, ge=0, le=1, description="How often each channel takes part.")
-    thick_axis: int | None = Field(None, description="An axis that is coarse already and is left alone.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[list[int]]:
         chosen = rng.random(channels) < self.channel_probability
-        return np.where(chosen, self.about(1, rng.uniform(*self.scale, channels)), 1.0).tolist()
+        scales = np.where(chosen, self.about(1, rng.uniform(*self.scale, channels)), 1.0)
+        return [[self.kept(frame, axis, s) for axis in range(frame.dims)] for s in scales.tolist()]
 
-    def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
+    def kept(self, frame: Frame, axis: int, scale: float) -> int:
+        """Voxels that are left along an axis; all of them along one that is coarse already."""
+        n = frame.shape[axis]
+        return max(1, round(n * scale)) if axis in frame.moving else n
+
+    def apply(self, image: torch.Tensor, amounts: list[list[int]]) -> None:
         from torch.nn.functional import interpolate
 
-        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[image.ndim - 1]
-        for channel, scale in zip(image, amounts, strict=True):
-            small = [n if a == self.thick_axis else max(1, round(n * scale)) for a, n in enumerate(channel.shape)]
-            if small != list(channel.shape):
-                coarse = interpolate(channel[None, None], small, mode="nearest-exact")
+        mode = {2: "bilinear", 3: "trilinear"}[image.ndim - 1]
+        for channel, kept in zip(image, amounts, strict=True):
+            if kept != list(channel.shape):
+                coarse = interpolate(channel[None, None], kept, mode="nearest-exact")
                 channel.copy_(interpolate(coarse, list(channel.shape), mode=mode, align_corners=False)[0, 0])

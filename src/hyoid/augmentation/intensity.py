@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from .transform import IntensityTransform, Range, split_range, transforms
+from .transform import Frame, IntensityTransform, Range, split_range, transforms
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class Brightness(IntensityTransform):
 
     factor: Range = Field((0.75, 1.25), description="Half the factors lie below 1, half above.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[float]:
         return self.about(1, split_range(rng, self.factor, channels)).tolist()
 
     def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
@@ -33,7 +33,7 @@ class BrightnessShift(IntensityTransform):
 
     std: float = Field(0.5, ge=0, description="Standard deviation in units of the normalised image.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[float]:
         return (self.strength * rng.normal(0, self.std, channels)).tolist()
 
     def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
@@ -47,7 +47,7 @@ class Contrast(IntensityTransform):
 
     factor: Range = Field((0.75, 1.25), description="Half the factors lie below 1, half above.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[float]:
         return self.about(1, split_range(rng, self.factor, channels)).tolist()
 
     def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
@@ -68,7 +68,7 @@ class Gamma(IntensityTransform):
     inverted: bool = Field(False, description="Whether to act on the inverted image.")
     keep_statistics: bool = Field(True, description="Whether mean and standard deviation are restored.")
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> list[float]:
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> list[float]:
         return np.maximum(self.about(1, split_range(rng, self.exponent, channels)), 0.05).tolist()
 
     def apply(self, image: torch.Tensor, amounts: list[float]) -> None:

@@ -29,7 +29,7 @@ policies: dict[str, tuple[Transform, ...]] = {
     "none": (),
     # For trainings of minutes: little to learn, little to compute.
     "light": (
-        Flip(probability=0.5),
+        Flip(axis_probability=0.5),
         Rotation(probability=0.3, degrees=15, planar_degrees=30),
         Scaling(probability=0.3, factor=(0.85, 1.2)),
         Noise(probability=0.1, std=(0, 0.05)),
@@ -47,11 +47,11 @@ policies: dict[str, tuple[Transform, ...]] = {
         LowResolution(probability=0.25, scale=(0.5, 1.0), channel_probability=0.5),
         Gamma(probability=0.1, exponent=(0.7, 1.5), inverted=True),
         Gamma(probability=0.3, exponent=(0.7, 1.5)),
-        Flip(probability=0.5),
+        Flip(axis_probability=0.5),
     ),
     # For long trainings on few cases.
     "strong": (
-        Flip(probability=0.5),
+        Flip(axis_probability=0.5),
         Rotation(probability=0.4, degrees=30, planar_degrees=180),
         Scaling(probability=0.4, factor=(0.7, 1.4), each_axis=True),
         Shear(probability=0.2, largest=0.15),
@@ -68,7 +68,7 @@ policies: dict[str, tuple[Transform, ...]] = {
     # ronneberger2015unet, section 3.1: the elastic numbers are the paper's; it names shift, rotation and grey value
     # variations without their ranges.
     "unet2015": (
-        Flip(probability=0.5),
+        Flip(axis_probability=0.5),
         Rotation(degrees=15, planar_degrees=180, oblong_degrees=180),
         Shift(largest=0.1),
         ElasticGrid(nodes=3, sigma_voxels=10),
@@ -77,7 +77,7 @@ policies: dict[str, tuple[Transform, ...]] = {
     ),
     # panneerselvam2023, table 1; each with the 50 % that the table gives for flips.
     "panneerselvam2023": (
-        Flip(probability=0.5),
+        Flip(axis_probability=0.5),
         Rotation(probability=0.5, degrees=20, planar_degrees=20, oblong_degrees=20),
         Shift(probability=0.5, largest=0.1),
         Shear(probability=0.5, largest=0.2),
@@ -126,7 +126,7 @@ class Policy:
         with torch.no_grad():
             for sample in samples:
                 for transform in self.intensity:
-                    amounts = transform.draw(rng, len(sample))
+                    amounts = transform.draw(rng, self.frame, len(sample))
                     if amounts is not None:
                         transform.apply(sample, amounts)
 
@@ -162,10 +162,7 @@ def build_policy(
         thick_axis = int(np.argmax(spacing))
     moving = tuple(axis for axis, n in enumerate(shape) if n > 1 and axis != thick_axis)
     frame = Frame(shape, spacing, tuple(mirror_axes), moving)
-    row = [
-        t.changed({"thick_axis": thick_axis}) if isinstance(t, LowResolution) and thick_axis is not None else t
-        for t in policies[name]
-    ]
+    row = policies[name]
     return Policy(
         name,
         frame,

@@ -17,12 +17,11 @@ from .transform import Frame, Motion, Range, SpatialTransform, transforms
 class Flip(SpatialTransform):
     """Mirrors each allowed axis with a probability of its own; without resampling when nothing else is drawn."""
 
-    def draw(self, rng: np.random.Generator, frame: Frame) -> Motion | None:
-        drawn = rng.random(frame.dims) < self.probability
-        signs = np.ones(frame.dims)
-        for axis in frame.mirror_axes:
-            signs[axis] = -1 if drawn[axis] and self.strength > 0 else 1
-        return Motion(matrix=np.diag(signs)) if (signs < 0).any() else None
+    axis_probability: float = Field(0.5, ge=0, le=1, description="How often each axis is mirrored.")
+
+    def motion(self, rng: np.random.Generator, frame: Frame) -> Motion:
+        drawn = rng.random(frame.dims) < self.axis_probability
+        return Motion(matrix=np.diag([-1.0 if drawn[a] and a in frame.mirror_axes else 1.0 for a in range(frame.dims)]))
 
 
 @transforms.register("rotation")

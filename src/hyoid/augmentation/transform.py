@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class Transform(Settings):
 
 @dataclass(frozen=True)
 class Frame:
-    """What a spatial transform has to know about the patch.
+    """What a transform has to know about the patch.
 
     Attributes:
         shape: Voxels of the patch.
@@ -75,32 +76,32 @@ class Motion:
     control: np.ndarray | None = None
 
 
-class SpatialTransform(Transform):
+class SpatialTransform(Transform, ABC):
     """Moves voxels."""
 
     def draw(self, rng: np.random.Generator, frame: Frame) -> Motion | None:
         """What happens this time; None when nothing does."""
         return self.motion(rng, frame) if self.happens(rng) and frame.moving else None
 
+    @abstractmethod
     def motion(self, rng: np.random.Generator, frame: Frame) -> Motion | None:
         """The numbers, given that it happens."""
-        raise TypeError(f"{type(self).__name__} does not say how it moves voxels.")
 
 
-class IntensityTransform(Transform):
+class IntensityTransform(Transform, ABC):
     """Changes values, in place, and never looks at labels."""
 
-    def draw(self, rng: np.random.Generator, channels: int) -> Any:
-        """What happens this time; None when nothing does."""
-        return self.amounts(rng, channels) if self.happens(rng) else None
+    def draw(self, rng: np.random.Generator, frame: Frame, channels: int) -> Any:
+        """What happens this time to an image of so many channels; None when nothing does."""
+        return self.amounts(rng, frame, channels) if self.happens(rng) else None
 
-    def amounts(self, rng: np.random.Generator, channels: int) -> Any:
-        """The numbers, given that it happens; None when they come out neutral."""
-        raise TypeError(f"{type(self).__name__} does not say which numbers it draws.")
+    @abstractmethod
+    def amounts(self, rng: np.random.Generator, frame: Frame, channels: int) -> Any:
+        """The numbers, given that it happens."""
 
+    @abstractmethod
     def apply(self, image: torch.Tensor, amounts: Any) -> None:
         """Change an image (C, *S) of float32 in place, on the device it is on."""
-        raise TypeError(f"{type(self).__name__} does not say how it changes an image.")
 
 
 transforms: Registry[Transform] = Registry("transform")

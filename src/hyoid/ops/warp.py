@@ -72,20 +72,20 @@ class Warp:
 
 
 @lru_cache(maxsize=256)
-def _cells(n: int, num_control: int) -> tuple[np.ndarray, np.ndarray]:
-    """The spline cell of every patch index and the position 0..1 within it."""
+def _taps(n: int, num_control: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every patch index the first of the four coefficients that count, and their weights (n, 4)."""
     cells = num_control - 3
     position = np.arange(n) * (cells / max(n - 1, 1))
     cell = np.minimum(position.astype(np.int64), cells - 1)
-    return cell, position - cell
+    t = position - cell
+    s = 1 - t
+    return cell, np.stack([s**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * s**2 + 3 * s**3, t**3], 1) / 6
 
 
 @lru_cache(maxsize=256)
 def spline_matrix(n: int, num_control: int) -> np.ndarray:
     """Values of the cubic B-splines at every patch index, (n, num_control)."""
-    cell, t = _cells(n, num_control)
-    s = 1 - t
-    weights = np.stack([s**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * s**2 + 3 * s**3, t**3], 1) / 6
+    cell, weights = _taps(n, num_control)
     matrix = np.zeros((n, num_control))
     matrix[np.arange(n)[:, None], cell[:, None] + np.arange(4)] = weights
     return matrix
@@ -131,29 +131,28 @@ def _refined(control: np.ndarray, least_cells: int = 8) -> np.ndarray:
 def source_box(warp: Warp, order: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Start and shape of the source voxels a warp needs, interpolation included; it may reach outside the source.
 
-    The bound holds for every warp: within a spline cell a displacement lies between the coefficients around it.
+    The bound holds for every warp: within a spline cell a displacement lies between the coefficients around it. On
+    the refined grid it is a voxel or so from the tightest one.
     """
-    dims = warp.dims
-    last = np.array(warp.shape) - 1
-    lows, highs = np.zeros((dims, 1)), last[:, None].astype(float)
-    least = most = np.zeros((dims, 1))
+    dims, last = warp.dims, np.array(warp.shape) - 1
+    low = high = warp.offset.reshape(-1, *[1] * dims)
+    cells = (1,) * dims
     if warp.control is not None:
-        control = _refined(warp.control)
-        cells = [k - 3 for k in control.shape[1:]]
-        corner = np.stack([i.ravel() for i in np.indices(cells)])
-        width = (last / np.array(cells))[:, None]
-        lows, highs = corner * width, (corner + 1) * width
-        windows = np.lib.stride_tricks.sliding_window_view(control, (4,) * dims, tuple(range(1, dims + 1)))
-        inner = tuple(range(dims + 1, 2 * dims + 1))
-        least, most = windows.min(inner).reshape(dims, -1), windows.max(inner).reshape(dims, -1)
-    ends = [warp.matrix[:, a, None] * np.stack([lows[a], highs[a]])[:, None] for a in range(dims)]
-    low = (sum(end.min(0) for end in ends) + least).min(1) + warp.offset
-    high = (sum(end.max(0) for end in ends) + most).max(1) + warp.offset
-    if warp.is_copy:
-        start, stop = np.rint(low).astype(int), np.rint(high).astype(int) + 1
-    else:
-        start = np.floor(low + _WHOLE).astype(int) - _MARGIN[order] + 1
-        stop = np.ceil(high - _WHOLE).astype(int) + _MARGIN[order]
+        least = most = _refined(warp.control)
+        cells = tuple(k - 3 for k in least.shape[1:])
+        for axis, n in enumerate(cells, 1):
+            least = np.min([least.take(range(k, k + n), axis) for k in range(4)], 0)
+            most = np.max([most.take(range(k, k + n), axis) for k in range(4)], 0)
+        low, high = low + least, high + most
+    for axis, n in enumerate(cells):
+        edges = np.linspace(0, last[axis], n + 1).reshape(-1, *[1] * (dims - 1 - axis))
+        column = warp.matrix[:, axis].reshape(-1, *[1] * dims)
+        ends = column * edges[:-1], column * edges[1:]
+        low, high = low + np.minimum(*ends), high + np.maximum(*ends)
+    low, high = low.reshape(dims, -1).min(1), high.reshape(dims, -1).max(1)
+    reach = 0 if warp.is_copy else _MARGIN[order] - 1
+    start = np.floor(low + _WHOLE).astype(int) - reach
+    stop = np.ceil(high - _WHOLE).astype(int) + reach + 1
     return tuple(start.tolist()), tuple((stop - start).tolist())
 
 
@@ -236,46 +235,45 @@ def _motion(warp: Warp, box_start: np.ndarray) -> tuple[tuple[np.ndarray, ...], 
     lift = 3 - warp.dims
     matrix, offset = np.eye(3), np.zeros(3)
     matrix[lift:, lift:], offset[lift:] = warp.matrix, warp.offset - box_start
-    shape = (1,) * lift + warp.shape
-    control = np.zeros((3, 0, 0, 0))
-    tables = [(np.zeros(n, np.int64), np.zeros(n, np.float32)) for n in shape]
+    depth, height, width = shape = (1,) * lift + warp.shape
+    control, starts, weights = np.zeros((3, 0, 0, 0)), np.zeros(0, np.int64), np.zeros((4, 0))
+    taps_z, taps_y = ((np.zeros(n, np.int64), np.zeros((n, 4))) for n in (depth, height))
     if warp.control is not None:
         own = warp.control.reshape(warp.dims, *(1,) * lift, *warp.control.shape[1:])
         control = np.repeat(own, 4, 1) if lift else own
         control = np.concatenate([np.zeros((lift, *control.shape[1:])), control])
-        tables = [_cells(n, k) for n, k in zip(shape, control.shape[1:], strict=True)]
-    (cells_z, t_z), (cells_y, t_y), (cells_x, t_x) = tables
-    starts = np.searchsorted(cells_x, np.arange(max(control.shape[3] - 2, 1)))
-    motion = (matrix, offset, control, cells_z, t_z, cells_y, t_y, starts, t_x)
+        taps_z, taps_y = _taps(depth, control.shape[1]), _taps(height, control.shape[2])
+        cells_x, weights_x = _taps(width, control.shape[3])
+        starts, weights = np.searchsorted(cells_x, np.arange(control.shape[3] - 2)), weights_x.T
+    motion = (matrix, offset, control, *taps_z, *taps_y, starts, weights)
     flat = abs(matrix[0, 0]) == 1 or shape[0] == 1
     planar = flat and not matrix[0, 1:].any() and not control[0].any() and abs(offset[0] - round(offset[0])) < _WHOLE
     return tuple(np.ascontiguousarray(m, np.float32 if m.dtype.kind == "f" else np.int64) for m in motion), bool(planar)
 
 
-def _copied(box: np.ndarray, start: np.ndarray, warp: Warp, fill: Any) -> np.ndarray:
+def _copied(box: np.ndarray, box_start: np.ndarray, warp: Warp, fill: Any) -> np.ndarray:
     """The patch of a warp that is a copy: cut, padded, flipped and transposed."""
-    axes = [int(np.flatnonzero(row)[0]) for row in warp.matrix]  # the patch axis that runs along each source axis
-    first = np.rint(warp.offset).astype(int)
-    slices, pads = [slice(None)], [(0, 0)]
-    for axis, along in enumerate(axes):
-        n = warp.shape[along]
-        low = first[axis] - (n - 1 if warp.matrix[axis, along] < 0 else 0) - start[axis]
-        size = box.shape[axis + 1]
-        inside = min(max(low, 0), size - 1), max(min(low + n, size), 1)
-        begin, end = (inside[0], max(inside)) if fill is None else (min(max(low, 0), size), min(max(low + n, 0), size))
-        slices.append(slice(begin, end))
-        pads.append((min(max(begin - low, 0), n), 0))
-        pads[-1] = (pads[-1][0], n - pads[-1][0] - (end - begin))
-    cut = box[tuple(slices)]
-    patch = np.pad(cut, pads, mode="edge") if fill is None else np.pad(cut, pads, constant_values=fill)
-    back = np.argsort(axes)
-    flips = [slice(None)] + [slice(None, None, int(warp.matrix[a, along])) for a, along in enumerate(axes)]
-    patch = patch[tuple(flips)].transpose(0, *(1 + back))
-    return np.array(patch, order="C")
+    along = np.abs(warp.matrix).argmax(1)  # the patch axis that runs along each source axis
+    signs = warp.matrix.sum(1).astype(int)
+    shape = np.array(warp.shape)[along]
+    low = np.rint(warp.offset).astype(int) - box_start - np.where(signs < 0, shape - 1, 0)
+    first, kept = map(np.array, clipped(low.tolist(), shape.tolist(), box.shape[1:]))
+    if fill is None:  # keep a voxel to continue where the patch lies beside the image
+        first, kept = np.minimum(first, np.array(box.shape[1:]) - 1), np.maximum(kept, 1)
+    before = np.clip(first - low, 0, shape - kept)
+    pads = [(0, 0), *zip(before, shape - kept - before, strict=True)]
+    cut = box[(slice(None), *map(slice, first, first + kept))]
+    patch = np.pad(cut, pads, "edge") if fill is None else np.pad(cut, pads, constant_values=fill)
+    patch = patch[(slice(None), *(slice(None, None, sign) for sign in signs))]
+    return np.ascontiguousarray(patch.transpose(0, *(1 + np.argsort(along))))
 
 
 def warp_tensor(
-    boxes: torch.Tensor, starts: Sequence[Sequence[int]], warps: Sequence[Warp], order: int = 1, fill: float = 0.0
+    boxes: torch.Tensor,
+    starts: Sequence[Sequence[int]],
+    warps: Sequence[Warp],
+    order: int = 1,
+    fill: float | None = 0.0,
 ) -> torch.Tensor:
     """Patches of a batch on any device: the numbers of `warp_array`, or of `warp_labels` for integers.
 
@@ -284,7 +282,7 @@ def warp_tensor(
         starts: Index of the first voxel of each box in its source.
         warps: One warp for each sample, all of one patch shape.
         order: 0 nearest or 1 linear; integers with order 1 take the label with the largest share.
-        fill: Value outside the box.
+        fill: Value outside the box; None continues its outermost voxels.
 
     Returns:
         (B, C, *patch) in the dtype of the boxes.
@@ -300,18 +298,16 @@ def warp_tensor(
     )
     grid = ((2 * points + 1) / size - 1).flip(-1)
 
-    def sample(values: torch.Tensor) -> torch.Tensor:
-        mode = "bilinear" if order else "nearest"
-        return grid_sample(values, grid, mode, "zeros", align_corners=False)
-
+    mode, padding = ("nearest", "bilinear")[order], "border" if fill is None else "zeros"
+    outside = fill or 0.0
     if boxes.is_floating_point():
-        return (sample(boxes.float() - fill) + fill).to(boxes.dtype)
+        return grid_sample(boxes - outside, grid.to(boxes.dtype), mode, padding, align_corners=False) + outside
     best = torch.full((*boxes.shape[:2], *warps[0].shape), -1.0, device=boxes.device)
-    result = torch.full_like(best, int(fill), dtype=boxes.dtype)
-    for value in torch.unique(torch.cat([boxes.flatten(), result.flatten()[:1]])):
-        outside = float(value == int(fill))
-        share = sample((boxes == value).float() - outside) + outside
-        result = torch.where(share > best, value, result)
+    result = torch.zeros_like(best, dtype=boxes.dtype)
+    for value in sorted({*torch.unique(boxes).tolist(), int(outside)}):
+        other = float(value == outside)
+        share = grid_sample((boxes == value).float() - other, grid, mode, padding, align_corners=False) + other
+        result[share > best] = value
         best = torch.maximum(share, best)
     return result
 

@@ -2,262 +2,296 @@
 
 Everything here is three-dimensional; a 2D image is a volume of one slice. A motion is the tuple
 
-    (matrix (3, 3), offset (3,), control (3, Kz, Ky, Kx), cells_z, t_z, cells_y, t_y, starts_x, t_x)
+    (matrix (3, 3), offset (3,), control (3, Kz, Ky, Kx),
+     cells_z (depth,), weights_z (depth, 4), cells_y, weights_y, starts_x (Kx - 2,), weights_x (4, width))
 
-where the coordinate of patch voxel p is `matrix @ p + offset` plus the cubic B-spline with coefficients `control`;
-`cells` and `t` name the spline cell of each patch index and the position within it, `starts_x` the first index of
-each cell. An empty control means no elastic part. `planar` says that every row stays within one whole slice of the
-source, as in 2D; then four taps are enough. `border` continues the image by its outermost voxels. Cost is one pass over the patch, memory three rows; nothing the size of a coordinate field exists.
+where the coordinate of patch voxel p is `matrix @ p + offset` plus the cubic B-spline with coefficients `control`.
+`cells` and `weights` say which four coefficients count for a patch index, and how much; `starts` is the first index
+of every cell. An empty control means no elastic part. `planar` says that every row stays within one whole slice of
+the source, as in 2D; then four taps are enough. `border` continues the image by its outermost voxels. The cost is
+one pass over the patch; nothing the size of a coordinate field exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from .compiled import compiled
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a loop without the interpreter lock; keep the machine code on disk where that is possible."""
-    try:
-        return njit(nogil=True, fastmath=True, cache=True)(function)
-    except RuntimeError:  # neither the package folder nor the user's cache folder can be written
-        return njit(nogil=True, fastmath=True)(function)
+Motion = tuple[np.ndarray, ...]
 
 
 @compiled
-def _weights(t):
-    s = 1 - t
-    return s * s * s / 6, (4 - 6 * t * t + 3 * t * t * t) / 6, (4 - 6 * s * s + 3 * s * s * s) / 6, t * t * t / 6
+def _rows(motion: Motion, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Room for the coefficients of a slice, the coefficients of a row, and the coordinates of a row."""
+    grid = motion[2].shape
+    return np.empty((3, grid[2], grid[3]), np.float32), np.empty(grid[3], np.float32), np.empty((3, width), np.float32)
 
 
 @compiled
-def _plane(motion, z, plane):
+def _plane(motion: Motion, z: int, plane: np.ndarray) -> None:
     """Sum the control grid along z: coefficients of the elastic part in slice z of the patch."""
-    control, cell = motion[2], motion[3][z]
-    if control.shape[1] == 0:
-        return
-    w0, w1, w2, w3 = _weights(motion[4][z])
-    for a in range(3):
-        for i in range(control.shape[2]):
-            for j in range(control.shape[3]):
-                plane[a, i, j] = (
-                    w0 * control[a, cell, i, j]
-                    + w1 * control[a, cell + 1, i, j]
-                    + w2 * control[a, cell + 2, i, j]
-                    + w3 * control[a, cell + 3, i, j]
-                )
+    control = motion[2]
+    if control.shape[1] > 0:
+        cell, w = motion[3][z], motion[4][z]
+        for a in range(3):
+            for i in range(control.shape[2]):
+                for j in range(control.shape[3]):
+                    plane[a, i, j] = (
+                        w[0] * control[a, cell, i, j]
+                        + w[1] * control[a, cell + 1, i, j]
+                        + w[2] * control[a, cell + 2, i, j]
+                        + w[3] * control[a, cell + 3, i, j]
+                    )
 
 
 @compiled
-def _unclamped(motion, z, y, plane, coordinates):
-    """Source coordinates of row (z, y) of the patch, shape (3, width)."""
-    matrix, offset, control, starts, t = motion[0], motion[1], motion[2], motion[7], motion[8]
-    width = coordinates.shape[1]
-    elastic = control.shape[1] > 0
-    cell = motion[5][y]
-    w0, w1, w2, w3 = _weights(motion[6][y])
-    for a in range(3):
-        first = matrix[a, 0] * z + matrix[a, 1] * y + offset[a]
-        step = matrix[a, 2]
-        row = coordinates[a]
-        for x in range(width):
-            row[x] = first + step * x
-        if elastic:
-            for k in range(starts.shape[0] - 1):
-                p = plane[a]
-                p0 = w0 * p[cell, k] + w1 * p[cell + 1, k] + w2 * p[cell + 2, k] + w3 * p[cell + 3, k]
-                k1, k2, k3 = k + 1, k + 2, k + 3
-                p1 = w0 * p[cell, k1] + w1 * p[cell + 1, k1] + w2 * p[cell + 2, k1] + w3 * p[cell + 3, k1]
-                p2 = w0 * p[cell, k2] + w1 * p[cell + 1, k2] + w2 * p[cell + 2, k2] + w3 * p[cell + 3, k2]
-                p3 = w0 * p[cell, k3] + w1 * p[cell + 1, k3] + w2 * p[cell + 2, k3] + w3 * p[cell + 3, k3]
-                c0, c1 = (p0 + 4 * p1 + p2) / 6, (p2 - p0) / 2
-                c2, c3 = (p0 - 2 * p1 + p2) / 2, (p3 - p0 + 3 * (p1 - p2)) / 6
-                for x in range(starts[k], starts[k + 1]):
-                    row[x] += c0 + t[x] * (c1 + t[x] * (c2 + t[x] * c3))
+def _line(plane: np.ndarray, a: int, cell: int, w: np.ndarray, line: np.ndarray) -> None:
+    """Sum the coefficients of a slice along y: those of component a in one row."""
+    for k in range(line.shape[0]):
+        line[k] = w[0] * plane[a, cell, k] + w[1] * plane[a, cell + 1, k]
+        line[k] += w[2] * plane[a, cell + 2, k] + w[3] * plane[a, cell + 3, k]
 
 
 @compiled
-def _row(motion, z, y, plane, coordinates, size, planar, border):
-    """Fill in the coordinates of row (z, y); 0 when it lies outside, 2 when every tap lies inside, else 1."""
-    _unclamped(motion, z, y, plane, coordinates)
-    inside = True
+def _row(
+    motion: Motion,
+    z: int,
+    y: int,
+    plane: np.ndarray,
+    line: np.ndarray,
+    rows: np.ndarray,
+    size: Any,
+    planar: bool,
+    border: bool,
+) -> bool:
+    """Fill in the coordinates of row (z, y), shape (3, width); False when it surely lies outside the box."""
+    matrix, offset, starts, weights = motion[0], motion[1], motion[7], motion[8]
+    width = rows.shape[1]
     for a in range(3):
-        row = coordinates[a]
         last = np.float32(size[a] - 1)
-        if border:
-            for x in range(row.shape[0]):
-                row[x] = min(max(row[x], np.float32(0)), last)
+        first = matrix[a, 0] * np.float32(z) + matrix[a, 1] * np.float32(y) + offset[a]
+        step = matrix[a, 2]
+        end = first + step * np.float32(width - 1)
+        low, high = min(first, end), max(first, end)
+        for x in range(width):
+            rows[a, x] = first + step * np.float32(x)
         if a == 0 and planar:
-            row[:] = np.rint(row[0])
-            if row[0] < 0 or row[0] > last:
-                return 0
+            whole = np.rint(first)
+            if (whole < 0 or whole > last) and not border:
+                return False
+            rows[a, :] = min(max(whole, np.float32(0)), last)
             continue
-        low = high = row[0]
-        for x in range(row.shape[0]):
-            low = min(low, row[x])
-            high = max(high, row[x])
-        if low >= last + 1 or high <= -1:
-            return 0
-        inside = inside and low >= 0 and high < last
-    return 2 if inside else 1
+        if starts.shape[0] > 0:
+            _line(plane, a, motion[5][y], motion[6][y], line)
+            low, high = low + line.min(), high + line.max()
+            for k in range(starts.shape[0] - 1):
+                p0, p1, p2, p3 = line[k], line[k + 1], line[k + 2], line[k + 3]
+                for x in range(starts[k], starts[k + 1]):
+                    rows[a, x] += p0 * weights[0, x] + p1 * weights[1, x] + p2 * weights[2, x] + p3 * weights[3, x]
+        if border:
+            for x in range(width):
+                rows[a, x] = min(max(rows[a, x], np.float32(0)), last)
+        elif low >= last + 1 or high <= -1:
+            return False
+    return True
 
 
 @compiled
-def linear(box, motion, planar, border, fill, out):
+def _locate(rows: np.ndarray, size: Any, planar: bool, at: np.ndarray, parts: np.ndarray, edge: np.ndarray) -> bool:
+    """Split coordinates into the flat index of the first tap and the parts of a voxel beyond it.
+
+    `edge` becomes 0 where all taps lie inside, 1 where some may not, and 2 where none does. Where it is not 0 the
+    index is that of the first voxel, so that a loop without branches may read there, too; it may not in a box with
+    an axis of one voxel, and False is returned.
+    """
+    height, width = np.int32(size[1]), np.int32(size[2])
+    ends = np.float32(size[0]), np.float32(size[1]), np.float32(size[2])
+    lift = np.float32(0 if planar else 1)
+    wide = size[1] > 1 and size[2] > 1 and (size[0] > 1 or planar)
+    for x in range(rows.shape[1]):
+        z, y, x_ = rows[0, x], rows[1, x], rows[2, x]
+        inside = (z >= 0) & (y >= 0) & (x_ >= 0) & (z < ends[0] - lift) & (y < ends[1] - 1) & (x_ < ends[2] - 1)
+        outside = (z <= -1) | (y <= -1) | (x_ <= -1) | (z >= ends[0]) | (y >= ends[1]) | (x_ >= ends[2])
+        inside = inside & wide
+        iz, iy, ix = np.int32(z), np.int32(y), np.int32(x_)
+        first = np.int32(np.int32(np.int32(iz * height) + iy) * width) + ix
+        at[x] = first if inside else 0
+        edge[x] = 0 if inside else (2 if outside else 1)
+        parts[0, x], parts[1, x], parts[2, x] = z - np.float32(iz), y - np.float32(iy), x_ - np.float32(ix)
+    return wide
+
+
+@compiled
+def _inner_row(
+    source: np.ndarray, at: np.ndarray, parts: np.ndarray, size: Any, planar: bool, target: np.ndarray
+) -> None:
+    """Interpolate a row of which all taps can be read. Unsigned indices spare the test for counting from the end."""
+    one, line, slab = np.uintp(1), np.uintp(size[2]), np.uintp(size[1] * size[2])
+    for x in range(target.shape[0]):
+        i, wy, wx = np.uintp(at[x]), parts[1, x], parts[2, x]
+        low, high = source[i], source[i + line]
+        low += wx * (source[i + one] - low)
+        high += wx * (source[i + line + one] - high)
+        value = low + wy * (high - low)
+        if not planar:
+            i += slab
+            low, high = source[i], source[i + line]
+            low += wx * (source[i + one] - low)
+            high += wx * (source[i + line + one] - high)
+            value += parts[0, x] * (low + wy * (high - low) - value)
+        target[x] = value
+
+
+@compiled
+def _taps(source: np.ndarray, rows: np.ndarray, x: int, size: Any, fill: Any, values: Any, weights: Any) -> None:
+    """The eight voxels around coordinate x of a row, `fill` for those outside, and their weights."""
+    fz, fy, fx = np.floor(rows[0, x]), np.floor(rows[1, x]), np.floor(rows[2, x])
+    wz, wy, wx = rows[0, x] - fz, rows[1, x] - fy, rows[2, x] - fx
+    for k in range(8):
+        iz, iy, ix = int(fz) + (k >> 2), int(fy) + ((k >> 1) & 1), int(fx) + (k & 1)
+        inside = 0 <= iz < size[0] and 0 <= iy < size[1] and 0 <= ix < size[2]
+        values[k] = source[(iz * size[1] + iy) * size[2] + ix] if inside else fill
+        weights[k] = (wz if k & 4 else 1 - wz) * (wy if k & 2 else 1 - wy) * (wx if k & 1 else 1 - wx)
+
+
+@compiled
+def linear(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
     """Multilinear interpolation; taps outside the box are `fill`."""
-    channels, depth, height, width = box.shape
-    flat, slab = box.reshape(channels, -1), height * width
-    plane = np.empty((3, motion[2].shape[2], motion[2].shape[3]), np.float32)
-    coordinates = np.empty((3, out.shape[3]), np.float32)
+    channels, size, width = box.shape[0], box.shape[1:], out.shape[3]
+    flat = box.reshape(channels, -1)
+    plane, line, rows = _rows(motion, width)
+    at, parts, edge = np.empty(width, np.int32), np.empty((3, width), np.float32), np.empty(width, np.int32)
+    values, weights = np.empty(8, box.dtype), np.empty(8, np.float32)
     for z in range(out.shape[1]):
         _plane(motion, z, plane)
         for y in range(out.shape[2]):
-            where = _row(motion, z, y, plane, coordinates, box.shape[1:], planar, border)
-            if where == 0:
+            if not _row(motion, z, y, plane, line, rows, size, planar, border):
                 out[:, z, y] = fill
                 continue
+            wide = _locate(rows, size, planar, at, parts, edge)
             for c in range(channels):
-                source, target = flat[c], out[c, z, y]
-                for x in range(target.shape[0]):
-                    fz, fy, fx = np.floor(coordinates[0, x]), np.floor(coordinates[1, x]), np.floor(coordinates[2, x])
-                    iz, iy, ix = int(fz), int(fy), int(fx)
-                    wz, wy, wx = coordinates[0, x] - fz, coordinates[1, x] - fy, coordinates[2, x] - fx
-                    if where == 2 or (0 <= iy < height - 1 and 0 <= ix < width - 1 and (planar or 0 <= iz < depth - 1)):
-                        at = iz * slab + iy * width + ix
-                        low = source[at] + wx * (source[at + 1] - source[at])
-                        high = source[at + width] + wx * (source[at + width + 1] - source[at + width])
-                        value = low + wy * (high - low)
-                        if not planar:
-                            at += slab
-                            low = source[at] + wx * (source[at + 1] - source[at])
-                            high = source[at + width] + wx * (source[at + width + 1] - source[at + width])
-                            value += wz * (low + wy * (high - low) - value)
-                        target[x] = value
-                    else:
-                        value = np.float32(0)
-                        for k in range(8):
-                            jz, jy, jx = iz + (k >> 2), iy + ((k >> 1) & 1), ix + (k & 1)
-                            w = (wz if k & 4 else 1 - wz) * (wy if k & 2 else 1 - wy) * (wx if k & 1 else 1 - wx)
-                            inside = 0 <= jz < depth and 0 <= jy < height and 0 <= jx < width
-                            value += w * (source[jz * slab + jy * width + jx] if inside else fill)
-                        target[x] = value
+                if wide:
+                    _inner_row(flat[c], at, parts, size, planar, out[c, z, y])
+                for x in range(width):
+                    if edge[x] == 2:
+                        out[c, z, y, x] = fill
+                    elif edge[x] == 1:
+                        _taps(flat[c], rows, x, size, fill, values, weights)
+                        out[c, z, y, x] = (values * weights).sum()
 
 
 @compiled
-def nearest(box, motion, planar, border, fill, out):
-    """The voxel nearest to each coordinate; `fill` outside."""
-    channels, depth, height, width = box.shape
-    plane = np.empty((3, motion[2].shape[2], motion[2].shape[3]), np.float32)
-    coordinates = np.empty((3, out.shape[3]), np.float32)
+def _largest_share(labels: np.ndarray, weights: np.ndarray) -> Any:
+    """The label with the largest sum of weights; of several such labels the smallest."""
+    best, found = np.float32(-1), labels[0]
+    for k in range(8):
+        share = np.float32(0)
+        for m in range(8):
+            if labels[m] == labels[k]:
+                share += weights[m]
+        if share > best or (share == best and labels[k] < found):
+            best, found = share, labels[k]
+    return found
+
+
+@compiled
+def _inner_labels(
+    source: np.ndarray, at: np.ndarray, size: Any, planar: bool, target: np.ndarray, differs: np.ndarray
+) -> None:
+    """The first tap of each coordinate, and the bits in which the other taps differ from it."""
+    one, line, slab = np.uintp(1), np.uintp(size[2]), np.uintp(0 if planar else size[1] * size[2])
+    for x in range(target.shape[0]):
+        i = np.uintp(at[x])
+        j = i + slab
+        label = source[i]
+        near = (label ^ source[i + one]) | (label ^ source[i + line]) | (label ^ source[i + line + one])
+        far = (label ^ source[j]) | (label ^ source[j + one])
+        far |= (label ^ source[j + line]) | (label ^ source[j + line + one])
+        target[x] = label
+        differs[x] = near | far
+
+
+@compiled
+def winner(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
+    """The label whose share of the multilinear interpolation is largest; taps outside the box are `fill`."""
+    channels, size, width = box.shape[0], box.shape[1:], out.shape[3]
+    flat = box.reshape(channels, -1)
+    plane, line, rows = _rows(motion, width)
+    at, parts, edge = np.empty(width, np.int32), np.empty((3, width), np.float32), np.empty(width, np.int32)
+    values, weights, differs = np.empty(8, box.dtype), np.empty(8, np.float32), np.zeros(width, box.dtype)
     for z in range(out.shape[1]):
         _plane(motion, z, plane)
         for y in range(out.shape[2]):
-            if _row(motion, z, y, plane, coordinates, box.shape[1:], planar, border) == 0:
+            if not _row(motion, z, y, plane, line, rows, size, planar, border):
+                out[:, z, y] = fill
+                continue
+            wide = _locate(rows, size, planar, at, parts, edge)
+            for c in range(channels):
+                if wide:
+                    _inner_labels(flat[c], at, size, planar, out[c, z, y], differs)
+                for x in range(width):
+                    if edge[x] == 2:
+                        out[c, z, y, x] = fill
+                    elif edge[x] == 1 or differs[x] != 0:
+                        _taps(flat[c], rows, x, size, fill, values, weights)
+                        out[c, z, y, x] = _largest_share(values, weights)
+
+
+@compiled
+def nearest(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
+    """The voxel nearest to each coordinate; `fill` outside."""
+    channels, size = box.shape[0], box.shape[1:]
+    plane, line, rows = _rows(motion, out.shape[3])
+    for z in range(out.shape[1]):
+        _plane(motion, z, plane)
+        for y in range(out.shape[2]):
+            if not _row(motion, z, y, plane, line, rows, size, planar, border):
                 out[:, z, y] = fill
                 continue
             for x in range(out.shape[3]):
-                iz = int(np.rint(coordinates[0, x]))
-                iy = int(np.rint(coordinates[1, x]))
-                ix = int(np.rint(coordinates[2, x]))
-                inside = 0 <= iz < depth and 0 <= iy < height and 0 <= ix < width
+                iz, iy, ix = int(np.rint(rows[0, x])), int(np.rint(rows[1, x])), int(np.rint(rows[2, x]))
+                inside = 0 <= iz < size[0] and 0 <= iy < size[1] and 0 <= ix < size[2]
                 for c in range(channels):
                     out[c, z, y, x] = box[c, iz, iy, ix] if inside else fill
 
 
 @compiled
-def _largest_share(label, weight):
-    """The label with the largest sum of weights; of several such labels the smallest."""
-    best, found = np.float32(-1), label[0]
-    for k in range(8):
-        share = np.float32(0)
-        for m in range(8):
-            if label[m] == label[k]:
-                share += weight[m]
-        if share > best or (share == best and label[k] < found):
-            best, found = share, label[k]
-    return found
+def _cubic_taps(at: float, last: int, index: np.ndarray, weights: np.ndarray) -> bool:
+    """The four coefficients around a coordinate, mirrored at the ends, and their weights; False outside."""
+    whole = np.floor(at)
+    t = at - whole
+    s = 1 - t
+    weights[0], weights[3] = s * s * s / 6, t * t * t / 6
+    weights[1], weights[2] = (4 - 6 * t * t + 3 * t * t * t) / 6, (4 - 6 * s * s + 3 * s * s * s) / 6
+    for k in range(4):
+        mirrored = abs(int(whole) - 1 + k)
+        index[k] = max(min(mirrored, 2 * last - mirrored), 0)
+    return -0.5 <= at <= last + 0.5
 
 
 @compiled
-def winner(box, motion, planar, border, fill, out):
-    """The label whose share of the multilinear interpolation is largest; taps outside the box are `fill`."""
-    channels, depth, height, width = box.shape
-    flat, slab = box.reshape(channels, -1), height * width
-    plane = np.empty((3, motion[2].shape[2], motion[2].shape[3]), np.float32)
-    coordinates = np.empty((3, out.shape[3]), np.float32)
-    label, weight = np.empty(8, box.dtype), np.empty(8, np.float32)
-    lift = 0 if planar else slab
+def cubic(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
+    """The cubic B-spline whose coefficients are in the box; `fill` beyond the faces of its outermost voxels."""
+    channels, size = box.shape[0], box.shape[1:]
+    plane, line, rows = _rows(motion, out.shape[3])
+    weights, index = np.empty((3, 4), np.float32), np.empty((3, 4), np.int64)
     for z in range(out.shape[1]):
         _plane(motion, z, plane)
         for y in range(out.shape[2]):
-            where = _row(motion, z, y, plane, coordinates, box.shape[1:], planar, border)
-            if where == 0:
-                out[:, z, y] = fill
-                continue
-            for c in range(channels):
-                source, target = flat[c], out[c, z, y]
-                for x in range(target.shape[0]):
-                    fz, fy, fx = np.floor(coordinates[0, x]), np.floor(coordinates[1, x]), np.floor(coordinates[2, x])
-                    iz, iy, ix = int(fz), int(fy), int(fx)
-                    if where == 2 or (0 <= iy < height - 1 and 0 <= ix < width - 1 and (planar or 0 <= iz < depth - 1)):
-                        at = iz * slab + iy * width + ix
-                        one = source[at]
-                        if (
-                            one == source[at + 1]
-                            and one == source[at + width]
-                            and one == source[at + width + 1]
-                            and one == source[at + lift]
-                            and one == source[at + lift + 1]
-                            and one == source[at + lift + width]
-                            and one == source[at + lift + width + 1]
-                        ):
-                            target[x] = one
-                            continue
-                    wz, wy, wx = coordinates[0, x] - fz, coordinates[1, x] - fy, coordinates[2, x] - fx
-                    for k in range(8):
-                        jz, jy, jx = iz + (k >> 2), iy + ((k >> 1) & 1), ix + (k & 1)
-                        inside = 0 <= jz < depth and 0 <= jy < height and 0 <= jx < width
-                        label[k] = source[jz * slab + jy * width + jx] if inside else fill
-                        weight[k] = (wz if k & 4 else 1 - wz) * (wy if k & 2 else 1 - wy) * (wx if k & 1 else 1 - wx)
-                    target[x] = _largest_share(label, weight)
-
-
-@compiled
-def cubic(box, motion, planar, border, fill, out):
-    """The cubic B-spline whose coefficients are in the box, mirrored at its ends; `fill` outside the voxels."""
-    channels = box.shape[0]
-    size = box.shape[1:]
-    plane = np.empty((3, motion[2].shape[2], motion[2].shape[3]), np.float32)
-    coordinates = np.empty((3, out.shape[3]), np.float32)
-    weight, index = np.empty((3, 4), np.float32), np.empty((3, 4), np.int64)
-    for z in range(out.shape[1]):
-        _plane(motion, z, plane)
-        for y in range(out.shape[2]):
-            if _row(motion, z, y, plane, coordinates, size, planar, border) == 0:
-                out[:, z, y] = fill
-                continue
+            near = _row(motion, z, y, plane, line, rows, size, planar, border)
             for x in range(out.shape[3]):
-                outside = False
+                inside = near
                 for a in range(3):
-                    at, last = coordinates[a, x], size[a] - 1
-                    outside = outside or at < -0.5 or at > last + 0.5
-                    whole = np.floor(at)
-                    weight[a, 0], weight[a, 1], weight[a, 2], weight[a, 3] = _weights(at - whole)
-                    for k in range(4):
-                        j = abs(int(whole) - 1 + k)
-                        index[a, k] = max(min(j, 2 * last - j), 0)
+                    inside = _cubic_taps(rows[a, x], size[a] - 1, index[a], weights[a]) and inside
                 for c in range(channels):
-                    value = np.float32(0)
-                    if outside:
-                        value = fill
-                    else:
+                    value = np.float32(0) if inside else fill
+                    if inside:
                         for i in range(4):
                             for j in range(4):
-                                w = weight[0, i] * weight[1, j]
-                                line = box[c, index[0, i], index[1, j]]
+                                w = weights[0, i] * weights[1, j]
                                 for k in range(4):
-                                    value += w * weight[2, k] * line[index[2, k]]
+                                    value += w * weights[2, k] * box[c, index[0, i], index[1, j], index[2, k]]
                     out[c, z, y, x] = value
