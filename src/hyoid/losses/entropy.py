@@ -39,8 +39,9 @@ class CrossEntropy:
                 counts = counts * classes.view(-1, *[1] * (target.ndim - 2))
         else:
             # torch weighs the terms of a smoothed target by class, but its mean by the target's class alone
-            options = dict(ignore_index=-1, label_smoothing=self.label_smoothing, reduction="none")
-            terms = functional.cross_entropy(logits.float(), target, weight=classes, **options)
+            terms = functional.cross_entropy(
+                logits.float(), target, classes, None, -1, None, "none", self.label_smoothing
+            )
             if classes is not None:
                 return (terms * counts).sum() / (counts * classes[target.clamp(min=0)]).sum().clamp(min=1e-8)
         return (terms * counts).sum() / counts.sum().clamp(min=1e-8)

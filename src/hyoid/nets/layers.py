@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,10 +24,12 @@ Part = str | dict[str, Any]
 
 Built = TypeVar("Built")
 
-_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-_BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_CHANNEL_DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
+CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: dict[int, Callable[..., nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+MAX_POOL: dict[int, Callable[..., nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+AVERAGE_POOL: dict[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+BATCH_NORM: dict[int, Callable[..., nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CHANNEL_DROPOUT: dict[int, Callable[..., nn.Module]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
 
 def build_part(shelf: Registry[Built], part: Part, **given: Any) -> Built:
@@ -76,17 +78,15 @@ class Style:
     ) -> nn.Module:
         """A convolution; padded to keep the size unless the style is valid."""
         padding = 0 if self.valid else tuple(k // 2 for k in kernel)
-        return _CONV[self.dims](
-            in_channels, out_channels, tuple(kernel), stride, padding, bias=bias, groups=groups
-        )
+        return CONV[self.dims](in_channels, out_channels, tuple(kernel), stride, padding, bias=bias, groups=groups)
 
     def pointwise(self, in_channels: int, out_channels: int, bias: bool = True) -> nn.Module:
         """A convolution of a single voxel."""
-        return _CONV[self.dims](in_channels, out_channels, 1, bias=bias)
+        return CONV[self.dims](in_channels, out_channels, 1, bias=bias)
 
     def transposed(self, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool = True) -> nn.Module:
         """A transposed convolution whose kernel is its stride, so that it enlarges exactly by it."""
-        return _TRANSPOSED[self.dims](in_channels, out_channels, tuple(stride), tuple(stride), bias=bias)
+        return TRANSPOSED[self.dims](in_channels, out_channels, tuple(stride), tuple(stride), bias=bias)
 
     def norm_layer(self, channels: int) -> nn.Module | None:
         """The norm, or None when there is none."""
@@ -100,7 +100,7 @@ class Style:
         """The dropout, or None when nothing is dropped."""
         if not self.dropout:
             return None
-        return _CHANNEL_DROPOUT[self.dims](self.dropout) if self.drop == "channels" else nn.Dropout(self.dropout)
+        return CHANNEL_DROPOUT[self.dims](self.dropout) if self.drop == "channels" else nn.Dropout(self.dropout)
 
     def has_bias(self, order: str) -> bool:
         """Whether the convolution of a unit of this order has a bias."""
@@ -125,18 +125,16 @@ class Unit(nn.Sequential):
         kernel: Sequence[int],
         stride: Sequence[int] | int = 1,
         *,
-        order: str | None = None,
+        order: str = "",
         groups: int = 1,
     ) -> None:
-        order = style.order if order is None else order
+        order = order or style.order
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = in_channels
         for letter in order:
-            name, layer = "conv", None
+            name, layer = "conv", None  # type: str, nn.Module | None
             if letter == "C":
-                layer = style.conv(
-                    in_channels, out_channels, kernel, stride, bias=style.has_bias(order), groups=groups
-                )
+                layer = style.conv(in_channels, out_channels, kernel, stride, bias=style.has_bias(order), groups=groups)
                 channels = out_channels
             elif letter == "N":
                 name, layer = "norm", style.norm_layer(channels)
@@ -152,17 +150,44 @@ class Unit(nn.Sequential):
         self.shrink = tuple(k - 1 if style.valid else 0 for k in kernel)
 
 
-class InstanceNorm(nn.GroupNorm):
-    """Instance norm through the group norm kernel: the same numbers, but fast in bfloat16 on CPUs.
+class InstanceNorm(nn.Module):
+    """Instance norm: each channel of each sample to mean 0 and variance 1, then a scale and a shift.
 
-    A map of a single voxel gives the bias, where torch's own instance norm refuses.
+    On CPUs torch's own takes maps out of the channels-last layout and back. Batch norm of one sample at a time is the
+    same formula in a kernel that keeps the layout; with it a training step of a 2D U takes a fifth less time. A map of a
+    single voxel gives the shift, where torch's own refuses.
+
+    Reference:
+        ulyanov2016instance.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5, affine: bool = True) -> None:
-        super().__init__(channels, channels, eps, affine)
+        super().__init__()
+        self.channels, self.eps = channels, eps
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return torch.instance_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps, True)
+        samples = x.split(1) if len(x) > 1 else (x,)
+        normed = [torch.batch_norm(s, self.weight, self.bias, None, None, True, 0.0, self.eps, True) for s in samples]
+        return torch.cat(normed) if len(normed) > 1 else normed[0]
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, eps={self.eps}, affine={self.weight is not None}"
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The maps (B, C, *S) with channels innermost in memory, where that is faster: on CPUs.
+
+    Convolutions keep the layout they are given, so a net asks for it once, at its door; its weights stay as they are.
+    """
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return x
+    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    # with one channel both layouts look alike; only a copy says which one is meant
+    return x.clone(memory_format=layout) if x.shape[1] == 1 else x.contiguous(memory_format=layout)
 
 
 @norms.register("instance", papers="ulyanov2016instance")
@@ -174,7 +199,7 @@ def _instance(dims: int, channels: int, affine: bool = True, eps: float = 1e-5) 
 @norms.register("batch", papers="ioffe2015batch")
 def _batch(dims: int, channels: int, affine: bool = True, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
     """Each channel to mean 0 and variance 1 over the batch; running statistics in evaluation."""
-    return _BATCH_NORM[dims](channels, eps, momentum, affine)
+    return BATCH_NORM[dims](channels, eps, momentum, affine)
 
 
 @norms.register("group", papers="wu2018group")

@@ -55,9 +55,7 @@ class Net(nn.Module):
     def fitting_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The smallest accepted input shape that is at least this large."""
         start = self.smallest_input()
-        return tuple(
-            s + max(0, -(-(n - s) // d)) * d for n, s, d in zip(shape, start, self.divisor, strict=True)
-        )
+        return tuple(s + max(0, -(-(n - s) // d)) * d for n, s, d in zip(shape, start, self.divisor, strict=True))
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of the finest logits for an input of this shape.
@@ -69,7 +67,7 @@ class Net(nn.Module):
         if fitting != tuple(input_shape):
             raise ConfigError(
                 f"This net does not accept an input of {_sizes(input_shape)}: sizes start at "
-                f"{_sizes(self.smallest_input())} and step by {_sizes(self.divisor)}. The next one is {_sizes(fitting)}."
+                f"{_sizes(self.smallest_input())} and step by {_sizes(self.divisor)}; the next is {_sizes(fitting)}."
             )
         return tuple(n - 2 * m for n, m in zip(input_shape, self.margin, strict=True))
 

@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..core.registry import Registry
-from .layers import Style, Unit
+from .layers import AVERAGE_POOL, CONV, MAX_POOL, Style, Unit
 
 downs: Registry[nn.Module | None] = Registry("down")
 ups: Registry[nn.Module] = Registry("up")
-
-_MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-_AVERAGE = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class Resampling(nn.Sequential):
@@ -39,29 +36,21 @@ def _strided(style: Style, in_channels: int, out_channels: int, stride: Sequence
 @downs.register("max")
 def _max(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
     """The largest value of each cell."""
-    return Resampling(in_channels, _MAX[style.dims](tuple(stride), tuple(stride)))
+    return Resampling(in_channels, MAX_POOL[style.dims](tuple(stride), tuple(stride)))
 
 
 @downs.register("average")
 def _average(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
     """The mean of each cell."""
-    return Resampling(in_channels, _AVERAGE[style.dims](tuple(stride), tuple(stride)))
+    return Resampling(in_channels, AVERAGE_POOL[style.dims](tuple(stride), tuple(stride)))
 
 
 @downs.register("strided_unit", papers="milletari2016vnet")
 def _strided_unit(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
     """A convolution whose kernel is its stride, with norm and activation, that changes the width."""
-    return Resampling(out_channels, _CellUnit(style, in_channels, out_channels, stride))
-
-
-class _CellUnit(nn.Sequential):
-    """Convolution over cells that do not overlap, norm and activation."""
-
-    def __init__(self, style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> None:
-        conv = (nn.Conv2d if style.dims == 2 else nn.Conv3d)(
-            in_channels, out_channels, tuple(stride), tuple(stride), bias=style.has_bias("CNA")
-        )
-        super().__init__(conv, *_dress(style, out_channels))
+    cells, bias = tuple(stride), style.has_bias("CNA")
+    conv = CONV[style.dims](in_channels, out_channels, cells, cells, bias=bias)
+    return Resampling(out_channels, conv, *_dress(style, out_channels))
 
 
 @ups.register("transposed", papers="ronneberger2015unet")
@@ -71,9 +60,7 @@ def _transposed(style: Style, in_channels: int, out_channels: int, stride: Seque
 
 
 @ups.register("transposed_unit", papers="milletari2016vnet")
-def _transposed_unit(
-    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool
-) -> nn.Module:
+def _transposed_unit(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
     """A transposed convolution with norm and activation."""
     conv = style.transposed(in_channels, out_channels, stride, bias)
     return Resampling(out_channels, conv, *_dress(style, out_channels))

@@ -1,8 +1,8 @@
 """Sizes along the path of a U, for padded and for valid convolutions.
 
-With n the size of the input along an axis, e_i and d_i the voxels that the encoder and decoder of level i remove and f_i
-the voxels of the input that a voxel of level i steps by, the output has n - sum f_i (e_i + d_i) voxels. The input is
-accepted when every way down divides evenly and every map keeps a voxel.
+With n the size of the input along an axis, e_i and d_i the voxels that the encoder and decoder of level i remove and
+f_i the voxels of the input that a voxel of level i steps by, the output has n - sum f_i (e_i + d_i) voxels. The input
+is accepted when every way down divides evenly and every map keeps a voxel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ class Sizes:
     """
 
     def __init__(self, strides: Sequence[Shape], encoder: Sequence[Shape], decoder: Sequence[Shape]) -> None:
-        axes = list(zip(zip(*strides), zip(*encoder), zip(*decoder)))
+        dims = len(strides[0])
+        axes = [
+            tuple(tuple(level[axis] for level in levels) for levels in (strides, encoder, decoder))
+            for axis in range(dims)
+        ]
         self.divisor = tuple(list(accumulate(steps, mul))[-1] for steps, _, _ in axes)
         self.margin = tuple(_lost(*axis) // 2 for axis in axes)
         self.smallest = tuple(_smallest(*axis) for axis in axes)

@@ -39,8 +39,9 @@ def crop_like(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[2:] == like.shape[2:]:
         return x
     starts = [(n - m) // 2 for n, m in zip(x.shape[2:], like.shape[2:], strict=True)]
-    centre = [slice(start, start + m) for start, m in zip(starts, like.shape[2:], strict=True)]
-    return x[(..., *centre)]
+    for axis, (start, size) in enumerate(zip(starts, like.shape[2:], strict=True), start=2):
+        x = x.narrow(axis, start, size)
+    return x
 
 
 def fuse(skip: Tensor, up: Tensor, how: str) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .decoders import decoders
 from .encoders import Level, encoders
 from .heads import heads
-from .layers import Part, Style, build_part
+from .layers import Part, Style, build_part, channels_last
 from .net import Net, NetSpec
 from .sizes import Sizes
 
@@ -100,7 +100,14 @@ class UNetSpec(NetSpec):
     def style(self, level: int) -> Style:
         """How the convolutions of a level are dressed."""
         return Style(
-            self.dims, self.order, self.norm, self.act, self.bias, self.padding == "valid", self.dropout[level], self.drop
+            self.dims,
+            self.order,
+            self.norm,
+            self.act,
+            self.bias,
+            self.padding == "valid",
+            self.dropout[level],
+            self.drop,
         )
 
     def levels(self) -> tuple[Level, ...]:
@@ -182,10 +189,10 @@ class UNet(Net):
         """
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
-        maps = self.decoder(self.encoder(x))
+        maps = self.decoder(self.encoder(channels_last(x)))
         if not self.training:
             maps = maps[:1]
-        return tuple(head(features) for head, features in zip(self.heads, maps, strict=False))
+        return tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))
 
 
 def initialise(net: nn.Module) -> None:

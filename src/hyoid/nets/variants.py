@@ -8,7 +8,8 @@ from typing import Any
 from .net import nets
 from .unet import UNetSpec
 
-_PER_LEVEL = {"blocks_encoder": 0, "blocks_decoder": -1, "decoder_channels": -1, "kernels": 0, "strides": 0, "dropout": 0}
+_ON_EVERY_LEVEL = ("blocks_encoder", "kernels", "strides", "dropout")
+_ON_ALL_BUT_THE_COARSEST = ("blocks_decoder", "decoder_channels")
 
 
 def variant(
@@ -32,7 +33,7 @@ def variant(
     def spec(dims: int, in_channels: int, out_channels: int, **changes: Any) -> UNetSpec:
         row = {**fields, **((in_2d if dims == 2 else in_3d) or {})}
         channels = changes.get("channels", row.get("channels", UNetSpec.model_fields["channels"].default))
-        given = dict(dims=dims, in_channels=in_channels, out_channels=out_channels)
+        given = {"dims": dims, "in_channels": in_channels, "out_channels": out_channels}
         return UNetSpec.parse({**_fitted(row, len(channels)), **given, **changes}, f"net {name}")
 
     spec.__doc__ = f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in fields.items())
@@ -42,11 +43,11 @@ def variant(
 def _fitted(row: Mapping[str, Any], levels: int) -> dict[str, Any]:
     """The row with as many entries in its lists as there are levels."""
     fitted = dict(row)
-    for key, count in _PER_LEVEL.items():
+    for key in _ON_EVERY_LEVEL + _ON_ALL_BUT_THE_COARSEST:
         entries = row.get(key)
-        if isinstance(entries, tuple) and entries:
-            missing = max(0, levels + count - len(entries))
-            fitted[key] = (*entries, *[entries[-1]] * missing)[: levels + count]
+        count = levels if key in _ON_EVERY_LEVEL else levels - 1
+        if isinstance(entries, tuple):
+            fitted[key] = (*entries, *[entries[-1]] * max(0, count - len(entries)))[:count]
     return fitted
 
 

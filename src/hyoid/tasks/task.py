@@ -86,9 +86,11 @@ class ValueTable:
 def _sentence(strangers: Tensor, labels: Labels) -> str:
     values = sorted({int(value) for value in strangers.unique()})
     shown = ", ".join(map(str, values[:5])) + (" and more" if len(values) > 5 else "")
-    known = ", ".join(f"{name} {'+'.join(map(str, group))}" for name, group in zip(labels.names, labels.values))
-    ignored = "" if labels.ignore is None else f", ignored {labels.ignore}"
-    return f"The labels contain {shown}, but known are background 0, {known}{ignored}. Declare the value or correct the file."
+    pairs = zip(labels.names, labels.values, strict=True)
+    known = ["background 0", *(f"{name} {'+'.join(map(str, group))}" for name, group in pairs)]
+    if labels.ignore is not None:
+        known.append(f"ignored {labels.ignore}")
+    return f"The labels contain {shown}, but known are {', '.join(known)}. Declare the value or correct the file."
 
 
 def structure_masks(labels: Labels, values: np.ndarray) -> dict[str, np.ndarray]:

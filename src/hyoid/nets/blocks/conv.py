@@ -13,11 +13,9 @@ from torch import Tensor, nn
 
 from ...core.errors import ConfigError
 from ...core.registry import Registry
-from ..layers import Style, Unit
+from ..layers import AVERAGE_POOL, Style, Unit
 
 blocks: Registry[nn.Module] = Registry("block")
-
-_POOL = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class Stack(nn.Sequential):
@@ -82,7 +80,7 @@ class ResidualBlock(nn.Module):
 def _shortcut(style: Style, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
     layers: list[nn.Module] = []
     if any(step > 1 for step in stride):
-        layers.append(_POOL[style.dims](tuple(stride), tuple(stride)))
+        layers.append(AVERAGE_POOL[style.dims](tuple(stride), tuple(stride)))
     if in_channels != out_channels:
         projecting = replace(style, bias=False)
         layers.append(Unit(projecting, in_channels, out_channels, (1,) * style.dims, order="CN"))

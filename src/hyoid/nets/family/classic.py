@@ -34,7 +34,7 @@ variant(
     up_bias=False,
 )
 
-# The stages of the published prototxt (1, 2, 3, 2), which the common ports follow, not those of the text (1, 2, 3, 3, 3).
+# The stages 1, 2, 3, 2 of the published prototxt, which the common ports follow; the text has 1, 2, 3, 3, 3.
 variant(
     "vnet",
     papers="milletari2016vnet",

@@ -16,17 +16,25 @@ variant(
     up="linear",
 )
 
-_WIDTHS = dict(
-    in_2d=dict(channels=(32, 64, 128, 256, 512, 512, 512, 512)), in_3d=dict(channels=(32, 64, 128, 256, 320, 320))
-)
+_WIDTHS_2D = {"channels": (32, 64, 128, 256, 512, 512, 512, 512)}
+_WIDTHS_3D = {"channels": (32, 64, 128, 256, 320, 320)}
 
-variant("nnunet_plain", papers="isensee2021nnunet", bias=True, deep_supervision=True, **_WIDTHS)
+variant(
+    "nnunet_plain",
+    papers="isensee2021nnunet",
+    in_2d=_WIDTHS_2D,
+    in_3d=_WIDTHS_3D,
+    bias=True,
+    deep_supervision=True,
+)
 
 # M and L are one shape; L is planned for larger patches (24 GB in place of 8).
 for _size in ("m", "l"):
     variant(
         f"nnunet_residual_{_size}",
         papers="isensee2024revisited",
+        in_2d=_WIDTHS_2D,
+        in_3d=_WIDTHS_3D,
         stem="plain",
         block="residual",
         block_decoder="plain",
@@ -34,5 +42,4 @@ for _size in ("m", "l"):
         blocks_decoder=1,
         bias=True,
         deep_supervision=True,
-        **_WIDTHS,
     )
