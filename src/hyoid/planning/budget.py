@@ -182,6 +182,20 @@ def _training_step(
     return step
 
 
+def step_seconds(timer: Timer, spec: UNetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
+    """Time of a step that may be too large to try: measured on a small patch and scaled by operations."""
+    divisor = [math.prod(axis) for axis in zip(*spec.strides, strict=True)]
+    small = list(patch)
+    while BACKWARD * load_of(spec, small).flops > 60e9:
+        axis = max(range(len(small)), key=lambda axis: small[axis] / divisor[axis])
+        if small[axis] <= 2 * divisor[axis]:
+            break
+        small[axis] -= divisor[axis]
+    tried = batch if tuple(small) == tuple(patch) and batch * BACKWARD * load_of(spec, small).flops < 60e9 else 1
+    scale = batch * math.prod(patch) / (tried * math.prod(small))
+    return scale * timer(spec, tuple(small), tried, precision)
+
+
 def fitted_speed(loads: Sequence[tuple[Load, int]], seconds: Sequence[float]) -> Speed:
     """The speed that explains measured steps best, each weighted alike.
 
@@ -197,3 +211,14 @@ def fitted_speed(loads: Sequence[tuple[Load, int]], seconds: Sequence[float]) ->
     found, _ = nnls(matrix / scale, np.ones(len(rows)))
     per_flop, per_value = found / scale
     return Speed(1 / max(per_flop, 1e-18), 1 / max(per_value, 1e-18))
+
+
+def resolved_device(device: str) -> str:
+    """The device itself where "auto" is asked for: a GPU when there is one."""
+    import torch
+
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

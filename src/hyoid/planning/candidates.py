@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from ..core.errors import HyoidError
 from ..core.progress import stage
 from ..nets.family.build import build_spec
 from ..nets.unet import UNetSpec
@@ -19,11 +21,15 @@ BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 COARSER = (1.0, 1.5, 2.0, 3.0, 4.0)
 EDGES = {2: (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024), 3: (32, 48, 64, 80, 96, 112, 128, 160, 192)}
 LEVELS = {2: 6, 3: 5}
-SMALLEST_IMAGE = {2: 96, 3: 24}
-"""Voxels along the finest axes below which images are not made coarser."""
 
-FINALISTS = 3
+SMALLEST_IMAGE = {2: 96, 3: 24}
+"""Voxels along the two largest axes below which images are not made coarser."""
+
 PROBES = 3
+"""Small steps that are measured first."""
+
+FINALISTS = 4
+"""Candidates that are measured themselves at most."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Ground:
     def spec(self, shape: Topology, width: int) -> UNetSpec:
         """The net of a candidate."""
         dims, fixed = len(self.spacing), self.settings
-        most = 320 if dims == 3 else 512
+        # The published nets stop at 320 of 32 in 3D and 512 of 32 in 2D; narrower ones keep that shape.
+        most = width * (10 if dims == 3 else 16)
         channels = fixed.channels or tuple(min(width * 2**level, most) for level in range(shape.levels))
         changes = {} if fixed.norm is None else {"norm": fixed.norm}
         spec = build_spec(
@@ -83,8 +90,8 @@ class Option:
 
 
 def options(ground: Ground, precision: Precision) -> list[Option]:
-    """Every combination of spacing, patch, width and batch that fits into the memory."""
-    found = []
+    """Every combination of spacing, patch, width and batch that fits into the memory; one at least."""
+    found: list[Option] = []
     for spacing, shape in _shapes(ground):
         for width in _widths(ground):
             spec = ground.spec(shape, width)
@@ -145,87 +152,102 @@ def _batches(ground: Ground) -> list[int]:
     return [fixed] if fixed else [batch for batch in BATCHES if batch <= max(2, ground.num_cases)]
 
 
-def choose(ground: Ground, seconds: float, timer: Timer | None) -> list[Option]:
+def choose(ground: Ground, seconds: float, timer: Timer | None, most_steps: float = math.inf) -> list[Option]:
     """The best option first, then the best of other kinds it was chosen from.
 
-    With a timer, a few small steps give the speed of this machine, all options are rated by it, and the best of
-    them are then measured themselves. Without one, the nominal speed decides and nothing is measured.
+    With a timer, a few small steps give the speed of this machine and all options are rated by it. Then the one that
+    seems best is measured itself and corrects the speed, until the best one is one that was measured. Without a timer
+    the nominal speed decides and nothing is measured.
     """
+    rate = Rating(ground.facts, seconds, most_steps)
     if timer is None:
         fixed = ground.settings.precision or ground.precisions[0]
-        return _shown(_rated(options(ground, fixed), NOMINAL, ground.facts, seconds))
+        return _shown([rate(option, NOMINAL) for option in options(ground, fixed)])
     with stage("measuring the speed of this machine", PROBES + FINALISTS) as progress:
-        precision, speed = _calibrate(ground, timer, progress.advance)
-        rated = _rated(options(ground, precision), speed, ground.facts, seconds)
-        finalists = _distinct(rated, lambda row: (row.spacing_mm, row.channels[0]))[:FINALISTS]
-        measured = []
-        for option in finalists:
-            took = timer(option.spec, option.row.patch, option.row.batch, precision)
-            measured.append(_rate(option, took, ground.facts, seconds, True))
+        precision, loads, taken = _calibrated(ground, timer)
+        progress.advance(len(taken))
+        found = options(ground, precision)
+        measured: dict[int, float] = {}
+        for _ in range(FINALISTS):
+            speed = fitted_speed(loads, taken)
+            rated = [rate(option, speed, measured.get(index)) for index, option in enumerate(found)]
+            best = min(range(len(rated)), key=lambda index: _order(rated[index]))
+            if best in measured:
+                break
+            option = found[best]
+            measured[best] = timer(option.spec, option.row.patch, option.row.batch, precision)
+            if math.isfinite(measured[best]):
+                loads.append((option.load, option.row.batch))
+                taken.append(measured[best])
             progress.advance(1)
-    ratio = sorted(m.row.seconds_per_step / f.row.seconds_per_step for m, f in zip(measured, finalists, strict=True))
-    rows = {(o.row.spacing_mm, o.row.patch, o.row.channels, o.row.batch) for o in finalists}
-    slower = min(ratio[len(ratio) // 2], 1e6)
-    others = [
-        _rate(o, o.row.seconds_per_step * slower, ground.facts, seconds, False)
-        for o in rated
-        if (o.row.spacing_mm, o.row.patch, o.row.channels, o.row.batch) not in rows
-    ]
-    best = max(measured, key=lambda option: option.row.learning)
-    return _shown([best, *sorted([*(m for m in measured if m is not best), *others], key=_order)])
+    speed = fitted_speed(loads, taken)
+    rated = [rate(option, speed, measured.get(index)) for index, option in enumerate(found)]
+    tried = min((rated[index] for index in measured), key=_order)
+    return _shown([tried, *(option for option in rated if option is not tried)], keep_first=True)
 
 
-def _calibrate(ground: Ground, timer: Timer, advance: object) -> tuple[Precision, Speed]:
-    """The fastest number format and the speed in it, from steps of well under a second."""
+class Rating(NamedTuple):
+    """Rates options for a budget.
+
+    Attributes:
+        facts: What is to be learnt.
+        seconds: Time for training with its validation.
+        most_steps: Steps after which training ends.
+    """
+
+    facts: Facts
+    seconds: float
+    most_steps: float
+
+    def __call__(self, option: Option, speed: Speed, measured: float | None = None) -> Option:
+        """The option with its time, by this speed unless measured, and what it is expected to learn."""
+        took = measured if measured is not None else speed.seconds(option.load, option.row.batch)
+        row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
+        update = {
+            "steps": int(affordable_steps(row, self.seconds, self.most_steps)),
+            "learning": expected_learning(row, *self),
+            "factors": learning_factors(row, *self),
+        }
+        return replace(option, row=row.model_copy(update=update))
+
+
+def _calibrated(ground: Ground, timer: Timer) -> tuple[Precision, list[tuple[Load, int]], list[float]]:
+    """The fastest number format, and the loads and times of steps of well under a second in it."""
     fixed = ground.settings.precision
     formats = (fixed,) if fixed else ground.precisions
-    probes = _probes(options(ground, formats[0]))
+    first, *rest = _probes(options(ground, formats[0]))
     timed: dict[Precision, float] = {
-        name: timer(probes[0].spec, probes[0].row.patch, probes[0].row.batch, name) for name in formats
+        name: timer(first.spec, first.row.patch, first.row.batch, name) for name in formats
     }
     precision = min(timed, key=lambda name: timed[name])
-    taken = [timed[precision]]
-    taken += [timer(probe.spec, probe.row.patch, probe.row.batch, precision) for probe in probes[1:]]
-    return precision, fitted_speed([(probe.load, probe.row.batch) for probe in probes], taken)
+    taken = [timed[precision], *(timer(probe.spec, probe.row.patch, probe.row.batch, precision) for probe in rest)]
+    loads = [(probe.load, probe.row.batch) for probe in (first, *rest)]
+    finite = [index for index, seconds in enumerate(taken) if math.isfinite(seconds)]
+    if not finite:
+        raise HyoidError("The memory of this machine does not suffice for one small training step.")
+    return precision, [loads[index] for index in finite], [taken[index] for index in finite]
 
 
 def _probes(found: Sequence[Option], gflops: float = 30.0) -> list[Option]:
-    """A narrow, a middle and a wide net whose steps take about so many operations."""
+    """A middle, a narrow and a wide net whose steps take about so many operations."""
     widths = sorted({option.row.channels[0] for option in found})
     picked = [widths[len(widths) // 2], widths[0], widths[-1]]
-    nearest = lambda o: abs(math.log(o.row.gflops / gflops))  # noqa: E731
-    return [min((o for o in found if o.row.channels[0] == width), key=nearest) for width in dict.fromkeys(picked)]
 
+    def distance(option: Option) -> float:
+        return abs(math.log(option.row.gflops / gflops))
 
-def _rated(found: Sequence[Option], speed: Speed, facts: Facts, seconds: float) -> list[Option]:
-    rated = [_rate(o, speed.seconds(o.load, o.row.batch), facts, seconds, False) for o in found]
-    return sorted(rated, key=_order)
-
-
-def _rate(option: Option, seconds_per_step: float, facts: Facts, seconds: float, measured: bool) -> Option:
-    row = option.row.model_copy(update={"seconds_per_step": seconds_per_step, "measured": measured})
-    update = {
-        "steps": int(affordable_steps(row, seconds)),
-        "learning": expected_learning(row, facts, seconds),
-        "factors": learning_factors(row, facts, seconds),
-    }
-    return replace(option, row=row.model_copy(update=update))
+    return [min((o for o in found if o.row.channels[0] == width), key=distance) for width in dict.fromkeys(picked)]
 
 
 def _order(option: Option) -> tuple[float, float]:
     return (-option.row.learning, option.row.gflops)
 
 
-def _distinct(rated: Sequence[Option], kind: object) -> list[Option]:
-    seen, kept = set(), []
-    for option in rated:
-        key = kind(option.row)  # type: ignore[operator]
-        if key not in seen:
-            seen.add(key)
-            kept.append(option)
-    return kept
-
-
-def _shown(rated: Sequence[Option], rows: int = 10) -> list[Option]:
+def _shown(rated: Sequence[Option], keep_first: bool = False, rows: int = 10) -> list[Option]:
     """The best one and the best of other widths, spacings and patches."""
-    return _distinct(rated, lambda row: (row.spacing_mm, row.channels[0], row.patch))[:rows]
+    head = list(rated[:1]) if keep_first else []
+    kinds: dict[tuple[object, ...], Option] = {}
+    for option in [*head, *sorted(rated[len(head) :], key=_order)]:
+        row = option.row
+        kinds.setdefault((row.spacing_mm, row.patch, row.channels[0]), option)
+    return list(kinds.values())[:rows]

@@ -86,20 +86,23 @@ class Facts(NamedTuple):
     targets: tuple[Target, ...]
 
 
-def expected_learning(candidate: Candidate, facts: Facts, seconds: float) -> float:
+def expected_learning(candidate: Candidate, facts: Facts, seconds: float, most_steps: float = math.inf) -> float:
     """The product of `learning_factors`: larger is expected to be better after these seconds."""
-    return math.prod(learning_factors(candidate, facts, seconds).values())
+    return math.prod(learning_factors(candidate, facts, seconds, most_steps).values())
 
 
-def learning_factors(candidate: Candidate, facts: Facts, seconds: float) -> dict[str, float]:
+def learning_factors(
+    candidate: Candidate, facts: Facts, seconds: float, most_steps: float = math.inf
+) -> dict[str, float]:
     """The factors of the rule, each between 0 and 1.
 
     Args:
         candidate: With `seconds_per_step` filled in.
         facts: What is to be learnt.
         seconds: Time for training with its validation.
+        most_steps: Steps after which training ends even when there is time left.
     """
-    steps = affordable_steps(candidate, seconds)
+    steps = affordable_steps(candidate, seconds, most_steps)
     patience = STEPS * math.sqrt(1 + len(facts.targets))
     sides = [n * s for n, s in zip(candidate.patch, candidate.spacing_mm, strict=True)]
     return {
@@ -111,9 +114,9 @@ def learning_factors(candidate: Candidate, facts: Facts, seconds: float) -> dict
     }
 
 
-def affordable_steps(candidate: Candidate, seconds: float) -> float:
+def affordable_steps(candidate: Candidate, seconds: float, most_steps: float = math.inf) -> float:
     """Steps that fit into the time, validation taken off."""
-    return USABLE * seconds / max(candidate.seconds_per_step, 1e-6)
+    return min(most_steps, USABLE * seconds / max(candidate.seconds_per_step, 1e-6))
 
 
 def _view(sides: list[float], target: Target) -> float:

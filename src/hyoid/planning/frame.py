@@ -1,0 +1,132 @@
+"""The prepared axes: their order, spacing and typical length, and which of them may be mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.errors import ConfigError
+from ..core.labels import Labels
+from . import rules
+from .fingerprint import Fingerprint, StructureFacts
+from .settings import PlanningSettings
+
+_POSITIVE = str.maketrans("LPI", "RAS")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The prepared axes.
+
+    Attributes:
+        orientation: Their letters, coarsest axis first; None in 2D.
+        spacing: Target spacing along each.
+        median: Median shape of the images at that spacing.
+        dims: Dimensions of the net.
+    """
+
+    orientation: str | None
+    spacing: tuple[float, ...]
+    median: tuple[float, ...]
+    dims: Literal[2, 3]
+
+    @property
+    def flat(self) -> int:
+        """1 when a 2D net works on slices of volumes, which lie along axis 0; else 0."""
+        return len(self.spacing) - self.dims
+
+    @property
+    def net_spacing(self) -> tuple[float, ...]:
+        """Target spacing along the axes of the net."""
+        return self.spacing[self.flat :]
+
+    @property
+    def net_median(self) -> tuple[float, ...]:
+        """Median shape along the axes of the net."""
+        return self.median[self.flat :]
+
+    @property
+    def across(self) -> int:
+        """The axis from left to right: by its letter, or the columns of a 2D image."""
+        if self.orientation is None:
+            return len(self.spacing) - 1
+        return next(axis for axis, letter in enumerate(self.orientation) if letter in "LR")
+
+
+def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
+    """The prepared axes of a data set.
+
+    Raises:
+        ConfigError: When a fixed orientation, spacing or number of dimensions does not fit the images.
+    """
+    spacings, shapes = fingerprint.geometry()
+    target = rules.target_spacing(spacings, shapes)
+    orientation, order = _order(fingerprint, settings, target)
+    turned_spacings, turned_shapes = _turned(spacings, order), _turned(shapes, order)
+    spacing = tuple(target[axis] for axis in order)
+    if settings.spacing_mm:
+        if len(settings.spacing_mm) != fingerprint.dims or min(settings.spacing_mm) <= 0:
+            raise ConfigError(
+                f"planning.spacing_mm needs {fingerprint.dims} positive numbers; got {settings.spacing_mm}."
+            )
+        spacing = settings.spacing_mm
+    median = rules.median_shape(turned_shapes, turned_spacings, spacing)
+    dims = settings.dims or (2 if fingerprint.dims == 2 or median[0] == 1 else 3)
+    if dims > fingerprint.dims:
+        raise ConfigError("planning.dims is 3 but the images are 2D; leave it out or set it to 2.")
+    if settings.patch and len(settings.patch) not in (fingerprint.dims, dims):
+        raise ConfigError(f"planning.patch needs {fingerprint.dims} numbers; got {settings.patch}.")
+    return Frame(orientation, spacing, median, dims)
+
+
+def _order(
+    fingerprint: Fingerprint, settings: PlanningSettings, target: Sequence[float]
+) -> tuple[str | None, tuple[int, ...]]:
+    """Letters of the prepared axes, and where each comes from."""
+    if fingerprint.dims == 2:
+        return None, (0, 1)
+    if settings.orientation:
+        letters = settings.orientation.upper()
+        if sorted(letters.translate(_POSITIVE)) != sorted(fingerprint.axes):
+            raise ConfigError(
+                f"planning.orientation is {settings.orientation!r}; it needs one letter of each of L or R, P or A, "
+                "I or S, such as SRA."
+            )
+        return letters, tuple(fingerprint.axes.index(letter) for letter in letters.translate(_POSITIVE))
+    order = rules.coarsest_first(target)
+    return "".join(fingerprint.axes[axis] for axis in order), order
+
+
+def _turned(rows: Sequence[tuple[float, ...]], order: Sequence[int]) -> list[tuple[float, ...]]:
+    return [tuple(row[axis] for axis in order) for row in rows]
+
+
+def known_by_place(structure: StructureFacts) -> bool:
+    """Whether there are one or two compact objects, whose place in the image tells what they are."""
+    return structure.num_objects <= 2 and structure.extent_mm <= 6 * structure.width_mm
+
+
+def mirror_axes(
+    fingerprint: Fingerprint, labels: Labels, frame: Frame, patch: Sequence[int], by_place: bool
+) -> tuple[tuple[int, ...], list[str]]:
+    """The axes that may be mirrored, and why not all.
+
+    Args:
+        fingerprint: What the data are.
+        labels: Structures whose names differ in left and right forbid mirroring across.
+        frame: The prepared axes.
+        patch: Voxels along each prepared axis.
+        by_place: Whether structures known by their place forbid mirroring up-down and front-back.
+    """
+    axes = [axis for axis, length in enumerate(patch) if length > 1]
+    notes = []
+    known = [structure for structure in fingerprint.structures if structure.num_cases]
+    if by_place and known and all(known_by_place(structure) for structure in known):
+        axes = [axis for axis in axes if axis == frame.across]
+        notes.append("structures are known by their place, so mirroring is across left and right only")
+    if labels.pairs():
+        one, other = (labels.names[index] for index in labels.pairs()[0])
+        axes = [axis for axis in axes if axis != frame.across]
+        notes.append(f"{one} and {other} are a left and right pair, so left and right are not mirrored")
+    return tuple(axes), notes

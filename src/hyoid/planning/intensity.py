@@ -1,0 +1,61 @@
+"""Which intensity scheme each channel gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..preparation.intensity import IntensitySettings
+from .fingerprint import ChannelFacts, Fingerprint
+from .settings import PlanningSettings
+
+SAME_STAIN = 0.5
+"""Spread of the cases' means, in units of the overall deviation, up to which colours mean the same in all cases."""
+
+MOSTLY_EMPTY = 0.75
+"""Share of an image left after cropping below which only the content is measured."""
+
+
+def intensity_of(
+    fingerprint: Fingerprint, settings: PlanningSettings
+) -> tuple[tuple[IntensitySettings, ...], list[str]]:
+    """The scheme of each channel, and what was decided in words.
+
+    CT values mean the same everywhere and are clipped to what structures have; colours are kept when they are alike in
+    all cases; everything else is brought to mean 0 and deviation 1, image by image.
+
+    Raises:
+        ConfigError: When the settings name schemes for another number of channels.
+    """
+    channels, names = fingerprint.channels, settings.intensity or ()
+    if len(names) == 1:
+        names = names * len(channels)
+    if names and len(names) != len(channels):
+        raise ConfigError(f"planning.intensity names {len(names)} schemes but images have {len(channels)} channels.")
+    found, notes = [], []
+    for index, channel in enumerate(channels):
+        scheme = names[index] if names else _scheme(channel)
+        found.append(IntensitySettings(scheme=scheme, options=_options(scheme, channel, fingerprint)))
+        if scheme == "ct":
+            notes.append(f"{channel.name} is CT: clipped to {channel.low:.0f} to {channel.high:.0f} Hounsfield units")
+    if any(channel.modality == "rgb" for channel in channels) and not names:
+        kept = found[0].scheme == "rgb"
+        notes.append(f"colours {'are alike in all images and kept' if kept else 'differ: each image is normalised'}")
+    return tuple(found), notes
+
+
+def _scheme(channel: ChannelFacts) -> str:
+    if channel.modality == "ct":
+        return "ct"
+    return "rgb" if channel.modality == "rgb" and channel.spread <= SAME_STAIN else "zscore"
+
+
+def _options(scheme: str, channel: ChannelFacts, fingerprint: Fingerprint) -> dict[str, Any]:
+    deviation = max(channel.std, 1e-8)
+    if scheme == "ct":
+        return {"lower": channel.low, "upper": channel.high, "mean": channel.mean, "std": deviation}
+    if scheme == "rgb":
+        return {"mean": channel.mean / 255, "std": deviation / 255}
+    if scheme == "zscore" and fingerprint.content_share < MOSTLY_EMPTY:
+        return {"content_only": True}
+    return {}

@@ -1,0 +1,176 @@
+"""One case, measured: geometry, drawn intensities, and the objects of each structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from ..core.case import Case
+from ..core.labels import Labels
+from ..core.settings import Settings
+
+Box = tuple[slice, ...]
+
+
+class CaseFacts(Settings):
+    """One case as its file has it."""
+
+    id: str = Field(description="Name of the case.")
+    shape: tuple[int, ...] = Field(description="Voxels along each array axis.")
+    content_shape: tuple[int, ...] = Field(description="The same after empty borders are cut off.")
+    spacing_mm: tuple[float, ...] = Field(description="Voxel size along each array axis.")
+    orientation: str = Field("", description="Where each axis points to; empty in 2D.")
+    calibrated: bool = Field(True, description="Whether the file knows its voxel size.")
+    object_share: float | None = Field(None, description="Share of annotated voxels in any structure.")
+
+
+class Drawn(NamedTuple):
+    """One channel of one case.
+
+    Attributes:
+        values: Intensities drawn inside the structures, inside the content when nothing is annotated.
+        inside: Smallest and largest value there.
+        overall: Smallest and largest value anywhere.
+        whole_numbers: Whether the channel holds whole numbers.
+    """
+
+    values: np.ndarray
+    inside: tuple[float, float]
+    overall: tuple[float, float]
+    whole_numbers: bool
+
+
+class Objects(NamedTuple):
+    """The objects of one structure in one case; lengths in mm, or pixels when uncalibrated.
+
+    Attributes:
+        sizes_mm3: Size of each connected component.
+        extent_mm: Longest edge of the box of the largest one.
+        width_mm: Diameter of the largest ball inside.
+        fine_mm: Four times the mean distance to the border: the thickness of a sheet of that mean distance.
+    """
+
+    sizes_mm3: tuple[float, ...]
+    extent_mm: float
+    width_mm: float
+    fine_mm: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a case.
+
+    Attributes:
+        facts: Its geometry.
+        channels: One per channel.
+        counts: Voxels of each structure; None when the case is not annotated.
+        objects: Of each structure, None where it is absent or was not looked at.
+        num_annotated: Voxels that are not ignored.
+        num_inside: Voxels of any structure.
+    """
+
+    facts: CaseFacts
+    channels: tuple[Drawn, ...]
+    counts: tuple[int, ...] | None
+    objects: tuple[Objects | None, ...]
+    num_annotated: int
+    num_inside: int
+
+
+def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Generator, shaped: bool) -> Measured:
+    """Measure a case.
+
+    Args:
+        case: Image and annotation; the annotation may be missing.
+        labels: What its values mean.
+        samples: Intensities to draw of each channel.
+        rng: What draws them.
+        shaped: Whether objects are counted and measured too.
+    """
+    grid, array = case.image.grid, case.image.array
+    truth = None if case.labels is None else case.labels.array[0]
+    content = (array != 0).any(axis=0)
+    inside, num_annotated, num_inside = content, 0, 0
+    counts: list[int] = []
+    objects: list[Objects | None] = []
+    if truth is not None:
+        ignored = np.zeros((), bool) if labels.ignore is None else truth == labels.ignore
+        inside = (truth != 0) & ~ignored
+        num_annotated, num_inside = truth.size - int(ignored.sum()), int(inside.sum())
+        for mask in _masks(truth, labels):
+            counts.append(int(mask.sum()))
+            objects.append(_objects(mask, grid.spacing_mm) if shaped and counts[-1] else None)
+    facts = CaseFacts(
+        id=case.id,
+        shape=grid.shape,
+        content_shape=tuple(side.stop - side.start for side in _box(content)),
+        spacing_mm=grid.spacing_mm,
+        orientation=grid.orientation if grid.dims == 3 else "",
+        calibrated=grid.calibrated,
+        object_share=num_inside / num_annotated if num_annotated else None,
+    )
+    channels = tuple(_drawn(channel, inside, samples, rng) for channel in array)
+    known = None if truth is None else tuple(counts)
+    return Measured(facts, channels, known, tuple(objects), num_annotated, num_inside)
+
+
+def _masks(truth: np.ndarray, labels: Labels) -> Iterator[np.ndarray]:
+    """Each structure in its own box with a voxel of surroundings, so that many classes cost little more than one."""
+    from scipy.ndimage import find_objects
+
+    boxes = find_objects(truth)
+    for values in labels.values:
+        found = [boxes[value - 1] for value in values if 0 < value <= len(boxes) and boxes[value - 1] is not None]
+        if not found:
+            yield np.zeros((1,) * truth.ndim, bool)
+            continue
+        # With a border of one voxel an object ends where it ends, but not at the edge of the image.
+        around = tuple(
+            slice(max(0, min(side.start for side in sides) - 1), max(side.stop for side in sides) + 1)
+            for sides in zip(*found, strict=True)
+        )
+        yield np.isin(truth[around], values)
+
+
+def _box(mask: np.ndarray) -> Box:
+    """The smallest box around a mask; all of it when the mask is empty."""
+    sides = []
+    for axis in range(mask.ndim):
+        filled = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        sides.append(slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(0, mask.shape[axis]))
+    return tuple(sides)
+
+
+def _drawn(channel: np.ndarray, inside: np.ndarray, samples: int, rng: np.random.Generator) -> Drawn:
+    values = channel[inside]
+    limits = (float(values.min()), float(values.max())) if values.size else (np.inf, -np.inf)
+    if values.size > samples:
+        values = values[rng.integers(0, values.size, samples)]
+    whole = np.issubdtype(channel.dtype, np.integer)
+    if not whole:
+        some = channel.reshape(-1)[:: max(1, channel.size // 10_000)]
+        whole = bool((some == np.rint(some)).all())
+    return Drawn(values.astype(np.float32), limits, (float(channel.min()), float(channel.max())), bool(whole))
+
+
+def _objects(mask: np.ndarray, spacing_mm: Sequence[float]) -> Objects:
+    import cc3d
+    import edt
+
+    spacing = np.asarray(spacing_mm, float)
+    mask = np.ascontiguousarray(mask)
+    statistics = cc3d.statistics(cc3d.connected_components(mask, binary_image=True))
+    counts = statistics["voxel_counts"][1:]
+    largest = statistics["bounding_boxes"][1 + int(np.argmax(counts))]
+    extent = max((side.stop - side.start) * step for side, step in zip(largest, spacing, strict=True))
+    distance = edt.edt(mask, anisotropy=tuple(spacing.tolist()), black_border=False)[mask]
+    if not np.isfinite(distance).all():  # the structure fills the whole image
+        return Objects(tuple((counts * spacing.prod()).tolist()), extent, extent, extent)
+    # Distances go to the centre of the next voxel outside, half a voxel beyond the border.
+    half = spacing.min() / 2
+    width, fine = 2 * (float(distance.max()) - half), 4 * (float(distance.mean()) - half)
+    return Objects(tuple((counts * spacing.prod()).tolist()), float(extent), width, min(fine, width))
