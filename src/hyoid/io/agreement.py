@@ -29,7 +29,7 @@ class Turn:
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The array (C, *S) in the other order."""
         turned = array.transpose((0, *(axis + 1 for axis in self.axes)))
-        return np.flip(turned, [axis + 1 for axis in self.flips]) if self.flips else turned
+        return np.flip(turned, tuple(axis + 1 for axis in self.flips)) if self.flips else turned
 
 
 def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) -> Turn:

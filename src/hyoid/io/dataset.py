@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,29 +12,19 @@ import numpy as np
 
 from ..core.case import Case, Image
 from ..core.errors import DataError
-from ..core.grid import Grid
 from ..core.labels import Labels
-from ..core.progress import log, track
-from ..core.settings import Settings
+from ..core.progress import log
 from . import groups
-from .agreement import TOLERANCE, offset_in_voxels, turn_between
-from .formats import is_image, read_header, read_image
-from .layouts import Entry, Found, find, group_channels, images_of
-from .masks import Encoding, Marks, look_at, read_labels, read_raw
+from .agreement import turn_between
+from .cases import find_images, read_case
+from .entry import Entry, Found, listed
+from .formats import read_header
+from .layouts import find
+from .masks import Encoding, read_labels, read_raw
 from .recognise import recognise
+from .survey import Look, Seen, look_at_all
 
-
-class Seen(Settings):
-    """What the headers and the annotation of one case say."""
-
-    shape: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
-    calibrated: bool
-    orientation: str
-    channels: int
-    dtype: str
-    format: str
-    counts: dict[int, int]
+__all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,7 @@ class Dataset:
         if entry.label is None:
             return case
         array, grid = read_labels(entry.label, self.encoding)
-        turn = turn_between(entry.id, (entry.images[0], case.image.grid), (_first(entry.label), grid))
+        turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
         labels = Image(np.ascontiguousarray(turn(array)), case.image.grid, "labels")
         _check_values(entry, labels.array, self.labels)
         return replace(case, labels=labels)
@@ -109,7 +97,7 @@ class Dataset:
             raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
         array, grid = read_raw(entry.label)
         image = read_header(entry.images[0]).grid
-        turn = turn_between(entry.id, (entry.images[0], image), (_first(entry.label), grid))
+        turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
         return Image(np.ascontiguousarray(turn(array[:1])), image, "labels")
 
     @cached_property
@@ -187,20 +175,20 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     found = find(Path(path))
     notes, warnings = list(found.notes), []
     entries = sorted(found.entries, key=lambda entry: entry.id)
-    if found.without_label and require_labels:
-        warnings.append(
-            f"{len(found.without_label)} of {len(entries)} images have no label and are left out:"
-            f" {_some(found.without_label)}."
-        )
+    without = [entry.id for entry in entries if entry.label is None]
+    if without and require_labels:
+        warnings.append(f"{len(without)} of {len(entries)} images have no label and are left out: {listed(without)}.")
         entries = [entry for entry in entries if entry.label is not None]
     if not any(entry.label is not None for entry in entries):
         raise DataError(f"{path}: no image has an annotation.")
-    looks = _scan(entries)
+    looks = look_at_all(entries)
     problems = [look.problem for look in looks if look.problem]
     if problems:
         more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more)
-    encoding, labels, told, doubts = recognise([look.marks for look in looks if look.marks], found.labels)
+    encoding, labels, told, doubts = recognise(
+        [look.marks for look in looks if look.marks], found.labels, found.instances
+    )
     channel_names = _channels(found, looks, notes)
     notes += told + _remarks(looks)
     held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
@@ -210,152 +198,13 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     if not cases:
         raise DataError(f"{path}: every case is marked as test; none is left to train on.")
     seen = {look.case: look.seen(encoding) for look in looks}
-    dataset = Dataset(
-        Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out
-    )
+    dataset = Dataset(Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
     notes += dataset.grouping.notes
     warnings += [*doubts, *dataset.grouping.warnings]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
 
 
-def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
-    """The cases to predict: a file, a DICOM folder, a folder of images (or of cases), or a list of these.
-
-    Args:
-        path: Where to look.
-        channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
-            exactly that many.
-
-    Raises:
-        DataError: When there is nothing to read, or a name occurs twice.
-    """
-    files: list[Path] = []
-    for one in [path] if isinstance(path, str | Path) else path:
-        here = Path(one)
-        if not here.exists():
-            raise DataError(f"{here}: there is no such file or folder.")
-        if here.is_dir() and not is_image(here):
-            inside = _images_below(here)
-            if not inside:
-                raise DataError(f"{here}: expected images; the folder holds none that hyoid reads.")
-            files += inside
-        else:
-            files.append(here)
-    wanted = {f"{k:04d}" for k in range(channels)} if channels else None
-
-    def joined(base: str, endings: set[str]) -> bool:
-        return endings == wanted if wanted is not None else endings == {f"{k:04d}" for k in range(len(endings))} != {"0000"}
-
-    return [Entry(case, group) for case, group in group_channels(files, joined).items()]
-
-
-def _images_below(folder: Path) -> list[Path]:
-    """Images in a folder, or in its images/ when there are none in itself."""
-    from .layouts import IMAGE_FOLDERS
-
-    files = images_of(folder)
-    if files:
-        return files
-    below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
-    for name in (*IMAGE_FOLDERS, "imagests"):
-        if name in below:
-            return images_of(below[name])
-    return []
-
-
-def read_case(entry: Entry, channels: int | None = None) -> Case:
-    """The image of a case without its labels, all channels on one grid.
-
-    Args:
-        entry: Where it lies.
-        channels: How many channels are wanted; grey is repeated for three, colours are refused for one.
-
-    Raises:
-        DataError: When channels do not fit each other or the wanted number, or numbers are NaN or infinite.
-    """
-    parts = [read_image(path) for path in entry.images]
-    grid = parts[0].grid
-    arrays = [
-        turn_between(entry.id, (entry.images[0], grid), (path, part.grid))(part.array)
-        for path, part in zip(entry.images, parts, strict=True)
-    ]
-    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    array = _harmonised(entry, array, channels)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = np.argwhere(~np.isfinite(array))
-        raise DataError(
-            f"{entry.id}: {len(bad)} voxels of {entry.images[0]} are NaN or infinite, the first at"
-            f" {tuple(bad[0][1:].tolist())}. Replace them (for example by 0) and try again."
-        )
-    facts = {**entry.facts, "image": str(entry.images[0])}
-    return Case(entry.id, Image(np.ascontiguousarray(array), grid), None, facts)
-
-
-def _harmonised(entry: Entry, array: np.ndarray, channels: int | None) -> np.ndarray:
-    if channels is None or len(array) == channels:
-        return array
-    if len(array) == 1 and channels == 3:
-        return np.repeat(array, 3, axis=0)
-    raise DataError(f"{entry.id}: expected {channels} channels; {entry.images[0].name} gives {len(array)}.")
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What one pass over the files of a case gave."""
-
-    case: str
-    grid: Grid | None = None
-    channels: int = 0
-    dtype: str = ""
-    format: str = ""
-    marks: Marks | None = None
-    notes: tuple[str, ...] = ()
-    problem: str = ""
-
-    def seen(self, encoding: Encoding) -> Seen:
-        assert self.grid is not None
-        counts: dict[int, int] = {}
-        for raw, number in (self.marks.counts if self.marks else {}).items():
-            value = encoding.value_of(raw)
-            counts[value] = counts.get(value, 0) + number
-        return Seen(
-            shape=self.grid.shape,
-            spacing_mm=self.grid.spacing_mm,
-            calibrated=self.grid.calibrated,
-            orientation=self.grid.orientation if self.grid.dims == 3 else "",
-            channels=self.channels,
-            dtype=self.dtype,
-            format=self.format,
-            counts=counts,
-        )
-
-
-def _scan(entries: Sequence[Entry]) -> list[_Look]:
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(track(pool.map(_look, entries), "Looking at annotations", len(entries)))
-
-
-def _look(entry: Entry) -> _Look:
-    try:
-        headers = [read_header(path) for path in entry.images]
-        grid, notes = headers[0].grid, [note for header in headers for note in header.notes]
-        for path, header in zip(entry.images[1:], headers[1:], strict=True):
-            turn_between(entry.id, (entry.images[0], grid), (path, header.grid))
-        marks = None
-        if entry.label is not None:
-            marks, mine = look_at(entry.id, entry.label)
-            turn = turn_between(entry.id, (entry.images[0], grid), (_first(entry.label), mine))
-            if turn.changes:
-                notes.append("Labels have their axes in another order than the image; they are turned to fit.")
-            elif grid.calibrated and mine.calibrated and 1e-3 < (off := offset_in_voxels(grid, mine)):
-                notes.append(f"Headers of image and labels differ by {off:.2g} voxels (up to {TOLERANCE} is let pass).")
-    except DataError as error:
-        return _Look(entry.id, problem=str(error))
-    channels = sum(header.channels for header in headers)
-    return _Look(entry.id, grid, channels, headers[0].dtype, headers[0].format, marks, tuple(dict.fromkeys(notes)))
-
-
-def _remarks(looks: Sequence[_Look]) -> list[str]:
+def _remarks(looks: Sequence[Look]) -> list[str]:
     """The notes of single files, those that several share told once."""
     cases: dict[str, list[str]] = {}
     for look in looks:
@@ -364,7 +213,7 @@ def _remarks(looks: Sequence[_Look]) -> list[str]:
     return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
 
 
-def _channels(found: Found, looks: Sequence[_Look], notes: list[str]) -> tuple[str, ...]:
+def _channels(found: Found, looks: Sequence[Look], notes: list[str]) -> tuple[str, ...]:
     counts = {look.case: look.channels for look in looks}
     numbers = sorted(set(counts.values()))
     if len({look.grid.dims for look in looks if look.grid}) > 1:
@@ -393,12 +242,7 @@ def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
     unknown = sorted(set(values.tolist()) - set(labels.known_values))
     if unknown:
         listed = ", ".join(map(str, unknown[:8]))
-        raise DataError(f"{entry.id}: the annotation {_first(entry.label)} has values that no label names: {listed}.")
-
-
-def _first(label: Path | tuple[Path, ...] | None) -> Path:
-    assert label is not None
-    return label if isinstance(label, Path) else label[0]
+        raise DataError(f"{entry.id}: the annotation {entry.first_label} has values that no label names: {listed}.")
 
 
 def _entry_to_dict(entry: Entry) -> dict[str, Any]:
@@ -410,7 +254,3 @@ def _entry_from_dict(values: Mapping[str, Any]) -> Entry:
     label = values["label"]
     marks = tuple(map(Path, label)) if isinstance(label, list) else Path(label) if label else None
     return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]))
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -28,6 +28,7 @@ _REFUSED = {
     "ANN": "a file of annotations and holds no image",
     "ECG": "a recording of an electrocardiogram and holds no image",
 }
+_BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 _quiet = threading.Lock()
 
 
@@ -35,7 +36,7 @@ def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM by its suffix or its first bytes."""
     if path.suffix.lower() in FORMAT.suffixes:
         return True
-    if path.suffix and not path.suffix[1:].isdigit():
+    if path.name.startswith(".") or (path.suffix and not path.suffix[1:].isdigit()):
         return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
@@ -46,11 +47,25 @@ def series_files(folder: Path) -> list[Path]:
     return [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".") and is_dicom(f)]
 
 
+def holds_volume(folder: Path) -> bool:
+    """Whether a folder holds DICOM slices with places in space, rather than flat pictures that stand alone."""
+    first = next((f for f in sorted(folder.iterdir()) if f.is_file() and is_dicom(f)), None)
+    if first is None:
+        return False
+    try:
+        with _without_warnings():
+            ds = _parsed(first, pixels=False)
+            return plane_of(ds) is not None or _frames(ds) > 1 or "Rows" not in ds
+    except (DataError, *_BAD_FIELD):
+        return True
+
+
 def read(path: Path, as_labels: bool = False) -> Stored:
     """A series folder or a file as (C, x, y, z) on its grid, or (C, rows, columns) when it has no place in space."""
     with _without_warnings():
         slices, header = _survey(path)
-        pixels = [_pixels(file, ds) for file, ds in slices]
+        dtype = np.dtype(header.dtype)
+        pixels = [_pixels(file, ds, dtype) for file, ds in slices]
     if header.grid.dims == 2:
         array = pixels[0]
         array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
@@ -78,6 +93,13 @@ def _without_warnings() -> Iterator[None]:
 
 def _survey(path: Path, pixels: bool = True) -> tuple[list[tuple[Path, Any]], Header]:
     """The slices that make the image, and its header."""
+    try:
+        return _slices_and_header(path, pixels)
+    except _BAD_FIELD as error:
+        raise DataError(f"{path}: a DICOM field cannot be read ({error}).") from None
+
+
+def _slices_and_header(path: Path, pixels: bool) -> tuple[list[tuple[Path, Any]], Header]:
     notes: list[str] = []
     if path.is_dir():
         slices = _one_series(path, notes, pixels)
@@ -200,17 +222,29 @@ def _dtype(slices: list[tuple[Path, Any]]) -> str:
         return "uint8" if int(ds.get("BitsAllocated") or 8) == 8 else f"uint{ds.BitsAllocated}"
     if "FloatPixelData" in ds or any(not _whole(_rescale(one)) for _, one in slices):
         return "float32"
-    if any(_rescale(one) != (1.0, 0.0) for _, one in slices) or int(ds.get("BitsAllocated") or 16) > 16:
-        return "int32"
-    sign = "int" if ds.get("PixelRepresentation") else "uint"
-    return sign + ("8" if int(ds.get("BitsAllocated") or 16) <= 8 else "16")
+    ranges = [_range(one) for _, one in slices]
+    low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+    signed = low < 0 or bool(ds.get("PixelRepresentation"))
+    sizes = (np.int8, np.int16, np.int32, np.int64) if signed else (np.uint8, np.uint16, np.uint32, np.uint64)
+    return str(next(np.dtype(s) for s in sizes if np.iinfo(s).min <= low and high <= np.iinfo(s).max))
+
+
+def _range(ds: Any) -> tuple[float, float]:
+    """Least and largest number the stored bits can give after rescaling."""
+    bits = int(ds.get("BitsAllocated") or 16)
+    if _rescale(ds) != (1.0, 0.0):
+        bits = int(ds.get("BitsStored") or bits)
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if ds.get("PixelRepresentation") else (0, (1 << bits) - 1)
+    slope, intercept = _rescale(ds)
+    ends = (low * slope + intercept, high * slope + intercept)
+    return min(ends), max(ends)
 
 
 def _whole(scaling: tuple[float, float]) -> bool:
     return all(float(number).is_integer() for number in scaling)
 
 
-def _pixels(path: Path, ds: Any) -> np.ndarray:
+def _pixels(path: Path, ds: Any, dtype: np.dtype) -> np.ndarray:
     """Decoded and rescaled numbers of one file, colours as RGB."""
     from pydicom.pixels import apply_color_lut, pixel_array
 
@@ -226,7 +260,6 @@ def _pixels(path: Path, ds: Any) -> np.ndarray:
     if _is_colour(ds):
         return array
     slope, intercept = _rescale(ds)
-    dtype = np.dtype(_dtype([(path, ds)]))
     if (slope, intercept) == (1.0, 0.0):
         return array.astype(dtype)
     return (array.astype(np.float64) * slope + intercept).astype(dtype)

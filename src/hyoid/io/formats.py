@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,7 @@ def stem_of(path: str | Path) -> str:
 
 
 def suffix_for_labels(path: str | Path) -> str:
-    """The ending for predictions of an image: its own where labels can be written so, else one that keeps them exact."""
+    """The ending for predictions of an image: its own where that holds labels, else one that keeps them exact."""
     suffix = suffix_of(path)
     if Path(path).is_dir() or suffix in ("", *dicom.FORMAT.suffixes):
         return ".nii.gz"
@@ -64,7 +63,7 @@ def suffix_for_labels(path: str | Path) -> str:
 def is_image(path: Path) -> bool:
     """Whether a path is an image by its name, or a folder of DICOM slices."""
     if path.is_dir():
-        return bool(dicom.series_files(path))
+        return dicom.holds_volume(path)
     return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and dicom.is_dicom(path)))
 
 
@@ -86,6 +85,8 @@ def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
         array = whole_numbers(path, array)
     elif kind == "probabilities" or array.dtype.kind == "f":
         array = np.asarray(array, np.float32)
+    if not (array.flags.c_contiguous and array.flags.writeable):
+        array = np.array(array, order="C")  # files give read-only views in their own order
     return Image(array, stored.header.grid, kind)
 
 
@@ -180,6 +181,5 @@ def _format_of(path: Path) -> Format:
     if not path.exists() and not path.suffix:
         raise DataError(f"{path}: there is no such file or folder.")
     hint = closest(path.suffix.lower(), known)
-    raise DataError(f"{path}: hyoid does not read {path.suffix or 'files without a suffix'}.{hint} Known: {' '.join(known)}.")
-
-
+    kind = path.suffix or "files without a suffix"
+    raise DataError(f"{path}: hyoid does not read {kind}.{hint} Known: {' '.join(known)}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,15 +38,23 @@ class Grouping:
 def grouping(facts: Mapping[str, Mapping[str, str]]) -> Grouping:
     """How these cases (id: facts) may be split without leaking."""
     ids = sorted(facts)
-    if ids and all(facts[i].get("split") or facts[i].get("fold") for i in ids):
-        return Grouping("split", {i: facts[i].get("split") or facts[i]["fold"] for i in ids}, {})
+    split = {i: facts[i].get("split") or facts[i].get("fold") or "" for i in ids}
+    if _names_validation(split.values()):
+        return Grouping("split", split, {}, ("The split column decides which cases validate.",))
     for column in GROUP_COLUMNS:
-        if ids and all(facts[i].get(column) for i in ids):
-            groups = {i: facts[i][column] for i in ids}
-            if len(set(groups.values())) > 1:
-                note = f"Folds keep cases of one {column} together ({len(set(groups.values()))} of them)."
-                return Grouping("group", groups, {}, (note,))
+        if any(facts[i].get(column) for i in ids):
+            return _by_column(ids, facts, column)
     return _stacks(ids, facts) or Grouping("case", {i: i for i in ids}, {}, (), tuple(_leaks(ids)))
+
+
+def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], column: str) -> Grouping:
+    groups = {i: facts[i].get(column) or i for i in ids}
+    unknown = [i for i in ids if not facts[i].get(column)]
+    note = f"Folds keep cases of one {column} together ({len(set(groups.values()))} of them)."
+    warnings = [f"{len(unknown)} cases such as {unknown[0]} have no {column}; each stands alone."] if unknown else []
+    if len(set(groups.values())) == 1 and len(ids) > 1:
+        warnings.append(f"All cases are of one {column}; validation cannot be on another.")
+    return Grouping("group", groups, {}, (note,), tuple(warnings))
 
 
 def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
@@ -70,9 +78,16 @@ def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], 
     return tuple(tuple(sorted(part)) for part in parts)
 
 
+def _names_validation(words: Iterable[str]) -> bool:
+    """Whether a split column says which cases validate: numbered folds, or a word such as `val`."""
+    found = set(words)
+    numbered = len(found) > 1 and all(word.isdigit() for word in found)
+    return numbered or (bool({w.lower() for w in found} & set(VALIDATION_WORDS)) and len(found) > 1)
+
+
 def _explicit(split: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    words = sorted(set(split.values()))
-    if all(word.lstrip("-").isdigit() for word in words) and len(words) > 1:
+    words = set(split.values())
+    if all(word.isdigit() for word in words):
         return tuple(tuple(sorted(i for i, s in split.items() if s == word)) for word in sorted(words, key=int))
     validation = [i for i, s in split.items() if s.lower() in VALIDATION_WORDS]
     return (tuple(sorted(validation)),)
@@ -108,8 +123,11 @@ def _leaks(ids: Sequence[str]) -> list[str]:
     """A warning when names share beginnings, as several images of one patient do."""
     starts: dict[str, list[str]] = {}
     for case in ids:
-        start = re.sub(r"[_\-. ]?(\d+|[^_\-. ]+)$", "", case) if re.search(r"[_\-. ]", case) else case
+        start = re.sub(r"[_\-. ][^_\-. ]+$", "", case)
         starts.setdefault(start, []).append(case)
+    for case in ids:
+        if case in starts and case not in starts[case]:  # `scan` beside `scan_cropped`
+            starts[case].append(case)
     shared = {start: cases for start, cases in starts.items() if len(cases) > 1}
     together = sum(map(len, shared.values()))
     if len(starts) < 2 or not shared or together < 0.2 * len(ids):

@@ -12,9 +12,10 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.progress import track
 from . import dicom
-from .dataset import Dataset, Seen, open_dataset
+from .dataset import Dataset, open_dataset
 from .formats import is_image, read_stored
 from .header import Header
+from .survey import Seen
 
 
 @dataclass(frozen=True)

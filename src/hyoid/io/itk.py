@@ -19,14 +19,14 @@ _NAMES = {".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaIm
 
 def read(path: Path, as_labels: bool = False) -> Stored:
     """The voxels: axes (C, x, y, z) for volumes, (C, rows, columns) for images that are flat."""
-    import SimpleITK as sitk
+    import SimpleITK
 
     reader = _reader(path)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise refusal(path, _expected(path), _reason(error)) from None
-    array = np.asarray(sitk.GetArrayFromImage(image))
+    array = np.asarray(SimpleITK.GetArrayFromImage(image))
     dims = reader.GetDimension()
     if reader.GetNumberOfComponents() > 1:
         array = np.moveaxis(array, -1, 0)
@@ -44,14 +44,14 @@ def read_header(path: Path) -> Header:
 
 def write(path: Path, image: Image, like: Path | None = None) -> None:
     """Write an image; with a source of these formats its origin, spacing and direction are copied digit for digit."""
-    import SimpleITK as sitk
+    import SimpleITK
 
     volume = image.grid.dims == 3
     array = image.array.transpose(0, 3, 2, 1) if volume else image.array
     if image.channels > 1:
-        result = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(array, 0, -1)), isVector=True)
+        result = SimpleITK.GetImageFromArray(np.ascontiguousarray(np.moveaxis(array, 0, -1)), isVector=True)
     else:
-        result = sitk.GetImageFromArray(np.ascontiguousarray(array[0]))
+        result = SimpleITK.GetImageFromArray(np.ascontiguousarray(array[0]))
     source = _reader(like) if like is not None and like.suffix.lower() in _NAMES else None
     if source is not None and source.GetDimension() >= image.grid.dims:
         spacing, origin, direction = _frame(source, image.grid.dims)
@@ -61,17 +61,17 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     result.SetOrigin(origin)
     result.SetDirection(direction)
     try:
-        sitk.WriteImage(result, str(path), useCompression=path.suffix.lower() not in (".mhd", ".nhdr"))
+        SimpleITK.WriteImage(result, str(path), useCompression=path.suffix.lower() not in (".mhd", ".nhdr"))
     except RuntimeError as error:
         raise DataError(f"{path}: could not be written ({_reason(error)}).") from None
 
 
 def _reader(path: Path) -> Any:
-    import SimpleITK as sitk
+    import SimpleITK
 
     beginning(path)
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = sitk.ImageFileReader()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NrrdImageIO" if _NAMES[path.suffix.lower()] == "NRRD" else "MetaImageIO")
     try:
@@ -82,7 +82,7 @@ def _reader(path: Path) -> Any:
 
 
 def _facts(path: Path, reader: Any) -> Header:
-    import SimpleITK as sitk
+    import SimpleITK
 
     dims, channels = reader.GetDimension(), reader.GetNumberOfComponents()
     size, notes = list(reader.GetSize()), []
@@ -91,7 +91,7 @@ def _facts(path: Path, reader: Any) -> Header:
         notes.append(f"The fourth axis is taken as {channels} channels.")
     elif dims not in (2, 3):
         raise DataError(f"{path}: an image has two or three axes and channels; got {dims} axes {tuple(size)}.")
-    pixel = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    pixel = SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
     if "complex" in pixel:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
     name = _NAMES[path.suffix.lower()]

@@ -142,7 +142,7 @@ def _counts(path: Path, array: np.ndarray, fractional: bool) -> dict[float, int]
         return {float(array.min()): 0, float(array.max()): 0}
     flat = array.ravel()
     low, high = int(flat.min()), int(flat.max())
-    if 0 <= low and high < 1 << 20:
+    if low >= 0 and high < 1 << 20:
         numbers = np.bincount(flat)
         values = np.flatnonzero(numbers)
         counts = numbers[values]

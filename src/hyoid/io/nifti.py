@@ -60,6 +60,7 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     header.set_data_shape(array.shape[:dims] if dims == 2 and array.ndim == 3 else array.shape)
     header["pixdim"][:4] = sizes[:4]
     header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = 1, 0, 0, 0
+    header["intent_code"] = 0
     header["magic"] = b"n+1" if header["sizeof_hdr"] == 348 else b"n+2\0\r\n\x1a\n"
     offset = int(header["sizeof_hdr"]) + 4
     header["vox_offset"] = offset = -(-offset // 16) * 16
@@ -114,14 +115,14 @@ def _content(path: Path, limit: int | None = None) -> bytes | np.ndarray:
         if path.name.lower().endswith(".gz") and describe(head) != "a NIfTI image":
             raise DataError(f"{path}: expected gzip data, but the file is {describe(head)}.")
         return head if limit is not None else np.memmap(path, np.uint8, "r")
-    from isal import igzip, isal_zlib
+    from isal import igzip
 
     try:
         if limit is not None:
             with igzip.open(path) as file:
                 return file.read(limit)
         return igzip.decompress(path.read_bytes())
-    except (EOFError, OSError, isal_zlib.error) as error:
+    except Exception as error:
         raise DataError(
             f"{path}: the compressed data is damaged or cut short ({error}). Copy or download it again."
         ) from None
@@ -139,7 +140,10 @@ def _parse(path: Path, content: bytes | np.ndarray) -> Any:
                 return kind(head[:size], check=False)
             except Exception as error:
                 raise DataError(f"{path}: the NIfTI header is damaged ({error}).") from None
-    if len(head) >= 348 and 348 in (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")):
+    sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
+    if len(head) >= 348 and sizes & {348, 540} and any(head[344:348]):
+        raise DataError(f"{path}: the NIfTI header is damaged (its magic word is {head[344:348]!r}).")
+    if len(head) >= 348 and 348 in sizes:
         raise DataError(
             f"{path}: this is an Analyze 7.5 header, which does not know left from right; convert it to NIfTI first."
         )
@@ -183,11 +187,19 @@ def _voxels(path: Path, content: bytes | np.ndarray, header: Any) -> np.ndarray:
         return np.moveaxis(flat.reshape((channels, *space), order="F"), 0, -1)
     flat = np.frombuffer(content, dtype, int(np.prod(space)) * channels, start)
     array = flat.reshape((*space, channels), order="F")
+    slope, inter = _scaling(header)
+    if (slope, inter) == (1.0, 0.0):
+        return array
+    scaled: Any = np.asarray(array, np.float32 if dtype.itemsize <= 2 else np.float64)
+    return scaled * scaled.dtype.type(slope) + scaled.dtype.type(inter)
+
+
+def _scaling(header: Any) -> tuple[float, float]:
+    """Slope and intercept; 1 and 0 when the header asks for none."""
     slope, inter = (float(header[key]) for key in ("scl_slope", "scl_inter"))
-    if np.isfinite(slope) and slope != 0 and (slope, inter) != (1.0, 0.0):
-        inter = inter if np.isfinite(inter) else 0.0
-        return array.astype(np.float32 if dtype.itemsize <= 2 else np.float64) * slope + inter
-    return array
+    if not np.isfinite(slope) or slope == 0:
+        return 1.0, 0.0
+    return slope, inter if np.isfinite(inter) else 0.0
 
 
 def _channels_first(path: Path, array: np.ndarray) -> np.ndarray:
@@ -197,13 +209,15 @@ def _channels_first(path: Path, array: np.ndarray) -> np.ndarray:
 
 def _facts(path: Path, header: Any) -> Header:
     space, channels = _shape(path, header)
-    notes = []
+    notes: list[str] = []
     affine, known = _affine(path, header, space, notes)
     sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
     if channels > 1 and int(header["datatype"]) not in _RGB:
         notes.append(f"Shape {'x'.join(map(str, sizes))}: the last axis is taken as {channels} channels.")
     dtype = header.get_data_dtype()
     name = "complex" if dtype.kind == "c" else "uint8" if dtype.names else str(dtype.newbyteorder("="))
+    if _scaling(header) != (1.0, 0.0):
+        name = "float32" if dtype.itemsize <= 2 else "float64"
     kind = "NIfTI-1" if header["sizeof_hdr"] == 348 else "NIfTI-2"
     return Header(kind, Grid.from_affine(affine, space, known), channels, name, tuple(notes))
 

@@ -36,7 +36,8 @@ def read_header(path: Path) -> Header:
     with _opened(path) as picture:
         mode, (width, height) = picture.mode, picture.size
         channels = 3 if mode in _COLOUR else 1
-        dtype = "uint16" if mode.startswith("I;16") or _deep_colour(picture) else {"I": "int32", "F": "float32"}.get(mode, "uint8")
+        deep = mode.startswith("I;16") or _deep_colour(picture)
+        dtype = "uint16" if deep else {"I": "int32", "F": "float32"}.get(mode, "uint8")
         notes = ([_ALPHA] if mode in _WITH_ALPHA else []) + _remarks(picture)
         return Header(str(picture.format), Grid.plain((height, width)), channels, dtype, tuple(notes))
 

@@ -12,12 +12,15 @@ from ..core.labels import Labels
 from .masks import MANY, Encoding, Marks, total_counts
 
 
-def recognise(marks: Sequence[Marks], declared: Labels | None) -> tuple[Encoding, Labels, list[str], list[str]]:
+def recognise(
+    marks: Sequence[Marks], declared: Labels | None, instances: bool = False
+) -> tuple[Encoding, Labels, list[str], list[str]]:
     """How these annotations are stored and what their values mean.
 
     Args:
         marks: Facts of every annotation of the set.
         declared: Structures that a table names; they decide where there is doubt.
+        instances: Whether a table says that values number objects.
 
     Returns:
         The encoding, the labels, notes and warnings.
@@ -26,13 +29,16 @@ def recognise(marks: Sequence[Marks], declared: Labels | None) -> tuple[Encoding
         DataError: When no voxel is labelled, or values occur that the declared labels do not name.
     """
     notes: list[str] = []
-    encoding = _encoding(marks, declared, notes)
+    encoding = Encoding(kind="instances") if instances else _encoding(marks, declared, notes)
     found = {encoding.value_of(raw) for one in marks for raw, n in one.counts.items() if n or one.fractional}
     if found <= {0}:
         raise DataError(f"All {len(marks)} annotations are empty (only 0). At least one voxel must be labelled.")
     if min(found) < 0 and (declared is None or min(found) not in declared.known_values):
         case = next(one.case for one in marks if min(one.counts) < 0)
         raise DataError(f"{case}: labels hold the negative value {min(found)}; name it `ignore` in labels.yaml.")
+    empty = [one.case for one in marks if not any(encoding.value_of(raw) for raw in one.counts)]
+    if empty:
+        notes.append(f"Nothing is labelled in {_cases(empty)}.")
     floating = [one.case for one in marks if one.floating and not one.fractional]
     if floating:
         notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
@@ -61,7 +67,7 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
         notes.append("Some masks are 0 and 1, others 0 and 255; both are read as one structure.")
         return Encoding(kind="threshold", threshold=0.5, written=255)
     if declared is None and _are_instances(marks):
-        most = max(len(one.counts) for one in marks) - 1
+        most = max(sum(v > 0 for v in one.counts) for one in marks)
         notes.append(
             f"Labels number single objects (up to {most} in a case); they are read as one structure, and"
             " `read_instances` gives the numbers. Name the values in labels.yaml if they are classes."
@@ -127,7 +133,7 @@ def _are_instances(marks: Sequence[Marks]) -> bool:
     if not many or max(len(one.counts) for one in many) <= MANY:
         return False
     sizes = [{v: np.log(n) for v, n in one.counts.items() if v > 0} for one in many]
-    whole = np.mean([min(1.0, len(s) / max(1, one.pieces - 1)) for s, one in zip(sizes, many, strict=True)])
+    whole = np.median([len(size) / one.pieces for size, one in zip(sizes, many, strict=True)])
     spread = float(np.median([np.std(list(s.values())) for s in sizes]))
     agreement = [
         np.corrcoef([a[v] for v in both], [b[v] for v in both])[0, 1]
@@ -135,7 +141,7 @@ def _are_instances(marks: Sequence[Marks]) -> bool:
         if len(both := sorted(a.keys() & b.keys())) > MANY
     ]
     same_meaning = float(np.median(agreement)) if agreement else 0.0
-    return bool(whole > 0.7 and spread < 1.3 and same_meaning < 0.5)
+    return bool(whole > 0.85 and spread < 1.3 and same_meaning < 0.5)
 
 
 def _named(encoding: Encoding, values: list[int]) -> Labels:

@@ -132,7 +132,7 @@ def _step(name: str, planes: list[Plane], notes: list[str]) -> np.ndarray:
     step = (planes[-1].position - planes[0].position) / (len(planes) - 1)
     tilt = float(np.degrees(np.arccos(np.clip(step @ planes[0].normal / np.linalg.norm(step), -1, 1))))
     if tilt > _TILT_DEGREES:
-        notes.append(f"Gantry tilt of {tilt:.1f} degrees: slices are shifted against each other; the grid follows them.")
+        notes.append(f"Gantry tilt of {tilt:.1f} degrees: slices are shifted sideways, and the grid follows them.")
     return np.asarray(step)
 
 
@@ -155,8 +155,8 @@ def flat_grid(ds: Any, frame_shape: tuple[int, int], notes: list[str]) -> Grid:
                 notes.append("The pixel size is that at the detector, so lengths include magnification.")
             return Grid.plain(frame_shape, (float(spacing[0]), float(spacing[1])))
     regions = ds.get("SequenceOfUltrasoundRegions") or []
-    if len(regions) == 1 and regions[0].get("PhysicalUnitsXDirection") == 3 == regions[0].get("PhysicalUnitsYDirection"):
-        down, across = (abs(float(regions[0].get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX")  # cm
+    if len(regions) == 1 and all(regions[0].get(f"PhysicalUnits{axis}Direction") == 3 for axis in "XY"):
+        down, across = (abs(float(regions[0].get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX")  # 3: cm
         if down > 0 and across > 0:
             return Grid.plain(frame_shape, (down, across))
     return Grid.plain(frame_shape)

@@ -68,12 +68,25 @@ def labels_from_json(path: Path, tree: Mapping[str, Any]) -> Labels | None:
     return labels_from_mapping(path, declared, tuple(int(v) for v in order) if order else ())
 
 
-def labels_from_yaml(path: Path) -> Labels | None:
-    """Structures declared in labels.yaml as `value: name`, `name: value` or `name: [values]`, and `ignore: value`."""
+def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
+    """Structures of a labels.yaml, and whether it says `instances: true` (values number objects).
+
+    Lines are `value: name`, `name: value` or `name: [values]`, and `ignore: value`.
+    """
     tree = read_tree(path)
     if not isinstance(tree, dict):
         raise DataError(f"{path}: expected lines such as `1: liver`.")
-    return labels_from_mapping(path, tree.get("labels", tree))
+    if tree.get("instances") is True:
+        return None, True
+    return labels_from_mapping(path, tree.get("labels", tree)), False
+
+
+def declared_in(path: Path) -> tuple[Labels | None, bool] | None:
+    """Structures that a YAML manifest declares under `labels:`, or None."""
+    tree = read_tree(path)
+    if not isinstance(tree, dict) or "labels" not in tree:
+        return None
+    return labels_from_mapping(path, tree["labels"]), False
 
 
 def labels_from_mapping(path: Path, declared: Mapping[Any, Any], paint: tuple[int, ...] = ()) -> Labels:

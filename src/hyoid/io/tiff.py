@@ -15,7 +15,7 @@ from ..core.grid import Grid
 from .header import Format, Header, Stored
 from .sniff import beginning, refusal
 
-_MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0, "pixel": 0}
+_MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
 
 
@@ -61,9 +61,8 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
         array = array.astype(np.uint8)
     if array.dtype in (np.int64, np.uint64):
         raise DataError(f"{path}: OME-TIFF has no 64-bit whole numbers; use 32 bits.")
-    tifffile.imwrite(
-        path, array, ome=True, photometric="minisblack", compression="zlib", metadata=metadata, bigtiff=array.nbytes > 2**31
-    )
+    options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "bigtiff": array.nbytes > 2**31}
+    tifffile.imwrite(path, array, ome=True, metadata=metadata, **options)
 
 
 def _opened(path: Path) -> Any:
@@ -133,7 +132,7 @@ def _check_axes(path: Path, sizes: dict[str, int], series: Any) -> None:
     if series.keyframe.dtype is None or np.dtype(series.keyframe.dtype).kind not in "biuf":
         raise DataError(f"{path}: the file's numbers are of a kind that cannot be read.")
     if any(page is None for page in series.pages):
-        raise DataError(f"{path}: some planes of this multi-file OME series are missing; put all its files side by side.")
+        raise DataError(f"{path}: some planes of this OME series are in other files that are missing; add them.")
 
 
 def _spacing(tiff: Any, page: Any, dims: int) -> tuple[float, ...] | None:

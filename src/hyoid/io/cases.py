@@ -1,0 +1,99 @@
+"""Images of single cases: finding what to predict, and reading all channels of a case onto one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.errors import DataError
+from .agreement import turn_between
+from .entry import Entry
+from .formats import is_image, read_image
+from .layouts import IMAGE_FOLDERS, group_channels, images_of, subfolder
+
+
+def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
+    """The cases to predict: a file, a DICOM folder, a folder of images (or of cases), or a list of these.
+
+    Args:
+        path: Where to look.
+        channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
+            exactly that many.
+
+    Raises:
+        DataError: When there is nothing to read, or a name occurs twice.
+    """
+    files: list[Path] = []
+    for one in [path] if isinstance(path, str | Path) else path:
+        here = Path(one)
+        if not here.exists():
+            raise DataError(f"{here}: there is no such file or folder.")
+        if here.is_dir() and not is_image(here):
+            files += _images_below(here)
+        else:
+            files.append(here)
+    if not files:
+        raise DataError("No image is named; give a file, a folder or a list of files.")
+
+    def joined(base: str, endings: set[str]) -> bool:
+        count = channels or len(endings)
+        return endings == {f"{k:04d}" for k in range(count)} and (channels is not None or count > 1)
+
+    return [Entry(case, group) for case, group in group_channels(files, joined).items()]
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """Images in a folder, or in its images/ when there are none in itself."""
+    inner = subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
+    files = images_of(folder) or (images_of(inner) if inner else [])
+    if not files:
+        raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads.")
+    return files
+
+
+def read_case(entry: Entry, channels: int | None = None) -> Case:
+    """The image of a case without its labels, all channels on one grid.
+
+    Args:
+        entry: Where it lies.
+        channels: How many channels are wanted; grey is repeated for three, other differences are refused.
+
+    Raises:
+        DataError: When channels do not fit each other or the wanted number, or numbers are NaN or infinite.
+    """
+    parts = [read_image(path) for path in entry.images]
+    grid = parts[0].grid
+    arrays = [
+        turn_between(entry.id, (entry.images[0], grid), (path, part.grid))(part.array)
+        for path, part in zip(entry.images, parts, strict=True)
+    ]
+    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    if channels is not None and len(array) != channels:
+        array = _harmonised(entry, array, channels)
+    _check_finite(entry, array)
+    facts = {**entry.facts, "image": str(entry.images[0])}
+    return Case(entry.id, Image(array, grid), None, facts)
+
+
+def _harmonised(entry: Entry, array: np.ndarray, channels: int) -> np.ndarray:
+    if len(array) == 1 and channels == 3:
+        return np.repeat(array, 3, axis=0)
+    if len(array) == 3 and channels == 1 and (array[0] == array[1]).all() and (array[0] == array[2]).all():
+        return array[:1]
+    names = ", ".join(path.name for path in entry.images)
+    raise DataError(f"{entry.id}: expected {channels} channels; {names} gives {len(array)}.")
+
+
+def _check_finite(entry: Entry, array: np.ndarray) -> None:
+    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
+        return  # one NaN or infinity makes the sum so
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = tuple(bad[0][1:].tolist())
+        raise DataError(
+            f"{entry.id}: {len(bad)} voxels of {entry.images[0]} are NaN or infinite, the first at {place}."
+            " Replace them (for example by 0) and try again."
+        )

@@ -1,0 +1,66 @@
+"""Entry and Found: where cases lie on disk, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.errors import DataError
+from ..core.labels import Labels
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one case lies on disk.
+
+    Attributes:
+        id: Unique name within its data set.
+        images: One file (or DICOM folder) for each channel, or one with all channels.
+        label: The annotation, several files when each holds one object, or None.
+        facts: What the tables say of this case.
+    """
+
+    id: str
+    images: tuple[Path, ...]
+    label: Path | tuple[Path, ...] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_label(self) -> Path:
+        """The annotation file, or the first of several."""
+        assert self.label is not None
+        return self.label if isinstance(self.label, Path) else self.label[0]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found below a path.
+
+    Attributes:
+        layout: How the files are arranged, in words.
+        entries: The cases.
+        labels: Structures that a table declares, or None.
+        instances: Whether a table says that values number objects.
+        channel_names: Names that a table gives to the channels.
+        notes: Remarks, one sentence each.
+    """
+
+    layout: str
+    entries: Sequence[Entry]
+    labels: Labels | None = None
+    instances: bool = False
+    channel_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for entry in self.entries:
+            if entry.id in seen:
+                raise DataError(f"{self.layout}: the case {entry.id!r} occurs twice; every case needs its own name.")
+            seen.add(entry.id)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
