@@ -1,0 +1,133 @@
+"""Surface metrics against values worked out by hand, MONAI, surface-distance and plain definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.spatial.distance import cdist
+
+from hyoid.metrics import measure, metrics
+from hyoid.metrics.pair import Pair, surface_of
+
+
+def blobs(seed: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    base = gaussian_filter(rng.standard_normal(shape), 3)
+    other = base + 0.6 * gaussian_filter(rng.standard_normal(shape), 2)
+    return other > np.quantile(other, 0.8), base > np.quantile(base, 0.8)
+
+
+def test_surface_voxels_have_a_face_neighbour_outside():
+    mask = np.zeros((7, 7), bool)
+    mask[1:6, 1:6] = True
+    expected = mask.copy()
+    expected[2:5, 2:5] = False
+    assert np.array_equal(surface_of(mask), expected)
+
+
+def test_a_mask_has_a_surface_at_the_border_of_the_image():
+    mask = np.ones((4, 5), bool)
+    expected = np.ones_like(mask)
+    expected[1:3, 1:4] = False
+    assert np.array_equal(surface_of(mask), expected)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (14, 17, 20)])
+def test_surface_is_the_mask_less_its_erosion(shape):
+    mask = blobs(1, shape)[0]
+    assert np.array_equal(surface_of(mask), mask & ~binary_erosion(mask))
+
+
+def test_two_parallel_planes_are_as_far_apart_as_the_spacing_says():
+    reference, prediction = np.zeros((2, 9, 9, 12), bool)
+    reference[:, :, 2] = True
+    prediction[:, :, 6] = True
+    found = measure(prediction, reference, (1.0, 1.0, 2.5), ("hd95", "assd", "nsd"))
+    assert found == {"hd95": 10.0, "assd": 10.0, "nsd": 0.0}
+
+
+def test_hd95_forgives_five_percent_of_the_surface():
+    reference = np.zeros((100, 3), bool)
+    reference[:, 1] = True
+    nearly = reference.copy()
+    nearly[:3, 1] = False
+    nearly[:3, 2] = True
+    assert metrics.build("hd95")(nearly, reference) == 0.0
+    nearly[:8, 1] = False
+    nearly[:8, 2] = True
+    assert metrics.build("hd95")(nearly, reference) == 1.0
+
+
+def test_pooled_hd95_is_never_larger_than_the_stated_one():
+    prediction, reference = blobs(2, (20, 22, 24))
+    prediction[:, :, 12:] = False
+    pooled = metrics.build("hd95", pooling="pooled")(prediction, reference)
+    assert 0 < pooled < metrics.build("hd95")(prediction, reference)
+
+
+def test_tolerance_counts_whole_voxels():
+    reference, prediction = np.zeros((2, 9, 12), bool)
+    reference[:, 4] = True
+    prediction[:, 6] = True
+    assert metrics.build("nsd", tolerance_mm=1.9)(prediction, reference) == 0.0
+    assert metrics.build("nsd", tolerance_mm=2.0)(prediction, reference) == 1.0
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (14, 17, 20)])
+def test_agrees_with_the_definition_point_by_point(shape):
+    spacing = (0.8, 1.3, 2.6)[: len(shape)]
+    prediction, reference = blobs(3, shape)
+    points = [np.argwhere(surface_of(mask)) * spacing for mask in (prediction, reference)]
+    table = cdist(*points)
+    there, back = table.min(1), table.min(0)
+    found = measure(prediction, reference, spacing, ("hd95", "assd", "nsd"))
+    assert found["hd95"] == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-5)
+    assert found["assd"] == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-5)
+    assert found["nsd"] == pytest.approx(np.mean(np.concatenate([there, back]) <= 1.0), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(48, 60), (24, 26, 28)])
+@pytest.mark.filterwarnings("ignore")
+def test_agrees_with_monai(shape):
+    import torch
+    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
+
+    spacing = (1.5, 1.0, 2.0)[: len(shape)]
+    prediction, reference = blobs(4, shape)
+    tensors = [torch.from_numpy(mask)[None, None].float() for mask in (prediction, reference)]
+    options = {"include_background": True, "spacing": spacing}
+    found = measure(prediction, reference, spacing, ("hd95", "assd"))
+    nsd = metrics.build("nsd", tolerance_mm=1.5)(prediction, reference, spacing)
+    assert found["hd95"] == pytest.approx(float(compute_hausdorff_distance(*tensors, percentile=95, **options)))
+    assert found["assd"] == pytest.approx(float(compute_average_surface_distance(*tensors, symmetric=True, **options)))
+    assert nsd == pytest.approx(float(compute_surface_dice(*tensors, class_thresholds=[1.5], **options)), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_is_near_the_area_weighted_convention_of_surface_distance():
+    import surface_distance
+
+    spacing = (1.5, 1.0, 2.0)
+    prediction, reference = blobs(5, (24, 26, 28))
+    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    theirs = surface_distance.compute_robust_hausdorff(distances, 95)
+    assert metrics.build("hd95")(prediction, reference, spacing) == pytest.approx(theirs, rel=0.25)
+
+
+def test_distances_are_computed_once_for_all_metrics(monkeypatch):
+    import edt
+
+    calls = []
+    original = edt.edt
+    monkeypatch.setattr(edt, "edt", lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs))
+    measure(*blobs(6, (20, 20)), names=("hd95", "assd", "nsd"))
+    assert len(calls) == 2
+
+
+def test_penalty_of_a_missed_structure_is_the_diagonal_of_the_whole_image():
+    reference = np.zeros((30, 40), bool)
+    reference[3:6, 3:6] = True
+    assert Pair.of(~reference & False, reference, (1.0, 1.0)).diagonal_mm == 50.0
+    assert metrics.build("hd95")(np.zeros_like(reference), reference, (1.0, 1.0)) == 50.0
