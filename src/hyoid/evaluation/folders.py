@@ -48,9 +48,9 @@ def evaluate_folders(
     guesses, truths = _images_in(predictions), _images_in(references)
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
-    declared = labels or _declared(beside)
+    declared, instances = (labels, False) if labels else _declared(beside)
     guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers)
-    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers), declared, notes)
+    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers), declared, instances, notes)
     guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
     groups = groups if groups is not None else _groups(beside, list(truths), notes)
     for note in notes:
@@ -111,10 +111,12 @@ def _looked_at(paths: Mapping[str, Path], workers: int) -> list[Marks]:
         return list(pool.map(lambda case: look_at(case, paths[case])[0], paths))
 
 
-def _reference_encoding(marks: list[Marks], declared: Labels | None, notes: list[str]) -> tuple[Encoding, Labels]:
+def _reference_encoding(
+    marks: list[Marks], declared: Labels | None, instances: bool, notes: list[str]
+) -> tuple[Encoding, Labels]:
     from ..io.recognise import recognise
 
-    encoding, labels, told, warnings = recognise(marks, declared)
+    encoding, labels, told, warnings = recognise(marks, declared, instances)
     notes += [f"References: {text}" for text in (*told, *warnings)]
     return encoding, labels
 
@@ -161,14 +163,14 @@ def _folder(place: str | Path) -> Path:
     return root if root.is_dir() else root.parent
 
 
-def _declared(folders: Sequence[Path]) -> Labels | None:
-    """Labels that a labels.yaml in one of these folders names."""
+def _declared(folders: Sequence[Path]) -> tuple[Labels | None, bool]:
+    """Labels that a labels.yaml in one of these folders names, and whether it says that values number objects."""
     from ..io.tables import labels_from_yaml
 
     for path in (folder / "labels.yaml" for folder in folders):
         if path.is_file():
             return labels_from_yaml(path)
-    return None
+    return None, False
 
 
 def _groups(folders: Sequence[Path], cases: Sequence[str], notes: list[str]) -> Mapping[str, str]:

@@ -1,0 +1,158 @@
+"""Rows, reports and their files."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from hyoid.core.case import Image
+from hyoid.core.errors import ConfigError, DataError
+from hyoid.core.grid import Grid
+from hyoid.core.labels import Labels
+from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_case, evaluate_pairs
+from hyoid.metrics import Rules
+
+LABELS = Labels.of({1: "liver", 2: "tumour"})
+
+
+def volume(*boxes: tuple[int, slice], spacing=(1.0, 1.0, 2.0)) -> Image:
+    array = np.zeros((1, 10, 10, 10), np.uint8)
+    for value, part in boxes:
+        array[0, part, 2:8, 2:8] = value
+    return Image(array, Grid.plain((10, 10, 10), spacing), "labels")
+
+
+BOTH = volume((1, slice(1, 5)), (2, slice(5, 8)))
+NO_TUMOUR = volume((1, slice(1, 5)))
+SMALL = volume((1, slice(1, 4)), (2, slice(5, 7)))
+
+
+def report(*answers: tuple[Image | None, Image], groups: str = "", **options) -> Report:
+    cases = [Judged(f"c{i}", lambda pair=pair: pair, groups[i : i + 1]) for i, pair in enumerate(answers)]
+    return evaluate_pairs(cases, LABELS, EvaluationSettings(**options))
+
+
+def test_one_row_for_each_structure():
+    rows = evaluate_case("c", SMALL, BOTH, LABELS)
+    assert [(row.structure, row.finding) for row in rows] == [("liver", "found"), ("tumour", "found")]
+    assert rows[0].values["dice"] == pytest.approx(2 * 3 / 7, abs=1e-6)
+    assert (rows[0].reference_size, rows[0].prediction_size) == (0.288, 0.216)
+    assert rows[0].group == "c"
+
+
+def test_finding_less_never_improves_an_average():
+    better = report((SMALL, BOTH), (BOTH, BOTH))
+    worse = report((NO_TUMOUR, BOTH), (BOTH, BOTH))
+    for name, metric in better.metrics.items():
+        if name != "precision":
+            sign = 1 if metric.higher_is_better else -1
+            one, other = (sign * found.summary("tumour", name).spread.mean for found in (better, worse))
+            assert other < one, name
+    assert worse.summary("tumour", "dice").num_missed == 1
+    assert worse.summary("tumour", "hd95").spread.mean == pytest.approx(math.hypot(10, 10, 20) / 2, abs=1e-5)
+
+
+def test_an_absent_structure_counts_as_perfect_unless_left_out():
+    usual = report((NO_TUMOUR, NO_TUMOUR), (SMALL, BOTH))
+    strict = report((NO_TUMOUR, NO_TUMOUR), (SMALL, BOTH), rules=Rules(both_empty="exclude"))
+    assert usual.summary("tumour", "dice").num_counted == 2
+    assert strict.summary("tumour", "dice").num_counted == 1
+    assert strict.summary("tumour", "dice").spread.mean == pytest.approx(0.8)
+    assert strict.summary("tumour", "dice").num_present == 1
+    assert "left out" in strict.to_dict()["rules"][0]
+    assert "perfect" in usual.to_dict()["rules"][0]
+
+
+def test_no_prediction_counts_as_missed():
+    rows = evaluate_case("c", None, BOTH, LABELS)
+    assert [row.finding for row in rows] == ["missed", "missed"]
+    assert [row.values["dice"] for row in rows] == [0.0, 0.0]
+
+
+def test_the_mean_is_over_structures_then_cases():
+    found = report((SMALL, BOTH), (NO_TUMOUR, BOTH))
+    expected = np.mean([[6 / 7, 0.8], [1.0, 0.0]])
+    assert found.summary("mean", "dice").spread.mean == pytest.approx(expected, abs=1e-6)
+
+
+def test_cases_are_ranked_from_worst_to_best():
+    found = report((BOTH, BOTH), (NO_TUMOUR, BOTH), (SMALL, BOTH))
+    assert found.ranked() == ("c1", "c2", "c0")
+    by_distance = report((BOTH, BOTH), (NO_TUMOUR, BOTH), (SMALL, BOTH), metrics=("hd95",))
+    assert by_distance.ranked() == ("c1", "c2", "c0")
+
+
+def test_a_report_reads_back_as_it_was_written(tmp_path):
+    rules = Rules(both_empty="exclude")
+    found = report((SMALL, BOTH), (NO_TUMOUR, NO_TUMOUR), (None, BOTH), groups="aab", rules=rules)
+    found.write(tmp_path / "out")
+    again = Report.read(tmp_path / "out")
+    assert again.to_dict() == found.to_dict()
+    assert repr(again) == repr(found)
+
+
+def test_equal_reports_have_equal_bytes_whatever_the_number_of_workers(tmp_path):
+    cases = [Judged(f"c{i}", lambda: (SMALL, BOTH)) for i in range(6)]
+    for workers in (1, 3):
+        evaluate_pairs(cases, LABELS, workers=workers).write(tmp_path / str(workers))
+    for name in ("cases.csv", "report.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
+
+
+def test_undefined_numbers_are_null_and_never_nan(tmp_path):
+    report((NO_TUMOUR, NO_TUMOUR), rules=Rules(both_empty="exclude")).write(tmp_path)
+    text = (tmp_path / "report.json").read_text()
+    assert "NaN" not in text
+    tumour = next(one for one in json.loads(text)["summary"] if one["structure"] == "tumour")
+    assert tumour["mean"] is None
+    assert "tumour,absent,0.000000,0.000000,,,,,,,," in (tmp_path / "cases.csv").read_text()
+
+
+def test_pixels_of_unknown_size_are_counted_in_pixels():
+    array = np.zeros((1, 8, 8), np.uint8)
+    array[0, 2:6, 2:6] = 1
+    image = Image(array, Grid.plain((8, 8)), "labels")
+    found = evaluate_pairs([Judged("c", lambda: (image, image))], Labels.of({1: "cell"}))
+    assert (found.length_unit, found.size_unit, found.unit("hd95")) == ("px", "px", "px")
+    assert found.rows[0].reference_size == 16
+
+
+def test_grids_that_differ_are_an_error_that_names_both():
+    other = volume((1, slice(1, 5)), spacing=(1.0, 1.0, 3.0))
+    with pytest.raises(DataError, match=r"c: the prediction lies on .* 1x1x3 mm RAS and the reference on .* 1x1x2 mm"):
+        evaluate_case("c", other, BOTH, LABELS)
+
+
+def test_several_channels_are_refused():
+    image = Image(np.zeros((2, 4, 4), np.uint8), Grid.plain((4, 4)), "labels")
+    with pytest.raises(DataError, match="2 channels"):
+        evaluate_case("c", image, image, LABELS)
+
+
+def test_a_volume_metric_refuses_flat_images():
+    image = Image(np.ones((1, 4, 4), np.uint8), Grid.plain((4, 4)), "labels")
+    with pytest.raises(ConfigError, match="volume_error_ml needs 3D images"):
+        evaluate_case("c", image, image, LABELS, EvaluationSettings(metrics=("volume_error_ml",)))
+
+
+def test_nothing_to_judge_is_an_error():
+    with pytest.raises(DataError, match="nothing to evaluate"):
+        evaluate_pairs([], LABELS)
+
+
+def test_a_damaged_report_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        Report.read(tmp_path)
+    report((SMALL, BOTH)).write(tmp_path)
+    (tmp_path / "cases.csv").write_text("case\nc0\n")
+    with pytest.raises(DataError, match="not a report that hyoid wrote"):
+        Report.read(tmp_path)
+
+
+def test_tolerance_reaches_the_metric_and_the_file():
+    loose = report((SMALL, BOTH), tolerance_mm=5.0)
+    assert loose.summary("liver", "nsd").spread.mean == 1.0
+    assert loose.to_dict()["settings"]["tolerance_mm"] == 5.0

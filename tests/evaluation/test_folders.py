@@ -1,0 +1,130 @@
+"""Two folders of label images become a report, however the masks are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hyoid.core.case import Image
+from hyoid.core.errors import DataError
+from hyoid.core.grid import Grid
+from hyoid.core.labels import Labels
+from hyoid.evaluation import evaluate_folders
+from hyoid.io.formats import write_image
+
+REFERENCE = np.zeros((12, 14), np.uint8)
+REFERENCE[2:8, 3:9] = 1
+REFERENCE[8:10, 3:9] = 2
+PREDICTION = np.roll(REFERENCE, 1, axis=1)
+
+
+def put(folder, name: str, array: np.ndarray, spacing=None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_image(folder / name, Image(array[None], Grid.plain(array.shape, spacing), "labels"))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for i in range(3):
+        put(tmp_path / "pred", f"case_{i}.png", PREDICTION if i else REFERENCE)
+        put(tmp_path / "ref", f"case_{i}.png", REFERENCE)
+    return tmp_path / "pred", tmp_path / "ref"
+
+
+def test_cases_are_paired_by_name(folders):
+    found = evaluate_folders(*folders)
+    assert found.cases == ("case_0", "case_1", "case_2")
+    assert found.structures == ("label_1", "label_2")
+    assert found.rows[0].values["dice"] == 1.0
+    assert found.rows[2].values["dice"] == pytest.approx(5 / 6, abs=1e-6)
+
+
+def test_names_and_patients_come_from_the_files_beside_the_references(folders):
+    folders[1].parent.joinpath("labels.yaml").write_text("1: body\n2: tail\n")
+    folders[1].parent.joinpath("cases.csv").write_text("case,patient\ncase_0,a\ncase_1,a\ncase_2,b\n")
+    found = evaluate_folders(*folders)
+    assert found.structures == ("body", "tail")
+    assert [row.group for row in found.rows] == ["a", "a", "a", "a", "b", "b"]
+
+
+def test_given_labels_and_groups_win(folders):
+    labels = Labels(names=("all", "tail"), values=((1, 2), (2,)))
+    found = evaluate_folders(*folders, labels=labels, groups={"case_0": "x"})
+    assert found.structures == ("all", "tail")
+    assert found.rows[0].group == "x"
+    assert found.rows[2].group == "case_1"
+
+
+def test_a_missing_prediction_is_an_error_or_counts_as_missed(folders):
+    (folders[0] / "case_1.png").unlink()
+    with pytest.raises(DataError, match="no prediction for case_1"):
+        evaluate_folders(*folders)
+    found = evaluate_folders(*folders, missing="worst")
+    assert found.summary("label_1", "dice").num_missed == 1
+    assert "1 reference without prediction, counted as missed: case_1." in found.notes
+
+
+def test_a_prediction_without_reference_is_told(folders):
+    (folders[1] / "case_2.png").unlink()
+    found = evaluate_folders(*folders)
+    assert len(found.cases) == 2
+    assert "1 prediction without reference, not judged: case_2." in found.notes
+
+
+def test_formats_may_differ(folders, tmp_path):
+    for path in folders[0].iterdir():
+        path.unlink()
+    for i in range(3):
+        put(folders[0], f"case_{i}.tif", PREDICTION)
+    assert evaluate_folders(*folders).rows[0].values["dice"] == pytest.approx(5 / 6, abs=1e-6)
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_black_and_white_masks_are_one_structure_whatever_white_is(tmp_path, white):
+    mask = (REFERENCE > 0).astype(np.uint8)
+    put(tmp_path / "pred", "a.png", mask * white)
+    put(tmp_path / "ref", "a.png", mask * 255)
+    found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+    assert found.structures == ("foreground",)
+    assert found.rows[0].values["dice"] == 1.0
+
+
+def test_predictions_that_found_nothing_are_judged(tmp_path):
+    put(tmp_path / "pred", "a.png", np.zeros_like(REFERENCE))
+    put(tmp_path / "ref", "a.png", REFERENCE)
+    assert [row.finding for row in evaluate_folders(tmp_path / "pred", tmp_path / "ref").rows] == ["missed", "missed"]
+
+
+def test_two_files_are_a_pair_whatever_their_names(tmp_path):
+    put(tmp_path / "pred", "answer.png", REFERENCE)
+    put(tmp_path / "ref", "truth.png", REFERENCE)
+    found = evaluate_folders(tmp_path / "pred" / "answer.png", tmp_path / "ref" / "truth.png")
+    assert found.rows[0].values["dice"] == 1.0
+
+
+def test_values_that_no_structure_has_are_told(folders):
+    strange = PREDICTION.copy()
+    strange[0, 0] = 9
+    put(folders[0], "case_0.png", strange)
+    assert any("values that no structure has (9)" in note for note in evaluate_folders(*folders).notes)
+
+
+def test_predictions_with_other_values_are_refused(folders):
+    for i in range(3):
+        put(folders[0], f"case_{i}.png", PREDICTION * 50)
+    with pytest.raises(DataError, match="predictions hold 50, 100"):
+        evaluate_folders(*folders)
+
+
+def test_an_empty_folder_is_an_error(folders, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="no label images here"):
+        evaluate_folders(tmp_path / "nothing", folders[1])
+
+
+def test_real_annotations_agree_with_themselves(real_data):
+    folder = real_data / "sct_spinal_cord"
+    masks = sorted(folder.rglob("labels"))[0]
+    found = evaluate_folders(masks, masks)
+    assert found.summary("mean", "dice").spread.mean == 1.0
+    assert found.length_unit == "mm"
