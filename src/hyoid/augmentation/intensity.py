@@ -73,21 +73,21 @@ class Gamma(IntensityTransform):
 
     def apply(self, image: torch.Tensor, amounts: list[float]) -> None:
         for channel, exponent in zip(image, amounts, strict=True):
-            low, high = (end.clone() for end in channel.aminmax())
-            std, mean = channel_statistics(channel)
+            low, high = channel.aminmax()
             extent = (high - low).clamp_min_(1e-7)
             start, sign = (high, -1) if self.inverted else (low, 1)
-            channel.sub_(start).mul_(sign / extent).clamp_min_(0).pow_(exponent)
+            mean, std = centred(channel)
+            channel.add_(mean - start).mul_(sign / extent).clamp_min_(0).pow_(exponent)
             if self.keep_statistics:
-                new_std, new_mean = channel_statistics(channel)
-                scale = sign * std / new_std.clamp_min_(1e-7)
-                channel.sub_(new_mean).mul_(scale).add_(mean)
+                _, new_std = centred(channel)
+                channel.mul_(sign * std / new_std.clamp_min_(1e-7)).add_(mean)
             else:
                 channel.mul_(sign * extent).add_(start)
 
 
-def channel_statistics(channel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Standard deviation and mean of all voxels."""
+def centred(channel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Subtract the mean in place; mean and standard deviation as they were (far faster than `torch.std_mean`)."""
     import torch
 
-    return torch.std_mean(channel, correction=0)
+    mean = channel.mean()
+    return mean, torch.linalg.vector_norm(channel.sub_(mean)) / channel.numel() ** 0.5

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import ConfigError, closest
+from ..core.errors import ConfigError
+from ..core.registry import Registry
 from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels
 from .artefacts import Blur, LowResolution, Noise
 from .elastic import ElasticGrid, ElasticNoise
@@ -25,19 +26,33 @@ if TYPE_CHECKING:
 
 Read = Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]
 
-policies: dict[str, tuple[Transform, ...]] = {
-    "none": (),
-    # For trainings of minutes: little to learn, little to compute.
-    "light": (
+Row = tuple[Transform, ...]
+policies: Registry[Row] = Registry("policy")
+
+
+@policies.register("none")
+def none() -> Row:
+    """Patches as they are."""
+    return ()
+
+
+@policies.register("light")
+def light() -> Row:
+    """For trainings of minutes: little to learn, little to compute."""
+    return (
         Flip(axis_probability=0.5),
         Rotation(probability=0.3, degrees=15, planar_degrees=30),
         Scaling(probability=0.3, factor=(0.85, 1.2)),
         Noise(probability=0.1, std=(0, 0.05)),
         Brightness(probability=0.15, factor=(0.85, 1.15)),
         Gamma(probability=0.15, exponent=(0.8, 1.25)),
-    ),
-    # isensee2021nnunet, the default trainer of version 2.
-    "nnunet": (
+    )
+
+
+@policies.register("nnunet", papers="isensee2021nnunet")
+def nnunet() -> Row:
+    """The default of nnU-Net's second version: its order, its probabilities, its ranges."""
+    return (
         Rotation(probability=0.2, degrees=30, planar_degrees=180, oblong_degrees=15),
         Scaling(probability=0.2, factor=(0.7, 1.4)),
         Noise(probability=0.1, std=(0, 0.1)),
@@ -48,9 +63,13 @@ policies: dict[str, tuple[Transform, ...]] = {
         Gamma(probability=0.1, exponent=(0.7, 1.5), inverted=True),
         Gamma(probability=0.3, exponent=(0.7, 1.5)),
         Flip(axis_probability=0.5),
-    ),
-    # For long trainings on few cases.
-    "strong": (
+    )
+
+
+@policies.register("strong", papers="isensee2021nnunet")
+def strong() -> Row:
+    """For long trainings on few cases: wider ranges than nnU-Net's default, and shear and elastic deformation."""
+    return (
         Flip(axis_probability=0.5),
         Rotation(probability=0.4, degrees=30, planar_degrees=180),
         Scaling(probability=0.4, factor=(0.7, 1.4), each_axis=True),
@@ -64,19 +83,30 @@ policies: dict[str, tuple[Transform, ...]] = {
         LowResolution(probability=0.25, scale=(0.25, 1.0)),
         Gamma(probability=0.2, exponent=(0.7, 1.5), inverted=True),
         Gamma(probability=0.3, exponent=(0.7, 1.5)),
-    ),
-    # ronneberger2015unet, section 3.1: the elastic numbers are the paper's; it names shift, rotation and grey value
-    # variations without their ranges.
-    "unet2015": (
+    )
+
+
+@policies.register("unet2015", papers="ronneberger2015unet")
+def unet2015() -> Row:
+    """The first U-Net's: elastic deformation above all.
+
+    The elastic numbers are those of section 3.1; the paper names shift, rotation and grey value variations, too,
+    but not their ranges, so these are ours.
+    """
+    return (
         Flip(axis_probability=0.5),
         Rotation(degrees=15, planar_degrees=180, oblong_degrees=180),
         Shift(largest=0.1),
         ElasticGrid(nodes=3, sigma_voxels=10),
         Brightness(probability=0.5, factor=(0.8, 1.2)),
         Contrast(probability=0.5, factor=(0.8, 1.2)),
-    ),
-    # panneerselvam2023, table 1; each with the 50 % that the table gives for flips.
-    "panneerselvam2023": (
+    )
+
+
+@policies.register("panneerselvam2023", papers=("panneerselvam2023", "dong2017automatic", "simard2003best"))
+def panneerselvam2023() -> Row:
+    """The ranges of a brain tumour study, table 1; each with the 50 % that are given for flips."""
+    return (
         Flip(axis_probability=0.5),
         Rotation(probability=0.5, degrees=20, planar_degrees=20, oblong_degrees=20),
         Shift(probability=0.5, largest=0.1),
@@ -84,8 +114,7 @@ policies: dict[str, tuple[Transform, ...]] = {
         Scaling(probability=0.5, factor=(0.9, 1.1)),
         ElasticNoise(probability=0.5, amplitude=720, sigma_voxels=24),
         Gamma(probability=0.5, exponent=(0.8, 1.2), keep_statistics=False),
-    ),
-}
+    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +170,7 @@ def build_policy(
     """The policy of this name for these patches.
 
     Args:
-        name: One of `policies`.
+        name: One on the shelf `policies`.
         patch: Voxels along each axis; (1, h, w) for a 2D net on volumes.
         spacing_mm: Voxel size along each axis; ones when unknown.
         mirror_axes: Axes along which anatomy may be mirrored.
@@ -151,8 +180,7 @@ def build_policy(
     Raises:
         ConfigError: When no policy has this name, or an axis does not exist.
     """
-    if name not in policies:
-        raise ConfigError(f"No policy is called {name!r}.{closest(name, policies)} Known: {', '.join(policies)}.")
+    row = policies.build(name)
     shape = tuple(int(n) for n in patch)
     spacing = tuple(float(s) for s in spacing_mm) if spacing_mm is not None else (1.0,) * len(shape)
     axes = [*mirror_axes, *([] if thick_axis is None else [thick_axis])]
@@ -162,7 +190,6 @@ def build_policy(
         thick_axis = int(np.argmax(spacing))
     moving = tuple(axis for axis, n in enumerate(shape) if n > 1 and axis != thick_axis)
     frame = Frame(shape, spacing, tuple(mirror_axes), moving)
-    row = policies[name]
     return Policy(
         name,
         frame,

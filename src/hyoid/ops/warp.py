@@ -203,14 +203,15 @@ def warp_labels(
         fill: Label outside the image; None continues the outermost voxels.
 
     Returns:
-        (C, *warp.shape) in the dtype of the box.
+        (C, *warp.shape) in the dtype of the box, or int32 when `fill` does not fit into that.
     """
     if order not in (0, 1):
         raise ConfigError(f"Labels are warped with order 0 or 1; got {order}.")
     # One compiled variant serves every integer type.
     values = np.ascontiguousarray(box, np.int32)
     result = _resample(values, box_start, warp, ("nearest", "winner")[order], None if fill is None else np.int32(fill))
-    return result.astype(box.dtype)
+    fits = np.can_cast(np.min_scalar_type(fill or 0), box.dtype)
+    return result.astype(box.dtype if fits else np.int32, copy=False)
 
 
 def _resample(box: np.ndarray, box_start: Sequence[int], warp: Warp, kernel: str, fill: Any) -> np.ndarray:
