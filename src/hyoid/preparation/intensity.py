@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from ..core.errors import ConfigError
 from ..core.registry import Registry
 from ..core.settings import Settings
+from .statistics import mean_and_std
 
 Scheme = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -48,10 +49,8 @@ def zscore(content_only: bool = False) -> Scheme:
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         if not content_only or mask is None or not mask.any():
-            return _standardised(channel, float(channel.mean(dtype=np.float64)), float(channel.std(dtype=np.float64)))
-        inside = channel[mask]
-        mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
-        return np.where(mask, _standardised(channel, mean, std), np.float32(0))
+            return _standardised(channel, *mean_and_std(channel))
+        return np.where(mask, _standardised(channel, *mean_and_std(channel[mask])), np.float32(0))
 
     return scheme
 
@@ -72,7 +71,7 @@ def percentiles(low: float = 0.5, high: float = 99.5) -> Scheme:
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         clipped = np.clip(channel.astype(np.float32), *np.percentile(channel, [low, high]).astype(np.float32))
-        return _standardised(clipped, float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64)))
+        return _standardised(clipped, *mean_and_std(clipped))
 
     return scheme
 
@@ -96,4 +95,7 @@ def none() -> Scheme:
 def _standardised(channel: np.ndarray, mean: float, std: float) -> np.ndarray:
     """Zero mean and unit deviation; only centred when there is no deviation to speak of."""
     scale = std if std > _SMALLEST_STD * max(1.0, abs(mean)) else 1.0
-    return ((channel - np.float32(mean)) / np.float32(scale)).astype(np.float32, copy=False)
+    result = channel.astype(np.float32)
+    result -= np.float32(mean)
+    result /= np.float32(scale)
+    return result

@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from .statistics import mean_and_std
+
 _MAX_ERROR = 1e-3
 _MAX_PLACES = 10_000
+_SLAB = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def pack(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray |
     flat = array.reshape(len(array), -1)
     low, high = flat.min(1).astype(np.float64), flat.max(1).astype(np.float64)
     scale, offset = (high - low) / 65534, (high + low) / 2
-    if not np.isfinite(scale).all() or (scale / 2 > _MAX_ERROR * flat.std(1, dtype=np.float64)).any():
+    std = np.array([mean_and_std(channel)[1] for channel in flat])
+    if not np.isfinite(scale).all() or (scale / 2 > _MAX_ERROR * std).any():
         return array.astype(np.float32), None, None
     scale = np.where(scale > 0, scale, 1.0)
     stored = np.empty(array.shape, np.int16)
@@ -82,20 +86,31 @@ def smallest_type(labels: np.ndarray) -> type[np.integer]:
     return np.int16 if low >= -(2**15) and high < 2**15 else np.int32
 
 
-def sample_places(labels: np.ndarray, case_id: str) -> tuple[np.ndarray, dict[str, int], dict[str, tuple[int, int]]]:
-    """Sampled voxels of each value one after the other, the voxel counts, and where each value's sample lies."""
+def sample_places(labels: np.ndarray, case_id: str) -> tuple[dict[int, np.ndarray], dict[int, int]]:
+    """For each value that occurs (not 0) a sample of its voxels, (n, dims) int32 in order, and how many it has.
+
+    Every voxel draws a number, seeded by the case, and each value keeps its 10,000 smallest: one pass over slabs,
+    memory bounded by a slab and the sample.
+    """
     rng = np.random.default_rng(list(hashlib.sha256(case_id.encode()).digest()))
-    where = np.flatnonzero(labels)
-    values = labels.ravel()[where]
-    where = where[np.argsort(values, kind="stable")]
-    found, counts = np.unique(values, return_counts=True)
-    parts, ranges, begin, place = [np.zeros(0, np.int64)], {}, 0, 0
-    for value, count in zip(found.tolist(), counts.tolist(), strict=True):
-        group = where[begin : begin + count]
-        if count > _MAX_PLACES:
-            group = np.sort(rng.choice(group, _MAX_PLACES, replace=False))
-        parts.append(group)
-        ranges[str(value)] = (place, place + len(group))
-        begin, place = begin + count, place + len(group)
-    places = np.stack(np.unravel_index(np.concatenate(parts), labels.shape), 1).astype(np.int32)
-    return places, dict(zip(map(str, found.tolist()), counts.tolist(), strict=True)), ranges
+    plane = labels[0].size
+    drawn: dict[int, np.ndarray] = {}
+    places: dict[int, np.ndarray] = {}
+    counts: dict[int, int] = {}
+    step = max(1, _SLAB // plane)
+    for begin in range(0, len(labels), step):
+        slab = labels[begin : begin + step].ravel()
+        where = np.flatnonzero(slab)
+        numbers = rng.random(len(where))
+        order = np.argsort(slab[where], kind="stable")
+        found, starts = np.unique(slab[where[order]], return_index=True)
+        for value, group in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+            known = np.concatenate([drawn.get(value, np.zeros(0)), numbers[group]])
+            voxels = np.concatenate([places.get(value, np.zeros(0, np.int64)), where[group] + begin * plane])
+            counts[value] = counts.get(value, 0) + len(group)
+            if len(voxels) > _MAX_PLACES:
+                smallest = np.argpartition(known, _MAX_PLACES)[:_MAX_PLACES]
+                known, voxels = known[smallest], voxels[smallest]
+            drawn[value], places[value] = known, voxels
+    index = {value: np.unravel_index(np.sort(voxels), labels.shape) for value, voxels in sorted(places.items())}
+    return {value: np.stack(axes, 1).astype(np.int32) for value, axes in index.items()}, counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _DROPPED_BITS = 12
@@ -10,7 +12,7 @@ _DROPPED_BITS = 12
 _ZERO = 1 << (31 - _DROPPED_BITS)
 """Bin of the number 0."""
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 class Statistics:
@@ -26,21 +28,22 @@ class Statistics:
         self.min = float("inf")
         self.max = float("-inf")
         self._squares = 0.0
-        self._bins = np.zeros(0, np.int64)
+        self._bins = np.zeros(2 * _ZERO + 1, np.int64)
 
     def add(self, values: np.ndarray) -> None:
         """Take in finite numbers of any shape; an empty array changes nothing."""
-        values = np.asarray(values).ravel()
-        for begin in range(0, values.size, _CHUNK):
-            chunk = values[begin : begin + _CHUNK].astype(np.float64)
+        for chunk in _chunks(values):
+            np.add.at(self._bins, _bins(chunk), 1)
             mean = float(chunk.mean())
-            squares = float(np.square(chunk - mean).sum())
-            self._combine(chunk.size, mean, squares, float(chunk.min()), float(chunk.max()), _histogram(chunk))
+            self.min, self.max = min(self.min, float(chunk.min())), max(self.max, float(chunk.max()))
+            self._combine(chunk.size, mean, float(np.square(chunk - mean).sum()))
 
     def merge(self, other: Statistics) -> None:
         """Take in everything that the other has seen."""
         if other.count:
-            self._combine(other.count, other.mean, other._squares, other.min, other.max, other._bins)
+            self._bins += other._bins
+            self.min, self.max = min(self.min, other.min), max(self.max, other.max)
+            self._combine(other.count, other.mean, other._squares)
 
     @property
     def std(self) -> float:
@@ -48,37 +51,57 @@ class Statistics:
         return float(np.sqrt(self._squares / self.count)) if self.count else float("nan")
 
     def percentile(self, q: float) -> float:
-        """The value below which q per cent lie; NaN when nothing was added."""
+        """The value below which q per cent lie, interpolated as NumPy does; NaN when nothing was added."""
         if not self.count:
             return float("nan")
         reached = np.cumsum(self._bins)
         rank = q / 100 * (self.count - 1)
-        low, high = (int(np.searchsorted(reached, np.floor(rank + extra), "right")) for extra in (0, 1))
-        high = min(high, int(np.flatnonzero(self._bins)[-1]))
-        fraction = rank - np.floor(rank)
-        value = _value(low) + fraction * (_value(high) - _value(low))
-        return float(np.clip(value, self.min, self.max))
+        whole = int(rank)
+        low = _value(int(np.searchsorted(reached, whole, "right")))
+        high = _value(int(np.searchsorted(reached, min(whole + 1, self.count - 1), "right")))
+        return float(np.clip(low + (rank - whole) * (high - low), self.min, self.max))
 
-    def _combine(self, count: int, mean: float, squares: float, low: float, high: float, bins: np.ndarray) -> None:
-        self.min, self.max = min(self.min, low), max(self.max, high)
+    def _combine(self, count: int, mean: float, squares: float) -> None:
         if not self.count:
-            self.count, self.mean, self._squares, self._bins = count, mean, squares, bins.copy()
+            self.count, self.mean, self._squares = count, mean, squares
             return
-        total = self.count + count
-        shift = mean - self.mean
+        total, shift = self.count + count, mean - self.mean
         self._squares += squares + shift * shift * self.count * count / total
         self.mean += shift * count / total
         self.count = total
-        self._bins += bins
 
 
-def _histogram(values: np.ndarray) -> np.ndarray:
-    """Counts by the leading bits of each number as float32, in ascending order of value."""
+def mean_and_std(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation in float64, without a float64 copy of the array."""
+    count, mean, squares = 0, 0.0, 0.0
+    for chunk in _chunks(values):
+        shift = float(chunk.mean()) - mean
+        squares += float(np.square(chunk - chunk.mean()).sum())
+        squares += shift * shift * count * chunk.size / (count + chunk.size)
+        count += chunk.size
+        mean += shift * chunk.size / count
+    return mean, float(np.sqrt(squares / max(count, 1)))
+
+
+def _chunks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """The numbers as float64, a few at a time, in the order of memory."""
+    for chunk in np.nditer(
+        np.asarray(values),
+        flags=["external_loop", "buffered", "zerosize_ok"],
+        op_dtypes=np.float64,
+        casting="same_kind",
+        buffersize=_CHUNK,
+    ):
+        if chunk.size:
+            yield chunk
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    """The bin of each number: the leading bits of its float32, in ascending order of value."""
     bits = values.astype(np.float32).view(np.int32).astype(np.int64)
     # The pattern of a negative float counts downwards from -2**31; turned round, patterns are ordered like numbers.
     ordered = np.where(bits >= 0, bits, -(2**31) - bits)
-    keys = (ordered + (1 << (_DROPPED_BITS - 1))) >> _DROPPED_BITS
-    return np.bincount(keys + _ZERO, minlength=2 * _ZERO + 1)
+    return ((ordered + (1 << (_DROPPED_BITS - 1))) >> _DROPPED_BITS) + _ZERO
 
 
 def _value(index: int) -> float:

@@ -76,29 +76,22 @@ class Store:
         """
         with atomic_path(self._folder(case.id)) as folder:
             folder.mkdir()
-            stored, scale, offset = pack(case.image.array)
-            np.save(folder / "image.npy", stored)
-            facts: dict[str, Any] = {
+            facts = {
                 "id": case.id,
                 "key": key,
                 "version": VERSION,
                 "facts": dict(case.facts),
                 "grid": asdict(case.image.grid),
                 "source_grid": asdict(source_grid or case.image.grid),
-                "scale": None if scale is None else scale.tolist(),
-                "offset": None if offset is None else offset.tolist(),
-                "voxels": {},
+                **_write_image(folder, case.image.array),
+                **(_write_labels(folder, case.labels.array, case.id) if case.labels else {}),
             }
-            if case.labels is not None:
-                labels: np.ndarray = case.labels.array.astype(smallest_type(case.labels.array))
-                np.save(folder / "labels.npy", labels)
-                places, facts["voxels"], facts["places"] = sample_places(labels[0], case.id)
-                np.save(folder / "places.npy", places)
             for name, array in (extra or {}).items():
                 np.save(folder / f"extra-{name}.npy", array)
             (folder / "facts.json").write_text(json.dumps(facts, default=str), encoding="utf-8")
-        for known in [known for known in self._cache if known[0] == case.id]:
-            del self._cache[known]
+        for known in list(self._cache):
+            if known[0] == case.id:
+                self._cache.pop(known, None)
 
     def image(self, case_id: str) -> Scaled | np.ndarray:
         """The image (C, *S); slicing it reads only that part, as float32."""
@@ -129,7 +122,7 @@ class Store:
 
     def locations(self, case_id: str) -> dict[int, np.ndarray]:
         """For each label value that occurs (not 0) a sample of its voxels: (n, dims) indices, at most 10,000."""
-        ranges = self.facts(case_id).get("places", {})
+        ranges = self.facts(case_id).get("places")
         if not ranges:
             return {}
         places = self._array(case_id, "places")
@@ -137,7 +130,7 @@ class Store:
 
     def voxels(self, case_id: str) -> dict[int, int]:
         """How many voxels each label value has, background not among them."""
-        return {int(value): count for value, count in self.facts(case_id)["voxels"].items()}
+        return {int(value): count for value, count in self.facts(case_id).get("voxels", {}).items()}
 
     def facts(self, case_id: str) -> dict[str, Any]:
         """Everything about the case that is not an array."""
@@ -168,6 +161,21 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         # Memory maps would travel to another process as copies.
         return (Store, (self.folder, self.ids))
+
+
+def _write_image(folder: Path, image: np.ndarray) -> dict[str, Any]:
+    stored, scale, offset = pack(image)
+    np.save(folder / "image.npy", stored)
+    return {"scale": None if scale is None else scale.tolist(), "offset": None if offset is None else offset.tolist()}
+
+
+def _write_labels(folder: Path, labels: np.ndarray, case_id: str) -> dict[str, Any]:
+    labels = labels.astype(smallest_type(labels))
+    np.save(folder / "labels.npy", labels)
+    places, counts = sample_places(labels[0], case_id)
+    np.save(folder / "places.npy", np.concatenate([np.zeros((0, labels.ndim - 1), np.int32), *places.values()]))
+    ends = np.cumsum([0, *map(len, places.values())]).tolist()
+    return {"voxels": counts, "places": {v: (ends[i], ends[i + 1]) for i, v in enumerate(places)}}
 
 
 def _grid(values: dict[str, Any]) -> Grid:
@@ -276,7 +284,10 @@ def _source_key(dataset: Source, entry: Entry) -> str:
     """Changes when a file of the case does, or what its mask values mean."""
     paths = [*_paths(entry.images), *_paths(entry.label)]
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    try:
+        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    except OSError as error:
+        raise DataError(f"{entry.id}: {error.filename} cannot be read ({error.strerror}).") from error
     return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION])
 
 

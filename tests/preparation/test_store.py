@@ -1,0 +1,247 @@
+"""Prepared cases on disk."""
+
+import json
+import os
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyoid.core.case import Case, Image
+from hyoid.core.errors import DataError, HyoidError
+from hyoid.core.grid import Grid
+from hyoid.preparation.intensity import IntensitySettings
+from hyoid.preparation.packing import pack, read_box, sample_places
+from hyoid.preparation.pipeline import PreparationSettings, prepare
+from hyoid.preparation.store import Store, prepare_all
+
+
+@dataclass
+class Entry:
+    id: str
+    images: tuple[Path, ...]
+    label: Path | None
+
+
+@dataclass
+class Folder:
+    """A data set of NumPy files that counts how often it is read."""
+
+    cases: tuple[Entry, ...]
+    encoding: str = "as they are"
+    read_ids: list[str] = field(default_factory=list)
+
+    def read(self, case_id: str) -> Case:
+        self.read_ids.append(case_id)
+        entry = next(entry for entry in self.cases if entry.id == case_id)
+        array = np.load(entry.images[0])
+        grid = Grid.plain(array.shape[1:], (1.0, 1.0, 2.0))
+        return Case(case_id, Image(array, grid), Image(np.load(entry.label), grid, "labels"), {"patient": "1"})
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Folder:
+    rng = np.random.default_rng(0)
+    entries = []
+    for case_id in ("a", "b.1", ".hidden/ü"):
+        image, label = tmp_path / f"{len(entries)}.npy", tmp_path / f"{len(entries)}_label.npy"
+        np.save(image, rng.normal(50, 9, (2, 10, 11, 12)).astype(np.float32))
+        np.save(label, (rng.random((1, 10, 11, 12)) > 0.9).astype(np.uint8) * 3)
+        entries.append(Entry(case_id, (image,), label))
+    return Folder(tuple(entries))
+
+
+SETTINGS = PreparationSettings(orientation="SAR", spacing_mm=(2.0, 1.5, 1.5))
+
+
+def test_a_store_gives_back_what_was_prepared(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert store.ids == ("a", "b.1", ".hidden/ü")
+    for case_id in store.ids:
+        expected = prepare(dataset.read(case_id), SETTINGS)
+        np.testing.assert_allclose(np.asarray(store.image(case_id)), expected.image.array, atol=1e-3)
+        np.testing.assert_array_equal(store.labels(case_id), expected.labels.array)
+        assert store.labels(case_id).dtype == np.uint8
+        assert store.grid(case_id) == expected.image.grid
+        assert store.source_grid(case_id) == dataset.read(case_id).image.grid
+        assert store.facts(case_id)["facts"] == {"patient": "1"}
+        assert store.voxels(case_id) == {3: int((expected.labels.array == 3).sum())}
+
+
+def test_a_patch_is_read_without_the_case(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    image = store.image("a")
+    assert isinstance(image.stored, np.memmap) and image.stored.dtype == np.int16
+    whole = np.asarray(image)
+    np.testing.assert_array_equal(image[:, 1:4, 2:3, :5], whole[:, 1:4, 2:3, :5])
+    np.testing.assert_array_equal(image[1:, ..., 3], whole[1:, ..., 3])
+    np.testing.assert_array_equal(image[1], whole[1])
+    assert image[:, :2].dtype == np.float32
+
+
+def test_a_box_may_reach_outside():
+    array = np.arange(24).reshape(1, 4, 6)
+    np.testing.assert_array_equal(read_box(array, (1, 2), (2, 3)), array[:, 1:3, 2:5])
+    box = read_box(array, (-1, 4), (3, 4), fill=-5)
+    np.testing.assert_array_equal(box[0], [[-5] * 4, [4, 5, -5, -5], [10, 11, -5, -5]])
+    assert (read_box(array, (9, 9), (2, 2), fill=7) == 7).all()
+
+
+def test_a_second_run_reads_nothing(dataset: Folder, tmp_path: Path):
+    first = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    dataset.read_ids.clear()
+    assert prepare_all(dataset, SETTINGS, tmp_path / "store") == first
+    assert dataset.read_ids == []
+
+
+def test_only_a_changed_file_is_prepared_again(dataset: Folder, tmp_path: Path):
+    prepare_all(dataset, SETTINGS, tmp_path / "store")
+    dataset.read_ids.clear()
+    os.utime(dataset.cases[1].label, (1, 1))
+    prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert dataset.read_ids == ["b.1"]
+
+
+def test_another_meaning_of_the_masks_prepares_all_again(dataset: Folder, tmp_path: Path):
+    prepare_all(dataset, SETTINGS, tmp_path / "store")
+    dataset.read_ids.clear()
+    dataset.encoding = "255 is 1"
+    prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert sorted(dataset.read_ids) == sorted(entry.id for entry in dataset.cases)
+
+
+def test_other_settings_go_to_another_folder(dataset: Folder, tmp_path: Path):
+    first = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    second = prepare_all(dataset, SETTINGS.changed({"crop": "content"}), tmp_path / "store")
+    assert first.folder != second.folder
+    assert PreparationSettings.read(second.folder / "settings.yaml").crop == "content"
+    assert Store.open(first.folder, first.ids).grid("a") == first.grid("a")
+
+
+def test_a_broken_case_is_named_and_leaves_nothing(dataset: Folder, tmp_path: Path):
+    dataset.cases[1].images[0].write_bytes(b"this is no array")
+    with pytest.raises(DataError, match=r"b\.1: this case could not be prepared"):
+        prepare_all(dataset, SETTINGS, tmp_path / "store", workers=1)
+    (folder,) = (tmp_path / "store").iterdir()
+    assert "a" in Store.open(folder).ids and "b.1" not in Store.open(folder).ids
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_missing_file_is_named(dataset: Folder, tmp_path: Path):
+    dataset.cases[1].label.unlink()
+    with pytest.raises(DataError, match=r"b\.1: .*1_label\.npy cannot be read"):
+        prepare_all(dataset, SETTINGS, tmp_path / "store")
+
+
+def test_an_interrupted_write_leaves_the_earlier_case(dataset: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    before = np.asarray(store.image("a"))
+    other = prepare(dataset.read("b.1"), SETTINGS)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hyoid.preparation.store.sample_places", full)
+    with pytest.raises(HyoidError, match="No space left"):
+        store.write(Case("a", other.image, other.labels))
+    again = Store.open(store.folder)
+    np.testing.assert_array_equal(np.asarray(again.image("a")), before)
+    assert not [path for path in store.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_written_case_replaces_what_was_read(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert store.locations("a")
+    other = prepare(dataset.read("b.1"), SETTINGS)
+    store.write(Case("a", other.image))
+    np.testing.assert_allclose(np.asarray(store.image("a")), other.image.array, atol=1e-3)
+    assert store.locations("a") == {} and store.voxels("a") == {}
+    with pytest.raises(DataError, match=r"a: .*no labels"):
+        store.labels("a")
+
+
+def test_a_store_without_a_case_says_so(tmp_path: Path):
+    with pytest.raises(DataError, match="no prepared case 'x'"):
+        Store.open(tmp_path, ["x"])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "facts.json").write_text("{")
+    with pytest.raises(DataError, match=r"facts\.json"):
+        Store.open(tmp_path, ["x"]).grid("x")
+
+
+def test_a_store_travels_to_another_process_without_its_arrays(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    np.asarray(store.image("a"))
+    sent = pickle.dumps(store)
+    assert len(sent) < 1000 and pickle.loads(sent) == store
+
+
+def test_further_arrays_lie_beside_the_case(dataset: Folder, tmp_path: Path):
+    def weight(case: Case) -> np.ndarray:
+        return case.labels.array[0].astype(np.float16) + 1
+
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store", extra={"weight": weight})
+    assert isinstance(store.extra("a", "weight"), np.memmap)
+    np.testing.assert_array_equal(store.extra("a", "weight"), store.labels("a")[0] + 1.0)
+    plain = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert plain.folder != store.folder
+    with pytest.raises(DataError, match="extra-weight"):
+        plain.extra("a", "weight")
+
+
+def test_locations_are_voxels_of_their_value(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    (value,) = store.locations("a")
+    places = store.locations("a")[value]
+    labels = store.labels("a")[0]
+    assert (labels[tuple(places.T)] == value).all()
+    assert len(np.unique(places, axis=0)) == (labels == value).sum()
+
+
+def test_locations_of_large_structures_are_a_fair_sample():
+    labels = np.zeros((200, 150, 100), np.int16)
+    labels[20:180] = 7
+    labels[5, 5, 5:8] = 300
+    places, counts = sample_places(labels, "case")
+    assert counts == {7: 160 * 150 * 100, 300: 3}
+    assert places[7].shape == (10_000, 3) and len(np.unique(places[7], axis=0)) == 10_000
+    np.testing.assert_allclose(places[7].mean(0), [99.5, 74.5, 49.5], atol=2)
+    assert places[300].tolist() == [[5, 5, 5], [5, 5, 6], [5, 5, 7]]
+    np.testing.assert_array_equal(sample_places(labels, "case")[0][7], places[7])
+    assert not np.array_equal(sample_places(labels, "other")[0][7], places[7])
+
+
+def test_images_are_packed_within_a_thousandth_of_their_deviation():
+    array = np.random.default_rng(0).normal(3, 2, (2, 30, 30)).astype(np.float32)
+    array[1] *= 1000
+    stored, scale, offset = pack(array)
+    unpacked = stored * scale[:, None, None] + offset[:, None, None]
+    assert stored.dtype == np.int16
+    assert (np.abs(unpacked - array).max((1, 2)) < 1e-3 * array.std((1, 2))).all()
+
+
+def test_an_outlier_keeps_the_image_in_float32():
+    array = np.random.default_rng(0).normal(size=(1, 300, 300)).astype(np.float32)
+    array[0, 0, 0] = 1e6
+    stored, scale, _ = pack(array)
+    assert scale is None and stored.dtype == np.float32
+    np.testing.assert_array_equal(stored, array)
+
+
+def test_a_constant_channel_is_packed_exactly():
+    stored, scale, offset = pack(np.full((1, 4, 4), 0.3, np.float32))
+    assert (stored * scale + offset == np.float32(0.3)).all()
+
+
+def test_facts_are_plain_json(dataset: Folder, tmp_path: Path):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    facts = json.loads((store.folder / "a" / "facts.json").read_text())
+    assert facts["id"] == "a" and facts["grid"]["shape"] == list(store.grid("a").shape)
+
+
+def test_content_only_is_measured_on_each_case(dataset: Folder, tmp_path: Path):
+    settings = PreparationSettings(intensity=(IntensitySettings(options={"content_only": True}),) * 2)
+    store = prepare_all(dataset, settings, tmp_path / "store")
+    assert np.asarray(store.image("a")).std() == pytest.approx(1, abs=1e-2)
