@@ -165,12 +165,9 @@ def _folder(place: str | Path) -> Path:
 
 def _declared(folders: Sequence[Path]) -> tuple[Labels | None, bool]:
     """Labels that a labels.yaml in one of these folders names, and whether it says that values number objects."""
-    from ..io.tables import labels_from_yaml
+    from ..io.declared import declared_beside
 
-    for path in (folder / "labels.yaml" for folder in folders):
-        if path.is_file():
-            return labels_from_yaml(path)
-    return None, False
+    return next((found for folder in folders if any(found := declared_beside(folder))), (None, False))
 
 
 def _groups(folders: Sequence[Path], cases: Sequence[str], notes: list[str]) -> Mapping[str, str]:

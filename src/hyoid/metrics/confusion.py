@@ -34,7 +34,7 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> 
         if labels.ignore is not None:
             judged = truth != labels.ignore
             truth, guess = truth[judged], guess[judged]
-        codes = _index_of(truth, values) * size + _index_of(guess, values)
+        codes = _index_of(truth, values) * np.uint32(size) + _index_of(guess, values)
         counts += np.bincount(codes, minlength=size * size)
     return counts.reshape(size, size)
 
@@ -69,8 +69,14 @@ def values_of(labels: Labels) -> tuple[int, ...]:
 
 
 def _index_of(array: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
-    """1 + position of each element among the values, 0 for any other element."""
+    """1 + position of each element among the values, 0 for any other element; by a table where the type is small."""
+    if array.dtype in (np.uint8, np.uint16):
+        table = np.zeros(1 << 8 * array.dtype.itemsize, np.uint32)
+        for position, value in enumerate(values, start=1):
+            if 0 <= value < table.size:
+                table[value] = position
+        return table[array]
     known = np.asarray(values)
     place = np.searchsorted(known, array)
     place[place == known.size] = 0
-    return np.where(known[place] == array, place + 1, 0)
+    return np.where(known[place] == array, place + 1, 0).astype(np.uint32)
