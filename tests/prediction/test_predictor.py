@@ -9,6 +9,7 @@ from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.nets.unet import UNetSpec
+from hyoid.ops.resample import decode_onto, onto
 from hyoid.prediction.predictor import PredictionSettings, Predictor
 from hyoid.tasks import task_for
 from phantoms import OneConvolution, make_case, make_plan, make_predictor
@@ -70,22 +71,24 @@ def test_orientation_of_the_file_does_not_matter(codes):
     plan = plan.model_copy(update={"preparation": plan.preparation.changed({"orientation": "RAS"})})
     predictor = Predictor(plan.net.build(), task_for(Labels.of({1: "a", 2: "b"})), plan, PredictionSettings(whole=0))
     case = make_case((12, 14, 16), (1.0, 1.0, 1.0))
-    from hyoid.ops.resample import onto
-
     turned = onto(case.image, case.image.grid.oriented(codes))
     there = predictor.predict(Case("turned", turned))
     np.testing.assert_array_equal(onto(there, case.image.grid).array, predictor.predict(case).array)
 
 
-def test_slabs_brought_onto_a_finer_grid_equal_the_whole_volume_brought_at_once():
-    from hyoid.ops.resample import decode_onto
-
-    predictor = make_predictor((8, 8, 8), spacing_mm=(2.0, 2.0, 2.0))
-    case = make_case((50, 30, 31), (0.9, 1.3, 2.2))
+@pytest.mark.parametrize("memory_gb", [1, 5e-5])
+@pytest.mark.parametrize(("shape", "spacing_mm"), [((50, 30, 31), (0.9, 1.3, 2.2)), ((13, 22, 40), (4.1, 2.9, 0.8))])
+def test_pieces_brought_onto_another_grid_equal_the_whole_volume_brought_at_once(
+    monkeypatch, shape, spacing_mm, memory_gb
+):
+    monkeypatch.setattr("hyoid.prediction.tiles.CHUNK_BYTES", 20_000)
+    predictor = make_predictor((8, 8, 8), spacing_mm=(2.0, 2.0, 2.0), memory_gb=memory_gb)
+    case = make_case(shape, spacing_mm)
     prepared = predictor.prepared(case)
     whole = predictor.predict_prepared(prepared.array)
     expected = decode_onto(whole, prepared.grid, case.image.grid, predictor.task.decode)
-    np.testing.assert_array_equal(predictor.predict(case).array[0], expected)
+    found = predictor.predict(case).array[0]
+    assert (found == expected).mean() > (0.9999 if memory_gb == 1 else 0.999)
 
 
 def test_mirrored_answers_are_averaged():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyoid.prediction.tiles import Tiling, blend_weights, read_box, stitch, tile_starts
+from hyoid.prediction.tiles import Tiling, Window, blend_weights, read_box, stitch, tile_starts, windows
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,46 @@ def test_the_rim_of_a_tile_gives_way_to_the_middle_of_its_neighbour():
 
 @pytest.mark.parametrize("shape", [(20, 33), (5, 40), (9, 21, 17), (3, 3, 3)])
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("memory_gb", [1, 0])
-def test_ones_come_back_as_ones_corners_too(shape, batch, memory_gb):
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float16, 2e-3)])
+def test_ones_come_back_as_ones_corners_too(shape, batch, dtype, tolerance):
     tiling = Tiling(shape, (8,) * len(shape), (0,) * len(shape))
-    slabs = list(stitch(torch.ones_like, np.zeros((2, *shape), np.float32), tiling, batch, memory_gb))
-    firsts = [first for first, _ in slabs]
-    assert firsts == sorted(firsts) and firsts[0] == 0
-    slabs = list(stitched(torch.ones_like, np.zeros((2, *shape), np.float32), tiling, batch, memory_gb))
+    slabs = list(stitched(torch.ones_like, np.zeros((2, *shape), np.float32), tiling, batch, None, dtype))
     whole = torch.cat(slabs, tiling.long_axis + 1)
-    assert whole.shape == (2, *shape)
-    torch.testing.assert_close(whole.float(), torch.ones(2, *shape), rtol=0, atol=1e-6 if memory_gb else 2e-3)
+    assert whole.shape == (2, *shape) and whole.dtype == dtype
+    torch.testing.assert_close(whole.float(), torch.ones(2, *shape), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 10_000])
+def test_slabs_follow_one_another_without_gaps(monkeypatch, chunk_bytes):
+    monkeypatch.setattr("hyoid.prediction.tiles.CHUNK_BYTES", chunk_bytes)
+    tiling = Tiling((5, 40), (8, 8), (0, 0))
+    sizes = [(first, slab.shape[2]) for first, slab in stitch(torch.ones_like, np.zeros((1, 5, 40)), tiling)]
+    assert [first for first, _ in sizes] == list(np.cumsum([0, *(size for _, size in sizes)])[:-1])
+    assert sum(size for _, size in sizes) == 40
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (11, 23, 17), (4, 40, 19)])
+def test_windows_give_the_same_answer_as_the_whole(shape):
+    image = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+    tiling = Tiling(shape, (8,) * len(shape), (0,) * len(shape))
+    forward = lambda x: x.sigmoid() * torch.linspace(0, 1, 8)  # noqa: E731
+    whole = torch.cat(list(stitched(forward, image, tiling)), tiling.long_axis + 1)
+    size = tiling.shape[tiling.cross_axis]
+    for start in range(0, size, 5):
+        window = Window(tiling.cross_axis, start, min(start + 5, size))
+        part = torch.cat(list(stitched(forward, image, tiling, 2, window)), tiling.long_axis + 1)
+        expected = whole.narrow(window.axis + 1, start, window.stop - start)
+        torch.testing.assert_close(part, expected, rtol=0, atol=1e-6)
+
+
+def test_windows_fit_the_memory():
+    tiling = Tiling((512, 512, 400), (128, 128, 128), (0, 0, 0))
+    for channels in (3, 61, 400):
+        parts, dtype = windows(tiling, channels, 1.5)
+        width = 512 if parts[0] is None else max(part.stop - part.start for part in parts)
+        size = 4 if dtype == torch.float32 else 2
+        assert size * channels * 128 * 400 * width <= 1.5 * 2**30
+        assert parts[0] is None or (parts[0].start == 0 and parts[-1].stop == 512)
 
 
 def stitched(*arguments):

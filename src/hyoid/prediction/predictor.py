@@ -22,10 +22,11 @@ from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
 from ..tasks.task import Task
 from .postprocess import keep_largest
-from .slabs import Piece, pieces, same_voxels
-from .tiles import Border, Tiling, stitch
+from .slabs import Piece, all_pieces, same_voxels
+from .tiles import Border, Tiling, Window, stitch, windows
 
 Advance = Callable[[float], object]
+Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -37,7 +38,7 @@ class PredictionSettings(Settings):
     precision: Precision = Field("auto", description="Number format in the net; auto is the one of the plan.")
     batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
     whole: float = Field(2.0, ge=0, description="Largest image, in patches, that is not cut into tiles.")
-    memory_gb: float = Field(1.5, gt=0, description="Largest slab of probabilities that is kept in float32.")
+    memory_gb: float = Field(1.5, gt=0, description="Memory for the probabilities that are being blended.")
     largest_component: tuple[str, ...] = Field((), description="Structures of which only the largest piece is kept.")
 
 
@@ -101,18 +102,17 @@ class Predictor:
 
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
-        axis = self.tiling(image.shape[1:]).long_axis
         answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
-        for start, slab in self._slabs(image, advance):
-            place = (slice(None),) * (axis + 1) + (slice(start, start + slab.shape[axis + 1]),)
-            answer[place] = slab.cpu().numpy()
+        for place, slab in self._blended(image, advance):
+            answer[(slice(None), *place)] = slab.cpu().numpy()
         return answer
 
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
-        axis = self.tiling(image.shape[1:]).long_axis
-        slabs = [self._decoded(slab) for _, slab in self._slabs(image, advance)]
-        return np.concatenate(slabs, axis).astype(self._label_type, copy=False)
+        labels = np.empty(image.shape[1:], self._label_type)
+        for place, slab in self._blended(image, advance):
+            labels[place] = self.task.decode(slab).cpu().numpy()
+        return labels
 
     def prepared(self, case: Case) -> Image:
         """The image of a case as the net wants it."""
@@ -147,18 +147,35 @@ class Predictor:
         return np.min_scalar_type(max(self.task.labels.written))
 
     def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
-        axis = self.tiling(prepared.grid.shape).long_axis
-        return pieces(self._slabs(prepared.array, advance), prepared.grid, axis, target)
+        tiling, parts, slabs = self._stitching(prepared.array, advance)
+        return all_pieces(slabs, parts, prepared.grid, tiling.long_axis, target)
 
-    def _slabs(self, image: np.ndarray, advance: Advance | None) -> Iterator[tuple[int, torch.Tensor]]:
+    def _blended(self, image: np.ndarray, advance: Advance | None) -> Iterator[tuple[tuple[slice, ...], torch.Tensor]]:
+        """Probabilities of parts of a prepared image, and where they lie in it."""
+        tiling, parts, slabs = self._stitching(image, advance)
+        for window in parts:
+            place = [slice(None)] * len(tiling.shape)
+            if window is not None:
+                place[window.axis] = slice(window.start, window.stop)
+            for start, slab in slabs(window):
+                place[tiling.long_axis] = slice(start, start + slab.shape[tiling.long_axis + 1])
+                yield tuple(place), slab
+
+    def _stitching(self, image: np.ndarray, advance: Advance | None) -> tuple[Tiling, list[Window | None], Slabs]:
+        """Where tiles lie, the windows that fit the memory, and what gives the slabs of a window."""
         tiling = self.tiling(image.shape[1:])
-        batch = self.settings.batch or self.plan.batch
-        return stitch(self.forward, image, tiling, batch, self.settings.memory_gb, advance)
+        parts, dtype = windows(tiling, self.task.channels, self.settings.memory_gb)
+        # Logits, probabilities and their weighted copy of each tile are in memory together.
+        tile_gb = 3 * 4 * self.task.channels * math.prod(tiling.tile) / 2**30
+        batch = min(self.settings.batch or self.plan.batch, max(1, int(self.settings.memory_gb / tile_gb)))
+        told = None if advance is None else lambda share: advance(share / len(parts))
 
-    def _decoded(self, slab: torch.Tensor) -> np.ndarray:
-        return np.asarray(self.task.decode(slab.float()).cpu())
+        def slabs(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
+            return stitch(self.forward, image, tiling, batch, window, dtype, told)
 
-    @torch.inference_mode()
+        return tiling, parts, slabs
+
+    @torch.no_grad()
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         """Probabilities of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
         tiles = tiles.to(self.device, torch.float32)
@@ -167,8 +184,13 @@ class Predictor:
             tiles = tiles.squeeze(2)
         axes = [axis + 2 - flat for axis in self.plan.mirror_axes if axis >= flat] if self.settings.mirror else []
         flips = [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
+        answer: torch.Tensor | None = None
         with self._autocast():
-            answer = torch.stack([self._answer(tiles.flip(some)).flip(some) for some in flips]).mean(0)
+            for some in flips:
+                one = self._answer(tiles.flip(some)).flip(some) if some else self._answer(tiles)
+                answer = one if answer is None else answer.add_(one)
+        assert answer is not None
+        answer /= len(flips)
         return answer.unsqueeze(2) if flat else answer
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:

@@ -8,15 +8,16 @@ settle, and those are resampled and decoded before the next slab is computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..core.grid import Grid
+from .tiles import Window
 
-_EDGE = 0.5 + 1e-4
+EDGE = 0.5 + 1e-4
 """Voxels beyond the outermost centre that still belong to a grid."""
 
 
@@ -46,6 +47,79 @@ def same_voxels(source: Grid, target: Grid) -> bool:
     return bool(turn.max() * far < 1e-2 and shift.max() < 1e-2 and (np.abs(whole[:, :-1]).sum(0) == 1).all())
 
 
+@dataclass(frozen=True)
+class Along:
+    """How one axis of a source lies along an axis of a target: position = scale * target index + shift.
+
+    Attributes:
+        axis: The axis of the target.
+        position: Where each of its voxels lies on the source's axis.
+        scale: Source voxels for each target voxel.
+    """
+
+    axis: int
+    position: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, source: Grid, target: Grid, axis: int) -> Along | None:
+        """The relation of the source's axis; None when no target axis is parallel to it."""
+        relation = np.linalg.solve(source.affine, target.affine)[:-1]
+        across = int(np.abs(relation[axis, :-1]).argmax())
+        strays = np.abs(np.delete(relation[axis, :-1], across)) * np.delete(np.asarray(target.shape), across)
+        if strays.max() > 1e-2:
+            return None
+        scale = float(relation[axis, across])
+        return cls(across, scale * np.arange(target.shape[across]) + relation[axis, -1], scale)
+
+    @property
+    def context(self) -> int:
+        """Source voxels beyond a part that its outermost targets read."""
+        return math.ceil(abs(self.scale)) + 1
+
+    def between(self, low: float, high: float) -> range:
+        """Target voxels whose position is at least `low` and below `high`."""
+        (found,) = np.nonzero((self.position >= low) & (self.position < high))
+        return range(int(found[0]), int(found[-1]) + 1) if len(found) else range(0)
+
+
+def all_pieces(
+    slabs: Callable[[Window | None], Iterable[tuple[int, torch.Tensor]]],
+    windows: Sequence[Window | None],
+    source: Grid,
+    axis: int,
+    target: Grid,
+) -> Iterator[Piece]:
+    """The pieces of an image that is answered in windows, each a little wider than what it settles.
+
+    Args:
+        slabs: Gives the slabs of a window.
+        windows: Parts that together are the whole; None is the whole.
+        source: The grid of the whole image.
+        axis: The axis across which slabs are cut.
+        target: The grid to answer on.
+    """
+    first = windows[0]
+    across = None if first is None else Along.of(source, target, first.axis)
+    if first is None or across is None:
+        yield from pieces(slabs(None), source, axis, target)
+        return
+    size = source.shape[first.axis]
+    for window in windows:
+        assert window is not None
+        low = -EDGE if window.start == 0 else window.start - 0.5
+        high = size - 1 + EDGE if window.stop == size else window.stop - 0.5
+        if not (wanted := across.between(low, high)):
+            continue
+        start, stop = max(0, window.start - across.context), min(size, window.stop + across.context)
+        part = narrowed(source, window.axis, range(start, stop))
+        answers = slabs(Window(window.axis, start, stop))
+        for piece in pieces(answers, part, axis, narrowed(target, across.axis, wanted)):
+            place = list(piece.place)
+            place[across.axis] = slice(wanted.start, wanted.stop)
+            yield replace(piece, place=tuple(place))
+
+
 def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, target: Grid) -> Iterator[Piece]:
     """What each slab of probabilities settles on another grid.
 
@@ -58,38 +132,33 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
     Yields:
         Pieces that together cover every target voxel inside the source, each once.
     """
-    relation = np.linalg.solve(source.affine, target.affine)[:-1]
-    across = int(np.abs(relation[axis, :-1]).argmax())
-    strays = np.abs(np.delete(relation[axis, :-1], across)) * np.delete(np.asarray(target.shape), across)
-    if strays.max() > 1e-2:
-        yield _whole(slabs, source, axis, target)
+    along = Along.of(source, target, axis)
+    if along is None:
+        array = np.concatenate([slab.half().cpu().numpy() for _, slab in slabs], axis + 1)
+        yield Piece(array, source, target, (slice(None),) * target.dims)
         return
-    scale = relation[axis, across]
-    position = scale * np.arange(target.shape[across]) + relation[axis, -1]
-    size, context = source.shape[axis], math.ceil(abs(scale)) + 1
-    settled = -_EDGE
+    size, settled = source.shape[axis], -EDGE
     tail: torch.Tensor | None = None
     for first, slab in slabs:
         known = slab if tail is None else torch.cat([tail, slab], axis + 1)
         end = first + slab.shape[axis + 1]
-        ready = size - 1 + _EDGE if end == size else end - 1.0
-        (wanted,) = np.nonzero((position >= settled) & (position < ready))
-        if len(wanted):
-            begin, stop = int(wanted[0]), int(wanted[-1]) + 1
-            part = source.cropped(_along(axis, end - known.shape[axis + 1], source.dims), known.shape[1:])
-            shape = tuple(stop - begin if a == across else n for a, n in enumerate(target.shape))
-            place = (slice(None),) * across + (slice(begin, stop),)
-            box = target.cropped(_along(across, begin, target.dims), shape)
-            yield Piece(known.cpu().numpy(), part, box, place)
+        ready = size - 1 + EDGE if end == size else end - 1.0
+        if wanted := along.between(settled, ready):
+            part = source.cropped(only(axis, end - known.shape[axis + 1], source.dims), known.shape[1:])
+            place = [slice(None)] * target.dims
+            place[along.axis] = slice(wanted.start, wanted.stop)
+            yield Piece(known.cpu().numpy(), part, narrowed(target, along.axis, wanted), tuple(place))
         settled = ready
-        kept = min(context, known.shape[axis + 1])
+        kept = min(along.context, known.shape[axis + 1])
         tail = known.narrow(axis + 1, known.shape[axis + 1] - kept, kept).clone()
 
 
-def _whole(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, target: Grid) -> Piece:
-    array = np.concatenate([slab.half().cpu().numpy() for _, slab in slabs], axis + 1)
-    return Piece(array, source, target, (slice(None),) * target.dims)
+def narrowed(grid: Grid, axis: int, voxels: range) -> Grid:
+    """The part of a grid with these voxels along one axis."""
+    shape = tuple(len(voxels) if a == axis else n for a, n in enumerate(grid.shape))
+    return grid.cropped(only(axis, voxels.start, grid.dims), shape)
 
 
-def _along(axis: int, start: int, dims: int) -> list[int]:
+def only(axis: int, start: int, dims: int) -> list[int]:
+    """A first voxel that is not 0 along one axis only."""
     return [start if a == axis else 0 for a in range(dims)]

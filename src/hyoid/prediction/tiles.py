@@ -91,6 +91,15 @@ def _mirrored(index: np.ndarray, size: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Voxels `start` to `stop` of one axis of an image."""
+
+    axis: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class Tiling:
     """Tiles that cover an image.
 
@@ -126,6 +135,13 @@ class Tiling:
         return tuple(max(0, t - n) // 2 for n, t in zip(self.shape, self.tile, strict=True))
 
     @property
+    def cross_axis(self) -> int:
+        """The axis with most tiles along it but for the long one: windows cut it."""
+        ratio = [n / t for n, t in zip(self.shape, self.tile, strict=True)]
+        ratio[self.long_axis] = 0
+        return int(np.argmax(ratio))
+
+    @property
     def num_tiles(self) -> int:
         """How many times the net answers."""
         return math.prod(map(len, self.starts))
@@ -134,6 +150,19 @@ class Tiling:
     def long_axis(self) -> int:
         """The axis with most tiles along it: a slab across it is the smallest part that can be finished alone."""
         return int(np.argmax([n / t for n, t in zip(self.shape, self.tile, strict=True)]))
+
+    def rows(self, window: Window | None = None) -> list[range]:
+        """For each axis the numbers of the tiles that reach into the window."""
+        rows = [range(len(starts)) for starts in self.starts]
+        if window is not None:
+            axis, offset = window.axis, self.offset[window.axis]
+            reach = [
+                number
+                for number, start in enumerate(self.starts[axis])
+                if start < window.stop + offset and start + self.tile[axis] > window.start + offset
+            ]
+            rows[axis] = range(reach[0], reach[-1] + 1)
+        return rows
 
     def read(self, image: np.ndarray, index: Sequence[int]) -> np.ndarray:
         """What the net sees for one tile: (C, *(tile + 2 margin))."""
@@ -150,24 +179,54 @@ class Tiling:
         return product_of_axes
 
 
+def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Window | None], torch.dtype]:
+    """How to answer an image within a memory: in which number format, and in how many parts.
+
+    Parts cost time, since tiles that reach into two of them are answered twice; so float16 comes first.
+
+    Args:
+        tiling: Where the tiles lie.
+        channels: Structures that are answered.
+        memory_gb: What the sums of a ring may take.
+    """
+    import torch
+
+    axis, cross = tiling.long_axis, tiling.cross_axis
+    values = channels * tiling.tile[axis] * math.prod(tiling.shape) / tiling.shape[axis]
+    if 4 * values <= memory_gb * 2**30:
+        return [None], torch.float32
+    size = tiling.shape[cross]
+    width = math.ceil(size / math.ceil(2 * values / (memory_gb * 2**30)))
+    width = max(width, math.ceil(tiling.tile[cross] / 4))
+    if width >= size:
+        return [None], torch.float16
+    return [Window(cross, start, min(start + width, size)) for start in range(0, size, width)], torch.float16
+
+
+CHUNK_BYTES = 2**28
+"""Finished probabilities that are handed on at once, so that what is made of them stays small too."""
+
+
 def stitch(
     forward: Forward,
     image: np.ndarray,
     tiling: Tiling,
     batch: int = 1,
-    memory_gb: float = 2.0,
+    window: Window | None = None,
+    dtype: torch.dtype | None = None,
     advance: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Blended answers of a whole image, one finished slab after another along the tiling's long axis.
+    """Blended answers of an image, one finished slab after another along the tiling's long axis.
 
-    Memory is one slab of a tile's thickness, in float32, or in float16 when that would exceed `memory_gb`.
+    Memory is a ring of one tile's thickness across the image, or across the window.
 
     Args:
         forward: The net with its activation, as probabilities.
         image: Shape (C, *S).
         tiling: Where the tiles lie.
         batch: Tiles that go through the net together.
-        memory_gb: Largest slab that is kept in float32.
+        window: The part of another axis to answer; None answers all of the image.
+        dtype: Number format of the ring; float32 when None.
         advance: Told the share of the image that was just done.
 
     Yields:
@@ -175,25 +234,21 @@ def stitch(
         next one is asked for.
     """
     axis = tiling.long_axis
-    starts, tile = tiling.starts[axis], tiling.tile[axis]
-    others = [range(len(s)) if a != axis else range(1) for a, s in enumerate(tiling.starts)]
-    slab: torch.Tensor | None = None
-    for row, start in enumerate(starts):
-        indices = (tuple(row if a == axis else i for a, i in enumerate(place)) for place in product(*others))
+    rows = tiling.rows(window)
+    total = math.prod(map(len, rows))
+    ring: _Ring | None = None
+    for row in rows[axis]:
+        indices = product(*[(row,) if a == axis else rows[a] for a in range(len(rows))])
         while group := list(islice(indices, batch)):
             answers = _answers(forward, image, tiling, group)
-            if slab is None:
-                slab = _empty_slab(answers, tiling, axis, memory_gb)
+            if ring is None:
+                ring = _Ring.around(answers, tiling, window, dtype)
             for answer, index in zip(answers, group, strict=True):
-                _add(slab, answer, tiling, index, axis)
+                ring.add(answer, index)
             if advance is not None:
-                advance(len(group) / tiling.num_tiles)
-        assert slab is not None
-        finished = (starts[row + 1] if row + 1 < len(starts) else start + tile) - start
-        yield from _inside(slab.narrow(axis + 1, 0, finished), tiling, axis, start)
-        rest = slab.narrow(axis + 1, finished, tile - finished).clone()
-        slab.zero_()
-        slab.narrow(axis + 1, 0, tile - finished).copy_(rest)
+                advance(len(group) / total)
+        assert ring is not None
+        yield from ring.finished(row)
 
 
 def _answers(forward: Forward, image: np.ndarray, tiling: Tiling, group: list[tuple[int, ...]]) -> torch.Tensor:
@@ -203,32 +258,63 @@ def _answers(forward: Forward, image: np.ndarray, tiling: Tiling, group: list[tu
     return forward(torch.from_numpy(boxes))
 
 
-def _empty_slab(answers: torch.Tensor, tiling: Tiling, axis: int, memory_gb: float) -> torch.Tensor:
-    import torch
+@dataclass
+class _Ring:
+    """Sums of weighted answers; along the long axis voxel v lies at v modulo the tile's length.
 
-    shape = [max(n, t) for n, t in zip(tiling.shape, tiling.tile, strict=True)]
-    shape[axis] = tiling.tile[axis]
-    values = math.prod(shape) * answers.shape[1]
-    dtype = torch.float32 if 4 * values <= memory_gb * 2**30 else torch.float16
-    return torch.zeros((answers.shape[1], *shape), dtype=dtype, device=answers.device)
+    Attributes:
+        sums: Shape (K, *S), where S is a tile along the long axis and the (padded) image or window along others.
+        tiling: Where the tiles lie.
+        low: First voxel of each axis that is kept, in the padded image.
+    """
 
+    sums: torch.Tensor
+    tiling: Tiling
+    low: tuple[int, ...]
 
-def _add(slab: torch.Tensor, answer: torch.Tensor, tiling: Tiling, index: tuple[int, ...], axis: int) -> None:
-    import torch
+    @classmethod
+    def around(cls, answers: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype | None) -> _Ring:
+        """An empty ring for answers like these."""
+        low, shape = list(tiling.offset), list(tiling.shape)
+        if window is not None:
+            low[window.axis] += window.start
+            shape[window.axis] = window.stop - window.start
+        axis = tiling.long_axis
+        low[axis], shape[axis] = 0, tiling.tile[axis]
+        return cls(answers.new_zeros((answers.shape[1], *shape), dtype=dtype), tiling, tuple(low))
 
-    place = [slice(None)]
-    for a, (starts, i, tile) in enumerate(zip(tiling.starts, index, tiling.tile, strict=True)):
-        place.append(slice(None) if a == axis else slice(starts[i], starts[i] + tile))
-    weight = torch.from_numpy(tiling.weight(index)).to(answer.device)
-    slab[tuple(place)] += answer * weight
+    def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
+        """Add the answer of one tile."""
+        import torch
 
+        axis, tiling = self.tiling.long_axis, self.tiling
+        weighted = answer * torch.from_numpy(tiling.weight(index)).to(answer.device)
+        sums = self.sums
+        for a, (starts, i, tile) in enumerate(zip(tiling.starts, index, tiling.tile, strict=True)):
+            if a == axis:
+                continue
+            first = max(starts[i], self.low[a])
+            last = min(starts[i] + tile, self.low[a] + self.sums.shape[a + 1])
+            sums = sums.narrow(a + 1, first - self.low[a], last - first)
+            weighted = weighted.narrow(a + 1, first - starts[i], last - first)
+        turn = tiling.starts[axis][index[axis]] % tiling.tile[axis]
+        rest = tiling.tile[axis] - turn
+        sums.narrow(axis + 1, turn, rest).add_(weighted.narrow(axis + 1, 0, rest))
+        sums.narrow(axis + 1, 0, turn).add_(weighted.narrow(axis + 1, rest, turn))
 
-def _inside(slab: torch.Tensor, tiling: Tiling, axis: int, start: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """The part of a finished slab that lies in the image itself."""
-    for a, (offset, size) in enumerate(zip(tiling.offset, tiling.shape, strict=True)):
-        low = max(0, offset - start) if a == axis else offset
-        high = min(slab.shape[a + 1], offset + size - start) if a == axis else offset + size
-        if low >= high:
-            return
-        slab = slab.narrow(a + 1, low, high - low)
-    yield max(0, start - tiling.offset[axis]), slab
+    def finished(self, row: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """What no later row of tiles touches, in chunks; its place in the ring is emptied."""
+        axis, tiling = self.tiling.long_axis, self.tiling
+        starts, tile = tiling.starts[axis], tiling.tile[axis]
+        begin, offset = starts[row], tiling.offset[axis]
+        end = starts[row + 1] if row + 1 < len(starts) else begin + tile
+        plane = self.sums[(slice(None),) * (axis + 1) + (0,)]
+        step = max(1, CHUNK_BYTES // (plane.numel() * self.sums.element_size()))
+        while begin < end:
+            stop = min(end, begin + step, (begin // tile + 1) * tile)
+            part = self.sums.narrow(axis + 1, begin % tile, stop - begin)
+            low, high = max(begin, offset), min(stop, offset + tiling.shape[axis])
+            if low < high:
+                yield low - offset, part.narrow(axis + 1, low - begin, high - low)
+            part.zero_()
+            begin = stop
