@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pydantic import Field
 from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
 from .core.labels import Labels
+from .core.progress import log
 from .core.settings import Settings
 from .evaluation.report import EvaluationSettings
 from .planning.plan import Plan
@@ -160,3 +162,16 @@ class RunFolder:
             times[stage] = round(times.get(stage, 0.0) + time.perf_counter() - started, 2)
             if self.path.is_dir():
                 self.write_json("timing.json", times)
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """Inside the block, notices and warnings also go to log.txt, which grows with every command."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            handler.close()

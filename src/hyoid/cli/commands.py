@@ -12,12 +12,14 @@ from typing import Annotated, Any, get_origin
 import typer
 from rich.console import Console
 
-from ..core.errors import HyoidError
+from ..core.errors import DataError, HyoidError
 from ..core.progress import listening
 from .screen import listener_for, show_notices
 
 # Where Python and the shell say the same thing differently.
 FLAGS = {"changes": "--set"}
+
+WIDTH_OF_FILES = 160
 
 
 def command(verb: Callable[..., Any], show: Callable[[Any, Console], None]) -> Callable[..., None]:
@@ -35,7 +37,7 @@ def command(verb: Callable[..., Any], show: Callable[[Any, Console], None]) -> C
             note = typer.Argument(help=text, show_default=False)
         default = parameter.default
         if isinstance(default, tuple):
-            default = list(default) or None
+            default = list(default)
         parameters.append(
             parameter.replace(
                 annotation=Annotated[kind, note], default=default, kind=inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -79,14 +81,24 @@ def _python(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _console(stderr: bool) -> Console:
+    """A console; files and pipes, which have no width of their own, get a wide one."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH_OF_FILES)
+
+
 def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], arguments: dict[str, Any]) -> None:
     debug = "--debug" in sys.argv
-    messages = Console(stderr=True)
+    messages = _console(stderr=True)
     show_notices(messages, debug)
     try:
         with listening(listener_for(messages)):
             result = verb(**arguments)
-        show(result, Console(soft_wrap=False))
+        show(result, _console(stderr=False))
+        if getattr(result, "problems", ()):
+            raise typer.Exit(DataError.exit_code)
+    except typer.Exit:
+        raise
     except HyoidError as error:
         _fail(messages, str(error), error.exit_code, debug)
     except KeyboardInterrupt:

@@ -10,6 +10,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..evaluation.report import Report
+    from ..io.inspect import Inspection
+
+SHOWN_CASES = 12
 
 
 def show(result: Any, console: Console) -> None:
@@ -21,9 +24,41 @@ def show(result: Any, console: Console) -> None:
             show(item, console)
     elif hasattr(result, "summaries"):
         console.print(report_table(result))
+    elif hasattr(result, "problems"):
+        show_inspection(result, console)
     elif hasattr(result, "describe"):
         for line in result.describe():
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_inspection(found: Inspection, console: Console) -> None:
+    """Print what was found at a path: facts, the first cases, and what is or may go wrong."""
+    console.print(found.title, style="bold", highlight=False, soft_wrap=True)
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="cyan")
+    facts.add_column(overflow="fold")
+    for name, value in found.facts.items():
+        facts.add_row(name, value)
+    console.print(facts, highlight=False)
+    if found.cases:
+        cases = Table(box=None, pad_edge=False, header_style="bold")
+        for column in found.cases[0]:
+            cases.add_column(column, overflow="fold")
+        for row in found.cases[:SHOWN_CASES]:
+            cases.add_row(*row.values())
+        console.print()
+        console.print(cases, highlight=False)
+        if len(found.cases) > SHOWN_CASES:
+            console.print(f"... and {len(found.cases) - SHOWN_CASES} more cases", style="dim", highlight=False)
+    told = (
+        (found.notes, "note", "dim"),
+        (found.warnings, "warning", "yellow"),
+        (found.problems, "problem", "bold red"),
+    )
+    for sentences, word, style in told:
+        for sentence in sentences:
+            console.print(f"[{style}]{word}:[/] ", end="")
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def report_table(report: Report) -> Table:

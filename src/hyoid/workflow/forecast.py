@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
 
 from ..experiment import RunFolder
 from ..planning.fingerprint import Fingerprint
@@ -53,14 +52,13 @@ def forecast(folder: RunFolder) -> list[str]:
     return [f"The run will take about {clock(sum(seconds.values()))} ({stages}) and up to {memory:.1f} GB of memory."]
 
 
-def comparison(expected: Mapping[str, float], measured: Mapping[str, float]) -> str:
-    """Expected and measured times side by side, as a sentence."""
-    pairs = [
-        f"{stage} {clock(measured[stage])} (expected {clock(expected[stage])})"
-        for stage in expected
-        if stage in measured
-    ]
-    return "Measured: " + ", ".join(pairs) + "."
+def comparison(folder: RunFolder) -> str:
+    """What was expected beside what it took, as a sentence."""
+    expected, measured = expected_seconds(folder), folder.read_json("timing.json")
+    times = [f"{stage} {clock(measured[stage])} (expected {clock(expected[stage])})" for stage in expected]
+    memory = folder.read_json("training.json")["memory_gb"]
+    foreseen = folder.experiment.decided.expected.memory_gb
+    return f"It took {', '.join(times)}; memory {memory:.1f} GB (expected {foreseen:.1f} GB)."
 
 
 def clock(seconds: float) -> str:

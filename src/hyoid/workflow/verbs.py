@@ -46,12 +46,20 @@ def run(
     Returns:
         The path of report.html.
     """
-    plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes)
-    prepare(into)
-    train(into)
-    predict(into)
-    evaluate(into)
-    return report(into)
+    from ..experiment import RunFolder
+    from .forecast import comparison
+
+    folder = RunFolder(into)
+    with folder.logged():
+        for line in plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes).describe():
+            log.info(line)
+        prepare(into)
+        train(into)
+        predict(into)
+        evaluate(into)
+        page = report(into)
+        log.info(comparison(folder))
+    return page
 
 
 def inspect(path: Path) -> Inspection:
@@ -114,7 +122,7 @@ def plan(
         fingerprint.write(folder.path / "fingerprint.yaml")
         folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
         asked.model_copy(update={"labels": labels, "plan": decided}).write(folder.experiment_file)
-    for line in (*fingerprint.describe(), *decided.describe(), *forecast(folder)):
+    for line in (*fingerprint.describe(), *forecast(folder)):
         log.info(line)
     return decided
 
@@ -250,7 +258,8 @@ def report(run: Path) -> Path:
     folder = RunFolder.open(run)
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
-    return write_page(folder.path, Report.read(folder.path), of_run(folder))
+    with folder.timed("report"):
+        return write_page(folder.path, Report.read(folder.path), of_run(folder))
 
 
 def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
