@@ -121,7 +121,8 @@ def _sentences(model: type[BaseModel], error: ValidationError, where: str) -> st
             lines.append(f"{where}: the setting {place!r} is missing.")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {place} = {problem['input']!r} does not fit: {message}.".replace("..", "."))
+            value = f"{place} = {problem['input']!r} does not fit: " if place else ""
+            lines.append(f"{where}: {value}{message}.".replace("..", "."))
     return "\n".join(lines)
 
 

@@ -168,8 +168,8 @@ _LOOKS: dict[Any, Look] = {
 def feature_map_size(spec: UNetSpec, shape: Sequence[int]) -> int:
     """Numbers in the outputs of all convolutions, in the sense of nnU-Net's planner.
 
-    It counts plain and residual encoders with plain decoders, batch 1; a strided residual block counts a projection even
-    where it only pools, as the planner does.
+    It counts plain and residual encoders with plain decoders, batch 1; a strided residual block counts a projection
+    even where it only pools, as the planner does.
 
     Args:
         spec: The net; heads of deep supervision count when it has them.

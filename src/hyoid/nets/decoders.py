@@ -1,6 +1,6 @@
 """Decoders: the maps of an encoder become maps on finer grids, finest first.
 
-A decoder builder takes (channels, strides, levels, block, up, up_channels, up_bias, skip, fusion), where channels and
+A decoder is built with (channels, strides, levels, block, up, up_channels, up_bias, skip, fusion), where channels and
 strides are what the encoder reports; it reports `.channels` of the maps it gives and `.shrinks` of its levels.
 """
 
@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ..core.registry import Registry
-from .blocks.conv import blocks
-from .encoders import Level
+from .encoders import Level, shrink_of
 from .layers import Part, build_part
 from .resample import ups
 from .skips import crop_like, fuse, fused_channels, skips
@@ -21,7 +20,7 @@ decoders: Registry[nn.Module] = Registry("decoder")
 
 
 class DecoderLevel(nn.Module):
-    """Enlarge the coarser map, join the skip, convolve."""
+    """Enlarge the coarser map, join the skip where there is one, convolve."""
 
     def __init__(self, up: nn.Module, skip: nn.Module | None, block: nn.Module, fusion: str) -> None:
         super().__init__()
@@ -34,6 +33,7 @@ class DecoderLevel(nn.Module):
         return self.block(x)
 
 
+@decoders.register("unet", papers="ronneberger2015unet")
 class UNetDecoder(nn.Module):
     """The expansive path: one level after the other, from the coarsest to the finest."""
 
@@ -55,24 +55,19 @@ class UNetDecoder(nn.Module):
         for index in reversed(range(len(channels) - 1)):
             level, width = levels[index], channels[index]
             asked = {"skip": level.channels, "same": coarser, "half": coarser // 2}[up_channels]
-            given = dict(style=level.style, in_channels=coarser, out_channels=asked, stride=strides[index + 1])
-            enlarge = build_part(ups, up, **given, bias=up_bias)
-            joined: int = enlarge.out_channels  # type: ignore[assignment]
-            carried = None
+            given = {"in_channels": coarser, "out_channels": asked, "stride": strides[index + 1], "bias": up_bias}
+            enlarge = build_part(ups, up, style=level.style, **given)
+            carry, joined = None, int(enlarge.out_channels)  # type: ignore[arg-type]
             if width:
-                given = dict(style=level.style, in_channels=width, gate_channels=joined, level=index)
-                carried = build_part(skips, skip, **given)
-                joined = fused_channels(carried.out_channels, joined, fusion)  # type: ignore[arg-type]
-            given = dict(style=level.style, in_channels=joined, out_channels=level.decoder_channels)
-            one = (1,) * level.style.dims
-            body = build_part(blocks, block, **given, kernel=level.kernel, stride=one, depth=level.blocks_decoder)
-            built.append(DecoderLevel(enlarge, carried, body, fusion))
-            coarser = body.out_channels  # type: ignore[assignment]
-        built.reverse()
-        self.levels = nn.ModuleList(built)
-        self.channels: tuple[int, ...] = tuple(level.block.out_channels for level in built)  # type: ignore[misc]
-        none = (0,) * levels[0].style.dims
-        self.shrinks = tuple(getattr(level.block, "shrink", ()) or none for level in built)
+                ends = {"in_channels": width, "gate_channels": joined, "level": index}
+                carry = build_part(skips, skip, style=level.style, **ends)
+                joined = fused_channels(int(carry.out_channels), joined, fusion)  # type: ignore[arg-type]
+            body = level.block(block, joined, level.decoder_channels, level.blocks_decoder)
+            built.append(DecoderLevel(enlarge, carry, body, fusion))
+            coarser = int(body.out_channels)  # type: ignore[arg-type]
+        self.levels = nn.ModuleList(reversed(built))
+        self.channels = tuple(int(level.block.out_channels) for level in reversed(built))  # type: ignore[arg-type]
+        self.shrinks = tuple(shrink_of(level.block, len(strides[0])) for level in reversed(built))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         x, finer = maps[-1], []
@@ -80,19 +75,3 @@ class UNetDecoder(nn.Module):
             x = level(x, skip)
             finer.append(x)
         return finer[::-1]
-
-
-@decoders.register("unet", papers="ronneberger2015unet")
-def _unet(
-    channels: Sequence[int],
-    strides: Sequence[tuple[int, ...]],
-    levels: Sequence[Level],
-    block: Part,
-    up: Part,
-    up_channels: str,
-    up_bias: bool,
-    skip: Part,
-    fusion: str,
-) -> nn.Module:
-    """The expansive path of the U-Net."""
-    return UNetDecoder(channels, strides, levels, block, up, up_channels, up_bias, skip, fusion)

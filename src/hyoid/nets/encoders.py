@@ -1,7 +1,7 @@
 """Encoders: an image becomes maps, finest first.
 
-An encoder builder takes (in_channels, levels, block, down, stem) and reports `.channels` of each level (0 where there is
-no map to skip from), `.strides` of each level against the one before, and `.shrinks`.
+An encoder is built with (in_channels, levels, block, down, stem) and reports `.channels` of each level (0 where there
+is no map to skip from), `.strides` of each level against the one before, and `.shrinks`, the voxels each level removes.
 """
 
 from __future__ import annotations
@@ -31,63 +31,70 @@ class Level:
     blocks_decoder: int
     style: Style
 
+    def block(
+        self, part: Part, in_channels: int, out_channels: int, depth: int, stride: Sequence[int] | None = None
+    ) -> nn.Module:
+        """A block of this level's style and kernel; it keeps the grid unless given a stride."""
+        one = (1,) * self.style.dims
+        given = {"in_channels": in_channels, "out_channels": out_channels, "depth": depth, "stride": stride or one}
+        return build_part(blocks, part, style=self.style, kernel=self.kernel, **given)
+
+
+def shrink_of(block: nn.Module, dims: int) -> tuple[int, ...]:
+    """Voxels a block removes from each axis; most remove none."""
+    return getattr(block, "shrink", ()) or (0,) * dims
+
 
 class Stage(nn.Module):
-    """The way down into a level and its block."""
+    """The way down into a level, where there is one, and the level's block."""
 
     def __init__(self, in_channels: int, level: Level, block: Part, down: Part | None) -> None:
         super().__init__()
-        one = (1,) * level.style.dims
-        given = dict(style=level.style, in_channels=in_channels, out_channels=level.channels)
-        # where there is no way down of its own, the block takes the stride
-        own = build_part(downs, down, **given, stride=level.stride) if down is not None else None
-        self.down = own or nn.Identity()
-        given["in_channels"] = own.out_channels if own is not None else in_channels
-        stride = level.stride if own is None and down is not None else one
-        self.block = build_part(blocks, block, **given, kernel=level.kernel, stride=stride, depth=level.blocks_encoder)
-        self.dropout = (None if "D" in level.style.order else level.style.dropout_layer()) or nn.Identity()
+        self.down: nn.Module | None = None
+        stride = None
+        if down is not None:
+            given = {"in_channels": in_channels, "out_channels": level.channels, "stride": level.stride}
+            self.down = build_part(downs, down, style=level.style, **given)
+            # where there is no way down of its own, the block takes the stride
+            stride = level.stride if self.down is None else None
+        entering = in_channels if self.down is None else self.down.out_channels
+        self.block = level.block(block, entering, level.channels, level.blocks_encoder, stride)  # type: ignore[arg-type]
+        self.dropout = None if "D" in level.style.order else level.style.dropout_layer()
         self.out_channels: int = self.block.out_channels  # type: ignore[assignment]
-        self.shrink: tuple[int, ...] = getattr(self.block, "shrink", ()) or (0,) * level.style.dims
+        self.shrink = shrink_of(self.block, level.style.dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.block(self.down(x)))
+        if self.down is not None:
+            x = self.down(x)
+        x = self.block(x)
+        return x if self.dropout is None else self.dropout(x)
 
 
+@encoders.register("stages", papers="ronneberger2015unet")
 class StagesEncoder(nn.Module):
-    """One stage for each level, after an optional stem on the full grid."""
+    """One stage of blocks for each level, after an optional stem on the grid of the image."""
 
-    def __init__(
-        self, in_channels: int, levels: Sequence[Level], block: Part, down: Part, stem: Part | None = None
-    ) -> None:
+    def __init__(self, in_channels: int, levels: Sequence[Level], block: Part, down: Part, stem: Part | None) -> None:
         super().__init__()
-        first = levels[0]
-        self.stem: nn.Module = nn.Identity()
-        channels = in_channels
-        if stem is not None:
-            given = dict(style=first.style, in_channels=in_channels, out_channels=first.channels, depth=1)
-            self.stem = build_part(blocks, stem, **given, kernel=first.kernel, stride=(1,) * first.style.dims)
-            channels = self.stem.out_channels  # type: ignore[assignment]
-        stages = []
+        first, dims = levels[0], levels[0].style.dims
+        self.stem = None if stem is None else first.block(stem, in_channels, first.channels, 1)
+        channels: int = in_channels if self.stem is None else self.stem.out_channels  # type: ignore[assignment]
+        stages: list[Stage] = []
         for index, level in enumerate(levels):
             stages.append(Stage(channels, level, block, down if index else None))
             channels = stages[-1].out_channels
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(stage.out_channels for stage in stages)
         self.strides = tuple(level.stride for level in levels)
-        shrink = getattr(self.stem, "shrink", ()) or (0,) * first.style.dims
-        entrance = tuple(a + b for a, b in zip(shrink, stages[0].shrink, strict=True))
-        self.shrinks = (entrance, *(stage.shrink for stage in stages[1:]))
+        entrance = (0,) * dims if self.stem is None else shrink_of(self.stem, dims)
+        shrinks = [stage.shrink for stage in stages]
+        self.shrinks = (tuple(map(sum, zip(entrance, shrinks[0], strict=True))), *shrinks[1:])
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.stem(x)
+        if self.stem is not None:
+            x = self.stem(x)
         maps = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return maps
-
-
-@encoders.register("stages")
-def _stages(in_channels: int, levels: Sequence[Level], block: Part, down: Part, stem: Part | None) -> nn.Module:
-    """One stage of blocks for each level."""
-    return StagesEncoder(in_channels, levels, block, down, stem)

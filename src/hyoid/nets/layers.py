@@ -154,8 +154,7 @@ class InstanceNorm(nn.Module):
     """Instance norm: each channel of each sample to mean 0 and variance 1, then a scale and a shift.
 
     On CPUs torch's own takes maps out of the channels-last layout and back. Batch norm of one sample at a time is the
-    same formula in a kernel that keeps the layout; with it a training step of a 2D U takes a fifth less time. A map of a
-    single voxel gives the shift, where torch's own refuses.
+    same formula in a kernel that keeps the layout. A map of a single voxel gives the shift, where torch's own refuses.
 
     Reference:
         ulyanov2016instance.

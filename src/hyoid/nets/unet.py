@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -56,7 +57,10 @@ class UNetSpec(NetSpec):
         if not isinstance(values, dict):
             return values
         filled = dict(values)
-        levels = len(filled.get("channels", cls.model_fields["channels"].default))
+        channels = filled.get("channels", cls.model_fields["channels"].default)
+        if not isinstance(channels, Sequence):
+            return values
+        levels = len(channels)
         dims = filled.get("dims", 2)
         filled["kernels"] = _per_level(filled.get("kernels") or 3, levels, dims)
         strides = filled.get("strides") or 2
@@ -113,9 +117,18 @@ class UNetSpec(NetSpec):
     def levels(self) -> tuple[Level, ...]:
         """The levels, finest first."""
         widths = (*(self.decoder_channels or self.channels[:-1]), 0)
-        counts = (*self.blocks_decoder, 0)
-        rows = zip(self.channels, widths, self.kernels, self.strides, self.blocks_encoder, counts, strict=True)
-        return tuple(Level(*row, self.style(index)) for index, row in enumerate(rows))
+        return tuple(
+            Level(
+                channels=self.channels[index],
+                decoder_channels=widths[index],
+                kernel=self.kernels[index],
+                stride=self.strides[index],
+                blocks_encoder=self.blocks_encoder[index],
+                blocks_decoder=(*self.blocks_decoder, 0)[index],
+                style=self.style(index),
+            )
+            for index in range(len(self.channels))
+        )
 
     def build(self) -> UNet:
         """The net, newly initialised."""
@@ -207,5 +220,6 @@ def initialise(net: nn.Module) -> None:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for module in net.modules():
-        if hasattr(module, "initialise"):
-            module.initialise()
+        start = getattr(module, "initialise", None)
+        if callable(start):
+            start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .net import nets
@@ -15,6 +15,7 @@ _ON_ALL_BUT_THE_COARSEST = ("blocks_decoder", "decoder_channels")
 def variant(
     name: str,
     papers: str | tuple[str, ...] = (),
+    about: str = "",
     in_2d: Mapping[str, Any] | None = None,
     in_3d: Mapping[str, Any] | None = None,
     **fields: Any,
@@ -24,32 +25,34 @@ def variant(
     Args:
         name: The paper's own name in snake case.
         papers: Keys of references.bib.
+        about: What is special about it, in a line.
         in_2d: Fields that hold in 2D only.
         in_3d: Fields that hold in 3D only.
         **fields: Fields of `UNetSpec` that differ from its defaults. Those with an entry per level are cut, or their
-            last entry repeated, when a user asks for another number of levels.
+            last entry repeated, when a user asks for another number of levels; a function is given the channels.
+
+    Raises:
+        ConfigError: When the name is taken; for unknown fields when the spec is asked for.
     """
 
     def spec(dims: int, in_channels: int, out_channels: int, **changes: Any) -> UNetSpec:
         row = {**fields, **((in_2d if dims == 2 else in_3d) or {})}
         channels = changes.get("channels", row.get("channels", UNetSpec.model_fields["channels"].default))
+        if isinstance(channels, Sequence):
+            row = _fitted(row, channels)
         given = {"dims": dims, "in_channels": in_channels, "out_channels": out_channels}
-        return UNetSpec.parse({**_fitted(row, len(channels)), **given, **changes}, f"net {name}")
+        return UNetSpec.parse({**row, **given, **changes}, f"net {name}")
 
-    spec.__doc__ = f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in fields.items())
+    spec.__doc__ = about
     nets.register(name, papers)(spec)
 
 
-def _fitted(row: Mapping[str, Any], levels: int) -> dict[str, Any]:
-    """The row with as many entries in its lists as there are levels."""
-    fitted = dict(row)
+def _fitted(row: Mapping[str, Any], channels: Sequence[int]) -> dict[str, Any]:
+    """The row with as many entries in its lists as these channels need."""
+    fitted = {key: value(channels) if callable(value) else value for key, value in row.items()}
     for key in _ON_EVERY_LEVEL + _ON_ALL_BUT_THE_COARSEST:
-        entries = row.get(key)
-        count = levels if key in _ON_EVERY_LEVEL else levels - 1
+        entries = fitted.get(key)
+        count = len(channels) - (key in _ON_ALL_BUT_THE_COARSEST)
         if isinstance(entries, tuple):
             fitted[key] = (*entries, *[entries[-1]] * max(0, count - len(entries)))[:count]
     return fitted
-
-
-def _short(value: Any) -> str:
-    return str(value["name"]) if isinstance(value, Mapping) else str(value)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from ..variants import variant
 
-variant("unet", papers="ronneberger2015unet")
+variant(
+    "unet",
+    papers="ronneberger2015unet",
+    about="The U-Net as it is built today: padded, instance norm, leaky activations, strided convolutions.",
+)
 
 variant(
     "unet_original",
     papers="ronneberger2015unet",
+    about="The U-Net as published: valid convolutions, no norm, max pooling, dropout at the bottom.",
     channels=(64, 128, 256, 512, 1024),
     padding="valid",
     order="CA",
@@ -23,6 +28,7 @@ variant(
 variant(
     "unet3d",
     papers="cicek2016unet3d",
+    about="3D U-Net: widths double before pooling, batch norm without scale, four levels.",
     channels=(64, 128, 256, 512),
     block={"name": "plain", "first": 0.5},
     block_decoder="plain",
@@ -38,8 +44,9 @@ variant(
 variant(
     "vnet",
     papers="milletari2016vnet",
+    about="V-Net: kernels of 5, stages add their input, strided convolutions down, a decoder twice as wide.",
     channels=(16, 32, 64, 128, 256),
-    decoder_channels=(32, 64, 128, 256),
+    decoder_channels=lambda channels: tuple(2 * width for width in channels[:-1]),
     kernels=5,
     stem="repeated_input",
     block="vnet",

@@ -1,0 +1,129 @@
+"""What every net on the shelf keeps to, in 2D and in 3D."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hyoid.core.citations import cite
+from hyoid.nets import build_spec, nets
+from hyoid.nets.cost import cost
+
+IN_CHANNELS, OUT_CHANNELS = 2, 3
+EVERY_NET = [(name, dims) for name in nets for dims in (2, 3)]
+every_net = pytest.mark.parametrize(("name", "dims"), EVERY_NET, ids=[f"{name}-{dims}d" for name, dims in EVERY_NET])
+
+
+def small_spec(name: str, dims: int):
+    spec = build_spec(name, dims, IN_CHANNELS, OUT_CHANNELS)
+    if "channels" not in type(spec).model_fields:
+        return spec
+    return build_spec(name, dims, IN_CHANNELS, OUT_CHANNELS, channels=(8, 12, 16))
+
+
+def small_net(name: str, dims: int) -> nn.Module:
+    torch.manual_seed(0)
+    return small_spec(name, dims).build()
+
+
+def image(net, dims: int, batch: int = 2, size: int = 9) -> torch.Tensor:
+    """An image of the first accepted size above an odd one, another along each axis."""
+    shape = net.fitting_shape([size + 2 * axis for axis in range(dims)])
+    return torch.randn(batch, IN_CHANNELS, *shape, generator=torch.Generator().manual_seed(1))
+
+
+@every_net
+def test_logits_have_the_announced_shape_finest_first(name, dims):
+    net = small_net(name, dims)
+    x = image(net, dims)
+    logits = net(x)
+    assert isinstance(logits, tuple)
+    assert logits[0].shape == (len(x), OUT_CHANNELS, *net.output_shape(x.shape[2:]))
+    sizes = [math.prod(level.shape[2:]) for level in logits]
+    assert sizes == sorted(sizes, reverse=True)
+    assert net.input_shape(logits[0].shape[2:]) == x.shape[2:]
+
+
+@every_net
+def test_smallest_image_and_batch_of_one(name, dims):
+    net = small_net(name, dims).eval()
+    shape = net.fitting_shape([1] * dims)
+    (logits,) = net(torch.randn(1, IN_CHANNELS, *shape))
+    assert logits.shape == (1, OUT_CHANNELS, *net.output_shape(shape))
+    assert logits.isfinite().all()
+
+
+@every_net
+def test_gradients_reach_every_parameter(name, dims):
+    net = small_net(name, dims)
+    for module in net.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Dropout3d):
+            module.p = 0.0
+    for parameter in net.parameters():
+        # norms that start at zero would hold back what lies before them for one step
+        nn.init.normal_(parameter, std=0.3)
+    sum((level * torch.randn_like(level)).sum() for level in net(image(net, dims))).backward()
+    without = [key for key, value in net.named_parameters() if value.grad is None or not value.grad.any()]
+    assert not without
+    assert all(value.grad.isfinite().all() for value in net.parameters())
+
+
+@every_net
+@pytest.mark.parametrize("scale", [0.0, 1e4], ids=["zeros", "large"])
+def test_logits_stay_finite(name, dims, scale):
+    net = small_net(name, dims)
+    assert all(level.isfinite().all() for level in net(scale * image(net, dims)))
+
+
+@every_net
+def test_logits_in_bfloat16_are_near_those_in_float32(name, dims):
+    net = small_net(name, dims).eval()
+    x = image(net, dims)
+    with torch.no_grad():
+        (exact,) = net(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            (rough,) = net(x)
+    assert rough.isfinite().all()
+    assert (rough.float() - exact).abs().mean() < 0.05 * exact.abs().mean() + 1e-3
+
+
+@every_net
+def test_evaluation_is_deterministic_and_gives_the_finest_logits(name, dims):
+    net = small_net(name, dims).eval()
+    x = image(net, dims)
+    (first,), (second,) = net(x), net(x)
+    assert torch.equal(first, second)
+
+
+@every_net
+def test_spec_survives_yaml(name, dims):
+    spec = small_spec(name, dims)
+    assert type(spec).parse(yaml.safe_load(spec.to_yaml())) == spec
+
+
+@every_net
+def test_weights_survive_safetensors(name, dims, tmp_path):
+    net, other = small_net(name, dims).eval(), small_spec(name, dims).build().eval()
+    save_file(net.state_dict(), tmp_path / "weights.safetensors")
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    x = image(net, dims)
+    assert torch.equal(net(x)[0], other(x)[0])
+
+
+@every_net
+def test_cost_counts_the_parameters(name, dims):
+    net = small_net(name, dims)
+    counted = cost(small_spec(name, dims), net.fitting_shape([17] * dims))
+    assert counted.parameters == sum(parameter.numel() for parameter in net.parameters())
+    assert counted.flops > 0 and counted.activation_values > 0 and min(counted.receptive_field) > 1
+
+
+@pytest.mark.parametrize("name", nets)
+def test_papers_and_summary_are_known(name):
+    assert cite(nets[name].papers)
+    assert nets[name].summary
