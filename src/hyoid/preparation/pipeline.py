@@ -40,10 +40,12 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     if settings.orientation and case.image.grid.dims == 3:
         case = orient(case, settings.orientation)
     mask = None
-    if _needs_content(settings):
-        mask = content(case.image)
-        if settings.crop == "content" and not _is_colour(case):
-            case, mask = crop_to_content(case, mask)
+    inside = any(one.options.get("content_only") for one in settings.intensity)
+    crop = settings.crop == "content" and not _is_colour(case)
+    if inside or crop:
+        mask = content(case.image, filled=inside)
+    if crop and mask is not None:
+        case, mask = crop_to_content(case, mask)
     case = _normalised(case, settings, mask)
     if settings.spacing_mm:
         case = to_spacing(case, settings.spacing_mm, settings.order)
@@ -56,10 +58,6 @@ def _check(case: Case, settings: PreparationSettings) -> None:
         raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
     if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
-
-
-def _needs_content(settings: PreparationSettings) -> bool:
-    return settings.crop == "content" or any(one.options.get("content_only") for one in settings.intensity)
 
 
 def _is_colour(case: Case) -> bool:

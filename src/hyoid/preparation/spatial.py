@@ -18,9 +18,10 @@ def orient(case: Case, codes: str) -> Case:
     return _both(case, case.image.grid.oriented(codes))
 
 
-def content(image: Image) -> np.ndarray:
-    """Where any channel differs from zero, holes filled; boolean (*S)."""
-    return fill_holes((image.array != 0).any(0))
+def content(image: Image, filled: bool = True) -> np.ndarray:
+    """Where any channel differs from zero, boolean (*S); holes are filled unless only the box of it is wanted."""
+    mask = (image.array != 0).any(0)
+    return fill_holes(mask) if filled else mask
 
 
 def crop_to_content(case: Case, mask: np.ndarray) -> tuple[Case, np.ndarray]:

@@ -85,13 +85,14 @@ def mean_and_std(values: np.ndarray) -> tuple[float, float]:
 
 def _chunks(values: np.ndarray) -> Iterator[np.ndarray]:
     """The numbers as float64, a few at a time, in the order of memory."""
-    for chunk in np.nditer(
+    for part in np.nditer(
         np.asarray(values),
         flags=["external_loop", "buffered", "zerosize_ok"],
         op_dtypes=np.float64,
         casting="same_kind",
         buffersize=_CHUNK,
     ):
+        chunk = np.asarray(part)
         if chunk.size:
             yield chunk
 
