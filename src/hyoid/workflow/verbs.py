@@ -225,7 +225,7 @@ def evaluate(predictions: Path, references: Path | None = None, *, into: Path | 
     Returns:
         The report.
     """
-    from ..evaluation.evaluate import evaluate_folders
+    from ..evaluation.folders import evaluate_folders
     from ..experiment import RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation

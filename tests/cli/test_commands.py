@@ -1,0 +1,115 @@
+"""The command line: what it shows, how it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyoid.cli.commands import argument_help, summary
+from hyoid.core.case import Image
+from hyoid.core.grid import Grid
+from hyoid.io.formats import write_image
+from hyoid.io.phantoms import write_phantoms
+from hyoid.workflow import run
+
+
+def hyoid(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hyoid", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command failed with one sentence that has these words, and no stack trace."""
+    assert result.returncode in (1, 2, 3), result.stderr
+    assert "Traceback" not in result.stderr
+    assert "This should not happen" not in result.stderr
+    for word in words:
+        assert word in result.stderr + result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_phantoms(tmp_path_factory.mktemp("cells"), "cells", num_cases=5, size=64)
+
+
+def test_summary_ends_before_the_arguments():
+    assert summary(run).startswith("Do everything")
+    assert "Args" not in summary(run)
+
+
+def test_every_argument_of_a_verb_is_described():
+    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "changes"}
+
+
+def test_help_names_every_verb():
+    shown = hyoid("--help").stdout
+    for verb in ("run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "report", "demo", "cite"):
+        assert verb in shown
+
+
+def test_help_and_import_do_not_load_torch():
+    code = "import sys, hyoid, hyoid.cli; assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_unknown_option_is_refused(cells, tmp_path):
+    assert hyoid("run", cells, "--into", tmp_path, "--minuts", "3").returncode == 2
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path):
+    refused(hyoid("run", tmp_path / "nothing", "--into", tmp_path / "run"), "no such file or folder")
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path):
+    (tmp_path / "data").mkdir()
+    refused(hyoid("inspect", tmp_path / "data"), "data")
+
+
+def test_an_unknown_setting_names_the_closest(cells, tmp_path):
+    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--set", "training.optimiser.learning_rat=1")
+    refused(result, "Did you mean 'learning_rate'?")
+
+
+def test_mismatched_grids_name_both(cells, tmp_path):
+    for name, size in (("images", 16), ("labels", 15)):
+        grid = Grid.plain((16, 16, size), (1, 1, 1))
+        array = np.ones((1, *grid.shape), np.uint8)
+        write_image(tmp_path / "data" / name / "a.nii.gz", Image(array, grid, "labels"))
+    refused(hyoid("plan", tmp_path / "data", "--into", tmp_path / "run"), "16x16x16", "16x16x15")
+
+
+def test_not_a_run_says_how_to_start_one(tmp_path):
+    refused(hyoid("train", tmp_path), "this is not a run", "hyoid plan")
+
+
+def test_minutes_and_steps_exclude_each_other(cells, tmp_path):
+    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--minutes", "1")
+    refused(result, "either --minutes or --steps")
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_result(cells, tmp_path):
+    words = ["--steps", "60", "--seed", "5", "--set", "planning.channels=[8, 16]"]
+    words += ["--set", "training.checkpoint_seconds=0.2", "--set", "evaluation.resamples=100"]
+    assert hyoid("run", cells, "--into", tmp_path / "whole", *words).returncode == 0
+    command = [sys.executable, "-m", "hyoid", "run", str(cells), "--into", str(tmp_path / "cut"), *words]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    weights = tmp_path / "cut" / "weights" / "last.safetensors"
+    while not weights.exists() and started.poll() is None:
+        time.sleep(0.02)
+    started.kill()
+    started.wait()
+    assert not (tmp_path / "cut" / "cases.csv").exists()
+    assert hyoid("run", cells, "--into", tmp_path / "cut", *words).returncode == 0
+    assert (tmp_path / "whole" / "cases.csv").read_bytes() == (tmp_path / "cut" / "cases.csv").read_bytes()
