@@ -206,9 +206,9 @@ def augmented_patch(
     policy: Policy,
     rng: np.random.Generator,
     fill: float | None = 0.0,
-    fill_label: int = 0,
+    fill_label: int | None = 0,
     read_weight: Read | None = None,
-    fill_weight: float = 0.0,
+    fill_weight: float | None = 0.0,
 ) -> tuple[np.ndarray, Any, Any]:
     """One training sample, made from the part of the source that it needs.
 
@@ -220,9 +220,9 @@ def augmented_patch(
         policy: What to draw from.
         rng: Gives every number of this sample.
         fill: Value outside the image; None continues its outermost voxels.
-        fill_label: Label outside the image.
+        fill_label: Label outside the image; None continues its outermost voxels.
         read_weight: The same as `read` for a map of loss weights, resampled but not otherwise changed.
-        fill_weight: Weight outside the image.
+        fill_weight: Weight outside the image; None continues its outermost voxels.
 
     Returns:
         Image (C, *patch) float32, labels (1, *patch) or None, weight (1, *patch) float32 or None.

@@ -114,7 +114,7 @@ def compose(motions: Sequence[Motion], frame: Frame, start: Sequence[int]) -> Wa
         matrix = matrix if motion.matrix is None else matrix @ motion.matrix
         shift = shift if motion.shift is None else shift + motion.shift
     spacing = np.asarray(frame.spacing_mm)
-    if np.count_nonzero(matrix) > frame.dims:  # a scaled flip needs no spacing and keeps its exact entries
+    if np.any(matrix != np.diag(np.diag(matrix))):  # flips and scalings need no spacing and stay exact
         matrix = matrix * spacing / spacing[:, None]
     middle = (np.asarray(frame.shape) - 1) / 2
     offset = np.asarray(start) + middle + shift - matrix @ middle

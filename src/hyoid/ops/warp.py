@@ -265,7 +265,9 @@ def _copied(box: np.ndarray, box_start: np.ndarray, warp: Warp, fill: Any) -> np
     pads = [(0, 0), *zip(before, shape - kept - before, strict=True)]
     cut = box[(slice(None), *map(slice, first, first + kept))]
     patch = np.pad(cut, pads, "edge") if fill is None else np.pad(cut, pads, constant_values=fill)
-    patch = patch[(slice(None), *(slice(None, None, sign) for sign in signs))]
+    # A single voxel is not flipped: that would only leave a negative stride behind.
+    turns = (slice(None, None, sign if n > 1 else 1) for sign, n in zip(signs, shape, strict=True))
+    patch = patch[(slice(None), *turns)]
     return np.ascontiguousarray(patch.transpose(0, *(1 + np.argsort(along))))
 
 
