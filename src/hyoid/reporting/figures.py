@@ -98,7 +98,8 @@ def distribution(report: Report, metric: str) -> str:
     """
     structures = report.structures
     limit = _strip_start(report, metric)
-    figure, axes = _figure(4.3, 0.75 + 0.42 * len(structures))
+    row_height = 0.42 if len(structures) <= 8 else 0.24
+    figure, axes = _figure(4.3, 0.75 + row_height * len(structures))
     for place, structure in enumerate(structures):
         rows = [row for row in report.rows_of(structure) if np.isfinite(row.values[metric])]
         values = np.array([row.values[metric] for row in rows])
@@ -162,7 +163,8 @@ def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
         known = np.isfinite(values)
         colour, width = (PALETTE[number], 1.6) if few else (SOFT, 0.6)
         marker = "o" if few and known.sum() < 40 else None
-        axes.plot(steps[known], values[known], color=colour, lw=width, marker=marker, ms=3, label=name if few else None)
+        style: Any = {"marker": marker, "ms": 3, "alpha": 1 if few else 0.35, "label": name if few else None}
+        axes.plot(steps[known], values[known], color=colour, lw=width, **style)
     if not few:
         table = np.stack(list(dice.values()))
         known = np.isfinite(table).any(0)
@@ -227,7 +229,7 @@ def _svg(figure: Figure, name: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<(metadata|style).*?</\1>\s*", "", text, flags=re.DOTALL)
     text = re.sub(
         r' id="(?:figure|axes|patch|text|line2d|matplotlib\.axis|xtick|ytick|legend|case|missed)[_.\d]*"', "", text
     )

@@ -65,7 +65,7 @@ def pictures(overlay: Overlay) -> list[Picture]:
     errors = error_map(overlay.prediction, overlay.reference)
     if overlay.grid.dims == 2:
         return [_picture(overlay.image, errors, overlay.grid.spacing_mm, "", "", ("", "", "", ""))]
-    image, errors, spacing = _upright(overlay, errors)
+    image, errors, spacing = upright(overlay, errors)
     found = []
     for axis, plane in ((2, "axial"), (1, "coronal"), (0, "sagittal")):
         if min(np.delete(errors.shape, axis)) == 1 and errors.shape[axis] > 1:
@@ -101,7 +101,7 @@ def worst_slice(errors: np.ndarray, axis: int) -> int:
     return int(np.argmax(right)) if right.any() else errors.shape[axis] // 2
 
 
-def _upright(overlay: Overlay, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+def upright(overlay: Overlay, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     """Image (C, x, y, z) and error map with axes to the right, front and head, and their spacing."""
     mine = overlay.grid.orientation
     image = overlay.image
