@@ -22,6 +22,7 @@ Timer = Callable[[UNetSpec, Sequence[int], int, Precision], float]
 BACKWARD = 3.0
 """Operations of a training step in units of its forward pass."""
 
+_UPDATE = 8.0  # an update of a weight reads and writes it, its gradient, two moments and the running average
 _WEIGHT_BYTES = 4 * 5  # weight, gradient, two moments of the optimiser, running average
 _KEPT = {
     "32-true": 1.35,
@@ -53,7 +54,13 @@ class Speed(NamedTuple):
 
     def seconds(self, load: Load, batch: int) -> float:
         """Expected time of a training step."""
-        return batch * (BACKWARD * load.flops / self.flops + load.values / self.values)
+        operations, moved = _work(load, batch)
+        return operations / self.flops + moved / self.values
+
+
+def _work(load: Load, batch: int) -> tuple[float, float]:
+    """Operations of a training step, and numbers it moves between processor and memory."""
+    return batch * BACKWARD * load.flops, batch * load.values + _UPDATE * load.parameters
 
 
 NOMINAL = Speed(200e9, 1e9)
@@ -65,7 +72,7 @@ NOMINAL_SECONDS = 0.6
 
 @lru_cache(maxsize=512)
 def _unit_cost(spec: UNetSpec) -> tuple[Load, float]:
-    shape = [2 * math.prod(axis) for axis in zip(*spec.strides, strict=True)]
+    shape = [8 * math.prod(axis) for axis in zip(*spec.strides, strict=True)]
     found = cost(spec, shape)
     return Load(found.parameters, found.flops, found.activation_values), float(math.prod(shape))
 
@@ -205,7 +212,7 @@ def fitted_speed(loads: Sequence[tuple[Load, int]], seconds: Sequence[float]) ->
     """
     from scipy.optimize import nnls
 
-    rows = [(batch * BACKWARD * load.flops, batch * load.values) for load, batch in loads]
+    rows = [_work(load, batch) for load, batch in loads]
     matrix = np.asarray(rows, float) / np.asarray(seconds, float)[:, None]
     scale = matrix.max(axis=0)
     found, _ = nnls(matrix / scale, np.ones(len(rows)))

@@ -115,6 +115,7 @@ def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
     settings, frame = asked.settings, asked.frame
     reference = rules.REFERENCES[settings.preset]
     name = settings.net or reference.net
+    levels = len(settings.channels) if settings.channels else 99
 
     def spec(shape: rules.Topology, **changes: Any) -> UNetSpec:
         channels = settings.channels or rules.features(shape.levels, frame.dims)
@@ -129,12 +130,11 @@ def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
         voxels = math.prod(frame.median if frame.flat else median) * asked.fingerprint.num_labelled
         values = lambda shape: feature_map_size(spec(shape, deep_supervision=False), shape.patch)  # noqa: E731
         memory = settings.memory_gb or reference.memory_gb
-        return rules.fit_patch(spacing, median, voxels, values, reference, memory)
+        return rules.fit_patch(spacing, median, voxels, values, reference, memory, levels)
 
     fitted = fit(frame.net_spacing, frame.net_median)
     shape, batch = fitted.topology, settings.batch or fitted.batch
     if settings.patch:
-        levels = len(settings.channels) if settings.channels else 99
         shape = rules.topology(frame.net_spacing, settings.patch[-frame.dims :], levels)
     net, precision = spec(shape), settings.precision or precisions(asked.device)[0]
     load = load_of(net, shape.patch)

@@ -172,6 +172,7 @@ def fit_patch(
     values: Callable[[Topology], float],
     reference: Reference,
     memory_gb: float,
+    max_levels: int = 99,
 ) -> Fitted:
     """The largest patch that fits at the least batch, then the largest batch that fits.
 
@@ -182,30 +183,31 @@ def fit_patch(
         values: Feature map values of a net of this topology on its patch, batch 1.
         reference: What the preset regards as full.
         memory_gb: Memory of the card to plan for.
+        max_levels: Most levels the net may have.
     """
     flat = len(spacing) == 2
     full = reference.values[flat] * memory_gb / reference.memory_gb
     reference_batch = reference.batch[flat]
     allowed = full * reference_batch / (reference.reduce_at or reference_batch)
-    fitted = topology(spacing, first_patch(spacing, median))
+    fitted = topology(spacing, first_patch(spacing, median), max_levels)
     while values(fitted) > allowed:
-        fitted = _smaller(fitted, spacing, median)
+        fitted = _smaller(fitted, spacing, median, max_levels)
     batch = round(full / values(fitted) * reference_batch)
     most = round(num_voxels * reference.largest_share / math.prod(fitted.patch))
     return Fitted(fitted, max(min(batch, most), 2))
 
 
-def _smaller(fitted: Topology, spacing: Sequence[float], median: Sequence[float]) -> Topology:
+def _smaller(fitted: Topology, spacing: Sequence[float], median: Sequence[float], max_levels: int) -> Topology:
     """One step less along the axis that is largest against the median image."""
     ratios = [edge / whole for edge, whole in zip(fitted.patch, median, strict=True)]
     axis = int(np.argsort(ratios)[-1])
     reduced = list(fitted.patch)
     reduced[axis] -= fitted.divisor[axis]
     # The divisor may shrink with the patch, and the finer step then skips no valid size.
-    step = topology(spacing, reduced).divisor[axis]
+    step = topology(spacing, reduced, max_levels).divisor[axis]
     reduced = list(fitted.patch)
     reduced[axis] -= step
-    return topology(spacing, reduced)
+    return topology(spacing, reduced, max_levels)
 
 
 def low_resolution(

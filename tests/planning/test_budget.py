@@ -1,0 +1,76 @@
+"""Time and memory of training steps."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hyoid.nets.cost import cost
+from hyoid.nets.family.build import build_spec
+from hyoid.planning.budget import (
+    Load,
+    Speed,
+    Stopwatch,
+    available_gb,
+    fitted_speed,
+    load_of,
+    prediction_gb,
+    step_seconds,
+    training_gb,
+)
+
+SPEC = build_spec("unet", 2, 1, 2, channels=(4, 8, 16))
+
+
+@pytest.mark.parametrize("patch", [(16, 16), (32, 48)])
+def test_load_of_a_patch_is_what_the_net_costs_there(patch: tuple[int, int]) -> None:
+    found, truth = load_of(SPEC, patch), cost(SPEC, patch)
+    assert found.parameters == truth.parameters
+    assert found.flops == pytest.approx(truth.flops, rel=1e-6)
+    assert found.values == pytest.approx(truth.activation_values, rel=0.05)
+
+
+def test_fitted_speed_explains_steps_of_a_known_machine() -> None:
+    truth = Speed(150e9, 2e9)
+    loads = [(Load(10_000, 1e9, 2e7), 4), (Load(90_000, 2e10, 4e7), 2), (Load(1_000_000, 6e10, 5e7), 1)]
+    found = fitted_speed(loads, [truth.seconds(*load) for load in loads])
+    assert found == pytest.approx(truth, rel=1e-3)
+
+
+def test_one_measurement_is_enough_for_a_speed() -> None:
+    load = Load(10_000, 1e9, 2e7)
+    assert fitted_speed([(load, 4)], [0.5]).seconds(load, 8) == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_stopwatch_times_a_step_and_leaves_the_random_numbers_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    assert 0 < Stopwatch("cpu", 0.0)(SPEC, (16, 16), 2, "32-true") < 60
+    assert torch.rand(1) == expected
+
+
+def test_a_large_step_is_measured_on_a_small_patch() -> None:
+    spec = build_spec("nnunet_plain", 3, 1, 2)
+    asked: list[tuple[int, ...]] = []
+
+    def timer(spec, patch, batch, precision) -> float:
+        asked.append((*patch, batch))
+        return batch * math.prod(patch) * 1e-6
+
+    took = step_seconds(timer, spec, (128, 128, 128), 2, "32-true")
+    assert took == pytest.approx(2 * 128**3 * 1e-6)
+    assert math.prod(asked[0]) < 128**3
+
+
+def test_memory_grows_with_batch_and_shrinks_in_half_precision() -> None:
+    load = load_of(SPEC, (256, 256))
+    assert training_gb(load, 8, "32-true") > training_gb(load, 4, "32-true") > training_gb(load, 4, "bf16-mixed")
+    assert prediction_gb(load, 4) < training_gb(load, 4, "32-true")
+
+
+def test_some_memory_is_available() -> None:
+    assert 0 < available_gb("cpu") < 1e5
+    assert available_gb("cpu", free=False) == available_gb("cpu", free=False)

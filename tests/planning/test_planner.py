@@ -1,0 +1,221 @@
+"""Plans as a whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from hyoid.core.errors import ConfigError
+from hyoid.core.labels import Labels
+from hyoid.planning.plan import Plan
+from hyoid.planning.planner import make_plan
+from hyoid.planning.settings import PlanningSettings
+
+ONE = Labels.of({1: "s0"})
+SMALL = PlanningSettings(memory_gb=4, channels=(8, 16, 32))
+
+
+def fits(plan: Plan) -> bool:
+    divisor = [math.prod(axis) for axis in zip(*plan.net.strides, strict=True)]
+    return all(n % d == 0 for n, d in zip(plan.patch[-plan.dims :], divisor, strict=True))
+
+
+def test_a_plan_for_steps_is_the_same_every_time_and_measures_nothing(fingerprint_of, clock) -> None:
+    asked: list[Any] = []
+    fingerprint = fingerprint_of((256, 256))
+    plans = [
+        make_plan(fingerprint, ONE, SMALL, steps=500, calibrate=clock(flops, asked=asked), device="cpu")
+        for flops in (1e9, 1e12)
+    ]
+    assert plans[0] == plans[1] and not asked
+    assert plans[0].steps == 500 and plans[0].seconds is None and plans[0].expected.steps == 500
+
+
+def test_a_slow_machine_gets_a_smaller_step_than_a_fast_one(fingerprint_of, clock) -> None:
+    fingerprint = fingerprint_of((256, 256))
+    settings = PlanningSettings(memory_gb=16)
+    slow, fast = (
+        make_plan(fingerprint, ONE, settings, seconds=600, calibrate=clock(flops), device="cpu")
+        for flops in (20e9, 5e12)
+    )
+    assert slow.candidates[0].gflops < fast.candidates[0].gflops
+    assert slow.net.channels[0] < fast.net.channels[0]
+    assert slow.expected.steps > 300
+    assert fits(slow) and fits(fast)
+
+
+def test_more_time_gives_a_wider_net(fingerprint_of, clock) -> None:
+    fingerprint = fingerprint_of((256, 256))
+    settings = PlanningSettings(memory_gb=16)
+    short, long = (
+        make_plan(fingerprint, ONE, settings, seconds=time, calibrate=clock(), device="cpu") for time in (120, 36000)
+    )
+    assert short.net.channels[0] < long.net.channels[0]
+    assert (short.policy, long.policy) == ("light", "nnunet")
+    assert long.net.deep_supervision and not short.net.deep_supervision
+
+
+def test_the_chosen_candidate_was_measured_and_comes_first(fingerprint_of, clock) -> None:
+    plan = make_plan(fingerprint_of((128, 128)), ONE, SMALL, seconds=300, calibrate=clock(), device="cpu")
+    first = plan.candidates[0]
+    assert first.measured and plan.expected.measured
+    assert (first.patch, first.batch, first.channels) == (plan.patch, plan.batch, plan.net.channels)
+    assert first.learning == max(row.learning for row in plan.candidates)
+    assert plan.expected.seconds_per_step == first.seconds_per_step
+
+
+def test_the_faster_number_format_is_chosen(fingerprint_of, clock) -> None:
+    fingerprint = fingerprint_of((128, 128))
+    from hyoid.planning.budget import precisions
+
+    for factor, expected in ((3.0, precisions("cpu")[0]), (0.3, "32-true")):
+        plan = make_plan(fingerprint, ONE, SMALL, seconds=300, calibrate=clock(bf16=factor), device="cpu")
+        assert plan.precision == expected
+
+
+def test_a_plan_keeps_to_the_memory(fingerprint_of, clock) -> None:
+    fingerprint = fingerprint_of((256, 256, 256), (1.0, 1.0, 1.0))
+    settings = PlanningSettings(memory_gb=1.5)
+    plan = make_plan(fingerprint, ONE, settings, seconds=3600, calibrate=clock(1e13), device="cpu")
+    assert plan.expected.memory_gb <= 1.5
+
+
+def test_large_objects_in_large_images_are_planned_coarser(fingerprint_of) -> None:
+    settings = PlanningSettings(memory_gb=8)
+    head = fingerprint_of((540, 800), width_mm=350, fine_mm=150)
+    vessels = fingerprint_of((540, 800), width_mm=13, fine_mm=4, num_objects=9)
+    whole, fine = (make_plan(f, ONE, settings, steps=850, device="cpu") for f in (head, vessels))
+    assert min(whole.spacing_mm or (1,)) >= 2
+    assert all(n * s >= 0.7 * size for n, s, size in zip(whole.patch, whole.spacing_mm, (540, 800), strict=True))
+    assert fine.spacing_mm is None and fine.preparation.spacing_mm is None
+    assert any("coarser" in reason for reason in whole.reasons)
+
+
+def test_axes_are_ordered_with_the_coarsest_first(fingerprint_of) -> None:
+    fingerprint = fingerprint_of((320, 320, 20), (0.6, 0.6, 3.6), orientation="LPS")
+    plan = make_plan(fingerprint, ONE, PlanningSettings(preset="nnunet"), steps=10, device="cpu")
+    assert plan.orientation == "SRA"
+    assert plan.spacing_mm == (3.6, 0.6, 0.6)
+    assert plan.patch[0] <= 20 and plan.net.strides[1] == (1, 2, 2)
+
+
+def test_cases_of_other_orientation_are_turned_before_medians(fingerprint_of) -> None:
+    fingerprint = fingerprint_of((20, 320, 320), (3.6, 0.6, 0.6), num_cases=3)
+    turned = fingerprint.cases[0].model_copy(
+        update={
+            "shape": (320, 320, 20),
+            "content_shape": (320, 320, 20),
+            "spacing_mm": (0.6, 0.6, 3.6),
+            "orientation": "RPI",
+        }
+    )
+    mixed = fingerprint.model_copy(update={"cases": (turned, *fingerprint.cases[1:])})
+    assert mixed.geometry() == fingerprint.geometry()
+
+
+def test_single_slice_volumes_are_planned_for_a_2d_net(fingerprint_of) -> None:
+    fingerprint = fingerprint_of((1, 128, 128), (8.0, 1.0, 1.0))
+    plan = make_plan(fingerprint, ONE, SMALL, steps=20, device="cpu")
+    assert plan.dims == 2 and plan.net.dims == 2
+    assert plan.patch[0] == 1 and len(plan.patch) == 3
+    assert plan.preparation.spacing_mm == (None, 1.0, 1.0)
+
+
+def test_left_and_right_pairs_are_not_mirrored_across(fingerprint_of) -> None:
+    labels = Labels.of({1: "left kidney", 2: "right kidney"})
+    fingerprint = fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0), structures=2, num_objects=30)
+    plan = make_plan(fingerprint, labels, SMALL, steps=20, device="cpu")
+    assert plan.orientation == "SAR" and plan.mirror_axes == (0, 1)
+    assert any("pair" in reason for reason in plan.reasons)
+
+
+def test_structures_known_by_their_place_are_mirrored_across_only(fingerprint_of) -> None:
+    one, many = (
+        make_plan(fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0), num_objects=n), ONE, SMALL, steps=20, device="cpu")
+        for n in (1, 30)
+    )
+    assert one.mirror_axes == (2,)
+    assert many.mirror_axes == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("modality", "scheme"), [("ct", "ct"), ("general", "zscore"), ("rgb", "rgb")])
+def test_intensity_scheme_follows_what_the_numbers_are(fingerprint_of, modality: str, scheme: str) -> None:
+    fingerprint = fingerprint_of((64, 64), channels=3, modality=modality)
+    plan = make_plan(fingerprint, ONE, SMALL, steps=20, device="cpu")
+    assert [one.scheme for one in plan.preparation.intensity] == [scheme] * 3
+    if scheme == "ct":
+        assert plan.preparation.intensity[0].options == {"lower": -5, "upper": 150, "mean": 50, "std": 20}
+
+
+def test_tiny_objects_are_sampled_more_often(fingerprint_of) -> None:
+    shares = [
+        make_plan(fingerprint_of((64, 64), share=share), ONE, SMALL, steps=20, device="cpu").foreground_share
+        for share in (0.2, 0.005, 0.0002)
+    ]
+    assert shares == sorted(shares) and shares[0] == 0.33 and shares[2] > 0.6
+
+
+def test_everything_can_be_fixed(fingerprint_of) -> None:
+    settings = PlanningSettings(
+        memory_gb=4,
+        spacing_mm=(2.0, 2.0, 2.0),
+        orientation="RAS",
+        patch=(32, 16, 16),
+        batch=3,
+        channels=(8, 16, 24),
+        norm="batch",
+        precision="32-true",
+        policy="strong",
+        mirror_axes=(1,),
+        foreground_share=0.9,
+        batch_dice=True,
+        deep_supervision=True,
+        crop="content",
+        intensity=("percentiles",),
+    )
+    fingerprint = fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0), channels=2)
+    plan = make_plan(fingerprint, ONE, settings, steps=20, device="cpu")
+    assert (plan.spacing_mm, plan.orientation, plan.patch, plan.batch) == ((2.0, 2.0, 2.0), "RAS", (32, 16, 16), 3)
+    assert (plan.net.channels, plan.net.norm, plan.net.deep_supervision) == ((8, 16, 24), "batch", True)
+    assert (plan.precision, plan.policy, plan.mirror_axes, plan.batch_dice) == ("32-true", "strong", (1,), True)
+    assert plan.foreground_share == 0.9 and plan.preparation.crop == "content"
+    assert [one.scheme for one in plan.preparation.intensity] == ["percentiles"] * 2
+
+
+@pytest.mark.parametrize("preset", ["auto", "nnunet"])
+def test_a_plan_survives_yaml(fingerprint_of, preset: str, tmp_path) -> None:
+    settings = PlanningSettings(preset=preset, channels=(8, 16, 32))
+    plan = make_plan(fingerprint_of((64, 64)), ONE, settings, steps=20, device="cpu")
+    plan.write(tmp_path / "plan.yaml")
+    assert Plan.read(tmp_path / "plan.yaml") == plan
+
+
+def test_a_plan_tells_its_candidates_and_marks_the_chosen_one(fingerprint_of) -> None:
+    lines = make_plan(fingerprint_of((128, 128)), ONE, SMALL, steps=100, device="cpu").describe()
+    heading = next(i for i, line in enumerate(lines) if "learning" in line and "s/step" in line)
+    assert lines[heading + 1].startswith("*")
+    assert not any(line.startswith("*") for line in lines[heading + 2 :])
+
+
+@pytest.mark.parametrize(
+    ("settings", "budget", "word"),
+    [
+        ({}, {"seconds": 10, "steps": 10}, "not both"),
+        ({}, {"steps": 0}, "more than nothing"),
+        ({"dims": 3}, {"steps": 10}, "planning.dims"),
+        ({"spacing_mm": (1.0,)}, {"steps": 10}, "planning.spacing_mm"),
+        ({"patch": (32,)}, {"steps": 10}, "planning.patch"),
+        ({"intensity": ("ct", "ct")}, {"steps": 10}, "planning.intensity"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(fingerprint_of, settings, budget, word: str) -> None:
+    with pytest.raises(ConfigError, match=word):
+        make_plan(fingerprint_of((64, 64)), ONE, PlanningSettings(**settings), device="cpu", **budget)
+
+
+def test_an_orientation_that_names_an_axis_twice_is_refused(fingerprint_of) -> None:
+    fingerprint = fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0))
+    with pytest.raises(ConfigError, match=r"planning\.orientation"):
+        make_plan(fingerprint, ONE, PlanningSettings(orientation="RLS"), steps=5, device="cpu")
