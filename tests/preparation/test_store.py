@@ -13,7 +13,7 @@ from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.grid import Grid
 from hyoid.preparation.intensity import IntensitySettings
-from hyoid.preparation.packing import pack, read_box, sample_places
+from hyoid.preparation.packing import pack, sample_places
 from hyoid.preparation.pipeline import PreparationSettings, prepare
 from hyoid.preparation.store import Store, prepare_all
 
@@ -79,14 +79,6 @@ def test_a_patch_is_read_without_the_case(dataset: Folder, tmp_path: Path):
     np.testing.assert_array_equal(image[1:, ..., 3], whole[1:, ..., 3])
     np.testing.assert_array_equal(image[1], whole[1])
     assert image[:, :2].dtype == np.float32
-
-
-def test_a_box_may_reach_outside():
-    array = np.arange(24).reshape(1, 4, 6)
-    np.testing.assert_array_equal(read_box(array, (1, 2), (2, 3)), array[:, 1:3, 2:5])
-    box = read_box(array, (-1, 4), (3, 4), fill=-5)
-    np.testing.assert_array_equal(box[0], [[-5] * 4, [4, 5, -5, -5], [10, 11, -5, -5]])
-    assert (read_box(array, (9, 9), (2, 2), fill=7) == 7).all()
 
 
 def test_a_second_run_reads_nothing(dataset: Folder, tmp_path: Path):

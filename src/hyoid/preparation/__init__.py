@@ -7,6 +7,6 @@ has to be remembered. Read in this order:
 - `intensity`: schemes that make intensities comparable (z-score, CT window, percentiles, RGB, none)
 - `pipeline`: PreparationSettings and `prepare`, the steps in their order
 - `statistics`: mean, standard deviation and percentiles of a stream that is never held
-- `packing`: how arrays lie on disk; `read_box` reads a part
+- `packing`: how arrays lie on disk
 - `store`: prepared cases on disk, read patch by patch; `prepare_all` fills it
 """

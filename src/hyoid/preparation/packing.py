@@ -7,7 +7,6 @@ standard deviation, else float32: half the disk and half the cold reading time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +45,6 @@ class Scaled:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole image."""
         return self[:] if dtype is None else self[:].astype(dtype)
-
-
-def read_box(array: Scaled | np.ndarray, start: Sequence[int], shape: Sequence[int], fill: float = 0) -> np.ndarray:
-    """A box of a stored array (C, *S) that may reach outside, filled there; reads nothing but the box."""
-    size = array.shape[1:]
-    begin = [min(max(a, 0), n) for a, n in zip(start, size, strict=True)]
-    end = [min(max(a + length, 0), n) for a, length, n in zip(start, shape, size, strict=True)]
-    part = array[(slice(None), *map(slice, begin, end))]
-    if part.shape[1:] == tuple(shape):
-        return np.array(part)
-    box = np.full((array.shape[0], *shape), fill, part.dtype)
-    inside = [slice(b - a, e - a) for a, b, e in zip(start, begin, end, strict=True)]
-    if part.size:
-        box[(slice(None), *inside)] = part
-    return box
 
 
 def pack(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
