@@ -1,6 +1,9 @@
 """fit: learns, repeats itself, goes on bit for bit, and says what went wrong."""
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,9 +23,9 @@ def same(one, other):
 
 
 def test_a_tiny_phantom_is_learned(tiny, tmp_path):
-    outcome = tiny.fit(tmp_path / "run", steps=60)
-    curves = read_curves(tmp_path / "run")
-    assert curves["loss"][-1] < 0.5 * curves["loss"][0]
+    outcome = tiny.fit(tmp_path / "run", {"optimiser.learning_rate": 0.01}, steps=50)
+    losses = read_curves(tmp_path / "run")["loss"]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     assert outcome.dice["ball"] > 0.8
     assert outcome.num_validated == 2
 
@@ -90,3 +93,39 @@ def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):
     tiny.fit(tmp_path / "run", steps=1)
     assert signal.getsignal(signal.SIGINT) is before
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+SCRIPT = """
+import sys
+import time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from phantoms import make_tiny
+from hyoid.training.regimes.supervised import Supervised
+
+losses = Supervised.losses
+
+def told(self, turn, batch):
+    print("step", flush=True)
+    time.sleep(0.05)
+    return losses(self, turn, batch)
+
+Supervised.losses = told
+make_tiny(Path({folder!r}) / "store").fit(Path({folder!r}) / "run", {{"checkpoint_seconds": 0.01}}, steps=20)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_bit_for_bit(tiny, tmp_path):
+    code = SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path / "killed"))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    for _ in range(10):
+        assert process.stdout.readline() == "step\n"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    run = tmp_path / "killed" / "run"
+    assert 0 < read_checkpoint(run / "last.safetensors")[1]["step"] < 20
+    tiny.fit(run, steps=20, resume=True)
+    tiny.fit(tmp_path / "whole", steps=20)
+    assert same(weights(run), weights(tmp_path / "whole"))

@@ -50,9 +50,10 @@ class Sampler:
         margin: Voxels by which the net's answer is smaller than the patch at each end; then borders are mirrored.
         batch: Samples of a batch.
         seed: Of everything drawn.
-        foreground: Share of the samples of a batch that are centred on a structure; at least one when above 0.
+        foreground: Share of the samples of a batch that are centred on a structure: the last ones, or in batches
+            too small for that any one by chance.
         sampling: Every case in turn, in an order drawn anew each time round, or any case each time.
-        weight: Name of a map in the store that weights voxels in the loss, or None.
+        voxel_weights: Name of a map in the store that weights voxels in the loss, or None.
     """
 
     store: Store
@@ -64,7 +65,7 @@ class Sampler:
     seed: int
     foreground: float = 0.33
     sampling: Literal["cycle", "uniform"] = "cycle"
-    weight: str | None = None
+    voxel_weights: str | None = None
 
     def sample(self, number: int, index: int) -> Sample:
         """Sample `index` of batch `number`."""
@@ -86,7 +87,7 @@ class Sampler:
 
             return read
 
-        weight = None if self.weight is None else self.store.extra(case_id, self.weight)[None]
+        weight = None if self.voxel_weights is None else self.store.extra(case_id, self.voxel_weights)[None]
         seen, answer, importance = augmented_patch(
             reader(image, np.float32),
             reader(labels, np.int32),
@@ -109,8 +110,9 @@ class Sampler:
 
     def _focus(self, rng: np.random.Generator, case_id: str, index: int) -> np.ndarray | None:
         """A voxel of a structure of the case, or None for samples that may lie anywhere."""
-        num_centred = max(round(self.foreground * self.batch), int(self.foreground > 0))
-        if index < self.batch - num_centred:
+        num_centred = round(self.foreground * self.batch)
+        chance = self.foreground if num_centred == 0 else float(index >= self.batch - num_centred)
+        if rng.random() >= chance:
             return None
         locations = self.store.locations(case_id)
         present = [group for group in self.labels.values if any(len(locations.get(v, ())) for v in group)]

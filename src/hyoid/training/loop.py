@@ -137,6 +137,7 @@ class _Training:
     finished: bool = False
     pending: list[tuple[int, dict[str, Tensor], tuple[str, ...]]] = field(default_factory=list)
     seconds_per_cost: float | None = None
+    validation_seconds: float = 0.0
     saved_at: float = field(default_factory=time.perf_counter)
     save_seconds: float = 0.0
     row: int = 0
@@ -193,6 +194,7 @@ class _Training:
             self.seed,
             plan.foreground_share,
             settings.sampling,
+            settings.voxel_weights,
         )
         return Feed(sampler, self.task, len(self.net.divisor), settings.workers or default_workers())
 
@@ -216,6 +218,8 @@ class _Training:
                 shown = self._show(listener, 0.0)
                 batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
                 try:
+                    if self.clock.step and not self.finished:
+                        self._round(interruption)  # it may have been interrupted
                     while not self.finished and not self.clock.done:
                         self._one_step(batches)
                         self._rows_and_rounds(interruption)
@@ -291,19 +295,27 @@ class _Training:
         self.pending.clear()
 
     def _rows_and_rounds(self, interruption: Interruption) -> None:
+        row = int(self.clock.progress * NUM_ROWS)
+        if not self._round(interruption) and row > self.row and not self.clock.done:
+            self._settle()
+            self._write_row()
+        self.row = row
+        if time.perf_counter() - self.saved_at > self.settings.checkpoint_seconds:
+            self.save()
+
+    def _round(self, interruption: Interruption) -> bool:
+        """Validate when a round is due and affordable; gives whether it was done."""
         progress = self.clock.progress
         if self.rounds is None:
             self._plan_rounds()
-        if self.rounds is not None and self.rounds.due(progress):
+        if self.rounds is None or not self.rounds.due(progress):
+            return False
+        affords = self._affords(self.num_validated)
+        if affords:
+            self._validate(self.num_validated, interruption)
+        if not interruption.asked:
             self.rounds.finish(progress)
-            if self._affords_round():
-                self._validate(self.num_validated, interruption)
-        elif int(progress * NUM_ROWS) > self.row:
-            self._settle()
-            self._write_row()
-        self.row = int(progress * NUM_ROWS)
-        if time.perf_counter() - self.saved_at > self.settings.checkpoint_seconds:
-            self.save()
+        return affords
 
     def _plan_rounds(self) -> None:
         """Decide how often to validate on how many cases; by time only once the speed is known."""
@@ -326,24 +338,24 @@ class _Training:
             final = 1.1 * per_cost * sum(self.costs[: self.num_final])
             self.clock.reserve_seconds = final + 1.5 * self.save_seconds + self.clock.step_seconds
 
-    def _affords_round(self) -> bool:
-        """Whether time allows a round; predicting may turn out slower than thought."""
+    def _affords(self, num_cases: int) -> bool:
+        """Whether time allows to validate so many cases now; predicting may turn out slower than foreseen."""
         if self.clock.seconds is None or self.seconds_per_cost is None:
             return True
-        assert self.rounds is not None
-        needed = self.seconds_per_cost * sum(self.costs[: self.num_validated]) * self.rounds.count
-        return needed <= 2 * self.settings.validation * self.clock.seconds or self.rounds.done % 4 == 0
+        spent = self.validation_seconds + self.seconds_per_cost * sum(self.costs[:num_cases])
+        return spent <= 1.5 * self.settings.validation * self.clock.elapsed_seconds
 
-    def _validate(self, num_cases: int, interruption: Interruption) -> dict[str, dict[str, float]]:
+    def _validate(self, num_cases: int, interruption: Interruption) -> None:
+        """Dice of the first so many cases with averaged weights; nothing when interrupted on the way."""
         self._settle()
         begin = time.perf_counter()
         ids = self.validation_ids[:num_cases]
         cases = validate(self.predictor, self.store, ids, lambda: interruption.asked)
         if len(cases) < num_cases:
-            return cases
-        cost = sum(self.costs[:num_cases])
-        if cost:
-            self.seconds_per_cost = (time.perf_counter() - begin) / cost
+            return
+        seconds = time.perf_counter() - begin
+        self.validation_seconds += seconds
+        self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
         self.dice = mean_dice(cases)
         self._write_row(self.dice)
         score = overall(mean_dice({case_id: cases[case_id] for case_id in ids[: self.num_validated or num_cases]}))
@@ -352,7 +364,6 @@ class _Training:
             facts = {"step": self.clock.step, "dice": self.dice}
             write_checkpoint(self.folder / "best.safetensors", below("average", self.average.net.state_dict()), facts)
         self._keep_reserve()
-        return cases
 
     def _finish(self, interruption: Interruption) -> None:
         """The last validation, on as many cases as were foreseen, and the last checkpoint."""
@@ -393,6 +404,7 @@ class _Training:
             "num_validated": self.num_validated,
             "num_final": self.num_final,
             "waited_seconds": self.feed.waited_seconds,
+            "validation_seconds": self.validation_seconds,
             "monitor": self.monitor.state(),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
@@ -417,6 +429,7 @@ class _Training:
         self.best = -math.inf if facts["best"] is None else facts["best"]
         self.dice, self.finished = facts["dice"], facts["finished"]
         self.feed.waited_seconds = facts["waited_seconds"]
+        self.validation_seconds = facts["validation_seconds"]
         self.monitor_state = facts["monitor"]
         if facts["scaler"]:
             self._scaler.load_state_dict(facts["scaler"])

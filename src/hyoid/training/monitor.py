@@ -59,7 +59,7 @@ class Monitor:
 
     def means(self) -> dict[str, float]:
         """Mean losses since the last row."""
-        return {name: value / max(1, self._count) for name, value in self._sums.items()}
+        return {name: value / self._count for name, value in self._sums.items()} if self._count else {}
 
     def write(
         self, step: int, progress: float, seconds: float, learning_rate: float, dice: Mapping[str, float] | None = None
@@ -89,7 +89,7 @@ class Monitor:
 
     def state(self) -> dict[str, Any]:
         """What has to be remembered to go on from here."""
-        return {"rows": self._num_rows, "sums": self._sums, "count": self._count}
+        return {"rows": self._num_rows, "sums": dict(self._sums), "count": self._count}
 
     def close(self) -> None:
         """Write out what is waiting."""

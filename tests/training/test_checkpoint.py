@@ -1,0 +1,77 @@
+"""Checkpoints: what was written is read back, and what is not a checkpoint is refused."""
+
+import pytest
+import torch
+
+from hyoid.core.errors import DataError
+from hyoid.training.checkpoint import (
+    below,
+    load_weights,
+    optimiser_tensors,
+    part,
+    read_checkpoint,
+    restore_optimiser,
+    write_checkpoint,
+)
+from phantoms import OneConvolution
+
+
+def test_tensors_and_facts_come_back(tmp_path):
+    tensors = {"net/a": torch.randn(3, 4).t(), "step": torch.tensor(7.0)}
+    write_checkpoint(tmp_path / "x.safetensors", tensors, {"step": 7, "dice": {"liver": 0.1 + 0.2}})
+    found, facts = read_checkpoint(tmp_path / "x.safetensors")
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    assert facts == {"step": 7, "dice": {"liver": 0.1 + 0.2}}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_parts_are_named_by_a_prefix():
+    tensors = {"a": torch.ones(1), "b": torch.zeros(1)}
+    assert part({**below("net", tensors), **below("netted", tensors)}, "net") == tensors
+
+
+def test_averaged_weights_are_loaded_unless_told_otherwise(tmp_path):
+    net, average, other = (OneConvolution(2, 2) for _ in range(3))
+    tensors = below("net", net.state_dict()) | below("average", average.state_dict())
+    write_checkpoint(tmp_path / "x.safetensors", tensors, {"step": 3})
+    assert load_weights(other, tmp_path / "x.safetensors") == {"step": 3}
+    assert torch.equal(other.conv.weight, average.conv.weight)
+    load_weights(other, tmp_path / "x.safetensors", averaged=False)
+    assert torch.equal(other.conv.weight, net.conv.weight)
+
+
+def test_weights_of_another_net_are_refused(tmp_path):
+    write_checkpoint(tmp_path / "x.safetensors", below("net", OneConvolution(2, 2).state_dict()), {})
+    with pytest.raises(DataError, match="belong to another net"):
+        load_weights(OneConvolution(3, 2), tmp_path / "x.safetensors")
+
+
+def test_no_checkpoint_is_said(tmp_path):
+    with pytest.raises(DataError, match="there is no checkpoint here"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"not a checkpoint at all")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_an_optimiser_goes_on_where_it_was(kind):
+    def run(steps, state=None):
+        torch.manual_seed(0)
+        net = torch.nn.Linear(3, 2)
+        optimiser = kind(net.parameters(), lr=0.1, **({"momentum": 0.9} if kind is torch.optim.SGD else {}))
+        if state:
+            net.load_state_dict(state[0])
+            restore_optimiser(optimiser, state[1])
+        for _ in range(steps):
+            optimiser.zero_grad()
+            net(torch.ones(1, 3)).square().sum().backward()
+            optimiser.step()
+        return net.state_dict(), optimiser_tensors(optimiser)
+
+    whole, parts = run(5), run(3, run(2))
+    assert all(torch.equal(whole[0][name], parts[0][name]) for name in whole[0])
+    assert all(torch.equal(whole[1][name], parts[1][name]) for name in whole[1])

@@ -1,0 +1,68 @@
+"""Curves: a row now and then, cut back to the checkpoint when training goes on."""
+
+import pytest
+
+from hyoid.core.errors import DataError
+from hyoid.training.monitor import Monitor, read_curves
+
+
+def test_a_row_has_the_mean_loss_and_the_dice(tmp_path):
+    monitor = Monitor(tmp_path, ["liver", "spleen"])
+    monitor.take({"loss": 1.0})
+    monitor.take({"loss": 2.0})
+    monitor.write(2, 0.5, 1.234, 1e-3)
+    monitor.take({"loss": 4.0})
+    monitor.write(3, 1.0, 2.0, 0.0, {"liver": 0.75, "spleen": 0.5})
+    assert read_curves(tmp_path) == {
+        "step": [2, 3],
+        "progress": [0.5, 1.0],
+        "seconds": [1.23, 2.0],
+        "learning_rate": [1e-3, 0],
+        "loss": [1.5, 4.0],
+        "dice:liver": [None, 0.75],
+        "dice:spleen": [None, 0.5],
+    }
+
+
+def test_a_row_without_steps_has_no_loss(tmp_path):
+    monitor = Monitor(tmp_path, ["liver"])
+    monitor.take({"loss": 1.0})
+    monitor.write(1, 0.5, 1, 1e-3)
+    monitor.write(1, 0.5, 1, 1e-3, {"liver": 0.5})
+    assert read_curves(tmp_path)["loss"] == [1.0, None]
+
+
+def test_rows_after_the_checkpoint_are_dropped(tmp_path):
+    monitor = Monitor(tmp_path, ["liver"])
+    monitor.take({"loss": 1.0})
+    monitor.write(1, 0.1, 1, 1)
+    monitor.take({"loss": 3.0})
+    state = monitor.state()
+    monitor.take({"loss": 9.0})
+    monitor.write(3, 0.3, 3, 1)
+    again = Monitor(tmp_path, ["liver"], state)
+    again.take({"loss": 5.0})
+    again.write(3, 0.3, 3, 1)
+    assert read_curves(tmp_path)["loss"] == [1.0, 4.0]
+
+
+def test_a_new_training_starts_new_curves(tmp_path):
+    for _ in range(2):
+        monitor = Monitor(tmp_path, [])
+        monitor.take({"loss": 1.0})
+        monitor.write(1, 0.1, 1, 1)
+    assert read_curves(tmp_path)["step"] == [1]
+
+
+def test_missing_curves_are_said(tmp_path):
+    with pytest.raises(DataError, match="there are no curves here"):
+        read_curves(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_curves_for_tensorboard_are_written_on_request(tmp_path):
+    monitor = Monitor(tmp_path, ["liver"], tensorboard=True)
+    monitor.take({"loss": 1.0})
+    monitor.write(1, 0.1, 1, 1, {"liver": 0.5})
+    monitor.close()
+    assert list((tmp_path / "tensorboard").glob("events*"))
