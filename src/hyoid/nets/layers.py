@@ -153,8 +153,9 @@ class Unit(nn.Sequential):
 class InstanceNorm(nn.Module):
     """Instance norm: each channel of each sample to mean 0 and variance 1, then a scale and a shift.
 
-    On CPUs torch's own takes maps out of the channels-last layout and back. Batch norm of one sample at a time is the
-    same formula in a kernel that keeps the layout. A map of a single voxel gives the shift, where torch's own refuses.
+    On CPUs, batch norm of one sample at a time: the same formula in a kernel that keeps the channels-last layout.
+    Torch's own copies maps out of that layout and back, and for a single sample its gradient is wrong there (2.13). A
+    map of a single voxel gives the shift, where torch's own refuses.
 
     Reference:
         ulyanov2016instance.

@@ -1,0 +1,150 @@
+"""Published nets: their numbers of parameters, and equality with independent implementations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hyoid.nets import build_spec
+
+
+def count(name: str, dims: int, in_channels: int, out_channels: int, **changes) -> int:
+    with torch.device("meta"):
+        net = build_spec(name, dims, in_channels, out_channels, **changes).build()
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "dims", "channels", "changes", "published"),
+    [
+        ("unet_original", 2, (1, 2), {}, 31_030_658),
+        ("unet_original", 2, (3, 1), {}, 31_031_745),
+        ("unet_original", 2, (1, 1), {"channels": (32, 64, 128, 256, 512)}, 7_759_521),  # baseline of U-Net++
+        ("unet3d", 3, (3, 3), {}, 19_069_955),
+        ("vnet", 3, (1, 2), {}, 45_597_898),
+        ("nnunet_plain", 3, (1, 2), {"deep_supervision": False}, 31_194_050),
+        ("nnunet_plain", 3, (1, 2), {}, 31_194_050 + 1_544),
+    ],
+)
+def test_parameters_are_the_published_ones(name, dims, channels, changes, published):
+    assert count(name, dims, *channels, **changes) == published
+
+
+def test_milesial_form_of_the_unet_has_its_parameters():
+    changes = {"padding": "same", "order": "CNA", "norm": "batch", "bias": False}
+    assert count("unet_original", 2, 3, 2, **changes) == 31_037_698
+
+
+def test_nnunet_residual_m_has_102_million_parameters():
+    assert round(count("nnunet_residual_m", 3, 1, 2) / 1e6, 1) == 102.3
+
+
+def in_order(net: nn.Module, x: Tensor) -> list[nn.Module]:
+    """The layers with weights in the order in which they are used."""
+    used: list[nn.Module] = []
+    handles = [
+        module.register_forward_hook(lambda module, *_: used.append(module))
+        for module in net.modules()
+        if not list(module.children()) and list(module.parameters(recurse=False))
+    ]
+    with torch.no_grad():
+        net(x)
+    for handle in handles:
+        handle.remove()
+    return used
+
+
+def copy_weights(source: nn.Module, target: nn.Module, x: Tensor) -> None:
+    """Random weights in `source`, the same in `target`, layer by layer in the order of use."""
+    generator = torch.Generator().manual_seed(3)
+    pairs = list(zip(in_order(source, x), in_order(target, x), strict=True))
+    for one, other in pairs:
+        tensors = {**dict(one.named_parameters()), **dict(one.named_buffers())}
+        for key, value in tensors.items():
+            if value.is_floating_point():
+                value.data = 0.2 * torch.rand(value.shape, generator=generator) + (0.9 if "var" in key else -0.08)
+        other.load_state_dict(one.state_dict())
+    assert sum(p.numel() for p in source.parameters()) == sum(p.numel() for p in target.parameters())
+
+
+def assert_equal_nets(theirs: nn.Module, ours: nn.Module, x: Tensor) -> None:
+    theirs.eval(), ours.eval()
+    copy_weights(theirs, ours, x)
+    with torch.no_grad():
+        expected, (logits,) = theirs(x), ours(x)
+    assert expected.std() > 1e-3 * expected.abs().mean()  # a constant would prove nothing
+    assert (logits - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_equals_monai_basic_unet(dims):
+    from monai.networks.nets import BasicUNet
+
+    theirs = BasicUNet(dims, 2, 3, features=(4, 4, 8, 16, 32, 4))
+    changes = {"down": "max", "bias": True, "act": {"name": "leaky_relu", "slope": 0.1}}
+    ours = build_spec("unet", dims, 2, 3, channels=(4, 4, 8, 16, 32), **changes).build()
+    assert_equal_nets(theirs, ours, torch.randn(2, 2, *[32] * dims))
+
+
+def test_equals_monai_dyn_unet_with_anisotropic_strides():
+    """With one kernel for all levels: MONAI's decoder takes the kernel of the coarser level, nnU-Net's of its own."""
+    from monai.networks.nets import DynUNet
+
+    strides = [[1, 1, 1], [1, 2, 2], [2, 2, 2]]
+    theirs = DynUNet(3, 2, 3, [3] * 3, strides, strides[1:], filters=[4, 8, 12], trans_bias=True)
+    ours = build_spec("unet", 3, 2, 3, channels=(4, 8, 12), strides=strides, fuse="concat_up_first").build()
+    assert ours.divisor == (2, 4, 4)
+    assert_equal_nets(theirs, ours, torch.randn(1, 2, 6, 8, 12))
+
+
+def test_equals_monai_vnet():
+    from monai.networks.nets import VNet
+
+    ours = build_spec("vnet", 2, 2, 3).build()
+    assert_equal_nets(VNet(2, 2, 3), ours, torch.randn(1, 2, 32, 48))
+
+
+def test_unet_original_equals_its_paper_written_out():
+    torch.manual_seed(0)
+    net = build_spec("unet_original", 2, 1, 2, channels=(3, 4, 5)).build().eval()
+    x = torch.randn(1, 1, 60, 60)
+    weights = iter(in_order(net, x))
+
+    def convolve(x: Tensor) -> Tensor:
+        for _ in range(2):
+            layer = next(weights)
+            x = functional.conv2d(x, layer.weight, layer.bias).relu()
+        return x
+
+    def expand(x: Tensor, skip: Tensor) -> Tensor:
+        layer = next(weights)
+        x = functional.conv_transpose2d(x, layer.weight, layer.bias, stride=2)
+        border = (skip.shape[-1] - x.shape[-1]) // 2
+        return convolve(torch.cat((skip[..., border:-border, border:-border], x), 1))
+
+    first = convolve(x)
+    second = convolve(functional.max_pool2d(first, 2))
+    bottom = convolve(functional.max_pool2d(second, 2))
+    top = expand(expand(bottom, second), first)
+    last = next(weights)
+    assert torch.allclose(net(x)[0], functional.conv2d(top, last.weight, last.bias), atol=1e-5)
+
+
+def test_residual_blocks_start_as_their_shortcuts():
+    net = build_spec("nnunet_residual_m", 2, 1, 2, channels=(8, 8)).build()
+    block = net.encoder.stages[0].block[0]
+    x = torch.randn(1, 8, 6, 6)
+    assert torch.equal(block(x), functional.leaky_relu(x, 0.01))
+
+
+def test_residual_encoder_counts_blocks_and_shortcuts_as_resnet_d():
+    spec = build_spec("nnunet_residual_m", 3, 1, 2)
+    assert spec.blocks_encoder == (1, 3, 4, 6, 6, 6)
+    with torch.device("meta"):
+        stages = spec.build().encoder.stages
+    first, wider = stages[4].block[0].shortcut, stages[5].block[0].shortcut
+    assert [type(layer).__name__ for layer in first] == ["AvgPool3d", "Unit"]
+    assert [type(layer).__name__ for layer in wider] == ["AvgPool3d"]  # 320 to 320 channels: nothing to project
+    assert len(stages[5].block[1].shortcut) == 0
