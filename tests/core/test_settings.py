@@ -24,6 +24,16 @@ def test_settings_cannot_be_changed_in_place():
         Inner().steps = 3
 
 
+class Parts(Settings):
+    options: dict[str, int] = {}
+
+
+def test_equal_settings_have_equal_hashes_also_with_mappings():
+    one, other = Parts(options={"a": 1, "b": 2}), Parts(options={"b": 2, "a": 1})
+    assert one == other and hash(one) == hash(other)
+    assert len({one, other, Parts(options={"a": 2})}) == 2
+
+
 def test_yaml_there_and_back(tmp_path: Path):
     settings = Outer(inner=Inner(steps=7, shape=(1, 2, 3)), name="ärmel")
     settings.write(tmp_path / "a.yaml")

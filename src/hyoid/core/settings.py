@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,10 @@ class Settings(BaseModel):
     """A frozen group of settings; unknown keys are refused with the closest known one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __hash__(self) -> int:
+        """Equal settings have equal hashes, also where a value is a mapping such as `{name: group}`."""
+        return hash(json.dumps(self.model_dump(mode="json"), sort_keys=True))
 
     @classmethod
     def parse(cls, values: Any, where: str = "settings") -> Self:
