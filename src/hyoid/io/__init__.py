@@ -6,9 +6,11 @@ Read in this order:
 - `header`: Header, what is known of a file before its voxels are read; Format, who can read it
 - `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff`: one format family each
 - `sniff`: what a file that cannot be read really is
-- `dataset`: Dataset, `open_dataset`, `find_images`; what the rest of the house uses
-- `layouts`: which files form a case, in any usual arrangement
-- `tables`: cases.csv, manifests, dataset.json, labels.yaml
+- `dataset`: Dataset and `open_dataset`, what the rest of the house uses
+- `cases`: `find_images` and `read_case`, images to predict
+- `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement
+- `declared`: manifests and dataset.json; `tables`: how such files are parsed
+- `survey`: one quick pass over headers and annotations
 - `masks`: how annotations are stored and mapped; `recognise`: which way a set uses
 - `agreement`: whether image and annotation lie on one grid
 - `groups`: folds that do not leak

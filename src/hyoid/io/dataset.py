@@ -176,32 +176,42 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     notes, warnings = list(found.notes), []
     entries = sorted(found.entries, key=lambda entry: entry.id)
     without = [entry.id for entry in entries if entry.label is None]
+    if len(without) == len(entries):
+        raise DataError(f"{path}: no image has an annotation.")
     if without and require_labels:
         warnings.append(f"{len(without)} of {len(entries)} images have no label and are left out: {listed(without)}.")
         entries = [entry for entry in entries if entry.label is not None]
-    if not any(entry.label is not None for entry in entries):
-        raise DataError(f"{path}: no image has an annotation.")
+    looks = _looks(entries)
+    marks = [look.marks for look in looks if look.marks]
+    encoding, labels, told, doubts = recognise(marks, found.labels, found.instances)
+    channel_names = _channels(found, looks, notes)
+    cases, held_out = _held_out(Path(path), entries, notes)
+    seen = {look.case: look.seen(encoding) for look in looks}
+    dataset = Dataset(Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
+    notes += [*told, *_remarks(looks), *dataset.grouping.notes]
+    warnings += [*doubts, *dataset.grouping.warnings]
+    return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
+
+
+def _looks(entries: Sequence[Entry]) -> list[Look]:
     looks = look_at_all(entries)
     problems = [look.problem for look in looks if look.problem]
     if problems:
         more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more)
-    encoding, labels, told, doubts = recognise(
-        [look.marks for look in looks if look.marks], found.labels, found.instances
-    )
-    channel_names = _channels(found, looks, notes)
-    notes += told + _remarks(looks)
+    return looks
+
+
+def _held_out(
+    path: Path, entries: Sequence[Entry], notes: list[str]
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """The cases to use, and those that a split column marks as test."""
     held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
     if held_out:
         notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
-    cases = tuple(entry for entry in entries if entry not in held_out)
-    if not cases:
+    if len(held_out) == len(entries):
         raise DataError(f"{path}: every case is marked as test; none is left to train on.")
-    seen = {look.case: look.seen(encoding) for look in looks}
-    dataset = Dataset(Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
-    notes += dataset.grouping.notes
-    warnings += [*doubts, *dataset.grouping.warnings]
-    return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
+    return tuple(entry for entry in entries if entry not in held_out), held_out
 
 
 def _remarks(looks: Sequence[Look]) -> list[str]:
@@ -214,26 +224,24 @@ def _remarks(looks: Sequence[Look]) -> list[str]:
 
 
 def _channels(found: Found, looks: Sequence[Look], notes: list[str]) -> tuple[str, ...]:
-    counts = {look.case: look.channels for look in looks}
-    numbers = sorted(set(counts.values()))
-    if len({look.grid.dims for look in looks if look.grid}) > 1:
-        flat = next(look.case for look in looks if look.grid and look.grid.dims == 2)
-        deep = next(look.case for look in looks if look.grid and look.grid.dims == 3)
-        raise DataError(f"Flat images ({flat}) and volumes ({deep}) are mixed; make two data sets of them.")
-    if numbers == [1, 3]:
-        grey = [case for case, n in counts.items() if n == 1]
-        notes.append(f"{len(grey)} of {len(counts)} images are grey among colour ones; grey is repeated as RGB.")
+    """Names of the channels that every case will have."""
+    dims = {look.grid.dims: look.case for look in looks if look.grid}
+    if len(dims) > 1:
+        raise DataError(f"Flat images ({dims[2]}) and volumes ({dims[3]}) are mixed; make two data sets of them.")
+    pictures = dims.keys() == {2} and all(len(entry.images) == 1 for entry in found.entries)
+    numbers = {look.channels: look.case for look in looks}
+    if pictures and numbers.keys() == {1, 3}:
+        grey = sum(look.channels == 1 for look in looks)
+        notes.append(f"{grey} of {len(looks)} images are grey among colour ones; grey is repeated as RGB.")
     elif len(numbers) > 1:
-        examples = ", ".join(f"{next(c for c, k in counts.items() if k == n)} has {n}" for n in numbers)
+        examples = ", ".join(f"{numbers[count]} has {count}" for count in sorted(numbers))
         raise DataError(f"Every case needs the same channels: {examples}.")
-    count = numbers[-1]
-    if found.channel_names and len(found.channel_names) == count:
-        return found.channel_names
-    if found.channel_names:
-        raise DataError(f"{len(found.channel_names)} channels are declared, but the images have {count}.")
-    if count == 3 and all(look.dtype.startswith("uint") for look in looks):
+    count, declared = max(numbers), found.channel_names
+    if declared and len(declared) != count:
+        raise DataError(f"{len(declared)} channels are declared ({', '.join(declared)}), but the images have {count}.")
+    if pictures and count == 3 and not declared:
         return ("red", "green", "blue")
-    return ("intensity",) if count == 1 else tuple(f"channel_{k}" for k in range(count))
+    return declared or (("intensity",) if count == 1 else tuple(f"channel_{k}" for k in range(count)))
 
 
 def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:

@@ -18,7 +18,9 @@ _LABEL_COLUMNS = ("label", "labels", "mask", "segmentation", "seg", "annotation"
 
 def is_manifest(path: Path) -> bool:
     """Whether a table names image files (cases.csv often gives facts alone)."""
-    return path.is_file() and bool(rows := tables.read_rows(path)) and any(map(_names_images, rows[0]))
+    if not path.is_file() or not (rows := tables.read_rows(path)):
+        return False
+    return path.stem != "cases" or any(map(_names_images, rows[0]))
 
 
 def from_manifest(path: Path) -> Found:

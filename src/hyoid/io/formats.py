@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +94,26 @@ def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
 
 def read_stored(path: Path, as_labels: bool = False) -> Stored:
     """The numbers exactly as the file has them, with the header."""
-    return _format_of(path).read(path, as_labels)
+    entry = _format_of(path)
+    with _naming(path):
+        return entry.read(path, as_labels)
 
 
 def read_header(path: str | Path) -> Header:
     """The cheap facts of a file: format, shape, channels, type, grid, notes."""
-    return _format_of(Path(path)).read_header(Path(path))
+    path = Path(path)
+    entry = _format_of(path)
+    with _naming(path):
+        return entry.read_header(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before errors that do not say it, such as those of its grid."""
+    try:
+        yield
+    except DataError as error:
+        raise error if path.name in str(error) else DataError(f"{path}: {error}") from None
 
 
 def write_image(path: str | Path, image: Image, like: str | Path | None = None) -> None:

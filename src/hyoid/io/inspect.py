@@ -50,8 +50,8 @@ def inspect_path(path: str | Path) -> Inspection:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder.")
-    tables = (".csv", ".tsv", ".yaml", ".yml", ".json")
-    single = path.is_file() and path.suffix.lower() not in tables
+    tables = (".csv", ".tsv", ".yaml", ".yml", "dataset.json")
+    single = path.is_file() and not path.name.lower().endswith(tables)
     try:
         if single or (path.is_dir() and is_image(path)):
             return _inspect_image(path)

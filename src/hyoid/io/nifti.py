@@ -11,7 +11,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from .header import Format, Header, Stored
-from .sniff import beginning, describe
+from .sniff import beginning, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
 _RGB = {128: 3, 2304: 4}  # NIfTI codes of RGB24 and RGBA32
@@ -19,19 +19,19 @@ _RGB = {128: 3, 2304: 4}  # NIfTI codes of RGB24 and RGBA32
 
 def read(path: Path, as_labels: bool = False) -> Stored:
     """The voxels of a NIfTI file in the order of the file, as axes (C, x, y, z)."""
-    if path.name.lower().endswith((".mgz", ".mgh")):
+    if path.name.lower().endswith(_MGH):
         return _read_mgh(path)
-    data_path = _partner(path, "img")
+    header_path, data_path = _partner(path, "hdr"), _partner(path, "img")
     content = _content(data_path)
-    header = _parse(path, content if data_path == path else _content(_partner(path, "hdr")))
+    header = _parse(header_path, content if header_path == data_path else _content(header_path))
     array = _voxels(data_path, content, header)
-    return Stored(_channels_first(path, array), _facts(path, header))
+    return Stored(_channels_first(array), _facts(path, header))
 
 
 def read_header(path: Path) -> Header:
     """The facts in a NIfTI header, without reading the voxels."""
-    if path.name.lower().endswith((".mgz", ".mgh")):
-        return _read_mgh(path).header
+    if path.name.lower().endswith(_MGH):
+        return _open_mgh(path)[1]
     source = _partner(path, "hdr")
     header = _parse(source, _content(source, limit=600))
     facts = _facts(path, header)
@@ -202,7 +202,7 @@ def _scaling(header: Any) -> tuple[float, float]:
     return slope, inter if np.isfinite(inter) else 0.0
 
 
-def _channels_first(path: Path, array: np.ndarray) -> np.ndarray:
+def _channels_first(array: np.ndarray) -> np.ndarray:
     native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     return np.moveaxis(native, -1, 0)
 
@@ -252,21 +252,26 @@ def _base_affine(sizes: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
     return affine
 
 
-def _read_mgh(path: Path) -> Stored:
+def _open_mgh(path: Path) -> tuple[Any, Header]:
     import nibabel
 
+    beginning(path)
     try:
-        beginning(path)
         image: Any = nibabel.load(path)
-        array = np.asanyarray(image.dataobj)
-    except DataError:
-        raise
+        shape = (*image.shape, 1)[:4]
+        dtype = np.dtype(image.get_data_dtype()).newbyteorder("=")
     except Exception as error:
-        raise DataError(f"{path}: the file is damaged or not an MGH image ({error}).") from None
-    array = array.reshape((*array.shape[:3], -1))
-    array = array.astype(array.dtype.newbyteorder("="))
-    grid = Grid.from_affine(image.affine, array.shape[:3])
-    return Stored(np.moveaxis(array, -1, 0), Header("MGH", grid, array.shape[3], str(array.dtype)))
+        raise refusal(path, "an MGH image", error) from None
+    return image, Header("MGH", Grid.from_affine(image.affine, shape[:3]), shape[3], str(dtype))
+
+
+def _read_mgh(path: Path) -> Stored:
+    image, header = _open_mgh(path)
+    try:
+        array = np.asanyarray(image.dataobj).reshape((*header.shape, header.channels))
+    except Exception as error:
+        raise DataError(f"{path}: the file is damaged or cut short ({error}). Copy it again.") from None
+    return Stored(_channels_first(array), header)
 
 
 _MGH = (".mgz", ".mgh")

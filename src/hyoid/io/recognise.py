@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from .entry import listed
 from .masks import MANY, Encoding, Marks, total_counts
 
 
@@ -44,9 +45,9 @@ def recognise(
         notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
     if declared is None:
         labels = _named(encoding, sorted(found - {0}))
-        return encoding, labels, notes, _strays(marks, encoding)
+        return encoding, labels, notes, _strays(marks, encoding) + _lonely(marks, encoding, labels)
     _check_declared(marks, encoding, declared)
-    return encoding, declared, notes, _missing(found, declared)
+    return encoding, declared, notes, _missing(found, declared) + _lonely(marks, encoding, declared)
 
 
 def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> Encoding:
@@ -111,7 +112,7 @@ def _soft_edges(total: dict[float, int]) -> bool:
     share = (low + high) / sum(total.values())
     if not low or not high or low + high > total[white]:
         return False
-    return share < 0.005 or (len(between) >= 10 and share < 0.1)
+    return share < 0.005 or (len(between) >= 10 and share < 0.2)
 
 
 def _grey_mask(marks: Sequence[Marks], total: dict[float, int], notes: list[str]) -> Encoding:
@@ -168,6 +169,16 @@ def _check_declared(marks: Sequence[Marks], encoding: Encoding, declared: Labels
 def _missing(found: set[int], declared: Labels) -> list[str]:
     names = [n for n, group in zip(declared.names, declared.values, strict=True) if not found & set(group)]
     return [f"No case has the structure {name!r}; it cannot be learnt or judged." for name in names]
+
+
+def _lonely(marks: Sequence[Marks], encoding: Encoding, labels: Labels) -> list[str]:
+    """A warning of structures that a single case has, which cannot be learnt and judged at once."""
+    if len(marks) < 2:
+        return []
+    present = [{encoding.value_of(raw) for raw in one.counts} for one in marks]
+    groups = zip(labels.names, labels.values, strict=True)
+    names = [name for name, group in groups if sum(not found.isdisjoint(group) for found in present) == 1]
+    return [f"Only one case has {listed(names)}; it cannot be learnt and judged at once."] if names else []
 
 
 def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
