@@ -102,5 +102,7 @@ def structure_masks(labels: Labels, values: np.ndarray) -> dict[str, np.ndarray]
 
 
 def file_dtype(labels: Labels) -> np.dtype:
-    """The smallest integer type that holds every value a prediction writes."""
-    return np.result_type(*(np.min_scalar_type(value) for value in (0, *labels.written)))
+    """The smallest integer type, of those that torch computes with, for every value a prediction writes."""
+    low, high = min(0, *labels.written), max(labels.written)
+    kinds = (np.dtype(name) for name in ("uint8", "int16", "int32", "int64"))
+    return next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)

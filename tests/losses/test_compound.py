@@ -1,0 +1,51 @@
+"""Deep supervision: weights and targets of each level."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hyoid.core.errors import ConfigError
+from hyoid.losses import DeepSupervision
+from hyoid.losses.compound import nearest
+
+
+def spy(seen):
+    def loss(logits, target, weight=None):
+        seen.append((target, weight))
+        return logits.mean()
+
+    return loss
+
+
+def test_weights_halve_from_level_to_level_and_sum_to_one():
+    levels = [torch.full((1, 1, n, n), value) for n, value in [(8, 1.0), (4, 10.0), (2, 100.0)]]
+    target = torch.zeros(1, 8, 8, dtype=torch.long)
+    assert DeepSupervision(spy([]))(levels, target).item() == pytest.approx((4 * 1 + 2 * 10 + 100) / 7)
+
+
+def test_one_level_is_its_loss():
+    assert DeepSupervision(spy([]))([torch.full((1, 1, 2, 2), 3.0)], torch.zeros(1, 2, 2)).item() == 3.0
+
+
+def test_given_weights_are_kept_and_their_number_is_checked():
+    levels = [torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2)]
+    target = torch.zeros(1, 4, 4, dtype=torch.long)
+    assert DeepSupervision(spy([]), (2.0, 0.0))(levels, target).item() == 2.0
+    with pytest.raises(ConfigError, match="has 3 weights but the net gives 2 levels"):
+        DeepSupervision(spy([]), (1.0, 1.0, 1.0))(levels, target)
+
+
+def test_targets_and_weights_come_to_the_grid_of_their_level():
+    seen = []
+    target = torch.arange(36).view(1, 6, 6)
+    DeepSupervision(spy(seen))([torch.zeros(1, 2, 6, 6), torch.zeros(1, 2, 2, 3)], target, target.float())
+    assert torch.equal(seen[0][0], target)
+    assert seen[1][0].tolist() == [[[7, 9, 11], [25, 27, 29]]]
+    assert torch.equal(seen[1][1], seen[1][0].float())
+
+
+def test_nearest_takes_the_centre_of_odd_cells_and_never_mixes_values():
+    values = torch.tensor([[0, 1, 0, -1, 2, -1, 5, 7, 5]])
+    assert nearest(values, (3,)).tolist() == [[1, 2, 7]]
+    assert nearest(torch.ones(2, 3, 4, 4), (4, 2)).shape == (2, 3, 4, 2)
