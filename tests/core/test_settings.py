@@ -25,7 +25,7 @@ def test_settings_cannot_be_changed_in_place():
 
 
 class Parts(Settings):
-    options: dict[str, int] = {}
+    options: dict[str, int] = Field({}, description="Options.")
 
 
 def test_equal_settings_have_equal_hashes_also_with_mappings():

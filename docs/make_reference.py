@@ -1,0 +1,417 @@
+"""Writes docs/reference/*.md from signatures, docstrings, settings and shelves.
+
+`python docs/make_reference.py` writes the pages again; with `--check` it writes nothing and fails when one of them
+is not what the source says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import torch
+from pydantic_core import PydanticUndefined
+
+import hyoid
+from hyoid.augmentation.policies import policies
+from hyoid.augmentation.transform import Transform, transforms
+from hyoid.cli import VERBS
+from hyoid.cli.commands import FLAGS, argument_help, summary
+from hyoid.core.registry import Registry
+from hyoid.core.settings import Settings
+from hyoid.experiment import Experiment
+from hyoid.io.formats import formats
+from hyoid.losses import losses
+from hyoid.metrics import metrics
+from hyoid.nets import build_spec, nets
+from hyoid.nets.blocks.conv import blocks
+from hyoid.nets.decoders import decoders
+from hyoid.nets.encoders import encoders
+from hyoid.nets.heads import heads
+from hyoid.nets.layers import acts, norms
+from hyoid.nets.resample import downs, ups
+from hyoid.nets.skips import skips
+from hyoid.planning.plan import Plan
+from hyoid.preparation.intensity import schemes
+from hyoid.tasks import tasks
+from hyoid.training.optim import optimisers, schedules
+from hyoid.training.regime import regimes
+from hyoid.training.regimes import supervised as _supervised  # noqa: F401
+
+FOLDER = Path(__file__).parent / "reference"
+PARTS: dict[str, Registry[Any]] = {
+    "encoder": encoders,
+    "block": blocks,
+    "down": downs,
+    "up": ups,
+    "skip": skips,
+    "decoder": decoders,
+    "head": heads,
+    "norm": norms,
+    "act": acts,
+}
+NOTE = "<!-- Written by docs/make_reference.py; change the docstrings and settings, not this page. -->"
+SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Example", "Reference")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return ["", *("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells]), ""]
+
+
+def code(value: object) -> str:
+    """A value as people type it into YAML, set as code."""
+    if value is None:
+        return "`none`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple | list):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{value}`"
+
+
+def sections(thing: object) -> dict[str, str]:
+    """A docstring cut at its headings; the text before them is under ""."""
+    parts = re.split(rf"(?m)^({'|'.join(SECTIONS)}):[ ]*\n", (inspect.getdoc(thing) or "") + "\n")
+    named = zip(parts[1::2], parts[2::2], strict=True)
+    return {"": parts[0].strip(), **{name: inspect.cleandoc(text) for name, text in named}}
+
+
+def in_words(thing: object) -> Iterator[str]:
+    """A docstring as Markdown."""
+    for name, text in sections(thing).items():
+        if not name:
+            yield from ["", text, ""]
+        elif name == "Example":
+            yield from ["", "```python", text, "```", ""]
+        elif name in ("Args", "Attributes", "Raises"):
+            entries = re.findall(r"^(\*{0,2}\w+): (.*(?:\n[ ]+.*|\n(?=\n))*)", text, re.MULTILINE)
+            items = [f"- `{entry}`: {' '.join(words.split())}" for entry, words in entries]
+            yield from ["", f"{name}:", "", *items, ""]
+        else:
+            yield from ["", f"{name}: {' '.join(text.split())}", ""]
+
+
+def signature(thing: Callable[..., Any], name: str) -> str:
+    """A signature as it is written, types without their modules, on one line when it fits."""
+    whole = inspect.signature(thing)
+    words = []
+    for one in whole.parameters.values():
+        if one.kind is one.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(_argument(one))
+    text = f"{name}({', '.join(words)})"
+    if len(text) > 100:
+        text = f"{name}(\n    " + ",\n    ".join(words) + ",\n)"
+    returns = whole.return_annotation
+    return text if returns is inspect.Signature.empty or inspect.isclass(thing) else f"{text} -> {returns}"
+
+
+def _argument(one: inspect.Parameter) -> str:
+    kind = re.sub(r"(?:\w+\.)+(?=[A-Z])", "", str(one.annotation))
+    if one.default is inspect.Parameter.empty:
+        return f"{one.name}: {kind}"
+    default = repr(one.default)
+    return f"{one.name}: {kind} = {'...' if default.startswith('<') else default}"
+
+
+def options_of(build: Callable[..., Any]) -> str:
+    """The options of a part with their defaults."""
+    parameters = inspect.signature(build).parameters.values()
+    everywhere = Transform.model_fields if inspect.isclass(build) and issubclass(build, Transform) else {}
+    given = [one for one in parameters if one.default is not one.empty and one.name not in everywhere]
+    return ", ".join(f"`{one.name}={_written(one.default)}`" for one in given)
+
+
+def _written(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shelf(registry: Registry[Any]) -> list[str]:
+    """Everything on a shelf."""
+    rows = [
+        [f"`{name}`", registry[name].summary, options_of(registry[name].build), ", ".join(registry[name].papers)]
+        for name in registry
+    ]
+    return table(["name", "", "options", "papers"], rows)
+
+
+def verbs_page() -> Iterator[str]:
+    """The verbs, as commands and as functions."""
+    yield "# Verbs"
+    yield from [
+        "",
+        "Each verb is a command `hyoid VERB ...` and a function `hyoid.VERB(...)`; the first is made from",
+        "",
+    ]
+    yield "the second. `hyoid VERB --help` tells the same as this page."
+    for verb in VERBS:
+        name, help_texts = verb.__name__, argument_help(verb)
+        yield from ["", f"## {name}", "", summary(verb), "", "```shell", _usage(verb), "```"]
+        rows = []
+        for one in inspect.signature(verb).parameters.values():
+            required = one.default is inspect.Parameter.empty
+            default = "required" if required else "" if one.default in (None, ()) else code(one.default)
+            rows.append([f"`{_shell_name(one)}`", f"`{one.name}`", help_texts.get(one.name, ""), default])
+        yield from table(["shell", "Python", "", "default"], rows)
+        if found := sections(verb).get("Returns"):
+            yield f"Gives: {' '.join(found.split())}"
+
+
+def _shell_name(one: inspect.Parameter) -> str:
+    if one.kind is inspect.Parameter.KEYWORD_ONLY:
+        return FLAGS.get(one.name, "--" + one.name.replace("_", "-"))
+    return one.name.upper()
+
+
+def _usage(verb: Callable[..., Any]) -> str:
+    words = ["hyoid", verb.__name__]
+    for one in inspect.signature(verb).parameters.values():
+        name = _shell_name(one)
+        if one.kind is inspect.Parameter.KEYWORD_ONLY:
+            flag = isinstance(one.default, bool)
+            name = name if flag else f"{name} {'KEY=VALUE' if one.name == 'changes' else one.name.upper()}"
+        elif "Sequence" in str(one.annotation):
+            name += "..."
+        words.append(name if one.default is inspect.Parameter.empty else f"[{name}]")
+    return " ".join(words)
+
+
+def settings_page() -> Iterator[str]:
+    """Every setting of an experiment."""
+    yield "# Settings"
+    yield from ["", "All settings of a run stand in its `experiment.yaml`. On the command line each can be given as"]
+    yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML."
+    yield from ["", "The keys under `plan` are decided by planning; `--set plan.batch=4` changes the decision itself."]
+    yield from _settings_tables(Experiment, "")
+
+
+def _settings_tables(model: type[Settings], prefix: str) -> Iterator[str]:
+    rows, below = [], []
+    for name, field in model.model_fields.items():
+        inner = _settings_in(field.annotation)
+        if inner is not None:
+            below.append((f"{prefix}{name}" + ("[]" if get_origin(field.annotation) is tuple else ""), inner))
+        default: Any = field.get_default(call_default_factory=True)
+        if default is PydanticUndefined:
+            default = "decided" if prefix.startswith("plan.") else "required"
+        elif isinstance(default, Settings) or (inner is not None and default is None):
+            default = ""
+        else:
+            default = code(default)
+        rows.append([f"`{prefix}{name}`", _type(field.annotation), default, field.description or ""])
+    title = prefix.rstrip(".") or "experiment"
+    yield from ["", f"## {title}", "", (inspect.getdoc(model) or "").split("\n")[0]]
+    yield from table(["key", "value", "default", ""], rows)
+    for name, inner in below:
+        yield from _settings_tables(inner, f"{name}.")
+
+
+def _settings_in(annotation: Any) -> type[Settings] | None:
+    """The group of settings an annotation holds, if any."""
+    if inspect.isclass(annotation) and issubclass(annotation, Settings):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _settings_in(one))), None)
+
+
+def _type(annotation: Any) -> str:
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(code(one) for one in inside)
+    if origin in (Union, types.UnionType):
+        words = [word for one in inside for word in _type(one).split(" or ")]
+        return " or ".join(dict.fromkeys(words))
+    if origin in (tuple, list):
+        return f"list of {_type(inside[0])}"
+    if origin is dict:
+        return "keys and values"
+    if annotation is type(None):
+        return "`none`"
+    names = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
+    return names.get(annotation, "a group of settings" if inspect.isclass(annotation) else str(annotation))
+
+
+def nets_page() -> Iterator[str]:
+    """The nets, with their sizes, and the parts they are made of."""
+    yield "# Nets"
+    yield from ["", "A net is a row: the fields of `UNetSpec` that differ from its defaults. Choose one by"]
+    yield "`--set planning.net=NAME`, or build it with `hyoid.nets`. Parameters are those of one input channel and"
+    yield "two output channels in the widths of the row."
+    rows = []
+    for name in nets:
+        row = nets[name].summary.removeprefix(f"{name}:").strip()
+        rows.append(
+            [f"`{name}`", _parameters(name, 2), _parameters(name, 3), row or "none", ", ".join(nets[name].papers)]
+        )
+    yield from table(["name", "parameters in 2D", "in 3D", "fields that differ", "papers"], rows)
+    yield "## Parts"
+    yield from ["", "A part is a name, or a mapping of `name` and options, such as `{name: group, groups: 4}`."]
+    for field, registry in PARTS.items():
+        yield from ["", f"### `{field}`", *shelf(registry)]
+
+
+def _parameters(name: str, dims: int) -> str:
+    with torch.device("meta"):
+        net = build_spec(name, dims, 1, 2).build()
+    return f"{sum(one.numel() for one in net.parameters()):,}"
+
+
+def losses_page() -> Iterator[str]:
+    """The losses."""
+    yield "# Losses"
+    yield from [
+        "",
+        "Choose one by `--set training.loss=NAME`, its options by `--set training.loss_options={smooth: 1}`.",
+    ]
+    yield "Every loss takes class indices and region masks; voxels marked -1 do not count."
+    yield from shelf(losses)
+
+
+def metrics_page() -> Iterator[str]:
+    """The metrics."""
+    yield "# Metrics"
+    yield from ["", "Choose by `--set evaluation.metrics=[dice, hd95]`. What happens when a mask is empty is told in"]
+    yield "[metrics](../concepts/metrics.md)."
+    rows = []
+    for name in metrics:
+        one = metrics.build(name)
+        ends = f"{one.best:g} / {one.worst:g}".replace("inf", "∞")
+        sizes = " and ".join(f"{dims}D" for dims in one.dims)
+        papers = ", ".join(metrics[name].papers)
+        rows.append([f"`{name}`", one.meaning, one.unit, ends, sizes, options_of(metrics[name].build), papers])
+    yield from table(["name", "", "unit", "best / worst", "for", "options", "papers"], rows)
+
+
+def formats_page() -> Iterator[str]:
+    """The file formats."""
+    yield "# File formats"
+    yield from ["", "The suffix decides. Labels are written only where they stay exact."]
+    rows = []
+    for name in formats:
+        one = formats.build(name)
+        written = "no" if one.write is None else "yes" if one.lossless else "images only"
+        rows.append([f"`{name}`", one.name, " ".join(f"`{suffix}`" for suffix in one.suffixes), written])
+    yield from table(["name", "", "suffixes", "written"], rows)
+
+
+def shelves_page() -> Iterator[str]:
+    """The other shelves: tasks, intensity schemes, augmentation, training."""
+    yield "# Other shelves"
+    for title, registry in {
+        "Tasks": tasks,
+        "Intensity schemes": schemes,
+        "Regimes": regimes,
+        "Optimisers": optimisers,
+        "Schedules": schedules,
+        "Transforms": transforms,
+    }.items():
+        yield from ["", f"## {title}", *shelf(registry)]
+    yield from ["", "## Augmentation policies", ""]
+    yield "A policy is a row of transforms; `--set planning.policy=NAME` chooses one."
+    rows = []
+    for name in policies:
+        row = ", ".join(map(_transform, policies.build(name))) or "nothing"
+        rows.append([f"`{name}`", policies[name].summary, row, ", ".join(policies[name].papers)])
+    yield from table(["name", "", "transforms", "papers"], rows)
+
+
+def _transform(one: Any) -> str:
+    """A transform and what was chosen for it."""
+    fields = {name: getattr(one, name) for name in type(one).model_fields if name in one.model_fields_set}
+    return f"{type(one).__name__}({', '.join(f'{name} {_written(value)}' for name, value in fields.items())})"
+
+
+def python_page() -> Iterator[str]:
+    """What `import hyoid` gives beside the verbs."""
+    yield "# Python"
+    yield from [
+        "",
+        "Everything here is imported from `hyoid` when it is first used. The [verbs](verbs.md) are there too,",
+    ]
+    yield "and so are the shelves `nets`, `losses`, `metrics` and `tasks`, which build a part by its name."
+    verbs = {verb.__name__ for verb in VERBS}
+    for name in hyoid.__all__:
+        thing = getattr(hyoid, name)
+        if name in verbs or not (inspect.isclass(thing) or inspect.isfunction(thing)):
+            continue
+        yield from ["", f"## {name}", ""]
+        if not (inspect.isclass(thing) and issubclass(thing, Settings | Exception)):
+            yield from ["```python", signature(thing, name), "```"]
+        yield from in_words(thing)
+        if inspect.isclass(thing):
+            yield from _fields(thing)
+            yield from _methods(thing)
+
+
+def _fields(owner: type) -> Iterator[str]:
+    if owner in (Experiment, Plan):
+        yield f"Its fields stand in [settings](settings.md#{owner.__name__.lower()})."
+    elif issubclass(owner, Settings):
+        rows = [[f"`{name}`", field.description or ""] for name, field in owner.model_fields.items()]
+        yield from table(["field", ""], rows)
+
+
+def _methods(owner: type) -> Iterator[str]:
+    rows = []
+    for name, member in vars(owner).items():
+        if name.startswith("_") or name in ("model_config", "model_post_init"):
+            continue
+        function = getattr(member, "__func__", getattr(member, "fget", getattr(member, "func", member)))
+        if not inspect.isfunction(function) or not inspect.getdoc(function):
+            continue
+        callable_here = inspect.isfunction(getattr(member, "__func__", member))
+        given = [one.name for one in inspect.signature(function).parameters.values() if one.name not in ("self", "cls")]
+        shown = f"`.{name}({', '.join(given)})`" if callable_here else f"`.{name}`"
+        rows.append([shown, " ".join(sections(function)[""].split("\n\n")[0].split())])
+    if rows:
+        yield from table(["member", ""], rows)
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "verbs": verbs_page,
+    "settings": settings_page,
+    "nets": nets_page,
+    "losses": losses_page,
+    "metrics": metrics_page,
+    "formats": formats_page,
+    "shelves": shelves_page,
+    "python": python_page,
+}
+
+
+def page(make: Callable[[], Iterator[str]]) -> str:
+    """The text of a page, with single empty lines."""
+    title, *rest = make()
+    text = "\n".join([title, "", NOTE, *rest]) + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def index_page() -> Iterator[str]:
+    """What the pages are."""
+    yield "# Reference"
+    yield from ["", "Made from the source by `python docs/make_reference.py`.", ""]
+    for name, make in PAGES.items():
+        yield f"- [{name}]({name}.md): {(inspect.getdoc(make) or '').rstrip('.').lower()}"
+
+
+def main() -> None:
+    """Write the pages, or say which of them are old."""
+    texts = {name: page(make) for name, make in {**PAGES, "index": index_page}.items()}
+    files = {FOLDER / f"{name}.md": text for name, text in texts.items()}
+    if "--check" in sys.argv:
+        old = [path.name for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text]
+        sys.exit(f"Old: {', '.join(old)}. Run `python docs/make_reference.py`." if old else 0)
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(FOLDER.parent))
+
+
+if __name__ == "__main__":
+    main()
