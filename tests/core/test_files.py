@@ -1,5 +1,6 @@
 """Nothing half-written under a final name."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_a_folder_replaces_a_folder(tmp_path: Path):
             (folder / text).write_text(text)
     assert [path.name for path in (tmp_path / "case").iterdir()] == ["two"]
     assert list(tmp_path.iterdir()) == [tmp_path / "case"]
+
+
+def test_many_writers_of_one_folder_all_succeed(tmp_path: Path):
+    def write(number: int) -> None:
+        with atomic_path(tmp_path / "case") as folder:
+            folder.mkdir()
+            (folder / "number").write_text(str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(40)))
+    assert list(tmp_path.iterdir()) == [tmp_path / "case"]
+    assert (tmp_path / "case" / "number").read_text().isdigit()
 
 
 def test_an_error_leaves_the_earlier_folder(tmp_path: Path):

@@ -64,6 +64,18 @@ def test_a_copy_keeps_the_dtype(dtype):
     np.testing.assert_array_equal(moved.array, expected)
 
 
+@pytest.mark.parametrize("codes", ["LPS", "SAR", "ILP"])
+def test_a_tilted_gantry_is_copied_bit_for_bit_too(codes):
+    affine = turned_grid((4, 5, 6)).affine
+    affine[:3, 2] += 0.35 * affine[:3, 1]
+    image = noise(Grid.from_affine(affine, (4, 5, 6)))
+    turned = onto(image, image.grid.oriented(codes).padded((1, 0, 2), (0, 3, 0)))
+    assert (onto(turned, image.grid).array == image.array).all()
+    fine = image.grid.resized((8, 10, 12))
+    solid = Image(image.array, Grid.plain((4, 5, 6), (1, 1, 1)))
+    np.testing.assert_array_equal(onto(image, fine).array, onto(solid, solid.grid.resized((8, 10, 12))).array)
+
+
 def test_crop_and_pad_in_one_step():
     image = noise(turned_grid((6, 7, 8)))
     box = onto(image, image.grid.cropped((-2, 3, 1), (5, 9, 4)), fill=-1)

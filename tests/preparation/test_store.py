@@ -3,8 +3,10 @@
 import json
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.grid import Grid
+from hyoid.core.progress import Silent, listening
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.packing import pack, sample_places
 from hyoid.preparation.pipeline import PreparationSettings, prepare
@@ -225,6 +228,27 @@ def test_an_outlier_keeps_the_image_in_float32():
 def test_a_constant_channel_is_packed_exactly():
     stored, scale, offset = pack(np.full((1, 4, 4), 0.3, np.float32))
     assert (stored * scale + offset == np.float32(0.3)).all()
+
+
+def test_two_runs_may_fill_one_store_at_once(dataset: Folder, tmp_path: Path):
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(prepare_all, dataset, SETTINGS, tmp_path / "store") for _ in range(2)]
+    assert runs[0].result() == runs[1].result()
+    assert sorted(Store.open(runs[0].result().folder).ids) == sorted(runs[0].result().ids)
+
+
+def test_progress_counts_the_cases_that_are_new(dataset: Folder, tmp_path: Path):
+    class Notes(Silent):
+        said: ClassVar[list] = []
+
+        def start(self, what: str, total: float | None) -> None:
+            self.said.append((what, total))
+
+    with listening(Notes()):
+        prepare_all(dataset, SETTINGS, tmp_path / "store")
+        dataset.cases[0].label.touch()
+        prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert Notes.said == [("prepare", 3), ("prepare", 1)]
 
 
 def test_facts_are_plain_json(dataset: Folder, tmp_path: Path):

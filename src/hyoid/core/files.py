@@ -23,18 +23,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    former = temporary.with_name(f"{temporary.name}.former")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if temporary.is_dir() and target.is_dir():
-            # An earlier folder steps aside whole, so that no moment shows half of it.
-            target.replace(former)
-        temporary.replace(target)
+        if temporary.is_dir():
+            _replace_folder(temporary, target)
+        else:
+            temporary.replace(target)
     except OSError as error:
         raise HyoidError(f"{target}: could not be written ({error.strerror or error}).") from error
     finally:
-        shutil.rmtree(former, ignore_errors=True)
         shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _replace_folder(temporary: Path, target: Path) -> None:
+    """Rename a folder over another one, which steps aside whole, so that no moment shows half of it."""
+    former = temporary.with_name(f"{temporary.name}.former")
+    for attempts_left in reversed(range(10)):
+        with suppress(FileNotFoundError):
+            target.replace(former)
+        shutil.rmtree(former, ignore_errors=True)
+        try:
+            temporary.replace(target)
+            return
+        except OSError:
+            # Another process may have put its own folder there in between.
+            if not attempts_left or not target.is_dir():
+                raise
