@@ -72,7 +72,14 @@ def test_no_prediction_counts_as_missed():
     assert [row.values["dice"] for row in rows] == [0.0, 0.0]
 
 
-def test_the_mean_is_over_structures_then_cases():
+def test_the_mean_is_that_of_the_structures_also_when_some_cases_are_left_out():
+    found = report((SMALL, BOTH), (NO_TUMOUR, NO_TUMOUR), rules=Rules(both_empty="exclude"))
+    means = [found.summary(name, "dice").spread.mean for name in LABELS.names]
+    assert found.summary("mean", "dice").spread.mean == pytest.approx(np.mean(means), abs=1e-6)
+    assert found.summary("mean", "dice").num_counted == 2
+
+
+def test_the_mean_is_over_structures_and_cases():
     found = report((SMALL, BOTH), (NO_TUMOUR, BOTH))
     expected = np.mean([[6 / 7, 0.8], [1.0, 0.0]])
     assert found.summary("mean", "dice").spread.mean == pytest.approx(expected, abs=1e-6)

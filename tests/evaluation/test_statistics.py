@@ -53,3 +53,21 @@ def test_one_group_gives_no_interval():
 
 def test_nothing_gives_nothing():
     assert all(math.isnan(value) for value in vars(spread([], [])).values())
+
+
+def test_each_structure_counts_the_same_in_a_table():
+    table = np.array([[0.2, np.nan], [0.4, 0.9], [0.6, np.nan], [0.8, 0.7]])
+    found = spread(table, list("abcd"))
+    assert found.mean == pytest.approx((0.5 + 0.8) / 2)
+    assert found.median == pytest.approx(np.median([0.2, 0.65, 0.6, 0.75]))
+    assert found.low < found.mean < found.high
+
+
+def test_a_table_of_one_structure_is_that_structure():
+    values = np.random.default_rng(0).random(9)
+    assert spread(values, list("aabbccddd")) == spread(values[:, None], list("aabbccddd"))
+
+
+def test_left_out_cases_do_not_matter():
+    values, groups = np.random.default_rng(0).random(9), list("aabbccddd")
+    assert spread([*values, np.nan], [*groups, "e"]) == spread(values, groups)

@@ -72,6 +72,11 @@ def test_every_case_is_a_dot():
     assert len(re.findall(r"<use [^>]*fill: var\(--accent\)", svg)) == 12
 
 
+def test_of_thousands_of_cases_only_the_odd_ones_are_dots():
+    svg = distribution(report(*np.linspace(0.8, 0.9, 3000), 0.1), "dice")
+    assert len(re.findall(r"<use [^>]*fill: var\(--accent\)", svg)) == 1
+
+
 @pytest.mark.parametrize("metric", ["dice", "hd95", "volume_error"])
 @pytest.mark.parametrize("values", [(0.0,), (0.5, 0.5), (float("nan"), 0.3), (float("nan"),)])
 @pytest.mark.parametrize("finding", ["found", "missed"])

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from ..core.errors import DataError
@@ -107,7 +109,7 @@ class Report:
     @cached_property
     def cases(self) -> tuple[str, ...]:
         """Case ids in order."""
-        return tuple(dict.fromkeys(row.case for row in self.rows))
+        return tuple(self._by_case)
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
@@ -121,7 +123,11 @@ class Report:
 
     def rows_of(self, structure: str) -> tuple[Row, ...]:
         """The rows of one structure."""
-        return tuple(row for row in self.rows if row.structure == structure)
+        return tuple(self._by_structure.get(structure, ()))
+
+    def rows_of_case(self, case: str) -> tuple[Row, ...]:
+        """The rows of one case."""
+        return tuple(self._by_case.get(case, ()))
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
@@ -130,7 +136,7 @@ class Report:
 
     @cached_property
     def means(self) -> tuple[Summary, ...]:
-        """For each metric its mean over structures (macro mean): of each case first, then over the cases."""
+        """For each metric the mean of the structures' means (macro mean)."""
         return tuple(self._mean(metric) for metric in self.settings.metrics)
 
     def summary(self, structure: str, metric: str) -> Summary:
@@ -143,7 +149,7 @@ class Report:
     def score(self, case: str, metric: str | None = None) -> float:
         """Mean of a metric (the first one by default) over the structures of a case; NaN when all are excluded."""
         name = metric or self.settings.metrics[0]
-        return _mean([row.values[name] for row in self.rows if row.case == case])
+        return _mean([row.values[name] for row in self.rows_of_case(case)])
 
     def ranked(self) -> tuple[str, ...]:
         """Case ids from worst to best by the first metric; ties by id, cases without a value last."""
@@ -210,35 +216,46 @@ class Report:
             rows, tuple(facts["structures"]), settings, facts["length_unit"], facts["size_unit"], tuple(facts["notes"])
         )
 
+    @cached_property
+    def _by_case(self) -> dict[str, list[Row]]:
+        return _grouped(self.rows, "case")
+
+    @cached_property
+    def _by_structure(self) -> dict[str, list[Row]]:
+        return _grouped(self.rows, "structure")
+
     def _summary(self, structure: str, metric: str) -> Summary:
         rows = self.rows_of(structure)
-        return self._counted(structure, metric, rows, [(row.values[metric], row.group) for row in rows])
+        return self._counted(structure, metric, rows, [row.values[metric] for row in rows])
 
     def _mean(self, metric: str) -> Summary:
-        groups = {row.case: row.group for row in self.rows}
-        return self._counted("mean", metric, self.rows, [(self.score(c, metric), groups[c]) for c in self.cases])
+        table = np.array([[row.values[metric] for row in self.rows_of(name)] for name in self.structures])
+        return self._counted("mean", metric, self.rows, table.T)
 
-    def _counted(self, structure: str, metric: str, rows: tuple[Row, ...], pairs: list[tuple[float, str]]) -> Summary:
-        counted = [(value, group) for value, group in pairs if not math.isnan(value)]
+    def _counted(self, structure: str, metric: str, rows: tuple[Row, ...], values: ArrayLike) -> Summary:
+        groups = {row.case: row.group for row in self.rows}
         settings = self.settings
-        numbers = spread(
-            [value for value, _ in counted],
-            [group for _, group in counted],
-            settings.confidence,
-            settings.resamples,
-            settings.seed,
-        )
+        numbers = spread(values, list(groups.values()), settings.confidence, settings.resamples, settings.seed)
+        table = np.asarray(values, float).reshape(len(groups), -1)
         findings = [row.finding for row in rows]
         return Summary(
             structure,
             metric,
             Spread(**{key: rounded(value) for key, value in asdict(numbers).items()}),
-            num_cases=len(pairs),
-            num_counted=len(counted),
+            num_cases=len(groups),
+            num_counted=int(np.isfinite(table).any(1).sum()),
             num_present=findings.count("found") + findings.count("missed"),
             num_missed=findings.count("missed"),
             num_spurious=findings.count("spurious"),
         )
+
+
+def _grouped(rows: tuple[Row, ...], field_name: str) -> dict[str, list[Row]]:
+    """Rows by the value of one field, in order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, field_name), []).append(row)
+    return found
 
 
 def rounded(value: float) -> float:

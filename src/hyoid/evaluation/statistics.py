@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -22,60 +24,102 @@ class Spread:
 
 
 def spread(
-    values: Sequence[float], groups: Sequence[str], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: ArrayLike, groups: Sequence[str], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Spread:
     """Mean, standard deviation, quartiles and bootstrap interval of the mean.
 
     Args:
-        values: One number per case; NaN values must have been left out.
-        groups: The group (patient) each value belongs to.
+        values: One number per case, shape (cases,), or one per case and structure, shape (cases, structures); NaN
+            where a case is excluded. The mean of a table is the mean of its structures' means, so that each
+            structure counts the same; its deviation and quartiles are those of the cases' means.
+        groups: The group (patient) of each case.
         confidence: Probability that the interval is meant to cover.
         resamples: Bootstrap draws.
         seed: Of the draws.
     """
-    numbers = np.asarray(values, float)
-    if not numbers.size:
+    table = _table(values)
+    known = np.isfinite(table)
+    cases = _mean(table.T)
+    cases = cases[np.isfinite(cases)]
+    if not cases.size:
         return Spread(*[float("nan")] * 7)
-    q1, median, q3 = np.percentile(numbers, [25, 50, 75])
-    sd = float(numbers.std(ddof=1)) if numbers.size > 1 else float("nan")
-    low, high = bootstrap_interval(numbers, groups, confidence, resamples, seed)
-    return Spread(float(numbers.mean()), sd, float(median), float(q1), float(q3), low, high)
+    q1, median, q3 = np.percentile(cases, [25, 50, 75])
+    sd = float(cases.std(ddof=1)) if cases.size > 1 else float("nan")
+    mean = float(_mean(_mean(table)[known.any(0)]))
+    low, high = bootstrap_interval(table, groups, confidence, resamples, seed)
+    return Spread(mean, sd, float(median), float(q1), float(q3), low, high)
 
 
 def bootstrap_interval(
-    values: Sequence[float] | np.ndarray,
-    groups: Sequence[str],
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    values: ArrayLike, groups: Sequence[str], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """Interval of the mean from redrawing whole groups (bias-corrected and accelerated bootstrap).
 
     Groups are what was drawn from the population, so they are what is redrawn: the cases of one patient come and
     go together. With one group nothing can be said (NaN); when all redraws agree the interval is that value.
 
+    Args:
+        values: As for `spread`.
+        groups: The group of each case.
+        confidence: Probability that the interval is meant to cover.
+        resamples: Draws.
+        seed: Of the draws.
+
     Reference:
         efron1987better.
     """
-    totals, sizes = _per_group(np.asarray(values, float), groups)
-    if totals.size < 2:
+    totals, sizes = _per_group(_table(values), groups)
+    num_groups = len(totals)
+    if num_groups < 2:
         return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(totals.size, np.full(totals.size, 1 / totals.size), size=resamples)
-    means = (drawn @ totals) / (drawn @ sizes)
-    mean = totals.sum() / sizes.sum()
+    drawn = _drawn(num_groups, resamples, seed)
+    means = _mean_of_sums(drawn @ totals, drawn @ sizes)
+    mean = float(_mean_of_sums(totals.sum(0), sizes.sum(0)))
+    means = means[np.isfinite(means)]
     if np.ptp(means) <= 1e-12 * max(1.0, abs(mean)):
-        return float(mean), float(mean)
-    left_out = (totals.sum() - totals) / (sizes.sum() - sizes)
-    levels = _accelerated_levels(means, mean, left_out, confidence)
+        return mean, mean
+    left_out = _mean_of_sums(totals.sum(0) - totals, sizes.sum(0) - sizes)
+    levels = _accelerated_levels(means, mean, left_out[np.isfinite(left_out)], confidence)
     low, high = np.quantile(means, levels)
     return float(low), float(high)
 
 
-def _per_group(values: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of values of each group."""
-    _, index = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
-    return np.bincount(index, weights=values), np.bincount(index).astype(float)
+@lru_cache(maxsize=2)
+def _drawn(num_groups: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each group is in each redraw, (resamples, groups); the same draws serve every metric."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=resamples).astype(float)
+
+
+def _table(values: ArrayLike) -> np.ndarray:
+    """Values as (cases, structures)."""
+    table = np.asarray(values, float)
+    return table[:, None] if table.ndim == 1 else table
+
+
+def _mean(table: np.ndarray) -> np.ndarray:
+    """Mean along the first axis of what is known; NaN where nothing is."""
+    known = np.isfinite(table)
+    return _ratio(np.where(known, table, 0).sum(0), known.sum(0))
+
+
+def _ratio(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return np.divide(totals, sizes, out=np.full(np.shape(totals), np.nan), where=np.asarray(sizes) > 0)
+
+
+def _mean_of_sums(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Mean over structures (last axis) of total by size, structures without any case left out."""
+    return _mean(np.moveaxis(_ratio(totals, sizes), -1, 0))
+
+
+def _per_group(table: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of known values of each group and structure, both (groups, structures); empty groups go."""
+    known = np.isfinite(table)
+    _, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    member = index == np.arange(index.max(initial=-1) + 1)[:, None]
+    totals, sizes = member @ np.where(known, table, 0), (member @ known.astype(float))
+    some = sizes.any(1)
+    return totals[some], sizes[some]
 
 
 def _accelerated_levels(means: np.ndarray, mean: float, left_out: np.ndarray, confidence: float) -> np.ndarray:

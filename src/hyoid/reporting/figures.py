@@ -28,6 +28,8 @@ _VARIABLES |= {colour: f"var(--series-{n})" for n, colour in enumerate(PALETTE)}
 _CURVE = (3.7, 2.6)
 """Width and height of a learning curve in inches."""
 
+_MOST_DOTS = 2000
+
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -105,15 +107,20 @@ def distribution(report: Report, metric: str) -> str:
         values = np.array([row.values[metric] for row in rows])
         found = np.array([row.finding not in ("missed", "spurious") for row in rows], bool)
         boxed = values if limit is None else values[found]
-        if boxed.size:
-            _box(axes, boxed, place)
+        low, high = _box(axes, boxed, place) if boxed.size else (0.0, 0.0)
+        shown = found & ((values < low) | (values > high)) if crowded(report) else found
         if limit is not None:
             values[~found] = 1.07 * limit
         heights = place + _spread_out(values)
-        axes.plot(values[found], heights[found], "o", ms=3.4, mfc=ACCENT, mec="none", alpha=0.8, zorder=4)
+        axes.plot(values[shown], heights[shown], "o", ms=3.4, mfc=ACCENT, mec="none", alpha=0.8, zorder=4)
         axes.plot(values[~found], heights[~found], "o", ms=4.2, mfc="none", mec=INK, mew=1.1, zorder=4)
     _dress(axes, report, metric, limit)
     return _svg(figure, f"distribution:{metric}")
+
+
+def crowded(report: Report) -> bool:
+    """Whether there are too many cases to give each a dot; then only those beyond the whiskers have one."""
+    return len(report.rows) > _MOST_DOTS
 
 
 def _strip_start(report: Report, metric: str) -> float | None:
@@ -185,14 +192,15 @@ def _learning_rate(curves: Mapping[str, np.ndarray]) -> str:
     return _svg(figure, "learning_rate")
 
 
-def _box(axes: Axes, values: np.ndarray, place: int) -> None:
-    """Quartile box with median and whiskers to the last value within 1.5 box widths."""
+def _box(axes: Axes, values: np.ndarray, place: int) -> tuple[float, float]:
+    """Quartile box with median and whiskers to the last value within 1.5 box widths; gives the whiskers' ends."""
     q1, median, q3 = np.percentile(values, [25, 50, 75])
     reach = 1.5 * (q3 - q1)
     inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
     axes.plot([inside.min(), inside.max()], [place, place], color=SOFT, lw=0.8, zorder=1)
     axes.barh(place, q3 - q1, left=q1, height=0.5, facecolor=LINE, edgecolor=SOFT, lw=0.8, alpha=0.7, zorder=1.5)
     axes.plot([median, median], [place - 0.25, place + 0.25], color=INK, lw=1.6, zorder=3)
+    return float(inside.min()), float(inside.max())
 
 
 def _spread_out(values: np.ndarray) -> np.ndarray:

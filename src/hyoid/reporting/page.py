@@ -12,9 +12,9 @@ import numpy as np
 
 from ..core.files import atomic_path
 from ..core.progress import track
-from ..evaluation.report import Report, Row, Summary
+from ..evaluation.report import Report, Summary
 from .facts import DataSheet, RunFacts
-from .figures import distribution, learning_curves, name_of, read_curves
+from .figures import crowded, distribution, learning_curves, name_of, read_curves
 from .overlays import COLOURS, chosen_cases, pictures
 
 _CAPTIONS = {
@@ -91,6 +91,7 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
         "num_missed": sum(row.finding == "missed" for row in report.rows),
         "curves": curves,
         "distributions": {name: distribution(report, name) for name in _shown_distributions(report)},
+        "crowded": crowded(report),
         "cases": _case_rows(report, primary),
         "columns": report.structures if len(report.structures) <= 8 else (),
         "gallery": gallery,
@@ -125,12 +126,10 @@ def _shown_distributions(report: Report) -> list[str]:
 
 def _case_rows(report: Report, primary: str) -> list[dict[str, Any]]:
     """Cases from worst to best: mean score, score of each structure, largest distance, flags."""
-    by_case: dict[str, list[Row]] = {case: [] for case in report.ranked()}
-    for row in report.rows:
-        by_case[row.case].append(row)
     sign = 1 if report.metrics[primary].higher_is_better else -1
     rows = []
-    for case, found in by_case.items():
+    for case in report.ranked():
+        found = report.rows_of_case(case)
         known = [row for row in found if not math.isnan(row.values[primary])]
         worst = min(known, key=lambda row: sign * row.values[primary], default=None)
         rows.append(
