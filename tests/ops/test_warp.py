@@ -150,11 +150,18 @@ def test_a_copy_that_reaches_outside_is_padded(fill, mode):
     np.testing.assert_array_equal(beside[:, 0], image[:, -1] if fill is None else np.zeros((2, 4)))
 
 
-def test_a_patch_beside_the_image_is_fill():
-    warp = Warp((4, 4), np.eye(2) * 1.1, np.array([90.0, 0]))
+@pytest.mark.parametrize("matrix", [np.eye(2), 1.1 * np.eye(2)], ids=["copied", "resampled"])
+@pytest.mark.parametrize("first", [(90.0, 0), (-30.0, 5)])
+def test_a_patch_beside_the_image_is_fill_or_border(matrix, first):
+    image = source((20, 20), size=1)
+    warp = Warp((4, 4), matrix, np.array(first))
     start, shape = clipped(*source_box(warp), (20, 20))
-    assert shape[0] == 0
-    assert (warp_array(np.zeros((3, *shape)), start, warp, fill=4.0) == np.full((3, 4, 4), 4.0)).all()
+    assert shape[0] == 1
+    assert (warp_array(part(image, start, shape), start, warp, fill=4.0) == 4).all()
+    row = image[:, 0 if first[0] < 0 else -1]
+    truth = expected(image, warp, order=1, mode="nearest")
+    np.testing.assert_allclose(warp_array(part(image, start, shape), start, warp, fill=None), truth, atol=1e-4)
+    assert np.abs(truth).max() <= np.abs(row).max()
 
 
 def test_a_volume_of_one_slice_can_be_tilted():

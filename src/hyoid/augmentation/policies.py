@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.registry import Registry
-from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels
+from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels, warp_tensor
 from .artefacts import Blur, LowResolution, Noise
 from .elastic import ElasticGrid, ElasticNoise
 from .intensity import Brightness, BrightnessShift, Contrast, Gamma
@@ -234,3 +234,34 @@ def augmented_patch(
     labels = None if read_labels is None else warp_labels(read_labels(start, shape), start, warp, 1, fill_label)
     weight = None if read_weight is None else warp_array(read_weight(start, shape), start, warp, 1, fill_weight)
     return image, labels, weight
+
+
+def augmented_batch(
+    images: torch.Tensor,
+    labels: torch.Tensor | None,
+    policy: Policy,
+    rngs: Sequence[np.random.Generator],
+    fill: float | None = 0.0,
+    fill_label: int | None = 0,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Patches from the middle of every sample of a batch, on the device the batch is on.
+
+    Args:
+        images: (B, C, *S) float32, as large as the patch or larger (then less of what is moved in is `fill`).
+        labels: (B, 1, *S) integers, or None.
+        policy: What to draw from.
+        rngs: One generator for each sample; it draws what it would draw for `augmented_patch`.
+        fill: Value outside the images; None continues their outermost voxels.
+        fill_label: Label outside them; None continues their outermost voxels.
+
+    Returns:
+        Images (B, C, *patch) and labels (B, 1, *patch) or None.
+    """
+    patch, size = policy.frame.shape, images.shape[2:]
+    start = [n // 2 - p // 2 for n, p in zip(size, patch, strict=True)]
+    warps = [policy.draw_warp(rng, start) for rng in rngs]
+    corner = [(0,) * len(patch)] * len(warps)
+    moved = warp_tensor(images, corner, warps, 1, fill)
+    for rng, sample in zip(rngs, moved, strict=True):
+        policy.apply_intensity(rng, sample)
+    return moved, None if labels is None else warp_tensor(labels, corner, warps, 1, fill_label)

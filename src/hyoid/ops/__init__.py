@@ -6,6 +6,8 @@ Read in this order:
 - `banded`: separable operators along one axis, what resampling and blurring are made of
 - `sampling`: compiled loops that read labels and oblique grids
 - `warp`: one fused resampling for the spatial augmentation of a patch
+- `warp_kernels`: its compiled loops
+- `compiled`: how loops are compiled, also where nothing can be written
 - `encoding`: labels to channels and back, activations
 - `morphology`: components, distances, holes, surfaces
 - `filters`: Gaussian, and the importance of a tile's voxels

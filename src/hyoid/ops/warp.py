@@ -157,9 +157,9 @@ def source_box(warp: Warp, order: int = 1) -> tuple[tuple[int, ...], tuple[int, 
 
 
 def clipped(start: Sequence[int], shape: Sequence[int], limit: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """The part (start, shape) of a box that lies inside an image of this shape; shape 0 where nothing does."""
-    first = [min(max(s, 0), m) for s, m in zip(start, limit, strict=True)]
-    last = [min(max(s + n, f), m) for s, n, f, m in zip(start, shape, first, limit, strict=True)]
+    """The part (start, shape) of a box that lies in an image of this shape; beside it, the image's nearest voxels."""
+    first = [min(max(s, 0), m - 1) for s, m in zip(start, limit, strict=True)]
+    last = [min(max(s + n, f + 1), m) for s, n, f, m in zip(start, shape, first, limit, strict=True)]
     return tuple(first), tuple(b - a for a, b in zip(first, last, strict=True))
 
 
@@ -181,7 +181,7 @@ def warp_array(
     box = np.ascontiguousarray(box, np.float32)
     if order not in _MARGIN:
         raise ConfigError(f"A warp interpolates with order 0, 1 or 3; got {order}.")
-    if order == 3 and box.size and not warp.is_copy:
+    if order == 3 and not warp.is_copy:
         from scipy.ndimage import spline_filter1d
 
         for axis in range(1, box.ndim):
@@ -215,15 +215,14 @@ def warp_labels(
 
 
 def _resample(box: np.ndarray, box_start: Sequence[int], warp: Warp, kernel: str, fill: Any) -> np.ndarray:
+    """The patch by a compiled loop of this name, or as a copy."""
     start = np.asarray(box_start)
-    border = fill is None
-    outside = box.dtype.type(0) if border else fill
-    if not box.size:
-        return np.full((box.shape[0], *warp.shape), outside, box.dtype)
     if warp.is_copy:
         return _copied(box, start, warp, fill)
     from . import warp_kernels
 
+    border = fill is None
+    outside = box.dtype.type(0) if border else fill
     lift = (1,) * (3 - warp.dims)
     out = np.empty((box.shape[0], *lift, *warp.shape), box.dtype)
     motion, planar = _motion(warp, start)
@@ -258,9 +257,10 @@ def _copied(box: np.ndarray, box_start: np.ndarray, warp: Warp, fill: Any) -> np
     signs = warp.matrix.sum(1).astype(int)
     shape = np.array(warp.shape)[along]
     low = np.rint(warp.offset).astype(int) - box_start - np.where(signs < 0, shape - 1, 0)
-    first, kept = map(np.array, clipped(low.tolist(), shape.tolist(), box.shape[1:]))
-    if fill is None:  # keep a voxel to continue where the patch lies beside the image
-        first, kept = np.minimum(first, np.array(box.shape[1:]) - 1), np.maximum(kept, 1)
+    size = box.shape[1:]
+    if fill is not None and ((low >= size) | (low + shape <= 0)).any():
+        return np.full((len(box), *warp.shape), fill, box.dtype)
+    first, kept = map(np.array, clipped(low.tolist(), shape.tolist(), size))
     before = np.clip(first - low, 0, shape - kept)
     pads = [(0, 0), *zip(before, shape - kept - before, strict=True)]
     cut = box[(slice(None), *map(slice, first, first + kept))]
@@ -304,7 +304,8 @@ def warp_tensor(
     mode, padding = ("nearest", "bilinear")[order], "border" if fill is None else "zeros"
     outside = fill or 0.0
     if boxes.is_floating_point():
-        return grid_sample(boxes - outside, grid.to(boxes.dtype), mode, padding, align_corners=False) + outside
+        moved = grid_sample(boxes.float() - outside, grid, mode, padding, align_corners=False) + outside
+        return moved.to(boxes.dtype)
     best = torch.full((*boxes.shape[:2], *warps[0].shape), -1.0, device=boxes.device)
     result = torch.zeros_like(best, dtype=boxes.dtype)
     for value in sorted({*torch.unique(boxes).tolist(), int(outside)}):
