@@ -216,6 +216,21 @@ def test_flat_images_are_resampled_like_slices():
     np.testing.assert_allclose(found, onto(solid, solid.grid.resized((1, 33, 17))).array[:, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_turned_flat_images_agree_with_scipy(order):
+    image = noise(Grid.plain((20, 30), (1.0, 0.8)), channels=1)
+    turn = np.array([[0.9, 0.3, 2.2], [-0.35, 0.95, 6.1], [0, 0, 1]])
+    grid = Grid.from_affine(turn, (15, 17))
+    index = np.stack(np.meshgrid(np.arange(15), np.arange(17), indexing="ij"), -1)
+    positions = np.moveaxis(image.grid.to_index(grid.to_world(index)), -1, 0)
+    inside = ((positions > -0.5) & (positions < np.reshape((19.5, 29.5), (2, 1, 1)))).all(0)
+    expected = ndimage.map_coordinates(image.array[0].astype(float), positions, order=order, mode="nearest")
+    assert inside.mean() > 0.8
+    np.testing.assert_allclose(onto(image, grid, order).array[0][inside], expected[inside], atol=1e-3)
+    labels = patches_of(image.grid)
+    assert set(np.unique(onto(labels, grid).array)) <= set(range(5))
+
+
 def test_a_single_slice_has_no_neighbours():
     image = noise(Grid.plain((1, 6, 6), (5, 1, 1)))
     assert onto(image, image.grid.with_spacing((1, 1, 1))).array.shape == (2, 5, 6, 6)

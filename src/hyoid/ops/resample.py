@@ -34,8 +34,8 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
     Args:
         image: Intensities are read by cubic B-splines, probabilities linearly, labels by the value with most linear
             weight (the larger value when equal), so that no value is invented.
-        grid: Where the result lies. An axis more than three times coarser than another is read at its nearest
-            voxel when it changes (isensee2021nnunet, separate z).
+        grid: Where the result lies. When axes are parallel, one that is more than three times coarser than another
+            is read at its nearest voxel (isensee2021nnunet, separate z).
         order: 0, 1 or 3 instead of the default of the kind; labels take at most 1.
         fill: Value of voxels outside the image. Between the outermost voxel centres and faces the edge repeats.
 
@@ -282,7 +282,8 @@ Slab = tuple[tuple[slice, ...], np.ndarray]
 def _oblique_slabs(
     source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], slab_bytes: int
 ) -> Iterator[Slab]:
-    step = max(1, slab_bytes // (4 * len(source) * shape[1] * shape[2]))
+    # Each slab reads the whole source, so these are fewer and larger.
+    step = max(1, 64 * slab_bytes // (4 * len(source) * shape[1] * shape[2]))
     for begin in range(0, shape[0], step):
         end = min(begin + step, shape[0])
         slab = np.zeros((len(source), end - begin, *shape[1:]), np.float32)
