@@ -14,6 +14,9 @@ from ..core.errors import ConfigError
 from ..core.grid import Grid
 
 CELLS = {1: "cell", 2: "border"}
+_FINE = 2
+"""Points along each axis of a voxel that its signal is the mean of."""
+
 ORGANS = {1: "left_kidney", 2: "right_kidney", 3: "spine"}
 
 
@@ -59,12 +62,11 @@ def write_phantoms(
 
 def cells(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, Image]:
     """A picture of touching cells and its labels (1 interior, 2 border), each (1, size, size) uint8."""
-    nearest, depth, cell = _cell_shapes(rng, size)
+    nearest, depth, num_cells = _cell_shapes(rng, size)
     labels = np.where(depth > 0, 1, 0).astype(np.uint8)
     labels[_rim(np.where(labels > 0, nearest + 1, 0))] = 2
-    labels[depth <= 0] = 0
 
-    brightness = rng.lognormal(0, 0.25, cell)[nearest]
+    brightness = rng.lognormal(0, 0.25, num_cells)[nearest]
     texture = gaussian_filter(rng.standard_normal((size, size)), 1.6)
     texture = 1 + 0.25 * texture / texture.std()
     body = np.clip(depth * 3, 0, 1) ** 0.6 * brightness * np.clip(texture, 0.3, None)
@@ -88,25 +90,11 @@ def organs(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, 
     scanners do, so that a left kidney is told by the geometry and not by the side of the array.
     """
     shape = tuple(int(n) for n in np.maximum(8, np.array([size, size * 0.8, size / 3]) * rng.uniform(0.85, 1.15, 3)))
-    spacing = np.round([*([rng.uniform(0.9, 1.2)] * 2), rng.uniform(2.6, 3.4)], 2)
-    fine = 2
-    x, y, z = _body_axes(shape, fine)
-    anatomy = _anatomy(rng, x, y, z)
-    tissue = _tissue_values(rng)
-    sharp = tissue[anatomy].astype(np.float32)
-    sharp += np.float32(0.03) * gaussian_filter(rng.standard_normal(sharp.shape, np.float32), 1.5) * (anatomy > 0) * 6
-    signal = _averaged(sharp, fine)
-    signal *= _field(rng, shape, 0.35)
-    noise = rng.normal(0, 0.025, (2, *shape))
-    signal = np.hypot(signal + noise[0], noise[1])
-
-    structures = np.zeros_like(anatomy)
-    for value, part in ((1, 5), (2, 6), (3, 7)):
-        structures[anatomy == part] = value
-    shares = np.stack([_averaged((structures == value).astype(np.float32), fine) for value in range(4)])
-    labels = shares.argmax(0).astype(np.uint8)
-
-    array = np.clip(signal * 900, 0, 4000).astype(np.int16)
+    in_plane, thickness = rng.uniform(0.9, 1.2), rng.uniform(2.6, 3.4)
+    spacing = np.round([in_plane, in_plane, thickness], 2)
+    anatomy = _anatomy(rng, *_body_axes(shape))
+    array = _scanned(rng, anatomy)
+    labels = _voxel_labels(anatomy)
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -np.multiply(shape, spacing) / 2
     grid = Grid.from_affine(affine, shape)
@@ -163,9 +151,9 @@ def _field(rng: np.random.Generator, shape: tuple[int, ...], strength: float) ->
     return 1 + strength * (hill - hill.mean() + 0.5 * slope)
 
 
-def _body_axes(shape: tuple[int, ...], fine: int) -> tuple[np.ndarray, ...]:
-    """Coordinates in -1..1 to the right, front and head on a grid `fine` times finer."""
-    return tuple(np.meshgrid(*[np.linspace(-1, 1, n * fine) for n in shape], indexing="ij"))
+def _body_axes(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Coordinates in -1..1 to the right, front and head on the fine grid that voxels average over."""
+    return tuple(np.meshgrid(*[np.linspace(-1, 1, n * _FINE, dtype=np.float32) for n in shape], indexing="ij"))
 
 
 def _anatomy(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -221,7 +209,24 @@ def _tissue_values(rng: np.random.Generator) -> np.ndarray:
     return values * rng.uniform(0.8, 1.25)
 
 
-def _averaged(array: np.ndarray, fine: int) -> np.ndarray:
-    """Mean of each block of fine^3 points: the partial volume of a voxel."""
-    shape = [side for n in array.shape for side in (n // fine, fine)]
+def _scanned(rng: np.random.Generator, anatomy: np.ndarray) -> np.ndarray:
+    """What a scanner makes of the anatomy: partial volume, bias field and Rician noise, as int16."""
+    texture = gaussian_filter(rng.standard_normal(anatomy.shape, np.float32), 1.5)
+    signal = _averaged(_tissue_values(rng)[anatomy] + np.float32(0.18) * texture * (anatomy > 0))
+    signal = signal * _field(rng, signal.shape, 0.35)
+    noise = rng.normal(0, 0.025, (2, *signal.shape))
+    signal = np.hypot(signal + noise[0], noise[1])
+    return np.clip(signal * 900, 0, 4000).astype(np.int16)
+
+
+def _voxel_labels(anatomy: np.ndarray) -> np.ndarray:
+    """The structure that fills most of each voxel."""
+    parts = {1: 5, 2: 6, 3: 7}
+    shares = [_averaged((anatomy == part).astype(np.float32)) for part in parts.values()]
+    return np.stack([1 - sum(shares), *shares]).argmax(0).astype(np.uint8)
+
+
+def _averaged(array: np.ndarray) -> np.ndarray:
+    """Mean of each block of fine points: the partial volume of a voxel."""
+    shape = [side for n in array.shape for side in (n // _FINE, _FINE)]
     return array.reshape(shape).mean(axis=(1, 3, 5))
