@@ -42,20 +42,39 @@ def fingerprint_of() -> Callable[..., Fingerprint]:
             orientation=orientation if len(shape) == 3 else "",
             calibrated=spacing_mm is not None,
         )
-        numbers = dict(mean=50, median=50, std=20, minimum=-10, maximum=200, low=-5, high=150, num_samples=1000)
-        objects = dict(share=share / structures, num_objects=num_objects, extent_mm=2 * width_mm, width_mm=width_mm)
-        facts = dict(
-            dims=len(shape),
-            channels=[ChannelFacts(name=f"channel_{i}", modality=modality, **numbers) for i in range(channels)],
-            structures=[
-                StructureFacts(name=f"s{i}", num_cases=num_cases, fine_mm=fine_mm or width_mm / 2, **objects)
+        numbers = {
+            "mean": 50,
+            "median": 50,
+            "std": 20,
+            "minimum": -10,
+            "maximum": 200,
+            "low": -5,
+            "high": 150,
+            "num_samples": 1000,
+        }
+        objects = {
+            "share": share / structures,
+            "num_objects": num_objects,
+            "extent_mm": 2 * width_mm,
+            "width_mm": width_mm,
+        }
+        facts = {
+            "dims": len(shape),
+            "channels": [
+                ChannelFacts(name=f"channel_{i}", modality=modality, num_samples=1000, **numbers)
+                for i in range(channels)
+            ],
+            "structures": [
+                StructureFacts(
+                    name=f"s{i}", num_cases=num_cases, width_mm=width_mm, fine_mm=fine_mm or width_mm / 2, **objects
+                )
                 for i in range(structures)
             ],
-            num_labelled=num_cases,
-            content_share=1.0,
-            object_share=share,
-            cases=[case.model_copy(update={"id": f"case_{i}"}) for i in range(num_cases)],
-        )
+            "num_labelled": num_cases,
+            "content_share": 1.0,
+            "object_share": share,
+            "cases": [case.model_copy(update={"id": f"case_{i}"}) for i in range(num_cases)],
+        }
         return Fingerprint.parse({**facts, **changes})
 
     return build

@@ -127,7 +127,7 @@ def test_low_resolution_stage_is_where_nnunet_puts_it(name: str) -> None:
 
     def values(top: rules.Topology) -> float:
         wide = rules.features(top.levels, 3)
-        given = dict(channels=wide, kernels=top.kernels, strides=top.strides, deep_supervision=False)
+        given = {"channels": wide, "kernels": top.kernels, "strides": top.strides, "deep_supervision": False}
         return feature_map_size(build_spec("nnunet_plain", 3, channels, structures + 1, **given), top.patch)
 
     def fit(target: tuple[float, ...], median: tuple[float, ...]) -> rules.Fitted:
@@ -144,7 +144,7 @@ def test_low_resolution_stage_is_where_nnunet_puts_it(name: str) -> None:
 
 def test_feature_maps_of_the_reference_net_are_counted_as_published() -> None:
     top = rules.topology((1, 1, 1), (128, 128, 128), max_levels=6)
-    given = dict(channels=rules.features(6, 3), kernels=top.kernels, strides=top.strides)
+    given = {"channels": rules.features(6, 3), "kernels": top.kernels, "strides": top.strides}
     spec = build_spec("nnunet_plain", 3, 1, 2, **given, deep_supervision=False)
     assert feature_map_size(spec, top.patch) == 450_699_264
 
