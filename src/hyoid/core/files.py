@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -41,14 +42,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def _replace_folder(temporary: Path, target: Path) -> None:
     """Rename a folder over another one, which steps aside whole, so that no moment shows half of it."""
     former = temporary.with_name(f"{temporary.name}.former")
-    for attempts_left in reversed(range(10)):
+    for attempts_left in reversed(range(100)):
         with suppress(FileNotFoundError):
             target.replace(former)
         shutil.rmtree(former, ignore_errors=True)
         try:
             temporary.replace(target)
             return
-        except OSError:
+        except OSError as error:
             # Another process may have put its own folder there in between.
-            if not attempts_left or not target.is_dir():
+            if not attempts_left or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
