@@ -17,7 +17,9 @@ from hyoid.preparation.store import prepare_all
     [
         ("msd_hippocampus", {"orientation": "SAR", "crop": "content"}, 1.0),
         ("sct_spinal_cord", {"orientation": "SAR", "spacing_mm": (None, 0.6, 0.6)}, 0.99),
-        ("totalseg_ct_demo", {"orientation": "SAR", "spacing_mm": (2.0, 2.0, 2.0)}, 0.99),
+        pytest.param(
+            "totalseg_ct_demo", {"orientation": "SAR", "spacing_mm": (2.0, 2.0, 2.0)}, 0.99, marks=pytest.mark.slow
+        ),
         ("isbi2012_em", {"crop": "content"}, 1.0),
     ],
 )
