@@ -147,7 +147,6 @@ def test_sets_that_mix_1_and_255(tmp_path):
 
 
 def test_palette_indices_are_values(tmp_path):
-    picture = Picture.fromarray(disc().astype(np.uint8) * 2).convert("P")
     picture = Picture.fromarray(disc().astype(np.uint8) * 2)
     picture.putpalette([0, 0, 0, 9, 9, 9, 200, 0, 0])
     dataset = opened(tmp_path, {"a": disc().astype(np.uint8)})
@@ -244,6 +243,31 @@ def test_a_slip_of_the_pen_is_a_warning(tmp_path):
     mask = disc(20).astype(np.uint8)
     mask[0, 0] = 2
     assert noted(opened(tmp_path, {"a": mask}), "Value 2 has only 1 voxels")
+
+
+def test_outlines_are_a_warning(tmp_path):
+    ring = disc(20) & ~ndimage.binary_erosion(disc(20), iterations=1)
+    assert noted(opened(tmp_path, {"a": ring}), "Masks look like outlines in a; fill them first")
+    assert not noted(opened(tmp_path / "filled", {"a": disc(20)}), "outlines")
+
+
+def test_a_declared_structure_names_255(tmp_path):
+    (tmp_path / "labels.yaml").write_text("1: polyp\n")
+    dataset = opened(tmp_path, {"a": disc().astype(np.uint8) * 255})
+    assert dataset.labels.names == ("polyp",) and noted(dataset, "255 is read as the declared value 1")
+    assert dataset.read("a").labels.array.max() == 1
+
+
+def test_a_declared_structure_names_jpeg_masks(tmp_path):
+    (tmp_path / "labels.yaml").write_text("1: polyp\n")
+    assert opened(tmp_path, {"a": disc().astype(np.uint8) * 255}, ".jpg").read("a").labels.array.max() == 1
+
+
+def test_objects_of_one_size_are_recognised(tmp_path):
+    squares = np.kron(np.arange(1, 21).reshape(4, 5), np.ones((8, 8))).astype(np.uint16)
+    mask = np.zeros(SHAPE, np.uint16)
+    mask[:32, :40] = np.where(np.kron(np.ones((4, 5)), np.pad(np.ones((6, 6)), 1)) > 0, squares, 0)
+    assert opened(tmp_path, {"a": mask, "b": mask[::-1].copy()}).encoding.kind == "instances"
 
 
 def test_negative_values_are_refused_unless_ignored(tmp_path):

@@ -46,9 +46,11 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
 
 
 def _images_below(folder: Path) -> list[Path]:
-    """Images in a folder, or in its images/ when there are none in itself."""
-    inner = subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
-    files = images_of(folder) or (images_of(inner) if inner else [])
+    """Images in a folder, or else in its images/ and that of each folder in it."""
+    inside = [
+        subfolder(here, (*IMAGE_FOLDERS, "imagests")) for here in (folder, *sorted(folder.iterdir())) if here.is_dir()
+    ]
+    files = images_of(folder) or [file for inner in inside if inner for file in images_of(inner)]
     if not files:
         raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads.")
     return files

@@ -18,9 +18,9 @@ from . import groups
 from .agreement import turn_between
 from .cases import find_images, read_case
 from .entry import Entry, Found, listed
-from .formats import read_header
+from .formats import read_header, whole_numbers
 from .layouts import find
-from .masks import Encoding, read_labels, read_raw
+from .masks import Encoding, grey, read_labels, read_raw, value_counts
 from .recognise import recognise
 from .survey import Look, Seen, look_at_all
 
@@ -98,7 +98,8 @@ class Dataset:
         array, grid = read_raw(entry.label)
         image = read_header(entry.images[0]).grid
         turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
-        return Image(np.ascontiguousarray(turn(array[:1])), image, "labels")
+        numbers = whole_numbers(entry.first_label, grey(entry.first_label, array))
+        return Image(np.ascontiguousarray(turn(numbers)), image, "labels")
 
     @cached_property
     def grouping(self) -> groups.Grouping:
@@ -202,9 +203,7 @@ def _looks(entries: Sequence[Entry]) -> list[Look]:
     return looks
 
 
-def _held_out(
-    path: Path, entries: Sequence[Entry], notes: list[str]
-) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """The cases to use, and those that a split column marks as test."""
     held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
     if held_out:
@@ -245,12 +244,10 @@ def _channels(found: Found, looks: Sequence[Look], notes: list[str]) -> tuple[st
 
 
 def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
-    low, high = int(array.min()), int(array.max())
-    values = np.flatnonzero(np.bincount(array.ravel())) if low >= 0 and high < 1 << 20 else np.unique(array)
-    unknown = sorted(set(values.tolist()) - set(labels.known_values))
+    unknown = sorted(value_counts(array).keys() - set(labels.known_values))
     if unknown:
-        listed = ", ".join(map(str, unknown[:8]))
-        raise DataError(f"{entry.id}: the annotation {entry.first_label} has values that no label names: {listed}.")
+        values = listed(list(map(str, unknown)))
+        raise DataError(f"{entry.id}: the annotation {entry.first_label} has values that no label names: {values}.")
 
 
 def _entry_to_dict(entry: Entry) -> dict[str, Any]:

@@ -7,8 +7,8 @@ Masks arrive as class values, 0/255, grey with soft edges, colours, instance ids
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +42,7 @@ class Encoding(Settings):
                 result[packed == colour] = value
             return result
         if self.kind == "values":
-            return whole_numbers(path, grey(path, array))
+            return _small(whole_numbers(path, grey(path, array)))
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
         return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
 
@@ -68,16 +68,18 @@ class Marks:
         lossy: Whether the file format changes numbers (JPEG).
         pieces: Connected pieces of equal value, counted where there are many values; else 0.
         num_files: Number of files, more than 1 when each holds one object.
+        hollow: Whether a flat mask is a closed line, not an area.
     """
 
     case: str
-    counts: dict[float, int]
+    counts: Mapping[float, int]
     coloured: bool = False
     fractional: bool = False
     floating: bool = False
     lossy: bool = False
     pieces: int = 0
     num_files: int = 1
+    hollow: bool = False
 
 
 def read_raw(label: Path | tuple[Path, ...]) -> tuple[np.ndarray, Grid]:
@@ -124,41 +126,66 @@ def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
     if floating and not np.isfinite(array).all():
         raise DataError(f"{path}: labels hold NaN or infinite numbers.")
     fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
-    whole = np.rint(array).astype(np.int64) if floating and not fractional else array
-    counts = _counts(path, whole, fractional)
-    many = len(counts) > MANY and not fractional and not coloured
-    pieces = _pieces(whole[0]) if many else 0
     num_files = 1 if isinstance(label, Path) else len(label)
-    lossy = suffix_of(path) in _LOSSY
-    return Marks(case, counts, coloured, fractional, floating, lossy, pieces, num_files), grid
+    marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files)
+    if fractional:
+        above = int((array > 0.5).sum())
+        return replace(marks, counts={float(array.min()): array.size - above, float(array.max()): above}), grid
+    whole = np.rint(array).astype(np.int32) if floating else array
+    counts = value_counts(whole)
+    if len(counts) > 50_000:
+        raise DataError(f"{path}: holds {len(counts)} different values; this looks like an image, not an annotation.")
+    many = len(counts) > MANY and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
+    hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
+    return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many else 0, hollow=hollow), grid
 
 
 MANY = 12
 """More values than this in one annotation raise the question whether they number objects."""
 
+_LARGE = 1 << 25
+"""Annotations of more voxels are not searched for connected pieces; objects are numbered in smaller ones."""
 
-def _counts(path: Path, array: np.ndarray, fractional: bool) -> dict[float, int]:
-    if fractional:
-        return {float(array.min()): 0, float(array.max()): 0}
-    flat = array.ravel()
+
+def value_counts(array: np.ndarray) -> dict[float, int]:
+    """How many voxels have each whole number; memory beyond the array is small."""
+    flat = array.reshape(-1)
     low, high = int(flat.min()), int(flat.max())
-    if low >= 0 and high < 1 << 20:
-        numbers = np.bincount(flat)
-        values = np.flatnonzero(numbers)
-        counts = numbers[values]
-    else:
+    if low < 0 or high >= 1 << 20:
         values, counts = np.unique(flat, return_counts=True)
-    if len(values) > 50_000:
-        raise DataError(f"{path}: holds {len(values)} different values; this looks like an image, not an annotation.")
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    total = np.zeros(high + 1, np.int64)
+    for start in range(0, flat.size, 1 << 22):
+        total += np.bincount(flat[start : start + (1 << 22)].astype(np.intp, copy=False), minlength=high + 1)
+    return {int(value): int(total[value]) for value in np.flatnonzero(total)}
 
 
 def _pieces(array: np.ndarray) -> int:
+    """Number of connected pieces of equal value, background not counted."""
     import cc3d
 
-    array = np.ascontiguousarray(array.astype(np.uint32))
-    _, count = cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)
-    return int(count)
+    array = np.array(array, array.dtype if array.dtype.itemsize <= 4 else np.uint32, order="C")  # cc3d wants its own
+    return int(cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)[1])
+
+
+def _is_hollow(mask: np.ndarray) -> bool:
+    """Whether a flat mask is a closed line around something much larger than itself."""
+    places = np.argwhere(mask)
+    if not len(places):
+        return False
+    (top, left), (bottom, right) = places.min(0), places.max(0) + 1
+    if (bottom - top) * (right - left) < 8 * len(places):
+        return False
+    from scipy.ndimage import binary_fill_holes
+
+    return bool(binary_fill_holes(mask[top:bottom, left:right]).sum() > 8 * len(places))
+
+
+def _small(array: np.ndarray) -> np.ndarray:
+    """Whole numbers in 1 or 2 bytes where they fit."""
+    if array.dtype.itemsize <= 2 or array.min() < 0:
+        return array
+    return array.astype(np.min_scalar_type(int(array.max())), copy=False)
 
 
 def _objects(files: Sequence[Path]) -> tuple[np.ndarray, Grid]:

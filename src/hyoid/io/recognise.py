@@ -45,9 +45,11 @@ def recognise(
         notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
     if declared is None:
         labels = _named(encoding, sorted(found - {0}))
-        return encoding, labels, notes, _strays(marks, encoding) + _lonely(marks, encoding, labels)
-    _check_declared(marks, encoding, declared)
-    return encoding, declared, notes, _missing(found, declared) + _lonely(marks, encoding, declared)
+        doubts = _strays(marks, encoding)
+    else:
+        labels, doubts = declared, _missing(found, declared)
+        _check_declared(marks, encoding, declared)
+    return encoding, labels, notes, [*doubts, *_lonely(marks, encoding, labels), *_outlines(marks)]
 
 
 def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> Encoding:
@@ -61,9 +63,13 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
         return _fractions(fractional, notes)
     if any(one.coloured for one in marks):
         return _colours(marks, notes)
-    if any(one.lossy for one in marks) or (declared is None and _soft_edges(total)):
-        return _grey_mask(marks, total, notes)
+    single = declared.values[0][0] if declared and len(declared.known_values) == 2 else None
+    if any(one.lossy for one in marks) or ((declared is None or single) and _soft_edges(total)):
+        return _grey_mask(marks, total, single or 255, notes)
     positive = {v for v in total if v > 0}
+    if single and positive == {255} and single != 255:
+        notes.append(f"Masks are 0 and 255; 255 is read as the declared value {single}.")
+        return Encoding(kind="threshold", threshold=127.5, written=single)
     if declared is None and positive == {1, 255} and not any({1, 255} <= one.counts.keys() for one in marks):
         notes.append("Some masks are 0 and 1, others 0 and 255; both are read as one structure.")
         return Encoding(kind="threshold", threshold=0.5, written=255)
@@ -115,7 +121,7 @@ def _soft_edges(total: dict[float, int]) -> bool:
     return share < 0.005 or (len(between) >= 10 and share < 0.2)
 
 
-def _grey_mask(marks: Sequence[Marks], total: dict[float, int], notes: list[str]) -> Encoding:
+def _grey_mask(marks: Sequence[Marks], total: dict[float, int], written: int, notes: list[str]) -> Encoding:
     white = max(total)
     inner = sum(n for v, n in total.items() if 0.25 * white < v < 0.75 * white)
     if inner > 0.1 * sum(n for v, n in total.items() if v >= 0.75 * white):
@@ -125,7 +131,7 @@ def _grey_mask(marks: Sequence[Marks], total: dict[float, int], notes: list[str]
         )
     grey = [one.case for one in marks if len(one.counts) > 2]
     notes.append(f"Masks have grey edges or specks in {_cases(grey)}; numbers above {white / 2:g} are the structure.")
-    return Encoding(kind="threshold", threshold=white / 2, written=255 if white > 1 else 1)
+    return Encoding(kind="threshold", threshold=white / 2, written=written)
 
 
 def _are_instances(marks: Sequence[Marks]) -> bool:
@@ -137,12 +143,19 @@ def _are_instances(marks: Sequence[Marks]) -> bool:
     whole = np.median([len(size) / one.pieces for size, one in zip(sizes, many, strict=True)])
     spread = float(np.median([np.std(list(s.values())) for s in sizes]))
     agreement = [
-        np.corrcoef([a[v] for v in both], [b[v] for v in both])[0, 1]
+        _correlation(np.array([(a[v], b[v]) for v in both]))
         for a, b in islice(combinations(sizes, 2), 500)
         if len(both := sorted(a.keys() & b.keys())) > MANY
     ]
     same_meaning = float(np.median(agreement)) if agreement else 0.0
     return bool(whole > 0.85 and spread < 1.3 and same_meaning < 0.5)
+
+
+def _correlation(pairs: np.ndarray) -> float:
+    """Pearson's coefficient of (n, 2) numbers, 0 where one of them does not vary."""
+    first, second = (pairs - pairs.mean(axis=0)).T
+    scale = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / scale if scale > 1e-9 else 0.0
 
 
 def _named(encoding: Encoding, values: list[int]) -> Labels:
@@ -179,6 +192,13 @@ def _lonely(marks: Sequence[Marks], encoding: Encoding, labels: Labels) -> list[
     groups = zip(labels.names, labels.values, strict=True)
     names = [name for name, group in groups if sum(not found.isdisjoint(group) for found in present) == 1]
     return [f"Only one case has {listed(names)}; it cannot be learnt and judged at once."] if names else []
+
+
+def _outlines(marks: Sequence[Marks]) -> list[str]:
+    hollow = [one.case for one in marks if one.hollow]
+    if len(hollow) <= 0.5 * len(marks):
+        return []
+    return [f"Masks look like outlines in {_cases(hollow)}; fill them first if the inside is what you mean."]
 
 
 def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def read_rows(path: Path) -> list[Row]:
     text = _read_text(path)
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=separator)
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
     return [{str(k).strip().lower(): (v or "").strip() for k, v in row.items() if k is not None} for row in reader]
 
 
