@@ -5,6 +5,7 @@ Read in this order:
 - `verbs`: run, inspect, plan, prepare, train, predict, evaluate, report, demo, cite
 - `question`: what was asked of a run, and whether it is asked again
 - `forecast`: what the whole run will cost
+- `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them
 - `story`: what the report page tells of a run
 """

@@ -138,10 +138,12 @@ def prepare(run: Path) -> Path:
     """
     from ..experiment import RunFolder
     from ..preparation.store import prepare_all
+    from .voxel_weights import maps_of
 
     folder = RunFolder.open(run)
+    settings = folder.experiment.decided.preparation
     with folder.timed("prepare"):
-        return prepare_all(folder.dataset, folder.experiment.decided.preparation, folder.prepared, _workers()).folder
+        return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
 
 
 def train(run: Path) -> Path:
