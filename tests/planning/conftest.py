@@ -42,22 +42,8 @@ def fingerprint_of() -> Callable[..., Fingerprint]:
             orientation=orientation if len(shape) == 3 else "",
             calibrated=spacing_mm is not None,
         )
-        numbers = {
-            "mean": 50,
-            "median": 50,
-            "std": 20,
-            "minimum": -10,
-            "maximum": 200,
-            "low": -5,
-            "high": 150,
-            "num_samples": 1000,
-        }
-        objects = {
-            "share": share / structures,
-            "num_objects": num_objects,
-            "extent_mm": 2 * width_mm,
-            "width_mm": width_mm,
-        }
+        numbers = {"mean": 50, "median": 50, "std": 20, "minimum": -10, "maximum": 200, "low": -5, "high": 150}
+        objects = {"share": share / structures, "num_objects": num_objects, "extent_mm": 2 * width_mm}
         facts = {
             "dims": len(shape),
             "channels": [

@@ -219,3 +219,16 @@ def test_an_orientation_that_names_an_axis_twice_is_refused(fingerprint_of) -> N
     fingerprint = fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0))
     with pytest.raises(ConfigError, match=r"planning\.orientation"):
         make_plan(fingerprint, ONE, PlanningSettings(orientation="RLS"), steps=5, device="cpu")
+
+
+def test_a_net_without_padding_gets_a_patch_it_accepts(fingerprint_of) -> None:
+    settings = PlanningSettings(net="unet_original", channels=(4, 8, 16, 32, 64), patch=(572, 572), memory_gb=8)
+    plan = make_plan(fingerprint_of((512, 512)), ONE, settings, steps=20, device="cpu")
+    assert plan.patch == (572, 572) and plan.net.padding == "valid"
+
+
+@pytest.mark.parametrize("preset", ["auto", "nnunet"])
+def test_more_levels_than_the_image_allows_are_refused(fingerprint_of, preset: str) -> None:
+    settings = PlanningSettings(preset=preset, channels=(4, 8, 16, 32, 64))
+    with pytest.raises(ConfigError, match="levels"):
+        make_plan(fingerprint_of((16, 16)), ONE, settings, steps=20, device="cpu")

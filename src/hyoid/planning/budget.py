@@ -73,8 +73,19 @@ def _unit_cost(spec: UNetSpec) -> tuple[Load, float]:
     return Load(found.parameters, found.flops, found.activation_values), float(math.prod(shape))
 
 
+def fitting_patch(spec: UNetSpec, patch: Sequence[int]) -> tuple[int, ...]:
+    """The smallest patch that the net accepts and that is at least this large."""
+    import torch
+
+    with torch.device("meta"):
+        return spec.build().fitting_shape(patch)
+
+
 def load_of(spec: UNetSpec, patch: Sequence[int]) -> Load:
     """What one patch costs; operations and maps of a padded U grow with its voxels."""
+    if spec.padding == "valid":
+        found = cost(spec, patch)
+        return Load(found.parameters, found.flops, found.activation_values)
     unit, voxels = _unit_cost(spec)
     scale = math.prod(patch) / voxels
     return Load(unit.parameters, unit.flops * scale, unit.values * scale)
@@ -167,7 +178,8 @@ def _training_step(
     with torch.random.fork_rng(devices=[]):
         net = spec.build().to(device).train()
     image = torch.randn(batch, spec.in_channels, *flat, generator=generator).to(device)
-    target = torch.randint(0, spec.out_channels, (batch, *flat), generator=generator).to(device)
+    answer = net.output_shape(flat)
+    target = torch.randint(0, spec.out_channels, (batch, *answer), generator=generator).to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
     kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
     cuda = device.startswith("cuda")
@@ -176,8 +188,8 @@ def _training_step(
         optimiser.zero_grad()
         with torch.autocast(device.split(":")[0], kind, enabled=precision != "32-true"):
             logits = net(image)
-            loss = sum(cross_entropy(logits[0].float(), target) + 0 * coarse.float().mean() for coarse in logits)
-        torch.as_tensor(loss).backward()
+            loss = cross_entropy(logits[0].float(), target) + sum(coarse.float().mean() for coarse in logits[1:])
+        loss.backward()
         optimiser.step()
         if cuda:
             torch.cuda.synchronize(device)
@@ -189,7 +201,7 @@ def step_seconds(timer: Timer, spec: UNetSpec, patch: Sequence[int], batch: int,
     """Time of a step that may be too large to try: measured on a small patch and scaled by operations."""
     divisor = [math.prod(axis) for axis in zip(*spec.strides, strict=True)]
     small = list(patch)
-    while BACKWARD * load_of(spec, small).flops > 60e9:
+    while spec.padding == "same" and BACKWARD * load_of(spec, small).flops > 60e9:
         axis = max(range(len(small)), key=lambda axis: small[axis] / divisor[axis])
         if small[axis] <= 2 * divisor[axis]:
             break

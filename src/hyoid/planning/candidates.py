@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..core.errors import HyoidError
+from ..core.errors import ConfigError, HyoidError
 from ..core.progress import stage
 from ..nets.family.build import build_spec
 from ..nets.unet import UNetSpec
-from .budget import BACKWARD, NOMINAL, Load, Speed, Timer, fitted_speed, load_of, training_gb
+from .budget import BACKWARD, NOMINAL, Load, Speed, Timer, fitted_speed, fitting_patch, load_of, training_gb
 from .learning import Candidate, Facts, affordable_steps, expected_learning, learning_factors
 from .rules import Topology, topology
 from .settings import PlanningSettings, Precision
@@ -76,7 +76,8 @@ class Ground:
             deep_supervision=False,
             **changes,
         )
-        assert isinstance(spec, UNetSpec)
+        if not isinstance(spec, UNetSpec):
+            raise ConfigError(f"The preset auto plans a U from levels; {fixed.net!r} is not one. Use unet.")
         return spec
 
 
@@ -92,10 +93,11 @@ class Option:
 def options(ground: Ground, precision: Precision) -> list[Option]:
     """Every combination of spacing, patch, width and batch that fits into the memory; one at least."""
     found: list[Option] = []
-    for spacing, shape in _shapes(ground):
+    for spacing, wanted, shape in _shapes(ground):
         for width in _widths(ground):
             spec = ground.spec(shape, width)
-            load = load_of(spec, shape.patch)
+            patch = shape.patch if spec.padding == "same" else fitting_patch(spec, wanted)
+            load = load_of(spec, patch)
             for batch in _batches(ground):
                 memory = training_gb(load, batch, precision)
                 if memory > ground.memory_gb and found:
@@ -103,7 +105,7 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
                 row = Candidate(
                     dims=len(spacing),
                     spacing_mm=spacing,
-                    patch=shape.patch,
+                    patch=patch,
                     batch=batch,
                     net=ground.settings.net or "unet",
                     channels=spec.channels,
@@ -117,29 +119,33 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
     return found
 
 
-def _shapes(ground: Ground) -> Iterator[tuple[tuple[float, ...], Topology]]:
-    """Spacings and, for each, the patches from small to the whole median image."""
+def _shapes(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...], Topology]]:
+    """Spacings and, for each, the patches from small to the whole median image with their topologies."""
     dims, fixed, seen = len(ground.spacing), ground.settings, set()
     finest = min(ground.spacing)
+    levels = len(fixed.channels) if fixed.channels else LEVELS[dims]
     for factor in (1.0,) if fixed.spacing_mm else COARSER:
         spacing = tuple(max(s, factor * finest) for s in ground.spacing)
         median = tuple(n * old / new for n, old, new in zip(ground.median, ground.spacing, spacing, strict=True))
         if factor > 1 and min(sorted(median)[-2:]) < SMALLEST_IMAGE[dims]:
             break
-        levels = len(fixed.channels) if fixed.channels else LEVELS[dims]
-        wanted = [tuple(fixed.patch[-dims:])] if fixed.patch else _patches(spacing, median)
-        for patch in wanted:
+        for patch in [fixed.patch[-dims:]] if fixed.patch else _patches(spacing, median):
             shape = topology(spacing, patch, levels)
-            if shape.levels < 2 or (spacing, shape.patch) in seen:
-                continue
-            seen.add((spacing, shape.patch))
-            yield spacing, shape
+            enough = shape.levels == levels if fixed.channels else shape.levels >= 2
+            if enough and (spacing, shape.patch) not in seen:
+                seen.add((spacing, shape.patch))
+                yield spacing, patch, shape
+    if not seen:
+        what = "planning.patch" if fixed.patch else "the median image"
+        raise ConfigError(
+            f"A net of {max(2, levels) if fixed.channels else 2} levels needs more voxels than {what} has."
+        )
 
 
-def _patches(spacing: Sequence[float], median: Sequence[float]) -> Iterator[tuple[float, ...]]:
+def _patches(spacing: Sequence[float], median: Sequence[float]) -> Iterator[tuple[int, ...]]:
     finest = min(spacing)
     for edge in (*EDGES[len(spacing)], math.inf):
-        yield tuple(float(math.ceil(min(edge * finest / s, n))) for s, n in zip(spacing, median, strict=True))
+        yield tuple(math.ceil(min(edge * finest / s, n)) for s, n in zip(spacing, median, strict=True))
 
 
 def _widths(ground: Ground) -> tuple[int, ...]:

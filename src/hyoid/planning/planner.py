@@ -136,6 +136,8 @@ def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
     shape, batch = fitted.topology, settings.batch or fitted.batch
     if settings.patch:
         shape = rules.topology(frame.net_spacing, settings.patch[-frame.dims :], levels)
+    if settings.channels and shape.levels != levels:
+        raise ConfigError(f"planning.channels has {levels} levels but a patch this small allows {shape.levels}.")
     net, precision = spec(shape), settings.precision or precisions(asked.device)[0]
     load = load_of(net, shape.patch)
     if asked.seconds is None:
