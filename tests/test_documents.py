@@ -17,6 +17,7 @@ import typer.main
 
 import hyoid
 from hyoid.cli import VERBS, app
+from hyoid.core.citations import bibliography
 from hyoid.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +137,17 @@ def test_the_reference_is_what_the_source_says():
         [sys.executable, ROOT / "docs" / "make_reference.py", "--check"], capture_output=True, text=True, cwd=ROOT
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_every_paper_that_the_source_names_is_in_the_bibliography():
+    named: set[str] = set()
+    for path in (ROOT / "src" / "hyoid").rglob("*.py"):
+        text = path.read_text("utf-8")
+        for given in re.findall(r"papers=(\([^)]*\)|\"[^\"]*\")", text):
+            named |= set(re.findall(r"\"(\w+)\"", given))
+        for section in re.findall(r"Reference:\n((?:[ ]+\S.*\n)+)", text):
+            named |= set(re.findall(r"\b([a-z]+(?:18|19|20)\d\d[a-z0-9]+)\b", section))
+    assert named and named <= set(bibliography())
 
 
 USE_OF_PARTS = """
