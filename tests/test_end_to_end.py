@@ -75,6 +75,6 @@ def test_a_finished_run_asked_again_does_nothing_and_asked_otherwise_refuses(cel
 def test_gaps_between_touching_cells_weigh_more_when_asked(cells, tmp_path):
     changes = (*SMALL, "training.voxel_weights=touching", "training.loss=cross_entropy")
     hyoid.run(cells, into=tmp_path / "run", steps=3, changes=changes)
-    maps = list((tmp_path / "prepared").rglob("touching.npy"))
+    maps = list((tmp_path / "prepared").rglob("extra-touching.npy"))
     assert len(maps) == 6
     assert max(float(np.load(path).max()) for path in maps) > 2
