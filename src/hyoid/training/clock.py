@@ -31,7 +31,7 @@ class Clock:
     step_seconds: float = 0.0
     _earlier: float = 0.0
     _reached: float = 0.0
-    _begin: float = field(default_factory=time.perf_counter)
+    _begin: float = field(default_factory=lambda: time.perf_counter())
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.seconds is None):

@@ -138,7 +138,7 @@ class _Training:
     pending: list[tuple[int, dict[str, Tensor], tuple[str, ...]]] = field(default_factory=list)
     seconds_per_cost: float | None = None
     validation_seconds: float = 0.0
-    saved_at: float = field(default_factory=time.perf_counter)
+    saved_at: float = field(default_factory=lambda: time.perf_counter())
     save_seconds: float = 0.0
     row: int = 0
 
