@@ -178,8 +178,8 @@ def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
         axes.plot(steps[known], np.nanmean(table[:, known], 0), color=ACCENT, lw=2, label="mean of structures")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("step")
-    axes.set_ylabel("Dice of validation cases")
-    axes.legend(loc="lower right", frameon=False, labelcolor=INK, ncols=1 + (len(dice) > 4 and few))
+    axes.set_ylabel("Dice")
+    figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=min(len(dice), 3) if few else 1)
     return _svg(figure, "dice")
 
 

@@ -99,6 +99,7 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
             zip(_KINDS, (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in COLOURS.values()), strict=True)
         ),
         "sheet": _sheet(facts.data_sheet) if facts.data_sheet else None,
+        "remarks": any(stage.note for stage in facts.stages),
         "shown": {one["case"] for one in gallery},
         "bar": lambda one: bar(one, axis_of(report, primary)),
         "name_of": name_of,
