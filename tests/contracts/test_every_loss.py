@@ -130,6 +130,8 @@ def test_bfloat16_logits_are_judged_in_float32(name, kind):
     judged = loss(logits, target)
     assert judged.dtype == torch.float32
     assert torch.equal(judged, loss(logits.float(), target))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(logits, target), judged)
 
 
 @every_loss

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from ..core.registry import Registry
@@ -42,11 +41,3 @@ def counted(target: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return counts
     return counts * (weight if weight.ndim == target.ndim else weight.unsqueeze(1)).float()
-
-
-def as_masks(logits: Tensor, target: Tensor) -> Tensor:
-    """The target as one mask for each channel (B, C, *S), 0 or 1, 0 where ignored; float32."""
-    if has_regions(logits, target):
-        return target.clamp(min=0).float()
-    classes = torch.arange(logits.shape[1], device=target.device).view(-1, *[1] * (target.ndim - 1))
-    return (target.unsqueeze(1) == classes).float()

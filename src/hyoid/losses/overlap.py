@@ -10,10 +10,11 @@ Dice has a = b = 1/2, Jaccard a = b = 1, Tversky weighs false positives by a and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
-from .loss import Loss, as_masks, counted, has_regions, losses
+from .loss import Loss, counted, has_regions, losses
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,48 @@ class Overlap:
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss; 0 when no voxel is annotated."""
-        regions = has_regions(logits, target)
-        logits = logits.float()
-        probabilities = logits.sigmoid() if regions else logits.softmax(1)
-        masks, counts = as_masks(logits, target), counted(target, weight)
-        if not regions:
-            counts = counts.unsqueeze(1)
-            if not self.background:
-                probabilities, masks = probabilities[:, 1:], masks[:, 1:]
-        return self.of_probabilities(probabilities, masks, counts)
+        if has_regions(logits, target):
+            return self.of_sums(region_sums(logits.float().sigmoid(), target, weight, self.squared))
+        sums = class_sums(logits.float().softmax(1), target, weight, self.squared)
+        return self.of_sums(sums if self.background else Sums(*(values[:, 1:] for values in sums)))
 
-    def of_probabilities(self, probabilities: Tensor, masks: Tensor, counts: Tensor) -> Tensor:
-        """The loss of probabilities against masks (B, C, *S), where each voxel counts so much."""
-        axes = [*([0] if self.batch else []), *range(2, masks.ndim)]
-        counts = counts.expand_as(masks)
-        weighted = probabilities * counts
-        both = (weighted * masks).sum(axes)
-        predicted = (weighted * probabilities if self.squared else weighted).sum(axes)
-        present = (masks * counts).sum(axes)
+    def of_sums(self, sums: Sums) -> Tensor:
+        """The loss of soft sizes."""
+        both, predicted, present, total = (values.sum(0) for values in sums) if self.batch else sums
         wrong = self.false_positives * (predicted - both) + self.false_negatives * (present - both)
         index = (both + self.smooth) / (both + wrong + self.smooth)
         there = (present > 0).float()
-        share = predicted / counts.sum(axes).clamp(min=1e-8)
-        return _mean(1 - index, there) + _mean(share, 1 - there)
+        return _mean(1 - index, there) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
+
+
+class Sums(NamedTuple):
+    """Soft sizes in voxels for each sample and channel, (B, C)."""
+
+    both: Tensor
+    predicted: Tensor
+    present: Tensor
+    total: Tensor
+
+
+def region_sums(probabilities: Tensor, target: Tensor, weight: Tensor | None, squared: bool = False) -> Sums:
+    """Sizes of probabilities against masks (B, C, *S)."""
+    masks, counts = target.clamp(min=0).float(), counted(target, weight)
+    weighted = probabilities * counts
+    sizes = (weighted * masks, weighted * probabilities if squared else weighted, masks * counts, counts)
+    return Sums(*(values.flatten(2).sum(2) for values in sizes))
+
+
+def class_sums(probabilities: Tensor, target: Tensor, weight: Tensor | None, squared: bool = False) -> Sums:
+    """Sizes of probabilities (B, C, *S) against class indices (B, *S), without a mask for each class."""
+    flat = probabilities.flatten(2)
+    index, counts = target.clamp(min=0).flatten(1), counted(target, weight).flatten(1)
+    sizes = flat.square() if squared else flat
+    if weight is not None or bool((target < 0).any()):
+        sizes = sizes * counts.unsqueeze(1)
+    picked = flat.gather(1, index.unsqueeze(1)).squeeze(1) * counts
+    none = flat.new_zeros(flat.shape[:2])
+    total = counts.sum(1, keepdim=True).expand_as(none)
+    return Sums(none.scatter_add(1, index, picked), sizes.sum(2), none.scatter_add(1, index, counts), total)
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
