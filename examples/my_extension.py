@@ -5,8 +5,9 @@ hyoid run DATA --into RUN --set extensions=[examples/my_extension.py] \
 """
 
 from torch import Tensor
+from torch.nn import functional
 
-from hyoid.losses.loss import Loss, as_masks, counted, has_regions, losses
+from hyoid.losses.loss import Loss, counted, has_regions, losses
 from hyoid.nets import variant
 
 # A net is a row: what differs from the defaults of UNetSpec. The planner chooses its widths.
@@ -19,12 +20,13 @@ def focal(gamma: float = 2.0) -> Loss:
     """Cross-entropy that counts easy voxels less: the mean of -(1 - p)^gamma log p."""
 
     def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        counts, masks, logits = counted(target, weight), as_masks(logits, target), logits.float()
+        counts = counted(target, weight)  # 0 where the target is -1: nobody annotated these voxels
         if has_regions(logits, target):
-            probability = (logits * (2 * masks - 1)).sigmoid()
+            masks = target.clamp(min=0)
+            terms = functional.binary_cross_entropy_with_logits(logits.float(), masks, reduction="none")
         else:
-            probability = (logits.softmax(1) * masks).sum(1)
-        terms = -((1 - probability) ** gamma) * probability.clamp(min=1e-7).log()
-        return (terms * counts).sum() / counts.sum().clamp(min=1e-8)
+            terms = functional.cross_entropy(logits.float(), target, ignore_index=-1, reduction="none")
+        hard = 1 - (-terms).exp()
+        return (hard**gamma * terms * counts).sum() / counts.sum().clamp(min=1e-8)
 
     return loss

@@ -163,9 +163,9 @@ assert build_spec("narrow_unet", 3, 1, 2).build()(torch.zeros(1, 1, 8, 8, 8))[0]
 
 logits = torch.zeros(2, 2, 4, 4, requires_grad=True)
 classes = torch.randint(0, 2, (2, 4, 4))
-assert torch.isclose(losses.build("brier")(logits, classes), torch.tensor(0.5))
+assert torch.isclose(losses.build("mean_error")(logits, classes), torch.tensor(0.5))
 regions = torch.stack([classes, 1 - classes], 1).float()
-assert torch.isclose(losses.build("brier")(logits, regions), torch.tensor(0.25))
+assert torch.isclose(losses.build("mean_error")(logits, regions), torch.tensor(0.5))
 
 found, truth = np.array([[True, True, False]]), np.array([[True, False, False]])
 assert metrics.build("false_discovery")(found, truth) == 0.5
