@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from ..ops.encoding import winner
 from .task import Array, ValueTable, file_dtype, structure_masks, tasks
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Classes:
     def decode(self, probabilities: Array) -> Array:
         """The value of the most probable class at each voxel."""
         if isinstance(probabilities, np.ndarray):
-            return self._written[probabilities.argmax(0)]
+            return self._written[winner(probabilities)]
         import torch
 
         return torch.from_numpy(self._written).to(probabilities.device)[probabilities.argmax(0)]
