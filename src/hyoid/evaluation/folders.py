@@ -94,7 +94,7 @@ def _unpaired(
     if absent and (missing == "error" or len(absent) == len(truths)):
         raise DataError(
             f"{predictions}: no prediction for {_some(absent)} of {references}. Files are paired by name without "
-            "ending; predict the missing cases, or let them count as missed."
+            "ending; predict the missing cases, or count them as missed with missing='worst'."
         )
     if absent:
         notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {_some(absent)}.")

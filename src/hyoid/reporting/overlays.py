@@ -20,7 +20,7 @@ RIGHT, EXTRA, MISSING, CONFUSED = 1, 2, 3, 4
 COLOURS = {RIGHT: (0, 158, 115), EXTRA: (230, 159, 0), MISSING: (204, 121, 167), CONFUSED: (86, 180, 233)}
 """Colours of the error map, told apart with every kind of colour vision (Okabe and Ito)."""
 
-_LONGEST = 420
+_LONGEST = 512
 
 
 @dataclass(frozen=True)

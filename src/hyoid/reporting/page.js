@@ -30,8 +30,11 @@ const dialog = document.createElement("dialog");
 dialog.addEventListener("click", () => dialog.close());
 document.body.append(dialog);
 for (const frame of document.querySelectorAll(".slice .frame")) {
-  frame.addEventListener("click", () => {
+  const show = () => {
     dialog.replaceChildren(frame.cloneNode(true));
     dialog.showModal();
-  });
+  };
+  frame.tabIndex = 0;
+  frame.addEventListener("click", show);
+  frame.addEventListener("keydown", (event) => event.key === "Enter" && show());
 }
