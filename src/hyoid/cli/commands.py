@@ -31,6 +31,8 @@ def command(verb: Callable[..., Any], show: Callable[[Any, Console], None]) -> C
         text = described.get(parameter.name, "")
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             flag = FLAGS.get(parameter.name, "--" + parameter.name.replace("_", "-"))
+            if parameter.default is True:
+                flag += "/--no-" + parameter.name.replace("_", "-")
             metavar = "KEY=VALUE" if parameter.name == "changes" else None
             note: Any = typer.Option(flag, help=text, show_default=bool(parameter.default), metavar=metavar)
         else:

@@ -146,11 +146,12 @@ def prepare(run: Path) -> Path:
         return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
 
 
-def train(run: Path) -> Path:
+def train(run: Path, *, resume: bool = True) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
     Args:
         run: Folder of a planned run.
+        resume: Go on from the last checkpoint, bit for bit; otherwise start anew.
 
     Returns:
         The checkpoint with the weights that predict.
@@ -166,7 +167,7 @@ def train(run: Path) -> Path:
     folder = RunFolder.open(run)
     experiment, decided = folder.experiment, folder.experiment.decided
     weights = folder.weights / "last.safetensors"
-    if weights.is_file() and read_checkpoint(weights)[1].get("finished"):
+    if resume and weights.is_file() and read_checkpoint(weights)[1].get("finished"):
         return weights
     store = Store.open(prepare(run), folder.dataset.ids)
     with folder.timed("train"):
@@ -181,7 +182,7 @@ def train(run: Path) -> Path:
             steps=experiment.training.steps,
             seconds=experiment.training.seconds,
             seed=experiment.seed,
-            resume=True,
+            resume=resume,
             accelerator=experiment.device,
         )
     folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb()})
