@@ -187,7 +187,8 @@ def settings_page() -> Iterator[str]:
     """Every setting of an experiment."""
     yield "# Settings"
     yield from ["", "All settings of a run stand in its `experiment.yaml`. On the command line each can be given as"]
-    yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML."
+    yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML. `none` leaves a"
+    yield "choice open; where it is the name of a part it is quoted, as in `--set 'planning.policy=\"none\"'`."
     yield from ["", "The keys under `plan` are decided by planning; `--set plan.batch=4` changes the decision itself."]
     yield from _settings_tables(Experiment, "")
 
