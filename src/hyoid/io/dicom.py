@@ -28,7 +28,7 @@ _REFUSED = {
     "ANN": "a file of annotations and holds no image",
     "ECG": "a recording of an electrocardiogram and holds no image",
 }
-_BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError)
+_BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError, OSError, NotImplementedError)
 _quiet = threading.Lock()
 
 

@@ -14,6 +14,7 @@ from ..core.files import atomic_path
 from ..core.registry import Registry
 from . import dicom, itk, nifti, raster, tiff
 from .header import Format, Header, Stored
+from .sniff import damaged
 
 formats: Registry[Format] = Registry("file format")
 """Every format by name; `register` a builder that gives a `Format` to add one."""
@@ -109,11 +110,13 @@ def read_header(path: str | Path) -> Header:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before errors that do not say it, such as those of its grid."""
+    """Say what is wrong with the file, whatever its reader came upon."""
     try:
         yield
     except DataError as error:
         raise error if path.name in str(error) else DataError(f"{path}: {error}") from None
+    except Exception as error:  # readers of foreign bytes meet everything
+        raise damaged(path, error) from error
 
 
 def write_image(path: str | Path, image: Image, like: str | Path | None = None) -> None:
@@ -165,10 +168,10 @@ def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise DataError(f"{path}: labels hold NaN or infinite numbers.")
     rounded = np.rint(array)
-    if np.abs(array - rounded).max() > 1e-4:
+    if np.abs(array - rounded).max() > 1e-4 or np.abs(rounded).max() > 2**31 - 1:
         raise DataError(
-            f"{path}: labels must be whole numbers; this file runs from {array.min():.4g} to {array.max():.4g}"
-            " with fractions between."
+            f"{path}: labels must be whole numbers; this file has fractions between {array.min():.4g} and"
+            f" {array.max():.4g}, or numbers beyond 32 bits."
         )
     return rounded.astype(np.int32)
 

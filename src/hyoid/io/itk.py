@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from .header import Format, Header, Stored
-from .sniff import beginning, refusal
+from .sniff import beginning, check_plausible, refusal
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _NAMES = {".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
@@ -22,6 +23,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
     import SimpleITK
 
     reader = _reader(path)
+    header = _facts(path, reader)
     try:
         image = reader.Execute()
     except RuntimeError as error:
@@ -34,7 +36,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
         array = array[None]
     if array.ndim == 4:
         array = array.transpose(0, 3, 2, 1)
-    return Stored(array, _facts(path, reader))
+    return Stored(array, header)
 
 
 def read_header(path: Path) -> Header:
@@ -95,6 +97,8 @@ def _facts(path: Path, reader: Any) -> Header:
     if "complex" in pixel:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
     name = _NAMES[path.suffix.lower()]
+    if path.suffix.lower() in (".nrrd", ".mha"):  # in the others the voxels lie elsewhere
+        check_plausible(path, math.prod(reader.GetSize()) * reader.GetNumberOfComponents())
     return Header(name, _grid(reader, min(dims, 3)), channels, _dtype(pixel), tuple(notes))
 
 

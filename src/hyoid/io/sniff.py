@@ -15,6 +15,8 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"MM\0*", "a TIFF image"),
     (b"II+\0", "a TIFF image"),
     (b"NRRD", "an NRRD image"),
+    (b"ObjectType", "a MetaImage"),
+    (b"NDims", "a MetaImage"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x1f\x8b", "gzip data"),
     (b"PK\x03\x04", "a zip archive"),
@@ -59,6 +61,22 @@ def describe(head: bytes) -> str:
     return "data of an unknown kind"
 
 
+def check_plausible(path: Path, num_bytes: int) -> None:
+    """Refuse a header that claims far more voxels than a file of this size can hold, before memory is asked for.
+
+    Raises:
+        DataError: When more than a gigabyte is claimed and the best compression could not have saved the rest.
+    """
+    size = path.stat().st_size
+    if num_bytes > 1 << 30 and num_bytes > 5000 * size:
+        raise damaged(path, f"its header claims {num_bytes / 1e9:.1f} GB of voxels, the file has {size} bytes")
+
+
+def damaged(path: Path, reason: object) -> DataError:
+    """The error for a file of the right kind that cannot be read."""
+    return DataError(f"{path}: the file is damaged or cut short ({_words(path, reason)}). Copy or download it again.")
+
+
 def refusal(path: Path, expected: str, reason: object) -> DataError:
     """The error for a file that its reader could not read.
 
@@ -68,9 +86,13 @@ def refusal(path: Path, expected: str, reason: object) -> DataError:
         reason: What the reader said.
     """
     found = describe(beginning(path)) if path.is_file() else "a folder"
-    words = " ".join(str(reason).replace(str(path), path.name).split()).rstrip(".")[:200]
     if found == expected:
-        return DataError(f"{path}: the file is damaged or cut short ({words}). Copy or download it again.")
+        return damaged(path, reason)
     if found == "data of an unknown kind":
-        return DataError(f"{path}: expected {expected}, but it cannot be read as one ({words}).")
+        return DataError(f"{path}: expected {expected}, but it cannot be read as one ({_words(path, reason)}).")
     return DataError(f"{path}: expected {expected}, but the file is {found}.")
+
+
+def _words(path: Path, reason: object) -> str:
+    """What a library said, on one line and without the path."""
+    return " ".join(str(reason).replace(str(path), path.name).split()).rstrip(".")[:200]

@@ -13,7 +13,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from .header import Format, Header, Stored
-from .sniff import beginning, refusal
+from .sniff import beginning, check_plausible, refusal
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
@@ -28,7 +28,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
         except Exception as error:
             raise refusal(path, "a TIFF image", error) from None
         page = series.keyframe
-        array, axes = _named_axes(array, _axes(series))
+        array, axes = _named_axes(array, series.axes)
         if page.photometric == 3 and not as_labels:
             array, axes = _coloured(array, page.colormap), axes + "C"
         if page.photometric == 0 and array.dtype.kind in "bu":
@@ -76,10 +76,6 @@ def _opened(path: Path) -> Any:
         raise refusal(path, "a TIFF image", error) from None
 
 
-def _axes(series: Any) -> str:
-    return str(series.axes)
-
-
 def _named_axes(array: np.ndarray, axes: str) -> tuple[np.ndarray, str]:
     """The array without axes of length one, and their letters as C, Z, Y, X."""
     keep = [i for i, (a, n) in enumerate(zip(axes, array.shape, strict=True)) if n > 1 or a in "YX"]
@@ -97,12 +93,13 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     try:
         series = tiff.series[0]
         page = series.keyframe
-        full = dict(zip(_axes(series), series.shape, strict=True))
+        full = dict(zip(series.axes, series.shape, strict=True))
     except Exception as error:
         raise refusal(path, "a TIFF image", error) from None
     axes = _letters("".join(a for a, n in full.items() if n > 1 or a in "YX"))
     sizes = dict(zip(axes, (n for a, n in full.items() if n > 1 or a in "YX"), strict=True))
     _check_axes(path, sizes, series)
+    check_plausible(path, series.nbytes)
     notes = []
     channels = sizes.get("C", 1)
     if page.photometric == 3:
@@ -115,7 +112,7 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
         notes.append("Stored with white as zero; values are inverted so that bright is high.")
     if len(tiff.series) > 1:
         notes.append(f"The file holds {len(tiff.series)} images; the first is read.")
-    if set("QIR") & set(_axes(series)) and "Z" in sizes:
+    if set("QIR") & set(series.axes) and "Z" in sizes:
         notes.append(f"{sizes['Z']} pages are taken as the planes of one volume.")
     shape = tuple(sizes[a] for a in _SPACE if a in sizes)
     spacing = _spacing(tiff, page, len(shape))
