@@ -85,6 +85,14 @@ def test_the_mean_is_over_structures_and_cases():
     assert found.summary("mean", "dice").spread.mean == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_structure_that_is_nowhere_does_not_lift_the_mean():
+    found = report((volume((1, slice(1, 4))), NO_TUMOUR), (None, NO_TUMOUR))
+    assert found.judged == ("liver",)
+    assert found.summary("tumour", "dice").spread.mean == 1.0
+    assert found.summary("mean", "dice").spread == found.summary("liver", "dice").spread
+    assert found.score("c1") == 0.0
+
+
 def test_cases_are_ranked_from_worst_to_best():
     found = report((BOTH, BOTH), (NO_TUMOUR, BOTH), (SMALL, BOTH))
     assert found.ranked() == ("c1", "c2", "c0")

@@ -162,6 +162,14 @@ def test_the_rules_are_told(tmp_path):
     assert "NSD tolerates 2.5 mm" in text
 
 
+def test_a_structure_that_is_nowhere_is_named(tmp_path):
+    image = Image(np.ones((1, 6, 6), np.uint8), Grid.plain((6, 6)), "labels")
+    report = evaluate_pairs([Judged("only", lambda: (image, image))], LABELS)
+    text = Page(written(tmp_path, report)).text
+    assert "not part of the mean of structures: right_lung." in text
+    assert "mean Dice of 1 structure\n" in text
+
+
 def test_the_same_facts_give_the_same_bytes(tmp_path, full, whole):
     assert written(tmp_path, example(), full) == whole
 

@@ -116,8 +116,8 @@ def _reference_encoding(
 ) -> tuple[Encoding, Labels]:
     from ..io.recognise import recognise
 
-    encoding, labels, told, warnings = recognise(marks, declared, instances)
-    notes += [f"References: {text}" for text in (*told, *warnings)]
+    encoding, labels, told, _ = recognise(marks, declared, instances)
+    notes += [f"References: {text}" for text in told]
     return encoding, labels
 
 

@@ -130,13 +130,19 @@ class Report:
         return tuple(self._by_case.get(case, ()))
 
     @cached_property
+    def judged(self) -> tuple[str, ...]:
+        """The structures that occur in a reference or prediction of any case; only these make up the mean."""
+        seen = {row.structure for row in self.rows if row.finding != "absent"}
+        return tuple(name for name in self.structures if name in seen) or self.structures
+
+    @cached_property
     def summaries(self) -> tuple[Summary, ...]:
         """Every structure with every metric, in order."""
         return tuple(self._summary(name, metric) for name in self.structures for metric in self.settings.metrics)
 
     @cached_property
     def means(self) -> tuple[Summary, ...]:
-        """For each metric the mean of the structures' means (macro mean)."""
+        """For each metric the mean of the judged structures' means (macro mean)."""
         return tuple(self._mean(metric) for metric in self.settings.metrics)
 
     def summary(self, structure: str, metric: str) -> Summary:
@@ -147,9 +153,9 @@ class Report:
         raise DataError(f"The report has no {metric!r} of {structure!r}.")
 
     def score(self, case: str, metric: str | None = None) -> float:
-        """Mean of a metric (the first one by default) over the structures of a case; NaN when all are excluded."""
+        """Mean of a metric (the first one by default) over the judged structures of a case; NaN when none counts."""
         name = metric or self.settings.metrics[0]
-        return _mean([row.values[name] for row in self.rows_of_case(case)])
+        return _mean([row.values[name] for row in self.rows_of_case(case) if row.structure in self.judged])
 
     def ranked(self) -> tuple[str, ...]:
         """Case ids from worst to best by the first metric; ties by id, cases without a value last."""
@@ -162,6 +168,7 @@ class Report:
         return {
             "format": "hyoid.report/1",
             "structures": list(self.structures),
+            "judged": list(self.judged),
             "num_cases": len(self.cases),
             "num_groups": len({row.group for row in self.rows}),
             "settings": self.settings.model_dump(mode="json"),
@@ -229,7 +236,7 @@ class Report:
         return self._counted(structure, metric, rows, [row.values[metric] for row in rows])
 
     def _mean(self, metric: str) -> Summary:
-        table = np.array([[row.values[metric] for row in self.rows_of(name)] for name in self.structures])
+        table = np.array([[row.values[metric] for row in self.rows_of(name)] for name in self.judged])
         return self._counted("mean", metric, self.rows, table.T)
 
     def _counted(self, structure: str, metric: str, rows: tuple[Row, ...], values: ArrayLike) -> Summary:
