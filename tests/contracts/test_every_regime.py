@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hyoid.training.checkpoint import read_checkpoint
-from hyoid.training.loop import regimes
 from hyoid.training.monitor import read_curves
+from hyoid.training.regimes import regimes
 from phantoms import make_tiny
 
 

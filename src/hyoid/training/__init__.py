@@ -10,8 +10,9 @@ Read in this order:
 - `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
 - `data`: patches, drawn and augmented a few steps ahead
 - `optim`: optimisers, schedules by progress, the average of the weights
-- `clock`: progress by steps or by time, and when to validate
-- `validation`: whole-image Dice of prepared cases
+- `clock`: progress by steps or by time
+- `validation`: whole-image Dice of prepared cases, and how often
+- `quiet`: seeds, repeatable operations, and ending in order when interrupted
 - `checkpoint`: weights and facts in one file, written atomically
 - `monitor`: curves.csv and TensorBoard
 - `loop`: fit, which brings them together

@@ -23,21 +23,18 @@ from ..losses.compound import losses
 from ..losses.loss import Loss
 from ..nets.net import Net
 from ..planning.plan import Plan
-from ..prediction.predictor import PredictionSettings, Predictor
+from ..prediction.predictor import Precision, PredictionSettings, Predictor
 from ..preparation.store import Store
 from ..tasks.task import Task
-from . import regimes as shelf
 from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
-from .clock import Clock, Rounds
+from .clock import Clock
 from .data import Feed, Sampler, default_workers
 from .monitor import Monitor
 from .optim import Average, build_optimiser, learning_rate_factor
 from .quiet import Interruption, interruptible, repeatable, seed_step
-from .regime import Regime, regimes
+from .regimes import Regime, regimes
 from .settings import TrainingSettings
-from .validation import affordable, mean_dice, overall, step_cost, validate
-
-__all__ = ["Outcome", "fit", "shelf"]
+from .validation import Validator, overall, step_cost
 
 NUM_ROWS = 200
 """Rows of curves.csv in a whole training, those of validation not counted."""
@@ -129,15 +126,8 @@ class _Training:
     clock: Clock
     seed: int
     accelerator: str
-    rounds: Rounds | None = None
-    num_validated: int = 0
-    num_final: int = 0
-    best: float = -math.inf
-    dice: dict[str, float] = field(default_factory=dict)
     finished: bool = False
     pending: list[tuple[int, dict[str, Tensor], tuple[str, ...]]] = field(default_factory=list)
-    seconds_per_cost: float | None = None
-    validation_seconds: float = 0.0
     saved_at: float = field(default_factory=lambda: time.perf_counter())
     save_seconds: float = 0.0
     row: int = 0
@@ -160,14 +150,7 @@ class _Training:
             wrapped, self.optimisers[turn] = self.fabric.setup(module, build_optimiser(module, self.settings.optimiser))
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)
-        own = PredictionSettings(precision=precision)
-        self.predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
-        order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
-        self.validation_ids = [self.split[1][i] for i in order]
-        batch = self.plan.batch * self.settings.optimiser.accumulate
-        self.costs = [
-            step_cost(self.predictor, self.store.labels(case_id).shape[1:], batch) for case_id in self.validation_ids
-        ]
+        self.validator = self._validator(precision)
         self.feed = self._feed()
         self.monitor_state: dict[str, Any] | None = None
 
@@ -177,6 +160,15 @@ class _Training:
         if "batch" in signature(losses[name].build).parameters:
             options.setdefault("batch", self.plan.batch_dice)
         return losses.build(name, **options)
+
+    def _validator(self, precision: Precision) -> Validator:
+        own = PredictionSettings(precision=precision)
+        predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
+        order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
+        ids = [self.split[1][i] for i in order]
+        batch = self.plan.batch * self.settings.optimiser.accumulate
+        costs = [step_cost(predictor, self.store.labels(case_id).shape[1:], batch) for case_id in ids]
+        return Validator(predictor, self.store, ids, costs, self.settings.validation, self.clock)
 
     def _feed(self) -> Feed:
         plan, settings = self.plan, self.settings
@@ -218,8 +210,8 @@ class _Training:
                 shown = self._show(listener, 0.0)
                 batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
                 try:
-                    if self.clock.step and not self.finished:
-                        self._round(interruption)  # it may have been interrupted
+                    if self.clock.step and not self.finished and self.validator.due():
+                        self._round(interruption)  # the one that was interrupted
                     while not self.finished and not self.clock.done:
                         self._one_step(batches)
                         self._rows_and_rounds(interruption)
@@ -236,9 +228,9 @@ class _Training:
         return Outcome(
             self.clock.step,
             self.clock.elapsed_seconds,
-            self.dice,
-            self.best,
-            self.num_final,
+            self.validator.dice,
+            self.validator.best,
+            self.validator.num_final,
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
         )
@@ -296,81 +288,44 @@ class _Training:
 
     def _rows_and_rounds(self, interruption: Interruption) -> None:
         row = int(self.clock.progress * NUM_ROWS)
-        if not self._round(interruption) and row > self.row and not self.clock.done:
+        if self.validator.due():
+            self._round(interruption)
+        elif row > self.row and not self.clock.done:
             self._settle()
             self._write_row()
         self.row = row
+        self._keep_reserve()
         if time.perf_counter() - self.saved_at > self.settings.checkpoint_seconds:
             self.save()
 
-    def _round(self, interruption: Interruption) -> bool:
-        """Validate when a round is due and affordable; gives whether it was done."""
-        progress = self.clock.progress
-        if self.rounds is None:
-            self._plan_rounds()
-        if self.rounds is None or not self.rounds.due(progress):
-            return False
-        affords = self._affords(self.num_validated)
-        if affords:
-            self._validate(self.num_validated, interruption)
-        if not interruption.asked:
-            self.rounds.finish(progress)
-        return affords
+    def _round(self, interruption: Interruption) -> None:
+        if self._validate(self.validator.num_cases, interruption):
+            assert self.validator.rounds is not None
+            self.validator.rounds.finish(self.clock.progress)
 
-    def _plan_rounds(self) -> None:
-        """Decide how often to validate on how many cases; by time only once the speed is known."""
-        clock = self.clock
-        if clock.seconds is not None and clock.step < 5 and clock.elapsed_seconds < 0.03 * clock.seconds:
-            return
-        allowance = self.settings.validation * clock.expected_steps
-        if clock.seconds is None:
-            self.num_final = len(self.costs)
-        else:
-            self.num_final = affordable(self.costs, allowance / 2, 1)[1]
-        rest = allowance - sum(self.costs[: self.num_final])
-        count, self.num_validated = affordable(self.costs, rest)
-        self.rounds = Rounds(count)
-        self._keep_reserve()
+    def _validate(self, num_cases: int, interruption: Interruption) -> bool:
+        """Dice of the first so many cases with averaged weights; gives whether it was not interrupted."""
+        self._settle()
+        before = self.validator.best
+        if not self.validator.measure(num_cases, lambda: interruption.asked):
+            return False
+        self._write_row(self.validator.dice)
+        if self.validator.best > before:
+            facts = {"step": self.clock.step, "dice": self.validator.dice}
+            write_checkpoint(self.folder / "best.safetensors", below("average", self.average.net.state_dict()), facts)
+        return True
 
     def _keep_reserve(self) -> None:
-        if self.clock.seconds is not None:
-            per_cost = self.seconds_per_cost or 1.5 * self.clock.step_seconds
-            final = 1.1 * per_cost * sum(self.costs[: self.num_final])
-            self.clock.reserve_seconds = final + 1.5 * self.save_seconds + self.clock.step_seconds
-
-    def _affords(self, num_cases: int) -> bool:
-        """Whether time allows to validate so many cases now; predicting may turn out slower than foreseen."""
-        if self.clock.seconds is None or self.seconds_per_cost is None:
-            return True
-        spent = self.validation_seconds + self.seconds_per_cost * sum(self.costs[:num_cases])
-        return spent <= 1.5 * self.settings.validation * self.clock.elapsed_seconds
-
-    def _validate(self, num_cases: int, interruption: Interruption) -> None:
-        """Dice of the first so many cases with averaged weights; nothing when interrupted on the way."""
-        self._settle()
-        begin = time.perf_counter()
-        ids = self.validation_ids[:num_cases]
-        cases = validate(self.predictor, self.store, ids, lambda: interruption.asked)
-        if len(cases) < num_cases:
-            return
-        seconds = time.perf_counter() - begin
-        self.validation_seconds += seconds
-        self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
-        self.dice = mean_dice(cases)
-        self._write_row(self.dice)
-        score = overall(mean_dice({case_id: cases[case_id] for case_id in ids[: self.num_validated or num_cases]}))
-        if score > self.best:
-            self.best = score
-            facts = {"step": self.clock.step, "dice": self.dice}
-            write_checkpoint(self.folder / "best.safetensors", below("average", self.average.net.state_dict()), facts)
-        self._keep_reserve()
+        """Keep the time that the last validation and checkpoint will need."""
+        if self.clock.seconds is not None and self.validator.rounds is not None:
+            end = self.validator.foresee_end()
+            self.clock.reserve_seconds = end + 1.5 * self.save_seconds + self.clock.step_seconds
 
     def _finish(self, interruption: Interruption) -> None:
         """The last validation, on as many cases as were foreseen, and the last checkpoint."""
-        if self.rounds is None:
-            self._plan_rounds()
-        if self.num_final:
-            self._validate(self.num_final, interruption)
+        self.validator.foresee_end()
+        if self.validator.num_final:
+            self._validate(self.validator.num_final, interruption)
         else:
             self._settle()
             self._write_row()
@@ -397,21 +352,15 @@ class _Training:
             "step": self.clock.step,
             "seed": self.seed,
             "finished": self.finished,
-            "best": self.best if math.isfinite(self.best) else None,
-            "dice": self.dice,
             "clock": self.clock.state(),
-            "rounds": None if self.rounds is None else [self.rounds.count, self.rounds.done],
-            "num_validated": self.num_validated,
-            "num_final": self.num_final,
+            "validation": self.validator.state(),
             "waited_seconds": self.feed.waited_seconds,
-            "validation_seconds": self.validation_seconds,
             "monitor": self.monitor.state(),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
         write_checkpoint(self.last, tensors, facts)
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begin
-        self._keep_reserve()
 
     def restore(self) -> None:
         """Go on from the last checkpoint."""
@@ -424,12 +373,9 @@ class _Training:
         self.average.net.load_state_dict(part(tensors, "average"))
         self.clock.restore(facts["clock"])
         self.row = int(self.clock.progress * NUM_ROWS)
-        self.rounds = Rounds(*facts["rounds"]) if facts["rounds"] else None
-        self.num_validated, self.num_final = facts["num_validated"], facts["num_final"]
-        self.best = -math.inf if facts["best"] is None else facts["best"]
-        self.dice, self.finished = facts["dice"], facts["finished"]
+        self.validator.restore(facts["validation"])
+        self.finished = facts["finished"]
         self.feed.waited_seconds = facts["waited_seconds"]
-        self.validation_seconds = facts["validation_seconds"]
         self.monitor_state = facts["monitor"]
         if facts["scaler"]:
             self._scaler.load_state_dict(facts["scaler"])
@@ -439,8 +385,8 @@ class _Training:
         """Tell the listener how far training is; gives what was told so far."""
         reached = self.clock.step if self.clock.steps is not None else self.clock.elapsed_seconds
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
-        if self.dice:
-            parts.append(f"dice {overall(self.dice):.3f}")
+        if self.validator.dice:
+            parts.append(f"dice {overall(self.validator.dice):.3f}")
         minutes, seconds = divmod(round(self.clock.left_seconds), 60)
         listener.advance(reached - shown, ", ".join([*parts, f"{minutes}:{seconds:02d} left"]))
         return reached

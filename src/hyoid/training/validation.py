@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
+from .clock import Clock, Rounds
 
 Scores = dict[str, float]
 
@@ -75,13 +79,109 @@ def affordable(costs: Sequence[float], allowance: float, most_rounds: int = 20) 
     return rounds, cases
 
 
-def validate(
-    predictor: Predictor, store: Store, ids: Sequence[str], stopped: Callable[[], bool] = lambda: False
-) -> dict[str, Scores]:
-    """Dice of each structure of each case; fewer cases when stopped."""
-    cases: dict[str, Scores] = {}
-    for case_id in ids:
-        if stopped():
-            break
-        cases[case_id] = case_dice(predictor, store, case_id)
-    return cases
+@dataclass
+class Validator:
+    """Measures a net on whole prepared cases now and then, within a share of the training.
+
+    The same first cases are taken in every round, so that rounds can be compared; the last measurement takes as many
+    as were foreseen: all of them when training counts steps.
+
+    Attributes:
+        predictor: Holds the net that is measured.
+        store: Prepared cases.
+        ids: Cases in the order they are taken.
+        costs: What predicting each of them costs, in training steps.
+        share: Largest share of the training.
+        clock: Where the training stands.
+        num_cases: Cases of a round.
+        num_final: Cases of the last measurement.
+        rounds: When to measure; None until the speed of training is known.
+        dice: Mean of each structure, last measured.
+        best: Highest mean over structures, of the cases of a round.
+    """
+
+    predictor: Predictor
+    store: Store
+    ids: list[str]
+    costs: list[float]
+    share: float
+    clock: Clock
+    num_cases: int = 0
+    num_final: int = 0
+    rounds: Rounds | None = None
+    dice: Scores = field(default_factory=dict)
+    best: float = -math.inf
+    spent_seconds: float = 0.0
+    seconds_per_cost: float | None = None
+
+    def due(self) -> bool:
+        """Whether it is time for a round, and time allows it."""
+        if self.rounds is None and not self._plan():
+            return False
+        assert self.rounds is not None
+        if not self.rounds.due(self.clock.progress):
+            return False
+        if self._affords():
+            return True
+        self.rounds.finish(self.clock.progress)
+        return False
+
+    def measure(self, num_cases: int, stopped: Callable[[], bool]) -> bool:
+        """Take the Dice of the first so many cases; gives False, and forgets, when stopped on the way."""
+        begin = time.perf_counter()
+        cases: dict[str, Scores] = {}
+        for case_id in self.ids[:num_cases]:
+            if stopped():
+                return False
+            cases[case_id] = case_dice(self.predictor, self.store, case_id)
+        seconds = time.perf_counter() - begin
+        self.spent_seconds += seconds
+        self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
+        self.dice = mean_dice(cases)
+        score = overall(mean_dice({case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}))
+        self.best = max(self.best, -math.inf if math.isnan(score) else score)
+        return True
+
+    def foresee_end(self) -> float:
+        """Seconds the last measurement will take."""
+        if self.rounds is None:
+            self._plan(late=True)
+        per_cost = self.seconds_per_cost or 1.5 * self.clock.step_seconds
+        return 1.1 * per_cost * sum(self.costs[: self.num_final])
+
+    def _plan(self, late: bool = False) -> bool:
+        """Decide how often to measure how many cases; by time only once the speed is known."""
+        clock = self.clock
+        if clock.seconds is not None and not late and clock.step < 5 and clock.elapsed_seconds < 0.03 * clock.seconds:
+            return False
+        allowance = self.share * clock.expected_steps
+        self.num_final = len(self.costs) if clock.seconds is None else affordable(self.costs, allowance / 2, 1)[1]
+        count, self.num_cases = affordable(self.costs, allowance - sum(self.costs[: self.num_final]))
+        self.rounds = Rounds(count)
+        return True
+
+    def _affords(self) -> bool:
+        """Whether time allows a round now; predicting may turn out slower than foreseen."""
+        if self.clock.seconds is None or self.seconds_per_cost is None:
+            return True
+        spent = self.spent_seconds + self.seconds_per_cost * sum(self.costs[: self.num_cases])
+        return spent <= 1.5 * self.share * self.clock.elapsed_seconds
+
+    def state(self) -> dict[str, Any]:
+        """What has to be remembered to go on from here."""
+        return {
+            "num_cases": self.num_cases,
+            "num_final": self.num_final,
+            "rounds": None if self.rounds is None else [self.rounds.count, self.rounds.done],
+            "dice": self.dice,
+            "best": None if math.isinf(self.best) else self.best,
+            "spent_seconds": self.spent_seconds,
+            "seconds_per_cost": self.seconds_per_cost,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.num_cases, self.num_final = state["num_cases"], state["num_final"]
+        self.rounds = None if state["rounds"] is None else Rounds(*state["rounds"])
+        self.dice, self.best = state["dice"], -math.inf if state["best"] is None else state["best"]
+        self.spent_seconds, self.seconds_per_cost = state["spent_seconds"], state["seconds_per_cost"]

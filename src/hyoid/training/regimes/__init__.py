@@ -3,6 +3,7 @@
 - `supervised`: every batch is labelled
 """
 
+from ..regime import Regime, regimes
 from . import supervised
 
-__all__ = ["supervised"]
+__all__ = ["Regime", "regimes", "supervised"]
