@@ -3,11 +3,15 @@
 Read in this order:
 
 - `settings`: PlanningSettings, what a person may fix
+- `measure`: one case, measured
 - `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
 - `rules`: the published rules for spacing, patch, topology and batch, as arithmetic
 - `learning`: Candidate, and the rule that says which one is expected to learn most in the time
 - `budget`: time and memory of training steps, measured or by a nominal speed
-- `candidates`: what the preset `auto` chooses from, and its choice
+- `frame`: the prepared axes and which of them may be mirrored
+- `intensity`: the intensity scheme of each channel
+- `candidates`: what the preset `auto` chooses from
+- `choice`: its choice
 - `plan`: Plan, everything that was decided
 - `planner`: `make_plan`
 """

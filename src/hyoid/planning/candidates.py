@@ -1,18 +1,16 @@
-"""Candidates for the preset `auto`, and the choice among them."""
+"""What the preset `auto` chooses from: spacings, patches, widths and batches that fit into the memory."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from ..core.errors import ConfigError, HyoidError
-from ..core.progress import stage
+from ..core.errors import ConfigError
 from ..nets.family.build import build_spec
 from ..nets.unet import UNetSpec
-from .budget import BACKWARD, NOMINAL, Load, Speed, Timer, fitted_speed, fitting_patch, load_of, training_gb
-from .learning import Candidate, Facts, affordable_steps, expected_learning, learning_factors
+from .budget import BACKWARD, Load, fitting_patch, load_of, training_gb
+from .learning import Candidate, Facts
 from .rules import Topology, topology
 from .settings import PlanningSettings, Precision
 
@@ -24,12 +22,6 @@ LEVELS = {2: 6, 3: 5}
 
 SMALLEST_IMAGE = {2: 96, 3: 24}
 """Voxels along the two largest axes below which images are not made coarser."""
-
-PROBES = 3
-"""Small steps that are measured first."""
-
-FINALISTS = 4
-"""Candidates that are measured themselves at most."""
 
 
 @dataclass(frozen=True)
@@ -156,104 +148,3 @@ def _widths(ground: Ground) -> tuple[int, ...]:
 def _batches(ground: Ground) -> list[int]:
     fixed = ground.settings.batch
     return [fixed] if fixed else [batch for batch in BATCHES if batch <= max(2, ground.num_cases)]
-
-
-def choose(ground: Ground, seconds: float, timer: Timer | None, most_steps: float = math.inf) -> list[Option]:
-    """The best option first, then the best of other kinds it was chosen from.
-
-    With a timer, a few small steps give the speed of this machine and all options are rated by it. Then the one that
-    seems best is measured itself and corrects the speed, until the best one is one that was measured. Without a timer
-    the nominal speed decides and nothing is measured.
-    """
-    rate = Rating(ground.facts, seconds, most_steps)
-    if timer is None:
-        fixed = ground.settings.precision or ground.precisions[0]
-        return _shown([rate(option, NOMINAL) for option in options(ground, fixed)])
-    with stage("measuring the speed of this machine", PROBES + FINALISTS) as progress:
-        precision, loads, taken = _calibrated(ground, timer)
-        progress.advance(len(taken))
-        found = options(ground, precision)
-        measured: dict[int, float] = {}
-        for _ in range(FINALISTS):
-            speed = fitted_speed(loads, taken)
-            rated = [rate(option, speed, measured.get(index)) for index, option in enumerate(found)]
-            best = min(range(len(rated)), key=lambda index: _order(rated[index]))
-            if best in measured:
-                break
-            option = found[best]
-            measured[best] = timer(option.spec, option.row.patch, option.row.batch, precision)
-            if math.isfinite(measured[best]):
-                loads.append((option.load, option.row.batch))
-                taken.append(measured[best])
-            progress.advance(1)
-    speed = fitted_speed(loads, taken)
-    rated = [rate(option, speed, measured.get(index)) for index, option in enumerate(found)]
-    tried = min((rated[index] for index in measured), key=_order)
-    return _shown([tried, *(option for option in rated if option is not tried)], keep_first=True)
-
-
-class Rating(NamedTuple):
-    """Rates options for a budget.
-
-    Attributes:
-        facts: What is to be learnt.
-        seconds: Time for training with its validation.
-        most_steps: Steps after which training ends.
-    """
-
-    facts: Facts
-    seconds: float
-    most_steps: float
-
-    def __call__(self, option: Option, speed: Speed, measured: float | None = None) -> Option:
-        """The option with its time, by this speed unless measured, and what it is expected to learn."""
-        took = measured if measured is not None else speed.seconds(option.load, option.row.batch)
-        row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
-        update = {
-            "steps": int(affordable_steps(row, self.seconds, self.most_steps)),
-            "learning": expected_learning(row, *self),
-            "factors": learning_factors(row, *self),
-        }
-        return replace(option, row=row.model_copy(update=update))
-
-
-def _calibrated(ground: Ground, timer: Timer) -> tuple[Precision, list[tuple[Load, int]], list[float]]:
-    """The fastest number format, and the loads and times of steps of well under a second in it."""
-    fixed = ground.settings.precision
-    formats = (fixed,) if fixed else ground.precisions
-    first, *rest = _probes(options(ground, formats[0]))
-    timed: dict[Precision, float] = {
-        name: timer(first.spec, first.row.patch, first.row.batch, name) for name in formats
-    }
-    precision = min(timed, key=lambda name: timed[name])
-    taken = [timed[precision], *(timer(probe.spec, probe.row.patch, probe.row.batch, precision) for probe in rest)]
-    loads = [(probe.load, probe.row.batch) for probe in (first, *rest)]
-    finite = [index for index, seconds in enumerate(taken) if math.isfinite(seconds)]
-    if not finite:
-        raise HyoidError("The memory of this machine does not suffice for one small training step.")
-    return precision, [loads[index] for index in finite], [taken[index] for index in finite]
-
-
-def _probes(found: Sequence[Option], gflops: float = 30.0) -> list[Option]:
-    """A middle, a narrow and a wide net whose steps take about so many operations."""
-    widths = sorted({option.row.channels[0] for option in found})
-    picked = [widths[len(widths) // 2], widths[0], widths[-1]]
-
-    def distance(option: Option) -> float:
-        return abs(math.log(option.row.gflops / gflops))
-
-    return [min((o for o in found if o.row.channels[0] == width), key=distance) for width in dict.fromkeys(picked)]
-
-
-def _order(option: Option) -> tuple[float, float]:
-    return (-option.row.learning, option.row.gflops)
-
-
-def _shown(rated: Sequence[Option], keep_first: bool = False, rows: int = 10) -> list[Option]:
-    """The best one and the best of other widths, spacings and patches."""
-    head = list(rated[:1]) if keep_first else []
-    kinds: dict[tuple[object, ...], Option] = {}
-    for option in [*head, *sorted(rated[len(head) :], key=_order)]:
-        row = option.row
-        kinds.setdefault((row.spacing_mm, row.patch, row.channels[0]), option)
-    return list(kinds.values())[:rows]

@@ -28,7 +28,8 @@ from .budget import (
     step_seconds,
     training_gb,
 )
-from .candidates import FINALISTS, PROBES, Ground, Option, choose
+from .candidates import Ground, Option
+from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
 from .frame import Frame, frame_of, known_by_place, mirror_axes
 from .intensity import intensity_of
@@ -183,11 +184,12 @@ def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
         settings=settings,
     )
     if asked.seconds is not None:
-        each = min(30.0, max(2.0, CALIBRATION_SHARE * asked.seconds)) / (PROBES + FINALISTS)
-        ranked = choose(ground, asked.seconds, asked.calibrate or Stopwatch(asked.device, each))
+        allowance = min(30.0, max(2.0, CALIBRATION_SHARE * asked.seconds))
+        timer = asked.calibrate or Stopwatch(asked.device, allowance / MEASUREMENTS)
+        ranked = choose(ground, asked.seconds, timer, allowance)
     else:
         steps = asked.steps or PUBLISHED_STEPS
-        ranked = choose(ground, steps * NOMINAL_SECONDS / USABLE, None, steps)
+        ranked = choose_nominal(ground, steps * NOMINAL_SECONDS / USABLE, steps)
     return ranked, _why(ranked[0].row, ground)
 
 

@@ -1,0 +1,153 @@
+"""The choice of the preset `auto`: rate every option by the speed of the machine, and time the best ones themselves."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ..core.errors import HyoidError
+from ..core.progress import stage
+from .budget import NOMINAL, Load, Speed, Timer, fitted_speed
+from .candidates import Ground, Option, options
+from .learning import Facts, affordable_steps, expected_learning, learning_factors
+from .settings import Precision
+
+FINALISTS = 4
+"""Candidates that are timed themselves at most."""
+
+MEASUREMENTS = 4 + FINALISTS
+"""Steps of different nets that are timed in one calibration, about."""
+
+FIRST_GFLOPS = 10.0
+"""Billions of operations of the first step that is timed, well under a second on a slow machine."""
+
+ROWS = 10
+"""Candidates that are shown."""
+
+
+class Rating(NamedTuple):
+    """Rates options for a budget.
+
+    Attributes:
+        facts: What is to be learnt.
+        seconds: Time for training with its validation.
+        most_steps: Steps after which training ends.
+    """
+
+    facts: Facts
+    seconds: float
+    most_steps: float = math.inf
+
+    def __call__(self, option: Option, speed: Speed, measured: float | None = None) -> Option:
+        """The option with its time, by this speed unless measured, and what it is expected to learn."""
+        took = speed.seconds(option.load, option.row.batch) if measured is None else measured
+        row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
+        update = {
+            "steps": int(affordable_steps(row, self.seconds, self.most_steps)),
+            "learning": expected_learning(row, *self),
+            "factors": learning_factors(row, *self),
+        }
+        return replace(option, row=row.model_copy(update=update))
+
+
+@dataclass
+class _Machine:
+    """What was timed so far; nets that did not fit into the memory are not counted."""
+
+    timer: Timer
+    loads: list[tuple[Load, int]] = field(default_factory=list)
+    taken: list[float] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    def time(self, option: Option, precision: Precision, count: bool = True) -> float:
+        """Seconds of a step of this option."""
+        seconds = self.timer(option.spec, option.row.patch, option.row.batch, precision)
+        if count and math.isfinite(seconds):
+            self.loads.append((option.load, option.row.batch))
+            self.taken.append(seconds)
+        return seconds
+
+    @property
+    def speed(self) -> Speed:
+        if not self.taken:
+            raise HyoidError("The memory does not suffice for one small training step; close other programs.")
+        return fitted_speed(self.loads, self.taken)
+
+    @property
+    def spent(self) -> float:
+        return time.perf_counter() - self.started
+
+
+def choose_nominal(ground: Ground, seconds: float, steps: int) -> list[Option]:
+    """The best option for a number of steps on the nominal machine, then the best of other kinds; nothing is timed."""
+    rate = Rating(ground.facts, seconds, steps)
+    precision = ground.settings.precision or ground.precisions[0]
+    return _shown(sorted((rate(option, NOMINAL) for option in options(ground, precision)), key=_order))
+
+
+def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> list[Option]:
+    """The best option for a time on this machine, then the best of other kinds.
+
+    A few small steps give the speed of this machine and all options are rated by it. Then the one that seems best is
+    timed itself and corrects the speed, until the best one is one that was timed.
+
+    Args:
+        ground: What candidates stand on.
+        seconds: Time for training with its validation.
+        timer: Times a training step.
+        allowance: Seconds that timing may take; no further candidate is timed after them.
+    """
+    rate, machine = Rating(ground.facts, seconds), _Machine(timer)
+    with stage("measuring the speed of this machine", MEASUREMENTS) as progress:
+        precision = _calibrated(machine, ground, allowance / MEASUREMENTS)
+        progress.advance(MEASUREMENTS - FINALISTS)
+        found, timed = options(ground, precision), dict[int, float]()
+        while True:
+            rated = [rate(option, machine.speed, timed.get(index)) for index, option in enumerate(found)]
+            best = min(range(len(rated)), key=lambda index: _order(rated[index]))
+            if best in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
+                break
+            timed[best] = machine.time(found[best], precision)
+            progress.advance(1)
+    first = min((rated[index] for index in timed), key=_order)
+    if not math.isfinite(first.row.seconds_per_step):
+        raise HyoidError("The candidates did not fit into the memory; set planning.memory_gb to less.")
+    return _shown([first, *sorted((option for option in rated if option is not first), key=_order)])
+
+
+def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
+    """Time a middle, a narrow and a wide net, each for about so many seconds, in the fastest number format."""
+    formats = (ground.settings.precision,) if ground.settings.precision else ground.precisions
+    found = options(ground, formats[0])
+    widths = sorted({option.row.channels[0] for option in found})
+    middle = widths[len(widths) // 2]
+    first = _of_size(found, middle, FIRST_GFLOPS)
+    took = {precision: machine.time(first, precision, count=False) for precision in formats}
+    precision = min(took, key=lambda name: took[name])
+    gflops = first.row.gflops * seconds / 4 / max(took[precision], 1e-6)
+    for width in dict.fromkeys((middle, widths[0], widths[-1])):
+        machine.time(_of_size(found, width, gflops), precision)
+    return precision
+
+
+def _of_size(found: Sequence[Option], width: int, gflops: float) -> Option:
+    """The option of this width whose step takes about so many operations."""
+    return min(
+        (option for option in found if option.row.channels[0] == width),
+        key=lambda option: abs(math.log(option.row.gflops / max(gflops, 1e-9))),
+    )
+
+
+def _order(option: Option) -> tuple[float, float]:
+    return (-option.row.learning, option.row.gflops)
+
+
+def _shown(ranked: Sequence[Option]) -> list[Option]:
+    """The first option of each spacing, patch and width, a few of them."""
+    kinds: dict[tuple[object, ...], Option] = {}
+    for option in ranked:
+        kinds.setdefault((option.row.spacing_mm, option.row.patch, option.row.channels[0]), option)
+    return list(kinds.values())[:ROWS]
