@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hyoid.core.citations import cite
+from hyoid.losses import DeepSupervision, losses
 from hyoid.nets import build_spec, nets
 from hyoid.nets.cost import cost
 
@@ -127,3 +128,25 @@ def test_cost_counts_the_parameters(name, dims):
 def test_papers_and_summary_are_known(name):
     assert cite(nets[name].papers)
     assert nets[name].summary
+
+
+@pytest.mark.slow
+@every_net
+def test_loss_falls_by_half_in_sixty_steps(name, dims):
+    net = small_net(name, dims)
+    shape = net.fitting_shape([16] * dims)
+    inner = tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(shape, net.output_shape(shape), strict=True))
+    axes = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in shape), indexing="ij")
+    distance = torch.stack(axes).square().sum(0)
+    target = (distance < 0.3).long() + (distance < 0.1).long()
+    image = torch.stack([target + 0.3 * torch.randn(shape), torch.randn(shape)]).unsqueeze(0).float()
+    loss = DeepSupervision(losses.build("dice_ce"))
+    optimiser = torch.optim.AdamW(net.parameters(), 1e-2)
+    values = []
+    for _ in range(60):
+        optimiser.zero_grad()
+        value = loss(net(image), target[inner].unsqueeze(0))
+        value.backward()
+        optimiser.step()
+        values.append(value.item())
+    assert min(values[-5:]) < values[0] / 2

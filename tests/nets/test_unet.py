@@ -40,6 +40,7 @@ def test_a_row_is_cut_or_repeated_for_another_number_of_levels():
         ({"strides": [2] * 5}, "the first level lies on the grid of the image"),
         ({"order": "NA"}, "order has exactly one C"),
         ({"padding": "valid"}, "valid padding needs a way down of its own"),
+        ({"padding": "valid", "down": "max", "deep_supervision": True}, "deep_supervision needs same"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_refused_by_a_sentence(changes, sentence):
@@ -53,6 +54,9 @@ def test_a_spec_that_does_not_fit_is_refused_by_a_sentence(changes, sentence):
     ("changes", "sentence"),
     [
         ({"block": "residal"}, "No block is called 'residal'. Did you mean 'residual'?"),
+        ({"block": {"name": "plain", "firs": 1}}, "has no option 'firs'. Did you mean 'first'? Options: first."),
+        ({"block": {"name": "plain", "depth": 1}}, "has no option 'depth'. Options: first."),
+        ({"norm": {"groups": 4}}, "A norm with options needs a name"),
         ({"block": "vnet"}, "as many channels in as out"),
         ({"block": "residual", "padding": "valid", "down": "max"}, 'needs padding "same"'),
         ({"stem": "repeated_input", "in_channels": 5}, "not a multiple"),
@@ -150,6 +154,15 @@ def test_parts_from_elsewhere_compose_and_may_give_another_width_than_asked(own_
     assert net.encoder.channels == (5, 7) and net.decoder.channels == (5,)
     assert net.decoder.levels[0].skip.factor == 0.25
     assert net(torch.randn(1, 1, 4, 4))[0].shape == (1, 2, 4, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unet", "unet_original", "vnet", "nnunet_residual_m"])
+def test_exported_net_gives_the_same_logits(name):
+    net = build_spec(name, 2, 1, 2, channels=(8, 16, 24)).build().eval()
+    x = torch.randn(2, 1, *net.fitting_shape((44, 44)))
+    exported = torch.export.export(net, (x,)).module()
+    torch.testing.assert_close(exported(x)[0], net(x)[0], atol=1e-4, rtol=1e-4)
 
 
 def test_an_encoder_may_lack_a_map_at_some_level():

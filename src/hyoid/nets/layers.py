@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
 
 norms: Registry[nn.Module] = Registry("norm")
@@ -35,11 +37,24 @@ CHANNEL_DROPOUT: dict[int, Callable[..., nn.Module]] = {2: nn.Dropout2d, 3: nn.D
 def build_part(shelf: Registry[Built], part: Part, **given: Any) -> Built:
     """The part a spec names, from its shelf.
 
+    Args:
+        shelf: Where the part stands.
+        part: Its name, or a mapping of `name` and options.
+        **given: What the net decides for it, such as its channels; no option may contradict it.
+
     Raises:
         ConfigError: When the name or an option is unknown.
     """
     options = {"name": part} if isinstance(part, str) else dict(part)
-    return shelf.build(options.pop("name"), **given, **options)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"A {shelf.kind} with options needs a name, as in {{name: plain, first: 0.5}}; got {part}.")
+    own = [option for option in inspect.signature(shelf[name].build).parameters if option not in given]
+    for option in options:
+        if option not in own:
+            known = f" Options: {', '.join(own) or 'none'}."
+            raise ConfigError(f"{shelf.kind} {name!r} has no option {option!r}.{closest(option, own)}{known}")
+    return shelf.build(name, **given, **options)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ class UNetSpec(NetSpec):
             raise ValueError("order has exactly one C, the convolution")
         if self.padding == "valid" and self.down == "strided":
             raise ValueError('valid padding needs a way down of its own, such as down: max, not "strided"')
+        if self.padding == "valid" and self.deep_supervision:
+            raise ValueError("valid padding leaves coarser logits another extent, so deep_supervision needs same")
         return self
 
     def style(self, level: int) -> Style:
