@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -86,6 +88,22 @@ def test_a_run_uses_net_and_loss_of_an_extension(tmp_path):
 
     new = data / "images" / "cells_000.png"
     assert "cells_000.png" in hyoid("predict", tmp_path / "run", new, "--into", tmp_path / "answers")
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path):
+    [program] = re.findall(r"^```python\n(.*?)^```", (EXAMPLES.parent / "README.md").read_text("utf-8"), re.M | re.S)
+    assert "minutes=20" in program
+    short = program.replace("minutes=20", "steps=2, changes=['planning.channels=[8,16]']")
+    data = write_phantoms(tmp_path / "DATA", "organs", 5, 24)
+    for new, case in {"scan": "organs_000", "more/other": "organs_001"}.items():
+        for source, copy in {"images": new, "labels": f"REFERENCES/{Path(new).name}"}.items():
+            (tmp_path / copy).parent.mkdir(exist_ok=True)
+            shutil.copy(data / source / f"{case}.nii.gz", tmp_path / f"{copy}.nii.gz")
+    done = subprocess.run([sys.executable, "-c", short], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"0\.\d+ RUN.report\.html\n", done.stdout)
+    assert {path.name for path in (tmp_path / "ANSWERS").iterdir()} == {"scan.nii.gz", "other.nii.gz"}
 
 
 FOCAL = """
