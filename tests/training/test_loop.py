@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from hyoid.core.errors import HyoidError
+from hyoid.core.labels import Labels
+from hyoid.nets.unet import UNetSpec
+from hyoid.tasks import task_for
 from hyoid.training.checkpoint import read_checkpoint
 from hyoid.training.monitor import read_curves
+from hyoid.training.optim import Average
 from hyoid.training.regimes.supervised import Supervised
 
 
@@ -100,6 +104,65 @@ def test_training_by_time_ends_within_it_and_at_full_progress(tiny, tmp_path, mo
     assert curves["progress"][-1] > 0.95 and curves["progress"] == sorted(curves["progress"])
     assert outcome.num_validated == 2
     assert sum(value is not None for value in curves["dice:ball"]) > 2
+
+
+KINDS = {
+    "valid": {"patch": (28, 28), "net": {"padding": "valid", "down": "max"}},
+    "deep_supervision": {"net": {"channels": (4, 8, 8), "deep_supervision": True}},
+    "dropout": {"net": {"dropout": 0.2, "norm": "batch"}},
+    "bf16": {"precision": "bf16-mixed"},
+    "batch_dice": {"batch_dice": True},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_net_repeats_itself_and_goes_on(tiny, tmp_path, monkeypatch, kind):
+    changes = dict(KINDS[kind])
+    net = {"dims": 2, "in_channels": 1, "out_channels": 2, "channels": (4, 8), **changes.pop("net", {})}
+    tiny.plan = tiny.plan.model_copy(update={"net": UNetSpec(**net), **changes})
+    outcome = tiny.fit(tmp_path / "whole", steps=4)
+    assert outcome.steps == 4 and 0 <= outcome.dice["ball"] <= 1
+
+    def interrupted(self, step):
+        update(self, step)
+        if step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    update = Average.update
+    monkeypatch.setattr(Average, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(tmp_path / "parts", steps=4)
+    tiny.fit(tmp_path / "parts", steps=4, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_overlapping_structures_are_trained_too(tiny, tmp_path):
+    tiny.task = task_for(Labels(names=("ball", "all"), values=((1,), (1, 2))))
+    assert set(tiny.fit(tmp_path / "run", steps=2).dice) == {"ball", "all"}
+
+
+def test_training_without_validation_cases(tiny, tmp_path):
+    tiny.split = (tiny.split[0], [])
+    outcome = tiny.fit(tmp_path / "run", steps=2)
+    assert outcome.dice == {} and outcome.num_validated == 0
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_training_without_cases_is_refused(tiny, tmp_path):
+    tiny.split = ([], tiny.split[1])
+    with pytest.raises(HyoidError, match="no cases to learn from"):
+        tiny.fit(tmp_path / "run", steps=2)
+
+
+def test_another_seed_cannot_go_on(tiny, tmp_path):
+    tiny.fit(tmp_path / "run", steps=2)
+    with pytest.raises(HyoidError, match="began with seed 1, not 2"):
+        tiny.fit(tmp_path / "run", steps=2, seed=2, resume=True)
+
+
+def test_half_precision_needs_a_gpu(tiny, tmp_path):
+    with pytest.raises(HyoidError, match="16-mixed needs a CUDA device"):
+        tiny.fit(tmp_path / "run", {"precision": "16-mixed"}, steps=1)
 
 
 def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):

@@ -47,8 +47,8 @@ class Outcome:
     Attributes:
         steps: Steps taken.
         seconds: Wall time, validation included.
-        dice: Mean Dice of each structure over the validation cases at the end, with averaged weights.
-        best_dice: Highest mean Dice at any validation.
+        dice: Mean Dice of each structure over the last validated cases, with averaged weights; empty without any.
+        best_dice: Highest mean Dice at any validation; NaN when there was none.
         num_validated: Cases behind `dice`.
         step_seconds: Typical time of a step.
         waiting: Share of the time in which the net waited for patches.
@@ -136,9 +136,9 @@ class _Training:
         from lightning_fabric import Fabric
 
         precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
-        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
-        if precision == "16-mixed" and self.fabric.device.type != "cuda":
+        if precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
+        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)
         self.regime: Regime = regimes.build(self.settings.regime, net=self.net, task=self.task, loss=loss)
@@ -229,7 +229,7 @@ class _Training:
             self.clock.step,
             self.clock.elapsed_seconds,
             self.validator.dice,
-            self.validator.best,
+            self.validator.best if math.isfinite(self.validator.best) else math.nan,
             self.validator.num_final,
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
