@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -59,19 +60,42 @@ def test_smallest_image_and_batch_of_one(name, dims):
     assert logits.isfinite().all()
 
 
-@every_net
-def test_gradients_reach_every_parameter(name, dims):
-    net = small_net(name, dims)
+def awake(net: nn.Module) -> nn.Module:
+    """The net without dropout, and without the zeros at which norms may start and hold back what lies before them."""
     for module in net.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Dropout3d):
             module.p = 0.0
     for parameter in net.parameters():
-        # norms that start at zero would hold back what lies before them for one step
         nn.init.normal_(parameter, std=0.3)
-    sum((level * torch.randn_like(level)).sum() for level in net(image(net, dims))).backward()
+    return net
+
+
+def pull(net: nn.Module, x: torch.Tensor) -> None:
+    """Give every parameter a gradient; the same for the same shapes."""
+    generator = torch.Generator().manual_seed(2)
+    sum((level * torch.randn(level.shape, generator=generator)).sum() for level in net(x)).backward()
+
+
+@every_net
+def test_gradients_reach_every_parameter(name, dims):
+    net = awake(small_net(name, dims))
+    pull(net, image(net, dims))
     without = [key for key, value in net.named_parameters() if value.grad is None or not value.grad.any()]
     assert not without
     assert all(value.grad.isfinite().all() for value in net.parameters())
+
+
+@every_net
+@pytest.mark.parametrize("batch", [1, 2])
+def test_gradients_are_those_in_double_precision(name, dims, batch):
+    """Double precision goes through other kernels and another memory layout."""
+    net = awake(small_net(name, dims))
+    exact = copy.deepcopy(net).double()
+    x = image(net, dims, batch)
+    pull(net, x)
+    pull(exact, x.double().requires_grad_())
+    for one, other in zip(net.parameters(), exact.parameters(), strict=True):
+        assert (one.grad - other.grad).norm() <= 0.01 * other.grad.norm() + 1e-4 * (1 + x.numel() ** 0.5)
 
 
 @every_net
