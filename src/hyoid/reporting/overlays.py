@@ -153,8 +153,9 @@ def _window(errors: np.ndarray, spacing_mm: tuple[float, ...], share: float = 0.
 
 
 def _brightness(image: np.ndarray) -> np.ndarray:
-    """(C, rows, columns) as uint8 grey or RGB, from the 0.5 to the 99.5 percentile; colours stay as they are."""
-    if image.shape[0] == 3 and image.dtype == np.uint8:
+    """(C, rows, columns) as uint8 grey from the 0.5 to the 99.5 percentile; colours stay as they are."""
+    coloured = image.shape[0] == 3 and image.dtype == np.uint8 and bool((image != image[:1]).any())
+    if coloured:
         return np.ascontiguousarray(image.transpose(1, 2, 0))
     grey = np.nan_to_num(image[0].astype(np.float32))
     low, high = np.percentile(grey, [0.5, 99.5])

@@ -22,6 +22,7 @@ _CAPTIONS = {
     "dice": "Dice of whole validation cases during training.",
     "learning_rate": "Learning rate.",
 }
+_MOST_COLUMNS = 8
 _KINDS = ("found by both", "marked, but not in the reference", "missing", "marked as another structure")
 
 
@@ -94,11 +95,11 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
         "distributions": {name: distribution(report, name) for name in _shown_distributions(report)},
         "crowded": crowded(report),
         "cases": _case_rows(report, primary),
-        "columns": report.structures if len(report.structures) <= 8 else (),
+        "columns": report.structures if 1 < len(report.structures) <= _MOST_COLUMNS else (),
+        "many": len(report.structures) > _MOST_COLUMNS,
+        "flagged": any(row.finding in ("missed", "spurious") for row in report.rows),
         "gallery": gallery,
-        "legend": list(
-            zip(_KINDS, (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in COLOURS.values()), strict=True)
-        ),
+        "legend": _legend(report),
         "sheet": _sheet(facts.data_sheet) if facts.data_sheet else None,
         "remarks": any(stage.note for stage in facts.stages),
         "shown": {one["case"] for one in gallery},
@@ -146,6 +147,12 @@ def _case_rows(report: Report, primary: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _legend(report: Report) -> list[tuple[str, str]]:
+    """Meaning and colour of the marks in an error map; one structure cannot be taken for another."""
+    colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in COLOURS.values()]
+    return list(zip(_KINDS, colours, strict=True))[: 4 if len(report.structures) > 1 else 3]
 
 
 def _gallery(report: Report, facts: RunFacts) -> list[dict[str, Any]]:
