@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyoid.core.errors import ConfigError
+from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.core.labels import Labels
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
@@ -64,6 +64,24 @@ def test_the_chosen_candidate_was_measured_and_comes_first(fingerprint_of, clock
     assert (first.patch, first.batch, first.channels) == (plan.patch, plan.batch, plan.net.channels)
     assert first.learning == max(row.learning for row in plan.candidates)
     assert plan.expected.seconds_per_step == first.seconds_per_step
+
+
+def test_a_moment_of_slowness_does_not_change_the_plan(fingerprint_of, clock) -> None:
+    calm, calls = clock(), iter(range(1000))
+
+    def disturbed(*step: Any) -> float:
+        return calm(*step) * (10 if next(calls) == 3 else 1)
+
+    plans = [
+        make_plan(fingerprint_of((128, 128)), ONE, SMALL, seconds=300, calibrate=timer, device="cpu")
+        for timer in (calm, disturbed)
+    ]
+    assert (plans[0].patch, plans[0].batch) == (plans[1].patch, plans[1].batch)
+
+
+def test_too_little_memory_is_told(fingerprint_of) -> None:
+    with pytest.raises(HyoidError, match="memory"):
+        make_plan(fingerprint_of((64, 64)), ONE, SMALL, seconds=60, calibrate=lambda *step: math.inf, device="cpu")
 
 
 def test_the_faster_number_format_is_chosen(fingerprint_of, clock) -> None:

@@ -21,6 +21,9 @@ FINALISTS = 4
 MEASUREMENTS = 4 + FINALISTS
 """Steps of different nets that are timed in one calibration, about."""
 
+SUSPICIOUS = 1.5
+"""A step this much slower than expected is timed again: another program may have had the processor."""
+
 FIRST_GFLOPS = 10.0
 """Billions of operations of the first step that is timed, well under a second on a slow machine."""
 
@@ -92,7 +95,7 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
     """The best option for a time on this machine, then the best of other kinds.
 
     A few small steps give the speed of this machine and all options are rated by it. Then the one that seems best is
-    timed itself and corrects the speed, until the best one is one that was timed.
+    timed itself and corrects the speed, until the best one is one that was timed, or the allowance is used up.
 
     Args:
         ground: What candidates stand on.
@@ -106,16 +109,20 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
         progress.advance(MEASUREMENTS - FINALISTS)
         found, timed = options(ground, precision), dict[int, float]()
         while True:
-            rated = [rate(option, machine.speed, timed.get(index)) for index, option in enumerate(found)]
-            best = min(range(len(rated)), key=lambda index: _order(rated[index]))
-            if best in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
+            ranked = sorted(
+                ((rate(option, machine.speed, timed.get(index)), index) for index, option in enumerate(found)),
+                key=lambda pair: _order(pair[0]),
+            )
+            best, index = ranked[0]
+            if index in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
                 break
-            timed[best] = machine.time(found[best], precision)
+            timed[index] = machine.time(best, precision)
+            if timed[index] > SUSPICIOUS * best.row.seconds_per_step:
+                timed[index] = min(timed[index], machine.time(best, precision))
             progress.advance(1)
-    first = min((rated[index] for index in timed), key=_order)
-    if not math.isfinite(first.row.seconds_per_step):
+    if not best.row.learning:
         raise HyoidError("The candidates did not fit into the memory; set planning.memory_gb to less.")
-    return _shown([first, *sorted((option for option in rated if option is not first), key=_order)])
+    return _shown([option for option, _ in ranked])
 
 
 def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
