@@ -5,6 +5,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
@@ -81,6 +82,29 @@ def test_files_cut_in_half(tmp_path, name):
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     refuses(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nrrd"])
+def test_uncompressed_itk_files_cut_in_half(tmp_path, name):
+    image = SimpleITK.GetImageFromArray(np.ones((20, 30, 40), np.int16))
+    SimpleITK.WriteImage(image, str(tmp_path / name), useCompression=False)
+    data = tmp_path / name.replace(".mhd", ".raw")
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    assert "Success" not in refuses(tmp_path / name, "cut short")
+
+
+@pytest.mark.parametrize("name", ["a.mhd", "a.nhdr"])
+def test_headers_without_their_voxels(tmp_path, name):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.ones((2, 3, 4), np.int16)), str(tmp_path / name))
+    voxels = next(path for path in tmp_path.iterdir() if path.name != name)
+    voxels.unlink()
+    refuses(tmp_path / name, f"its voxels are in {voxels.name}, which is missing")
+
+
+def test_headers_that_claim_more_than_the_file_can_hold(tmp_path):
+    nrrd = "NRRD0004\ntype: short\ndimension: 3\nsizes: 40000 40000 400\nencoding: gzip\nendian: little\n\n"
+    (tmp_path / "a.nrrd").write_text(nrrd)
+    refuses(tmp_path / "a.nrrd", "GB of voxels")
 
 
 def test_plain_nifti_named_gz_reads(tmp_path):

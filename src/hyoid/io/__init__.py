@@ -5,7 +5,7 @@ Read in this order:
 - `formats`: the shelf of formats; `read_image`, `read_header`, `write_image` by suffix
 - `header`: Header, what is known of a file before its voxels are read; Format, who can read it
 - `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff`: one format family each
-- `sniff`: what a file that cannot be read really is
+- `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is
 - `dataset`: Dataset and `open_dataset`, what the rest of the house uses
 - `cases`: `find_images` and `read_case`, images to predict
 - `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement

@@ -21,6 +21,7 @@ from .entry import Entry, Found, listed
 from .formats import read_header, whole_numbers
 from .layouts import find
 from .masks import Encoding, grey, read_labels, read_raw, value_counts
+from .order import in_c_order
 from .recognise import recognise
 from .survey import Look, Seen, look_at_all
 
@@ -82,7 +83,7 @@ class Dataset:
             return case
         array, grid = read_labels(entry.label, self.encoding)
         turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
-        labels = Image(np.ascontiguousarray(turn(array)), case.image.grid, "labels")
+        labels = Image(in_c_order(turn(array)), case.image.grid, "labels")
         _check_values(entry, labels.array, self.labels)
         return replace(case, labels=labels)
 
@@ -99,7 +100,7 @@ class Dataset:
         image = read_header(entry.images[0]).grid
         turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
         numbers = whole_numbers(entry.first_label, grey(entry.first_label, array))
-        return Image(np.ascontiguousarray(turn(numbers)), image, "labels")
+        return Image(in_c_order(turn(numbers)), image, "labels")
 
     @cached_property
     def grouping(self) -> groups.Grouping:

@@ -14,6 +14,7 @@ from ..core.files import atomic_path
 from ..core.registry import Registry
 from . import dicom, itk, nifti, raster, tiff
 from .header import Format, Header, Stored
+from .order import in_c_order
 from .sniff import damaged
 
 formats: Registry[Format] = Registry("file format")
@@ -88,9 +89,7 @@ def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
         array = whole_numbers(path, array)
     elif kind == "probabilities" or array.dtype.kind == "f":
         array = np.asarray(array, np.float32)
-    if not (array.flags.c_contiguous and array.flags.writeable):
-        array = np.array(array, order="C")  # files give read-only views in their own order
-    return Image(array, stored.header.grid, kind)
+    return Image(in_c_order(array), stored.header.grid, kind)
 
 
 def read_stored(path: Path, as_labels: bool = False) -> Stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
 def _reader(path: Path) -> Any:
     import SimpleITK
 
-    beginning(path)
+    _check_data_file(path, beginning(path))
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -81,6 +82,14 @@ def _reader(path: Path) -> Any:
     except RuntimeError as error:
         raise refusal(path, _expected(path), _reason(error)) from None
     return reader
+
+
+def _check_data_file(path: Path, head: bytes) -> None:
+    """Name the file of voxels that a detached header points to, when it is missing."""
+    match = re.search(rb"^(?:ElementDataFile *=|data ?file:) *(\S.*?)\s*$", head, re.MULTILINE | re.IGNORECASE)
+    name = match[1].decode(errors="replace") if match else "LOCAL"
+    if name.upper() not in ("LOCAL", "LIST") and "%" not in name and not (path.parent / name).exists():
+        raise DataError(f"{path}: its voxels are in {name}, which is missing; keep both files together.")
 
 
 def _facts(path: Path, reader: Any) -> Header:
@@ -141,8 +150,8 @@ def _expected(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of an ITK message, which is the one that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The last line of an ITK message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Reason: Success" not in line]
     return lines[-1].split("): ", 1)[-1] if lines else "unknown reason"
 
 

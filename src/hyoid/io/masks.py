@@ -149,7 +149,7 @@ _LARGE = 1 << 25
 
 def value_counts(array: np.ndarray) -> dict[float, int]:
     """How many voxels have each whole number; memory beyond the array is small."""
-    flat = array.reshape(-1)
+    flat = array.ravel(order="K")  # in memory order, which spares a copy
     low, high = int(flat.min()), int(flat.max())
     if low < 0 or high >= 1 << 20:
         values, counts = np.unique(flat, return_counts=True)

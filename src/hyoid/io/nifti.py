@@ -11,6 +11,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from .header import Format, Header, Stored
+from .order import in_c_order
 from .sniff import beginning, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
@@ -66,8 +67,8 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     header["vox_offset"] = offset = -(-offset // 16) * 16
     if "extents" in header:  # kept for Analyze readers only; the value is fixed by the standard
         header["extents"] = 16384
-    body = np.asarray(array, array.dtype.newbyteorder("<")).tobytes(order="F")
-    content = header.binaryblock.ljust(offset, b"\0") + body
+    body = in_c_order(np.asarray(array, array.dtype.newbyteorder("<")).T)  # files run with x fastest
+    content = header.binaryblock.ljust(offset, b"\0") + body.tobytes()
     if path.name.lower().endswith(".gz"):
         from isal import igzip
 
