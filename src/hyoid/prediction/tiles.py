@@ -284,23 +284,24 @@ class _Ring:
         return cls(answers.new_zeros((answers.shape[1], *shape), dtype=dtype), tiling, tuple(low))
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
-        """Add the answer of one tile."""
+        """Add the answer (K, *tile) of one tile, weighted."""
         import torch
 
-        axis, tiling = self.tiling.long_axis, self.tiling
-        weighted = answer * torch.from_numpy(tiling.weight(index)).to(answer.device)
-        sums = self.sums
+        axis, tiling, sums = self.tiling.long_axis, self.tiling, self.sums
+        weight = torch.from_numpy(tiling.weight(index)).to(answer.device)[None]
         for a, (starts, i, tile) in enumerate(zip(tiling.starts, index, tiling.tile, strict=True)):
             if a == axis:
                 continue
             first = max(starts[i], self.low[a])
-            last = min(starts[i] + tile, self.low[a] + self.sums.shape[a + 1])
-            sums = sums.narrow(a + 1, first - self.low[a], last - first)
-            weighted = weighted.narrow(a + 1, first - starts[i], last - first)
+            length = min(starts[i] + tile, self.low[a] + self.sums.shape[a + 1]) - first
+            sums = sums.narrow(a + 1, first - self.low[a], length)
+            answer, weight = (part.narrow(a + 1, first - starts[i], length) for part in (answer, weight))
         turn = tiling.starts[axis][index[axis]] % tiling.tile[axis]
         rest = tiling.tile[axis] - turn
-        sums.narrow(axis + 1, turn, rest).add_(weighted.narrow(axis + 1, 0, rest))
-        sums.narrow(axis + 1, 0, turn).add_(weighted.narrow(axis + 1, rest, turn))
+        answer, weight = answer.to(sums.dtype), weight.to(sums.dtype)
+        for place, begin, length in ((turn, 0, rest), (0, rest, turn)):
+            given, share = (part.narrow(axis + 1, begin, length) for part in (answer, weight))
+            sums.narrow(axis + 1, place, length).addcmul_(given, share)
 
     def finished(self, row: int) -> Iterator[tuple[int, torch.Tensor]]:
         """What no later row of tiles touches, in chunks; its place in the ring is emptied."""
