@@ -37,9 +37,15 @@ def test_instance_norm_and_its_gradient_equal_torchs_own_in_double(dims, batch, 
     torch.testing.assert_close(ours.bias.grad.double(), theirs.bias.grad, atol=1e-4, rtol=1e-4)
 
 
-def test_instance_norm_keeps_channels_last():
+@pytest.mark.parametrize("norm", ["instance", "group", "batch"])
+def test_norms_keep_channels_last(norm):
     x = channels_last(torch.randn(2, 4, 6, 5))
-    assert InstanceNorm(4)(x).is_contiguous(memory_format=torch.channels_last)
+    assert Style(2, norm=norm).norm_layer(4)(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_group_norm_equals_torchs_own():
+    x = channels_last(torch.randn(2, 6, 5, 4))
+    torch.testing.assert_close(Style(2, norm={"name": "group", "groups": 3}).norm_layer(6)(x), nn.GroupNorm(3, 6)(x))
 
 
 def test_instance_norm_of_a_single_voxel_is_its_shift():

@@ -193,6 +193,18 @@ class InstanceNorm(nn.Module):
         return f"{self.channels}, eps={self.eps}, affine={self.weight is not None}"
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm; on CPUs through the contiguous layout, in which its gradient takes a fraction of the time.
+
+    Reference:
+        wu2018group.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = torch.group_norm(x.contiguous(), self.num_groups, self.weight, self.bias, self.eps)
+        return channels_last(normed)
+
+
 def channels_last(x: Tensor) -> Tensor:
     """The maps (B, C, *S) with channels innermost in memory, where that is faster: on CPUs.
 
@@ -222,7 +234,7 @@ def _group(dims: int, channels: int, groups: int = 8, affine: bool = True, eps: 
     """Groups of channels of each sample to mean 0 and variance 1; fewer groups when channels do not divide."""
     while channels % groups:
         groups -= 1
-    return nn.GroupNorm(groups, channels, eps, affine)
+    return GroupNorm(groups, channels, eps, affine)
 
 
 @norms.register("none")
