@@ -29,7 +29,8 @@ def test_load_of_a_patch_is_what_the_net_costs_there(patch: tuple[int, int]) -> 
     found, truth = load_of(SPEC, patch), cost(SPEC, patch)
     assert found.parameters == truth.parameters
     assert found.flops == pytest.approx(truth.flops, rel=1e-6)
-    assert found.values == pytest.approx(truth.activation_values, rel=0.05)
+    loss = 4 * SPEC.out_channels * math.prod(patch)
+    assert found.values - loss == pytest.approx(truth.activation_values, rel=0.05)
 
 
 def test_fitted_speed_explains_steps_of_a_known_machine() -> None:
@@ -74,3 +75,8 @@ def test_memory_grows_with_batch_and_shrinks_in_half_precision() -> None:
 def test_some_memory_is_available() -> None:
     assert 0 < available_gb("cpu") < 1e5
     assert available_gb("cpu", free=False) == available_gb("cpu", free=False)
+
+
+def test_many_classes_cost_memory_in_the_loss() -> None:
+    few, many = (training_gb(load_of(build_spec("unet", 3, 1, n), (64, 64, 64)), 2, "32-true") for n in (2, 62))
+    assert many - few > 2 * 60 * 64**3 * 4 * 4 / 1e9

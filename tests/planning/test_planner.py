@@ -250,3 +250,11 @@ def test_more_levels_than_the_image_allows_are_refused(fingerprint_of, preset: s
     settings = PlanningSettings(preset=preset, channels=(4, 8, 16, 32, 64))
     with pytest.raises(ConfigError, match="levels"):
         make_plan(fingerprint_of((16, 16)), ONE, settings, steps=20, device="cpu")
+
+
+def test_an_edited_plan_that_contradicts_itself_is_refused(fingerprint_of) -> None:
+    plan = make_plan(fingerprint_of((64, 64)), ONE, SMALL, steps=20, device="cpu")
+    with pytest.raises(ConfigError, match="change both"):
+        plan.changed({"spacing_mm": [2.0, 2.0]})
+    both = plan.changed({"spacing_mm": [2.0, 2.0], "preparation.spacing_mm": [2.0, 2.0]})
+    assert both.preparation.spacing_mm == (2.0, 2.0)

@@ -22,6 +22,7 @@ Timer = Callable[[UNetSpec, Sequence[int], int, Precision], float]
 BACKWARD = 3.0
 """Operations of a training step in units of its forward pass."""
 
+_LOSS = 4.0  # logits in 32 bits, their logarithms, probabilities and the target of each channel
 _UPDATE = 8.0  # an update of a weight reads and writes it, its gradient, two moments and the running average
 _WEIGHT_BYTES = 4 * 5  # weight, gradient, two moments of the optimiser, running average
 _KEPT = {"32-true": 1.5, "bf16-mixed": 0.9, "16-mixed": 0.9}  # of the kept values in 32 bits, gradients on top
@@ -34,7 +35,7 @@ class Load(NamedTuple):
     Attributes:
         parameters: Weights of the net.
         flops: Operations of the forward pass.
-        values: Numbers kept for the backward pass.
+        values: Numbers kept for the backward pass, those of the loss included.
     """
 
     parameters: int
@@ -82,13 +83,14 @@ def fitting_patch(spec: UNetSpec, patch: Sequence[int]) -> tuple[int, ...]:
 
 
 def load_of(spec: UNetSpec, patch: Sequence[int]) -> Load:
-    """What one patch costs; operations and maps of a padded U grow with its voxels."""
+    """What one patch costs, the loss included; operations and maps of a padded U grow with its voxels."""
+    loss = _LOSS * spec.out_channels * math.prod(patch)
     if spec.padding == "valid":
         found = cost(spec, patch)
-        return Load(found.parameters, found.flops, found.activation_values)
+        return Load(found.parameters, found.flops, found.activation_values + loss)
     unit, voxels = _unit_cost(spec)
     scale = math.prod(patch) / voxels
-    return Load(unit.parameters, unit.flops * scale, unit.values * scale)
+    return Load(unit.parameters, unit.flops * scale, unit.values * scale + loss)
 
 
 def training_gb(load: Load, batch: int, precision: Precision) -> float:

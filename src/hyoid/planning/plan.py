@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.settings import Settings
 from ..nets.unet import UNetSpec
@@ -48,6 +48,16 @@ class Plan(Settings):
     expected: Expected = Field(description="What the plan foresees.")
     reasons: tuple[str, ...] = Field((), description="Why, in plain words.")
     candidates: tuple[Candidate, ...] = Field((), description="What was chosen from, the chosen one first.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Plan:
+        if self.spacing_mm != self.preparation.spacing_mm:
+            raise ValueError(
+                f"spacing_mm is {self.spacing_mm} but preparation.spacing_mm is {self.preparation.spacing_mm}; change both"
+            )
+        if self.dims != self.net.dims or len(self.patch) < self.dims:
+            raise ValueError(f"a {self.dims}D plan does not fit a {self.net.dims}D net and patch {self.patch}")
+        return self
 
     @property
     def orientation(self) -> str | None:
