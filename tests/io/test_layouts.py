@@ -355,6 +355,27 @@ def test_a_dataset_survives_json(tmp_path):
     np.testing.assert_array_equal(again.read("a").labels.array, dataset.read("a").labels.array)
 
 
+def test_files_of_foreign_formats_are_told(tmp_path):
+    pair(tmp_path, "a")
+    (tmp_path / "images" / "b.mnc").write_bytes(b"x")
+    (tmp_path / "images" / "README.txt").write_text("x")
+    assert "1 files in images/ are not images hyoid reads: b.mnc." in open_dataset(tmp_path).notes
+
+
+def test_paths_are_remembered_from_anywhere(tmp_path, monkeypatch):
+    pair(tmp_path / "data", "a")
+    monkeypatch.chdir(tmp_path)
+    dataset = open_dataset("data")
+    monkeypatch.chdir("/")
+    assert Dataset.from_dict(dataset.to_dict()).read("a").labels is not None
+
+
+def test_case_names_in_tables_may_carry_their_ending(tmp_path):
+    pair(tmp_path, "a")
+    (tmp_path / "cases.csv").write_text("case,patient\na.nii.gz,p1\n")
+    assert open_dataset(tmp_path).group_of("a") == "p1"
+
+
 def test_a_changed_file_is_scanned_again(tmp_path):
     pair(tmp_path, "a")
     assert open_dataset(tmp_path).labels.values == ((1,),)
@@ -385,6 +406,12 @@ def test_images_to_predict_with_channel_files(tmp_path):
     assert [entry.id for entry in entries] == ["a", "b"]
     assert read_case(entries[0], 2).image.channels == 2
     assert [entry.id for entry in find_images(tmp_path / "imagesTs", channels=1)][:2] == ["a_0000", "a_0001"]
+
+
+def test_images_of_cases_in_folders_of_their_own(tmp_path):
+    for name in ("x", "y"):
+        image(tmp_path / name / "images" / f"{name}.nii.gz")
+    assert [entry.id for entry in find_images(tmp_path)] == ["x", "y"]
 
 
 def test_wrong_number_of_channels_for_prediction(tmp_path):

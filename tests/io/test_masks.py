@@ -165,6 +165,14 @@ def test_colours_become_values(tmp_path):
     assert (labels[disc(8)] == 1).all() and (labels == 2).sum() == disc(18).sum() - disc(8).sum()
 
 
+def test_grey_and_coloured_masks_together(tmp_path):
+    red = np.zeros((*SHAPE, 3), np.uint8)
+    red[disc(8)] = (255, 0, 0)
+    dataset = opened(tmp_path, {"a": red, "b": disc().astype(np.uint8) * 255})
+    assert dataset.labels.names == ("colour_ff0000", "colour_ffffff")
+    assert (dataset.read("b").labels.array[0] == 2).sum() == disc().sum() == dataset.seen["b"].counts[2]
+
+
 def cells(count: int, first: int = 1, step: int = 1) -> np.ndarray:
     mask = np.zeros(SHAPE, np.uint16)
     places = RNG.permutation(60)[:count]
@@ -199,6 +207,11 @@ def test_many_classes_in_fixed_places_are_no_objects(tmp_path):
 
     dataset = opened(tmp_path, {"a": organs(0), "b": organs(2), "c": organs(5)})
     assert dataset.encoding.kind == "values" and len(dataset.labels.names) > 15
+
+
+def test_a_few_numbers_that_vary_are_a_doubt(tmp_path):
+    dataset = opened(tmp_path, {"a": cells(8), "b": cells(3), "c": cells(6)})
+    assert dataset.encoding.kind == "values" and noted(dataset, "write `instances: true` into a labels.yaml")
 
 
 def test_names_for_values_decide_against_objects(tmp_path):

@@ -28,7 +28,7 @@ def flat(dtype: str, channels: int = 1, spacing: tuple[float, float] | None = No
     return Image(RNG.integers(0, 255, (channels, 40, 50)).astype(dtype), Grid.plain((40, 50), spacing))
 
 
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32"])
 def test_volumes_keep_numbers_and_place(tmp_path, suffix, channels, dtype):
@@ -38,6 +38,7 @@ def test_volumes_keep_numbers_and_place(tmp_path, suffix, channels, dtype):
     np.testing.assert_array_equal(back.array, image.array)
     assert back.array.dtype == dtype
     assert back.grid.matches(image.grid) and back.grid.calibrated
+    assert [path.name for path in tmp_path.iterdir()] == [f"case{suffix}"]
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])

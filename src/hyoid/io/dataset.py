@@ -174,7 +174,8 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     Raises:
         DataError: When nothing fits, files do not belong together, or no voxel is labelled.
     """
-    found = find(Path(path))
+    path = Path(path).absolute()
+    found = find(path)
     notes, warnings = list(found.notes), []
     entries = sorted(found.entries, key=lambda entry: entry.id)
     without = [entry.id for entry in entries if entry.label is None]
@@ -187,9 +188,9 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     marks = [look.marks for look in looks if look.marks]
     encoding, labels, told, doubts = recognise(marks, found.labels, found.instances)
     channel_names = _channels(found, looks, notes)
-    cases, held_out = _held_out(Path(path), entries, notes)
+    cases, held_out = _held_out(path, entries, notes)
     seen = {look.case: look.seen(encoding) for look in looks}
-    dataset = Dataset(Path(path), found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
+    dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
     notes += [*told, *_remarks(looks), *dataset.grouping.notes]
     warnings += [*doubts, *dataset.grouping.warnings]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))

@@ -63,8 +63,10 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     result.SetSpacing(spacing)
     result.SetOrigin(origin)
     result.SetDirection(direction)
+    attached = path.with_suffix({".mhd": ".mha", ".nhdr": ".nrrd"}.get(path.suffix.lower(), path.suffix))
     try:
-        SimpleITK.WriteImage(result, str(path), useCompression=path.suffix.lower() not in (".mhd", ".nhdr"))
+        SimpleITK.WriteImage(result, str(attached), useCompression=True)
+        attached.rename(path)  # one file, whatever its name: header and voxels cannot be torn apart
     except RuntimeError as error:
         raise DataError(f"{path}: could not be written ({_reason(error)}).") from None
 

@@ -122,7 +122,16 @@ def _pair_of_folders(folder: Path) -> Found | None:
             " Add the images or remove the labels."
         )
     entries = [Entry(case, images, marks.get(case)) for case, images in cases.items()]
-    return with_tables(folder, f"{images.name}/ and {labels.name}/", entries)
+    found = with_tables(folder, f"{images.name}/ and {labels.name}/", entries)
+    return replace(found, notes=(*found.notes, *_unread(images), *_unread(labels)))
+
+
+def _unread(folder: Path) -> tuple[str, ...]:
+    """A remark on files that are no images hyoid reads, and no tables or texts."""
+    known = (".txt", ".md", ".csv", ".json", ".yaml", ".yml", ".xml", ".db", ".ini")
+    rest = [f.name for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".") and not is_image(f)]
+    rest = [name for name in rest if not name.lower().endswith(known)]
+    return (f"{len(rest)} files in {folder.name}/ are not images hyoid reads: {listed(rest)}.",) if rest else ()
 
 
 def _marks(labels: Path) -> dict[str, _Mark]:

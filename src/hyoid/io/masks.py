@@ -49,7 +49,8 @@ class Encoding(Settings):
     def value_of(self, raw: float) -> int:
         """The label value of one number, or colour, in a file."""
         if self.kind == "colours":
-            return self.colours.index(int(raw)) + 1 if int(raw) in self.colours else 0
+            packed = int(raw) if raw > 255 or int(raw) in self.colours else int(raw) * 0x010101  # a grey file
+            return self.colours.index(packed) + 1 if packed in self.colours else 0
         if self.kind == "values":
             return round(raw)
         return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
@@ -107,8 +108,8 @@ def grey(path: Path, array: np.ndarray) -> np.ndarray:
 
 
 def packed_colours(array: np.ndarray) -> np.ndarray:
-    """Colours (3, *S) as single numbers 0xRRGGBB (1, *S)."""
-    red, green, blue = array.astype(np.int32)
+    """Colours (3, *S), or grey (1, *S), as single numbers 0xRRGGBB (1, *S)."""
+    red, green, blue = np.broadcast_to(array, (3, *array.shape[1:])).astype(np.int32)
     return ((red << 16) | (green << 8) | blue)[None]
 
 
@@ -135,13 +136,13 @@ def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
     counts = value_counts(whole)
     if len(counts) > 50_000:
         raise DataError(f"{path}: holds {len(counts)} different values; this looks like an image, not an annotation.")
-    many = len(counts) > MANY and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
+    many = len(counts) > FEW and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
     hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
     return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many else 0, hollow=hollow), grid
 
 
-MANY = 12
-"""More values than this in one annotation raise the question whether they number objects."""
+FEW, MANY = 4, 12
+"""From so many values in one annotation on, they might number objects, or are believed to if all else fits."""
 
 _LARGE = 1 << 25
 """Annotations of more voxels are not searched for connected pieces; objects are numbered in smaller ones."""

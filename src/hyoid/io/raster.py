@@ -61,7 +61,8 @@ def read_npy(path: Path, as_labels: bool = False) -> Stored:
         array = np.load(path, allow_pickle=False)
     except Exception as error:
         raise refusal(path, "a NumPy array", error) from None
-    return Stored(_arranged(path, array), _npy_facts(path, array))
+    facts = _npy_facts(path, array)
+    return Stored(_arranged(array).astype(facts.dtype, copy=False), facts)
 
 
 def read_npy_header(path: Path) -> Header:
@@ -168,7 +169,7 @@ def _flat_with_channels(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[-1] <= 4 and min(shape[:2]) > 8 * shape[-1]
 
 
-def _arranged(path: Path, array: np.ndarray) -> np.ndarray:
+def _arranged(array: np.ndarray) -> np.ndarray:
     if _flat_with_channels(array.shape):
         return np.moveaxis(array, -1, 0)
     return array if array.ndim == 4 else array[None]
@@ -189,7 +190,7 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
         shape, channels = array.shape[1:], array.shape[0]
     else:
         shape, channels = array.shape, 1
-    return Header("NPY", Grid.plain(shape), channels, str(array.dtype), tuple(notes))
+    return Header("NPY", Grid.plain(shape), channels, str(array.dtype.newbyteorder("=")), tuple(notes))
 
 
 PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write)

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import DataError
 from ..core.labels import Labels
 from .entry import listed
-from .masks import MANY, Encoding, Marks, total_counts
+from .masks import FEW, MANY, Encoding, Marks, total_counts
 
 
 def recognise(
@@ -45,7 +45,7 @@ def recognise(
         notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
     if declared is None:
         labels = _named(encoding, sorted(found - {0}))
-        doubts = _strays(marks, encoding)
+        doubts = [*_strays(marks, encoding), *_doubtful_instances(marks, encoding)]
     else:
         labels, doubts = declared, _missing(found, declared)
         _check_declared(marks, encoding, declared)
@@ -134,21 +134,32 @@ def _grey_mask(marks: Sequence[Marks], total: dict[float, int], written: int, no
     return Encoding(kind="threshold", threshold=white / 2, written=written)
 
 
-def _are_instances(marks: Sequence[Marks]) -> bool:
+def _are_instances(marks: Sequence[Marks], more_than: int = MANY) -> bool:
     """Whether values number objects: many, each in one piece, of one kind of size, and without fixed meaning."""
     many = [one for one in marks if one.pieces]
-    if not many or max(len(one.counts) for one in many) <= MANY:
+    if not many or max(len(one.counts) for one in many) <= more_than:
         return False
     sizes = [{v: np.log(n) for v, n in one.counts.items() if v > 0} for one in many]
     whole = np.median([len(size) / one.pieces for size, one in zip(sizes, many, strict=True)])
-    spread = float(np.median([np.std(list(s.values())) for s in sizes]))
+    spread = float(np.median([np.std(list(size.values())) for size in sizes]))
     agreement = [
         _correlation(np.array([(a[v], b[v]) for v in both]))
         for a, b in islice(combinations(sizes, 2), 500)
-        if len(both := sorted(a.keys() & b.keys())) > MANY
+        if len(both := sorted(a.keys() & b.keys())) > more_than
     ]
     same_meaning = float(np.median(agreement)) if agreement else 0.0
     return bool(whole > 0.85 and spread < 1.3 and same_meaning < 0.5)
+
+
+def _doubtful_instances(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
+    """A warning when a few values that vary from case to case may number objects."""
+    most, least = (choice(len(one.counts) for one in marks) for choice in (max, min))
+    if encoding.kind != "values" or most < 1.5 * least or not _are_instances(marks, FEW):
+        return []
+    return [
+        f"Between {least - 1} and {most - 1} values occur in a case, each in one piece; if they number objects and are"
+        " not classes, write `instances: true` into a labels.yaml beside the images."
+    ]
 
 
 def _correlation(pairs: np.ndarray) -> float:

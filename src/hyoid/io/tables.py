@@ -13,6 +13,7 @@ import yaml
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from .formats import stem_of
 
 ID_COLUMNS = ("case", "id", "case_id", "name")
 Row = dict[str, str]
@@ -53,7 +54,7 @@ def facts_by_case(path: Path) -> dict[str, Row]:
         raise DataError(f"{path}: expected a column `case` with the image names; found {', '.join(rows[0])}.")
     found: dict[str, Row] = {}
     for row in rows:
-        case = row.pop(str(column))
+        case = stem_of(row.pop(str(column)))
         if case in found:
             raise DataError(f"{path}: case {case!r} has two rows.")
         found[case] = row
