@@ -12,6 +12,7 @@ Read in this order:
 - `intensity`: the intensity scheme of each channel
 - `candidates`: what the preset `auto` chooses from
 - `choice`: its choice
+- `published`: the one candidate of the published presets
 - `plan`: Plan, everything that was decided
 - `planner`: `make_plan`
 """

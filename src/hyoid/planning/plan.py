@@ -53,7 +53,7 @@ class Plan(Settings):
     def _agrees(self) -> Plan:
         if self.spacing_mm != self.preparation.spacing_mm:
             raise ValueError(
-                f"spacing_mm is {self.spacing_mm} but preparation.spacing_mm is {self.preparation.spacing_mm}; change both"
+                f"spacing_mm is {self.spacing_mm} but preparation.spacing_mm {self.preparation.spacing_mm}; change both"
             )
         if self.dims != self.net.dims or len(self.patch) < self.dims:
             raise ValueError(f"a {self.dims}D plan does not fit a {self.net.dims}D net and patch {self.patch}")

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.labels import Labels
-from ..nets.cost import feature_map_size
-from ..nets.family.build import build_spec
-from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.choose import task_for
-from . import rules
-from .budget import (
-    BACKWARD,
-    NOMINAL,
-    NOMINAL_SECONDS,
-    Stopwatch,
-    Timer,
-    available_gb,
-    load_of,
-    precisions,
-    prediction_gb,
-    resolved_device,
-    step_seconds,
-    training_gb,
-)
+from .budget import NOMINAL_SECONDS, Stopwatch, Timer, available_gb, precisions, prediction_gb, resolved_device
 from .candidates import Ground, Option
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
@@ -35,6 +16,7 @@ from .frame import Frame, frame_of, known_by_place, mirror_axes
 from .intensity import intensity_of
 from .learning import USABLE, Candidate, Facts, Target
 from .plan import Expected, Plan
+from .published import Published
 from .settings import PlanningSettings
 
 DEFAULT_SECONDS = 3600.0
@@ -112,61 +94,13 @@ class _Asked:
 
 
 def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
-    """The one option of the published rules, whatever it takes."""
-    settings, frame = asked.settings, asked.frame
-    reference = rules.REFERENCES[settings.preset]
-    name = settings.net or reference.net
-    levels = len(settings.channels) if settings.channels else 99
-
-    def spec(shape: rules.Topology, **changes: Any) -> UNetSpec:
-        channels = settings.channels or rules.features(shape.levels, frame.dims)
-        changes |= {} if settings.norm is None else {"norm": settings.norm}
-        given = {"channels": channels, "kernels": shape.kernels, "strides": shape.strides, **changes}
-        made = build_spec(name, frame.dims, asked.in_channels, asked.out_channels, **given)
-        if not isinstance(made, UNetSpec):
-            raise ConfigError(f"Preset {settings.preset!r} plans a U from levels; {name!r} is not one. Use unet.")
-        return made
-
-    def fit(spacing: tuple[float, ...], median: tuple[float, ...]) -> rules.Fitted:
-        voxels = math.prod(frame.median if frame.flat else median) * asked.fingerprint.num_labelled
-        values = lambda shape: feature_map_size(spec(shape, deep_supervision=False), shape.patch)  # noqa: E731
-        memory = settings.memory_gb or reference.memory_gb
-        return rules.fit_patch(spacing, median, voxels, values, reference, memory, levels)
-
-    fitted = fit(frame.net_spacing, frame.net_median)
-    shape, batch = fitted.topology, settings.batch or fitted.batch
-    if settings.patch:
-        shape = rules.topology(frame.net_spacing, settings.patch[-frame.dims :], levels)
-    if settings.channels and shape.levels != levels:
-        raise ConfigError(f"planning.channels has {levels} levels but a patch this small allows {shape.levels}.")
-    net, precision = spec(shape), settings.precision or precisions(asked.device)[0]
-    load = load_of(net, shape.patch)
-    if asked.seconds is None:
-        took = NOMINAL.seconds(load, batch)
-    else:
-        took = step_seconds(asked.calibrate or Stopwatch(asked.device, 5.0), net, shape.patch, batch, precision)
-    row = Candidate(
-        dims=frame.dims,
-        spacing_mm=frame.net_spacing,
-        patch=shape.patch,
-        batch=batch,
-        net=name,
-        channels=net.channels,
-        precision=precision,
-        parameters=load.parameters,
-        gflops=batch * BACKWARD * load.flops / 1e9,
-        values=batch * load.values,
-        memory_gb=training_gb(load, batch, precision),
-        seconds_per_step=took,
-        measured=asked.seconds is not None,
+    """The one option of the published rules."""
+    preset = Published(
+        asked.frame, asked.settings, asked.fingerprint.num_labelled, asked.in_channels, asked.out_channels
     )
-    reasons = [f"spacing, patch, levels and batch by the published rules of {settings.preset}"]
-    if frame.dims == 3 and not settings.patch:
-        coarse = rules.low_resolution(frame.net_spacing, frame.net_median, shape.patch, fit)
-        if coarse:
-            there = "x".join(f"{s:.3g}" for s in coarse[0])
-            reasons.append(f"a patch sees little of an image; at {there} mm it would see a quarter of it")
-    return [Option(row, net, load)], reasons
+    timer = None if asked.seconds is None else asked.calibrate or Stopwatch(asked.device, 5.0)
+    option = preset.option(asked.settings.precision or precisions(asked.device)[0], timer)
+    return [option], preset.reasons(option.row.patch)
 
 
 def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
