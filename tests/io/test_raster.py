@@ -78,7 +78,7 @@ def test_arrays_by_their_shape(tmp_path, shape, expected):
     np.save(tmp_path / "a.npy", np.zeros(shape, ">f4"))
     image, header = read_image(tmp_path / "a.npy"), read_header(tmp_path / "a.npy")
     assert image.array.shape == expected == (header.channels, *header.shape)
-    assert image.array.dtype == header.dtype == np.float32 and not image.grid.calibrated
+    assert image.array.dtype == header.dtype == "float32" and not image.grid.calibrated
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image as it lies in the file: native numbers, shape (C, *grid.shape), and its header.
-
-    `indexed` is true when the numbers are a palette's indices, which only annotations mean as such.
-    """
+    """An image as it lies in the file: its native numbers, shape (C, *grid.shape), and its header."""
 
     array: np.ndarray
     header: Header
