@@ -35,7 +35,7 @@ def test_a_plan_for_steps_is_the_same_every_time_and_measures_nothing(fingerprin
 
 def test_a_slow_machine_gets_a_smaller_step_than_a_fast_one(fingerprint_of, clock) -> None:
     fingerprint = fingerprint_of((256, 256))
-    settings = PlanningSettings(memory_gb=16)
+    settings = PlanningSettings(memory_gb=16, patch=(192, 192))
     slow, fast = (
         make_plan(fingerprint, ONE, settings, seconds=600, calibrate=clock(flops), device="cpu")
         for flops in (20e9, 5e12)
@@ -48,7 +48,7 @@ def test_a_slow_machine_gets_a_smaller_step_than_a_fast_one(fingerprint_of, cloc
 
 def test_more_time_gives_a_wider_net(fingerprint_of, clock) -> None:
     fingerprint = fingerprint_of((256, 256))
-    settings = PlanningSettings(memory_gb=16)
+    settings = PlanningSettings(memory_gb=16, patch=(192, 192))
     short, long = (
         make_plan(fingerprint, ONE, settings, seconds=time, calibrate=clock(), device="cpu") for time in (120, 36000)
     )
@@ -95,7 +95,7 @@ def test_the_faster_number_format_is_chosen(fingerprint_of, clock) -> None:
 
 def test_a_plan_keeps_to_the_memory(fingerprint_of, clock) -> None:
     fingerprint = fingerprint_of((256, 256, 256), (1.0, 1.0, 1.0))
-    settings = PlanningSettings(memory_gb=1.5)
+    settings = PlanningSettings(memory_gb=1.5, channels=(16, 32, 64))
     plan = make_plan(fingerprint, ONE, settings, seconds=3600, calibrate=clock(1e13), device="cpu")
     assert plan.expected.memory_gb <= 1.5
 
