@@ -68,7 +68,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def code(value: object) -> str:
     """A value as people type it into YAML, set as code."""
     if value is None:
-        return "`none`"
+        return "`null`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | list):
@@ -130,7 +130,7 @@ def options_of(build: Callable[..., Any]) -> str:
 
 
 def _written(value: object) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def shelf(registry: Registry[Any]) -> list[str]:
@@ -187,8 +187,8 @@ def settings_page() -> Iterator[str]:
     """Every setting of an experiment."""
     yield "# Settings"
     yield from ["", "All settings of a run stand in its `experiment.yaml`. On the command line each can be given as"]
-    yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML. `none` leaves a"
-    yield "choice open; where it is the name of a part it is quoted, as in `--set 'planning.policy=\"none\"'`."
+    yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML. `null` leaves"
+    yield "a choice open."
     yield from ["", "The keys under `plan` are decided by planning; `--set plan.batch=4` changes the decision itself."]
     yield from _settings_tables(Experiment, "")
 
@@ -233,7 +233,7 @@ def _type(annotation: Any) -> str:
     if origin is dict:
         return "keys and values"
     if annotation is type(None):
-        return "`none`"
+        return "`null`"
     names = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
     return names.get(annotation, "a group of settings" if inspect.isclass(annotation) else str(annotation))
 

@@ -46,7 +46,7 @@ def test_yaml_there_and_back(tmp_path: Path):
     [
         ("inner.steps=200", Outer(inner=Inner(steps=200))),
         ("inner.shape=[8, 9]", Outer(inner=Inner(shape=(8, 9)))),
-        ("name=none", Outer(name=None)),
+        ("name=null", Outer(name=None)),
         ("name=liver", Outer(name="liver")),
     ],
 )

@@ -23,7 +23,9 @@ def load_extensions(paths: tuple[str, ...] | list[str]) -> None:
             continue
         spec = importlib.util.spec_from_file_location(name, path)
         if not path.is_file() or spec is None or spec.loader is None:
-            raise ConfigError(f"extensions: {text} is not a Python file; give the path of a .py file that registers parts.")
+            raise ConfigError(
+                f"extensions: {text} is not a Python file; give the path of a .py file that registers parts."
+            )
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:

@@ -65,12 +65,13 @@ class Settings(BaseModel):
     def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...]) -> Self:
         """A copy with some values replaced, such as `{"training.steps": 200}` or `["training.steps=200"]`.
 
-        Values given as text are read as YAML, so `none`, `3`, `[1, 2]` and `true` mean what they look like.
+        Values given as text are read as YAML, so `3`, `[1, 2]` and `true` mean what they look like, and `null` leaves
+        a choice open.
         """
         pairs = changes.items() if isinstance(changes, dict) else [_split_change(change) for change in changes]
         tree = self.model_dump(mode="json")
         for key, value in pairs:
-            _put(tree, key, value)
+            _put(type(self), tree, key, value)
         return type(self).parse(tree, "--set")
 
 
@@ -89,22 +90,20 @@ def _split_change(change: str) -> tuple[str, Any]:
     key, equals, text = change.partition("=")
     if not equals:
         raise ConfigError(f"--set {change}: expected key=value, such as training.steps=200.")
-    if text.lower() == "none":
-        return key.strip(), None
     try:
         return key.strip(), yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {change}: {text!r} is not a readable value.") from None
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> None:
     *groups, last = key.split(".")
     node = tree
     for name in groups:
         if not isinstance(node.get(name), dict):
             raise ConfigError(_unknown(key, name, node))
         node = node[name]
-    if last not in node:
+    if last not in node and _fields_at(model, tuple(groups)):  # options of a part have no fields to check here
         raise ConfigError(_unknown(key, last, node))
     node[last] = value
 

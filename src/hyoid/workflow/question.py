@@ -36,7 +36,26 @@ def ask(data: Path, minutes: float | None, steps: int | None, seed: int, changes
         asked = asked.changed({"training.minutes": DEFAULT_MINUTES})
     extensions = tuple(str(Path(path).expanduser().resolve()) for path in asked.extensions)
     load_extensions(extensions)
+    _check_names(asked)
     return asked.changed({"extensions": list(extensions)})
+
+
+def _check_names(asked: Experiment) -> None:
+    """Look up every part that settings name, so that a wrong name fails before any work is done."""
+    from ..losses import losses
+    from ..training.optim import optimisers, schedules
+    from ..training.regimes import regimes
+
+    asked.evaluation.build()
+    training = asked.training
+    if training.loss is not None:
+        losses.build(training.loss, **training.loss_options)
+    for shelf, name in (
+        (optimisers, training.optimiser.name),
+        (schedules, training.optimiser.schedule),
+        (regimes, training.regime),
+    ):
+        shelf[name]
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

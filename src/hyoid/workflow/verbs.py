@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ConfigError
 from ..core.progress import log
@@ -49,7 +49,7 @@ def run(
     from ..experiment import RunFolder
     from .forecast import comparison
 
-    folder = RunFolder(into)
+    folder = RunFolder(Path(into))
     with folder.logged():
         for line in plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes).describe():
             log.info(line)
@@ -102,7 +102,7 @@ def plan(
     from .forecast import forecast
     from .question import ask, is_answered, plan_changes
 
-    folder = RunFolder(into)
+    folder = RunFolder(Path(into))
     asked = ask(data, minutes, steps, seed, changes)
     if is_answered(folder, asked, changes):
         return folder.experiment.decided
@@ -213,17 +213,26 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    entries = find_images(list(images), len(folder.dataset.channel_names))
-    return predict_entries(predictor_of(folder), folder.dataset, entries, into, probabilities)
+    entries = find_images(
+        [images] if isinstance(images, str | Path) else list(images), len(folder.dataset.channel_names)
+    )
+    return predict_entries(predictor_of(folder), folder.dataset, entries, Path(into), probabilities)
 
 
-def evaluate(predictions: Path, references: Path | None = None, *, into: Path | None = None) -> Report:
+def evaluate(
+    predictions: Path,
+    references: Path | None = None,
+    *,
+    into: Path | None = None,
+    missing: Literal["error", "worst"] = "error",
+) -> Report:
     """Measure predictions against references, with intervals by patient.
 
     Args:
         predictions: A run whose validation cases are predicted, or a folder of label images.
         references: Folder of reference label images, paired by name; not needed for a run.
         into: Folder for cases.csv, report.json and report.html; the run itself when none.
+        missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
 
     Returns:
         The report.
@@ -235,7 +244,7 @@ def evaluate(predictions: Path, references: Path | None = None, *, into: Path | 
     from .story import of_folders
 
     if references is not None:
-        found = evaluate_folders(predictions, references, workers=_workers())
+        found = evaluate_folders(predictions, references, missing=missing, workers=_workers())
         if into is not None:
             found.write(into)
             write_page(into, found, of_folders(predictions, references))
@@ -243,7 +252,8 @@ def evaluate(predictions: Path, references: Path | None = None, *, into: Path | 
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
         found = judge_validation(folder, _workers())
-    found.write(into or folder.path)
+    target = Path(into or folder.path)
+    found.write(target)
     return found
 
 
@@ -281,8 +291,8 @@ def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0)
 
     told = []
     for kind in ("cells", "organs"):
-        data = write_phantoms(into / "data" / kind, kind, num_cases=20, seed=seed)
-        page = run(data, into=into / kind, minutes=minutes, seed=seed)
+        data = write_phantoms(Path(into) / "data" / kind, kind, num_cases=20, seed=seed)
+        page = run(data, into=Path(into) / kind, minutes=minutes, seed=seed)
         found = Report.read(page.parent)
         scores = [f"{one.structure} {one.spread.mean:.3f}" for one in found.summaries if one.metric == "dice"]
         told.append(f"{kind}: Dice {', '.join(scores)}  {page.resolve()}")
