@@ -33,7 +33,7 @@ def test_unknown_names_are_refused_with_the_closest():
         learning_rate_factor(OptimiserSettings(schedule="cosin"))
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adamw", 2e-3), ("sgd", 1e-2)])
+@pytest.mark.parametrize(("name", "rate"), [("adamw", 3e-3), ("sgd", 1e-2)])
 def test_every_weight_is_optimised_at_the_usual_rate(name, rate):
     net = OneConvolution(2, 2)
     groups = build_optimiser(net, OptimiserSettings(name=name)).param_groups
