@@ -10,10 +10,9 @@ from pydantic import Field
 
 from ..core.case import Case
 from ..core.errors import DataError
-from ..core.progress import log
 from ..core.settings import Settings
 from .intensity import IntensitySettings
-from .spatial import content, crop_to_content, orient, target_grid, to_spacing
+from .spatial import content, crop_to_content, orient, to_spacing
 
 
 class PreparationSettings(Settings):
@@ -59,8 +58,6 @@ def _check(case: Case, settings: PreparationSettings) -> None:
         raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
     if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
-    if settings.spacing_mm and not grid.calibrated and target_grid(grid, settings.spacing_mm) != grid:
-        log.warning(f"{case.id}: the file does not know its pixel size; it is resampled as if a pixel were 1 mm.")
 
 
 def _is_colour(case: Case) -> bool:

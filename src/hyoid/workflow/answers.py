@@ -65,7 +65,16 @@ def predict_entries(
     """
     by_id = {entry.id: entry for entry in entries}
     channels = len(dataset.channel_names)
+    calibrated = all(seen.calibrated for seen in dataset.seen.values())
     written: dict[str, Path] = {}
+
+    def read(case_id: str) -> Case:
+        case = read_case(by_id[case_id], channels)
+        if calibrated and not case.image.grid.calibrated:
+            log.warning(
+                "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case_id
+            )
+        return case
 
     def write(case: Case, labels: Image) -> None:
         source = by_id[case.id].images[0]
@@ -75,7 +84,7 @@ def predict_entries(
         if probabilities:
             _write_probabilities(predictor, case, into, source)
 
-    failures = predict_cases(predictor, list(by_id), lambda case_id: read_case(by_id[case_id], channels), write)
+    failures = predict_cases(predictor, list(by_id), read, write)
     if failures:
         reasons = "; ".join(failures.values())
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {reasons}")

@@ -115,7 +115,12 @@ def plan(
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed)
         decided = make_plan(
-            fingerprint, labels, asked.planning, seconds=asked.training.seconds, steps=asked.training.steps
+            fingerprint,
+            labels,
+            asked.planning,
+            seconds=asked.training.seconds,
+            steps=asked.training.steps,
+            device=asked.device,
         ).changed(plan_changes(changes))
         folder.write_json("dataset.json", dataset.to_dict())
         Split(training=training, validation=validation).write(folder.path / "split.yaml")
