@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core.registry import Registry
 from .encoders import Level, shrink_of
-from .layers import Part, build_part
+from .layers import Parts, at_level, build_part, part_name
 from .resample import ups
 from .skips import crop_like, fuse, fused_channels, skips
 
@@ -26,11 +26,19 @@ class DecoderLevel(nn.Module):
         super().__init__()
         self.up, self.skip, self.block, self.fusion = up, skip, block, fusion
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = self.up(x)
+    def forward(self, coarser: Tensor, skip: Tensor) -> Tensor:
+        x = self.up(coarser)
         if self.skip is not None:
-            x = fuse(self.skip(crop_like(skip, x), x), x, self.fusion)
+            gate = coarser if getattr(self.skip, "coarse", False) else x
+            x = fuse(self.skip(crop_like(skip, x), gate), x, self.fusion)
         return self.block(x)
+
+
+def widened(up_channels: str | tuple[int, ...], level: int, skip: int, coarser: int) -> int:
+    """Channels asked of the way up into a level."""
+    if isinstance(up_channels, tuple):
+        return up_channels[level]
+    return {"skip": skip, "same": coarser, "half": coarser // 2}[up_channels]
 
 
 @decoders.register("unet", papers="ronneberger2015unet")
@@ -42,11 +50,11 @@ class UNetDecoder(nn.Module):
         channels: Sequence[int],
         strides: Sequence[tuple[int, ...]],
         levels: Sequence[Level],
-        block: Part,
-        up: Part,
-        up_channels: str,
+        block: Parts,
+        up: Parts,
+        up_channels: str | tuple[int, ...],
         up_bias: bool,
-        skip: Part,
+        skip: Parts,
         fusion: str,
     ) -> None:
         super().__init__()
@@ -54,15 +62,18 @@ class UNetDecoder(nn.Module):
         coarser = channels[-1]
         for index in reversed(range(len(channels) - 1)):
             level, width = levels[index], channels[index]
-            asked = {"skip": level.channels, "same": coarser, "half": coarser // 2}[up_channels]
+            asked = widened(up_channels, index, level.channels, coarser)
             given = {"in_channels": coarser, "out_channels": asked, "stride": strides[index + 1], "bias": up_bias}
-            enlarge = build_part(ups, up, style=level.style, **given)
+            enlarge = build_part(ups, at_level(up, index), style=level.style, **given)
             carry, joined = None, int(enlarge.out_channels)  # type: ignore[arg-type]
             if width:
+                part = at_level(skip, index)
                 ends = {"in_channels": width, "gate_channels": joined, "level": index}
-                carry = build_part(skips, skip, style=level.style, **ends)
+                if getattr(skips[part_name(part)].build, "coarse", False):
+                    ends |= {"gate_channels": coarser, "stride": strides[index + 1], "bottom": not built}
+                carry = build_part(skips, part, style=level.style, **ends)
                 joined = fused_channels(int(carry.out_channels), joined, fusion)  # type: ignore[arg-type]
-            body = level.block(block, joined, level.decoder_channels, level.blocks_decoder)
+            body = level.block(at_level(block, index), joined, level.decoder_channels, level.blocks_decoder)
             built.append(DecoderLevel(enlarge, carry, body, fusion))
             coarser = int(body.out_channels)  # type: ignore[arg-type]
         self.levels = nn.ModuleList(reversed(built))

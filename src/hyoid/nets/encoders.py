@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..core.registry import Registry
 from .blocks.conv import blocks
-from .layers import Part, Style, build_part
+from .layers import Part, Parts, Style, at_level, build_part
 from .resample import downs
 
 encoders: Registry[nn.Module] = Registry("encoder")
@@ -74,14 +74,14 @@ class Stage(nn.Module):
 class StagesEncoder(nn.Module):
     """One stage of blocks for each level, after an optional stem on the grid of the image."""
 
-    def __init__(self, in_channels: int, levels: Sequence[Level], block: Part, down: Part, stem: Part | None) -> None:
+    def __init__(self, in_channels: int, levels: Sequence[Level], block: Parts, down: Part, stem: Part | None) -> None:
         super().__init__()
         first, dims = levels[0], levels[0].style.dims
         self.stem = None if stem is None else first.block(stem, in_channels, first.channels, 1)
         channels: int = in_channels if self.stem is None else self.stem.out_channels  # type: ignore[assignment]
         stages: list[Stage] = []
         for index, level in enumerate(levels):
-            stages.append(Stage(channels, level, block, down if index else None))
+            stages.append(Stage(channels, level, at_level(block, index), down if index else None))
             channels = stages[-1].out_channels
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(stage.out_channels for stage in stages)

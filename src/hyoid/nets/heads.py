@@ -6,6 +6,7 @@ A head builder takes (style, in_channels, out_channels).
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from torch import nn
 
@@ -16,9 +17,9 @@ heads: Registry[nn.Module] = Registry("head")
 
 
 @heads.register("conv", papers="ronneberger2015unet")
-def _conv(style: Style, in_channels: int, out_channels: int) -> nn.Module:
-    """A convolution of single voxels."""
-    return style.pointwise(in_channels, out_channels)
+def _conv(style: Style, in_channels: int, out_channels: int, kernel: int = 1) -> nn.Module:
+    """A convolution, of single voxels unless told otherwise."""
+    return replace(style, valid=False).conv(in_channels, out_channels, (kernel,) * style.dims)
 
 
 @heads.register("vnet", papers="milletari2016vnet")

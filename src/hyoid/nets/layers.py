@@ -24,6 +24,9 @@ acts: Registry[nn.Module] = Registry("activation")
 Part = str | dict[str, Any]
 """A part of a net in a spec: its name, or a mapping of `name` and its options."""
 
+Parts = Part | tuple[Part, ...]
+"""A part for all levels, or one for each, finest first; the last one holds for coarser levels too."""
+
 Built = TypeVar("Built")
 
 CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -45,16 +48,31 @@ def build_part(shelf: Registry[Built], part: Part, **given: Any) -> Built:
     Raises:
         ConfigError: When the name or an option is unknown.
     """
-    options = {"name": part} if isinstance(part, str) else dict(part)
-    name = options.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(f"A {shelf.kind} with options needs a name, as in {{name: plain, first: 0.5}}; got {part}.")
+    name = part_name(part, shelf.kind)
+    options = {} if isinstance(part, str) else {key: value for key, value in part.items() if key != "name"}
     own = [option for option in inspect.signature(shelf[name].build).parameters if option not in given]
     for option in options:
         if option not in own:
             known = f" Options: {', '.join(own) or 'none'}."
             raise ConfigError(f"{shelf.kind} {name!r} has no option {option!r}.{closest(option, own)}{known}")
     return shelf.build(name, **given, **options)
+
+
+def part_name(part: Part, kind: str = "part") -> str:
+    """The name of a part.
+
+    Raises:
+        ConfigError: When it has options but no name.
+    """
+    name = part if isinstance(part, str) else part.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"A {kind} with options needs a name, as in {{name: plain, first: 0.5}}; got {part}.")
+    return name
+
+
+def at_level(parts: Parts, level: int) -> Part:
+    """The part for a level, from one for all or one for each."""
+    return parts[min(level, len(parts) - 1)] if isinstance(parts, tuple) else parts
 
 
 @dataclass(frozen=True)

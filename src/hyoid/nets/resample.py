@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..core.registry import Registry
-from .layers import AVERAGE_POOL, CONV, MAX_POOL, Style, Unit
+from .layers import AVERAGE_POOL, CONV, MAX_POOL, TRANSPOSED, Style, Unit
 
 downs: Registry[nn.Module | None] = Registry("down")
 ups: Registry[nn.Module] = Registry("up")
@@ -79,6 +79,24 @@ class Enlarge(nn.Module):
 
 
 _LINEAR = {2: "bilinear", 3: "trilinear"}
+
+
+@ups.register("nearest")
+def _nearest(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
+    """Nearest neighbours; keeps the width of the coarser level."""
+    return Resampling(in_channels, Enlarge(stride, "nearest"))
+
+
+@ups.register("transposed_wide", papers=("jegou2017tiramisu", "iglovikov2018ternausnet"))
+def _transposed_wide(
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool, act: bool = False
+) -> nn.Module:
+    """A transposed convolution whose kernel reaches a voxel beyond its stride, with an activation where asked."""
+    padding = tuple(1 if step > 1 else 0 for step in stride)
+    kernel = tuple(step + 1 if step > 1 else 1 for step in stride)
+    conv = TRANSPOSED[style.dims](in_channels, out_channels, kernel, tuple(stride), padding, padding, bias=bias)
+    last = style.act_layer(out_channels) if act else None
+    return Resampling(out_channels, conv, *([] if last is None else [last]))
 
 
 @ups.register("linear")

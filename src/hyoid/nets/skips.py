@@ -1,7 +1,8 @@
 """What happens to a skip connection on its way from encoder to decoder, and how it joins.
 
 A skip builder takes (style, in_channels, gate_channels, level) and gives a module called with the encoder's map and the
-enlarged decoder's map; it reports `.out_channels`.
+enlarged decoder's map; it reports `.out_channels`. One with an attribute `coarse` that is true is given the decoder's
+map before it is enlarged, its `stride`, and whether that map is the `bottom` of the U.
 """
 
 from __future__ import annotations

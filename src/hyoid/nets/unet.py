@@ -8,11 +8,12 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .decoders import decoders
 from .encoders import Level, encoders
 from .heads import heads
-from .layers import Part, Style, build_part, channels_last
+from .layers import Part, Parts, Style, build_part, channels_last
 from .net import Net, NetSpec
 from .sizes import Sizes
 
@@ -32,13 +33,13 @@ class UNetSpec(NetSpec):
     decoder_channels: tuple[int, ...] = Field((), description="Width of the decoder; empty: as the encoder.")
     encoder: Part = Field("stages", description="What makes the maps.")
     stem: Part | None = Field(None, description="A block before the first level, or none.")
-    block: Part = Field("plain", description="Block of the encoder.")
-    block_decoder: Part | None = Field(None, description="Block of the decoder; none: as the encoder's.")
+    block: Parts = Field("plain", description="Block of the encoder.")
+    block_decoder: Parts | None = Field(None, description="Block of the decoder; none: as the encoder's.")
     down: Part = Field("strided", description="The way into the next coarser level.")
-    up: Part = Field("transposed", description="The way into the next finer level.")
-    up_channels: Literal["skip", "same", "half"] = Field("skip", description="Width after the way up.")
+    up: Parts = Field("transposed", description="The way into the next finer level.")
+    up_channels: Literal["skip", "same", "half"] | tuple[int, ...] = Field("skip", description="Width after ways up.")
     up_bias: bool = Field(True, description="Whether ways up have a bias.")
-    skip: Part = Field("identity", description="What happens to the encoder's map before it joins.")
+    skip: Parts = Field("identity", description="What happens to the encoder's map before it joins.")
     fuse: Literal["concat", "concat_up_first", "add"] = Field("concat", description="How the skip joins.")
     decoder: Part = Field("unet", description="The graph of the way up.")
     head: Part = Field("conv", description="What turns the last map into logits.")
@@ -50,6 +51,9 @@ class UNetSpec(NetSpec):
     dropout: tuple[float, ...] = Field((), description="Per level, at D in `order`, else after each encoder stage.")
     drop: Literal["channels", "elements"] = Field("channels", description="What dropout drops.")
     deep_supervision: bool = Field(False, description="Logits from every level of the decoder while training.")
+    answer: Literal["finest", "mean", "merged"] = Field(
+        "finest", description="With deep_supervision: finest logits, in evaluation the mean of all, or all merged."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -99,6 +103,10 @@ class UNetSpec(NetSpec):
             raise ValueError("order has exactly one C, the convolution")
         if self.padding == "valid" and self.down == "strided":
             raise ValueError('valid padding needs a way down of its own, such as down: max, not "strided"')
+        if isinstance(self.up_channels, tuple) and len(self.up_channels) != levels - 1:
+            raise ValueError(f"up_channels has {len(self.up_channels)} entries where {levels} levels need {levels - 1}")
+        if self.answer != "finest" and not self.deep_supervision:
+            raise ValueError(f'answer "{self.answer}" is made of the logits of every level: set deep_supervision too')
         if self.padding == "valid" and self.deep_supervision:
             raise ValueError("valid padding leaves coarser logits another extent, so deep_supervision needs same")
         return self
@@ -187,6 +195,9 @@ class UNet(Net):
             build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
             for width, level in zip(supervised, levels, strict=False)  # type: ignore[arg-type]
         )
+        self.merge: nn.Module | None = None
+        if spec.answer == "merged":
+            self.merge = spec.style(0).pointwise(len(self.heads) * spec.out_channels, spec.out_channels)
         initialise(self)
 
     def smallest_input(self) -> tuple[int, ...]:
@@ -200,14 +211,26 @@ class UNet(Net):
             x: Images, shape (B, C, *S), of a shape that `fitting_shape` gives.
 
         Returns:
-            Logits (B, out_channels, *S) and, in training with deep supervision, those of the coarser levels.
+            Logits (B, out_channels, *S) and, in training with deep supervision, those of the coarser levels. With
+            `answer` "merged" a convolution makes one of all; with "mean" evaluation averages them.
         """
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
         maps = self.decoder(self.encoder(channels_last(x)))
-        if not self.training:
+        if not self.training and self.spec.answer == "finest":
             maps = maps[:1]
-        return tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))
+        logits = tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))
+        if self.merge is not None:
+            return (self.merge(torch.cat(_on_the_finest_grid(logits), dim=1)),)
+        if not self.training and self.spec.answer == "mean":
+            return (torch.stack(_on_the_finest_grid(logits)).mean(0),)
+        return logits
+
+
+def _on_the_finest_grid(logits: Sequence[Tensor]) -> list[Tensor]:
+    """All logits linearly enlarged to the size of the first."""
+    shape, mode = logits[0].shape[2:], {4: "bilinear", 5: "trilinear"}[logits[0].ndim]
+    return [x if x.shape[2:] == shape else functional.interpolate(x, shape, mode=mode) for x in logits]
 
 
 def initialise(net: nn.Module) -> None:

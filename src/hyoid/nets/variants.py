@@ -9,7 +9,7 @@ from .net import nets
 from .unet import UNetSpec
 
 _ON_EVERY_LEVEL = ("blocks_encoder", "kernels", "strides", "dropout")
-_ON_ALL_BUT_THE_COARSEST = ("blocks_decoder", "decoder_channels")
+_ON_ALL_BUT_THE_COARSEST = ("blocks_decoder", "decoder_channels", "up_channels")
 
 
 def variant(
