@@ -242,9 +242,14 @@ def _instance(dims: int, channels: int, affine: bool = True, eps: float = 1e-5) 
 
 
 @norms.register("batch", papers="ioffe2015batch")
-def _batch(dims: int, channels: int, affine: bool = True, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
+def _batch(
+    dims: int, channels: int, affine: bool = True, eps: float = 1e-5, momentum: float = 0.1, scale: bool = True
+) -> nn.Module:
     """Each channel to mean 0 and variance 1 over the batch; running statistics in evaluation."""
-    return BATCH_NORM[dims](channels, eps, momentum, affine)
+    norm = BATCH_NORM[dims](channels, eps, momentum, affine)
+    if not scale:
+        norm.register_parameter("weight", None)
+    return norm
 
 
 @norms.register("group", papers="wu2018group")
