@@ -6,8 +6,9 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `layers`: Style and Unit, how convolutions are dressed; norms and activations
 - `blocks`: what a level is made of (`blocks.conv`)
 - `resample`: ways down and up
-- `skips`: skip connections and how they join
+- `skips`: skip connections and how they join; `gates`: skips with attention
 - `encoders`, `decoders`, `heads`: the three parts of a U
+- `parts`: all of these on their shelves
 - `sizes`: which inputs a U accepts
 - `unet`: UNetSpec and UNet, which compose them
 - `variants`, `family`: the named nets as rows

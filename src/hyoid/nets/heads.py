@@ -22,6 +22,14 @@ def _conv(style: Style, in_channels: int, out_channels: int, kernel: int = 1) ->
     return replace(style, valid=False).conv(in_channels, out_channels, (kernel,) * style.dims)
 
 
+@heads.register("activated_conv", papers="wang2020nonlocal")
+def _activated_conv(style: Style, in_channels: int, out_channels: int, dropout: float = 0.0) -> nn.Module:
+    """Norm, activation and dropout, then a convolution of single voxels."""
+    layers = [style.norm_layer(in_channels), style.act_layer(in_channels, inplace=False)]
+    conv = style.pointwise(in_channels, out_channels)
+    return nn.Sequential(*[layer for layer in layers if layer is not None], nn.Dropout(dropout), conv)
+
+
 @heads.register("vnet", papers="milletari2016vnet")
 def _vnet(style: Style, in_channels: int, out_channels: int, kernel: int = 5) -> nn.Module:
     """A unit that already has one channel for each output, then a convolution of single voxels."""

@@ -78,7 +78,7 @@ class Enlarge(nn.Module):
         return functional.interpolate(x, scale_factor=self.factors, mode=self.mode, align_corners=self.align_corners)
 
 
-_LINEAR = {2: "bilinear", 3: "trilinear"}
+LINEAR = {2: "bilinear", 3: "trilinear"}
 
 
 @ups.register("nearest")
@@ -109,14 +109,14 @@ def _linear(
     align_corners: bool = False,
 ) -> nn.Module:
     """Linear interpolation; keeps the width of the coarser level."""
-    return Resampling(in_channels, Enlarge(stride, _LINEAR[style.dims], align_corners))
+    return Resampling(in_channels, Enlarge(stride, LINEAR[style.dims], align_corners))
 
 
 @ups.register("conv_linear", papers="myronenko2018brain")
 def _conv_linear(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
     """A convolution of single voxels to the finer width, then linear interpolation."""
     narrow = style.pointwise(in_channels, out_channels, bias)
-    return Resampling(out_channels, narrow, Enlarge(stride, _LINEAR[style.dims], False))
+    return Resampling(out_channels, narrow, Enlarge(stride, LINEAR[style.dims], False))
 
 
 @ups.register("nearest_unit")

@@ -1,4 +1,10 @@
 """Blocks: what the levels of a net are made of.
 
 - `conv`: plain, residual, preactivated, V-Net
+- `attention`: squeeze and excitation, CBAM, CSPAM, non-local, after any other block
+- `residual`: context modules, asymmetric sums, a bare convolution; weighted skips, strided ways down
+- `recurrent`: recurrent convolutions, with their three readings in public code
+- `dense`: dense blocks and their transitions
+- `inception`: Inception, MultiRes and its path for skips
+- `grid`: the check of blocks that keep the size of their maps
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
-from . import classic, residual
+from . import attention, classic, dense, residual
 
-__all__ = ["build_spec", "classic", "nets", "residual"]
+__all__ = ["attention", "build_spec", "classic", "dense", "nets", "residual"]
 
 
 def build_spec(name: str, dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:

@@ -1,0 +1,72 @@
+"""Nets that attend: gated skips, squeezed channels, views of the whole image."""
+
+from __future__ import annotations
+
+from .. import parts  # noqa: F401  (gates and attention stand on their shelves)
+from ..variants import variant
+
+# The gate as most 2D code has it. Trap: reviews draw the weights beside the map; the paper multiplies.
+_GATED = {
+    "channels": (64, 128, 256, 512, 1024),
+    "norm": "batch",
+    "act": "relu",
+    "bias": True,
+    "down": "max",
+    "up": "nearest_unit",
+    "skip": "attention_gate",
+}
+
+variant(
+    "attention_unet",
+    papers=("oktay2018attention", "schlemper2019attention"),
+    about="Attention U-Net: each skip is multiplied by weights that the decoder asks for.",
+    **_GATED,
+)
+
+# Oktay's own 3D net: gates on the coarser grid at all skips but the finest, logits of all levels merged.
+variant(
+    "attention_unet_grid",
+    papers=("oktay2018attention", "schlemper2019attention"),
+    about="Attention U-Net as its authors built it: two gates on the coarser grid, logits of all levels merged.",
+    channels=(16, 32, 64, 128, 256),
+    norm="batch",
+    act="relu",
+    bias=True,
+    down="max",
+    up="linear",
+    skip=("identity", "attention_gate_grid"),
+    deep_supervision=True,
+    answer="merged",
+)
+
+# The widths of the U-Net and a ratio of 16; neither has been checked against the paper. The form with squeeze and
+# excitation in the encoder only is `block_decoder=plain`.
+variant(
+    "use_net",
+    papers=("rundo2019usenet", "hu2018squeeze"),
+    about="USE-Net: squeeze and excitation after every block of encoder and decoder.",
+    channels=(64, 128, 256, 512, 1024),
+    block="attended",
+    norm="batch",
+    act="relu",
+    down="max",
+)
+
+# Widths and graph of the authors' code; its number of parameters is not published.
+variant(
+    "non_local_unet",
+    papers="wang2020nonlocal",
+    about="Non-local U-Net: every voxel of the bottom, and of the first way up, looks at all others; skips are added.",
+    channels=(32, 64, 128),
+    stem="plain",
+    block=("preactivated", "preactivated", {"name": "attended", "block": "preactivated", "attention": "non_local"}),
+    block_decoder="preactivated",
+    blocks_encoder=1,
+    blocks_decoder=1,
+    up=("transposed_wide", "global_aggregation"),
+    fuse="add",
+    norm="batch",
+    act="relu6",
+    order="C",
+    head={"name": "activated_conv", "dropout": 0.5},
+)
