@@ -3,5 +3,6 @@
 - `classic`: the U-Net and its 3D form, V-Net
 - `residual`: residual U-Nets and nnU-Net's nets
 - `attention`: gated skips, squeezed channels, views of the whole image
+- `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
 - `build`: a spec by its name
 """

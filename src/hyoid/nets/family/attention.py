@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import parts  # noqa: F401  (gates and attention stand on their shelves)
 from ..variants import variant
 
 # The gate as most 2D code has it. Trap: reviews draw the weights beside the map; the paper multiplies.
-_GATED = {
+_GATED: dict[str, Any] = {
     "channels": (64, 128, 256, 512, 1024),
     "norm": "batch",
     "act": "relu",

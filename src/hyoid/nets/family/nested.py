@@ -1,0 +1,80 @@
+"""Nets whose decoder is a graph: U-Net++ with its pruning, and UNet 3+."""
+
+from __future__ import annotations
+
+from ...core.errors import ConfigError
+from .. import parts  # noqa: F401  (the graphs stand on their shelf)
+from ..unet import UNet, UNetSpec
+from ..variants import variant
+
+# Without norms, as counted in the paper; `norm=batch order=CNA` trains more easily. Accurate mode is answer "mean",
+# fast mode is "finest". The official code drops half of the elements after each convolution: `order=CAD drop=elements
+# dropout=0.5`. Trap: it averages sigmoids, this averages logits, so the two differ a little away from 0 and 1.
+variant(
+    "unet_plus_plus",
+    papers=("zhou2018unetplusplus", "zhou2020unetplusplus"),
+    about="U-Net++: a U of every depth, nested, each with logits of its own; can be pruned to any depth.",
+    decoder="nested",
+    norm="none",
+    act="relu",
+    order="CA",
+    down="max",
+    deep_supervision=True,
+    answer="mean",
+)
+
+# Trap: public code gives sigmoids, which some losses take for logits. The classification-guided module is left out.
+variant(
+    "unet_3plus",
+    papers="huang2020unet3plus",
+    about="UNet 3+: every level of the decoder sees every level of the encoder and all coarser ones of its own.",
+    channels=(64, 128, 256, 512, 1024),
+    decoder="full_scale",
+    norm="batch",
+    act="relu",
+    bias=True,
+    down="max",
+    head={"name": "conv", "kernel": 3},
+    deep_supervision=True,
+)
+
+_PER_LEVEL = ("channels", "blocks_encoder", "kernels", "strides", "dropout")
+_PER_STEP = ("blocks_decoder", "decoder_channels", "up_channels")
+
+
+def prune(net: UNet, depth: int) -> UNet:
+    """The part of a U-Net++ that feeds one head, as a net of its own with the same weights and the same logits.
+
+    Args:
+        net: A net with a nested decoder, trained with `deep_supervision`.
+        depth: Ways down that are kept, from 1 to those of the net.
+
+    Returns:
+        A smaller net, which gives the logits of head X[0, depth].
+
+    Raises:
+        ConfigError: When the net is not nested, has no head at this depth, or is not so deep.
+
+    Reference:
+        zhou2018unetplusplus, section 3.3.
+    """
+    deepest = len(net.spec.channels) - 1
+    if net.spec.decoder != "nested" or not net.spec.deep_supervision:
+        raise ConfigError(
+            'Only a net with decoder "nested" and deep_supervision can be pruned, such as unet_plus_plus.'
+        )
+    if not 1 <= depth <= deepest:
+        raise ConfigError(f"This net has heads at depths 1 to {deepest}; got {depth}.")
+    fields = net.spec.model_dump() | {"deep_supervision": False, "answer": "finest"}
+    cuts = dict.fromkeys(_PER_LEVEL, depth + 1) | dict.fromkeys(_PER_STEP, depth)
+    fields |= {name: fields[name][:count] for name, count in cuts.items() if isinstance(fields[name], tuple)}
+    pruned = UNetSpec.parse(fields, "prune").build()
+    weights = {_in_the_whole(key, deepest - depth): key for key in pruned.state_dict()}
+    whole = net.state_dict()
+    pruned.load_state_dict({ours: whole[theirs] for theirs, ours in weights.items()})
+    return pruned.train(net.training)
+
+
+def _in_the_whole(key: str, head: int) -> str:
+    """Where a weight of the pruned net lies in the whole one: only the head has another number."""
+    return f"heads.{head}." + key.removeprefix("heads.0.") if key.startswith("heads.0.") else key
