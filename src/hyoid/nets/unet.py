@@ -10,11 +10,13 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import parts  # noqa: F401  (fills the shelves)
 from .decoders import decoders
 from .encoders import Level, encoders
 from .heads import heads
 from .layers import Part, Parts, Style, build_part, channels_last
 from .net import Net, NetSpec
+from .resample import LINEAR
 from .sizes import Sizes
 
 
@@ -51,9 +53,11 @@ class UNetSpec(NetSpec):
     dropout: tuple[float, ...] = Field((), description="Per level, at D in `order`, else after each encoder stage.")
     drop: Literal["channels", "elements"] = Field("channels", description="What dropout drops.")
     deep_supervision: bool = Field(False, description="Logits from every level of the decoder while training.")
-    answer: Literal["finest", "mean", "merged"] = Field(
-        "finest", description="With deep_supervision: finest logits, in evaluation the mean of all, or all merged."
+    answer: Literal["finest", "mean", "merged", "sum"] = Field(
+        "finest",
+        description="With deep_supervision: finest logits, in evaluation the mean of all, all merged or added.",
     )
+    supervised: int | None = Field(None, ge=1, description="With deep_supervision: how many of the finest levels.")
 
     @model_validator(mode="before")
     @classmethod
@@ -190,7 +194,7 @@ class UNet(Net):
         super().__init__(sizes.divisor, sizes.margin)
         self.spec, self.sizes = spec, sizes
         self.encoder, self.decoder = encoder, decoder
-        supervised = decoder.channels if spec.deep_supervision else decoder.channels[:1]  # type: ignore[index]
+        supervised = decoder.channels[: spec.supervised if spec.deep_supervision else 1]  # type: ignore[index]
         self.heads = nn.ModuleList(
             build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
             for width, level in zip(supervised, levels, strict=False)  # type: ignore[arg-type]
@@ -212,7 +216,8 @@ class UNet(Net):
 
         Returns:
             Logits (B, out_channels, *S) and, in training with deep supervision, those of the coarser levels. With
-            `answer` "merged" a convolution makes one of all; with "mean" evaluation averages them.
+            `answer` "merged" a convolution makes one of all, with "sum" they are added; with "mean" evaluation
+            averages them.
         """
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
@@ -222,6 +227,8 @@ class UNet(Net):
         logits = tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))
         if self.merge is not None:
             return (self.merge(torch.cat(_on_the_finest_grid(logits), dim=1)),)
+        if self.spec.answer == "sum":
+            return (torch.stack(_on_the_finest_grid(logits)).sum(0),)
         if not self.training and self.spec.answer == "mean":
             return (torch.stack(_on_the_finest_grid(logits)).mean(0),)
         return logits
@@ -229,7 +236,7 @@ class UNet(Net):
 
 def _on_the_finest_grid(logits: Sequence[Tensor]) -> list[Tensor]:
     """All logits linearly enlarged to the size of the first."""
-    shape, mode = logits[0].shape[2:], {4: "bilinear", 5: "trilinear"}[logits[0].ndim]
+    shape, mode = logits[0].shape[2:], LINEAR[logits[0].ndim - 2]
     return [x if x.shape[2:] == shape else functional.interpolate(x, shape, mode=mode) for x in logits]
 
 

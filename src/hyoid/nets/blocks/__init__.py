@@ -2,6 +2,7 @@
 
 - `conv`: plain, residual, preactivated, V-Net
 - `attention`: squeeze and excitation, CBAM, CSPAM, non-local, after any other block
+- `separable`: each channel on its own, then all channels of a voxel
 - `residual`: context modules, asymmetric sums, a bare convolution; weighted skips, strided ways down
 - `recurrent`: recurrent convolutions, with their three readings in public code
 - `dense`: dense blocks and their transitions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..variants import variant
 
 variant(
@@ -24,20 +26,33 @@ variant(
     drop="elements",
 )
 
+_UNET3D: dict[str, Any] = {
+    "channels": (64, 128, 256, 512),
+    "block": {"name": "plain", "first": 0.5},
+    "block_decoder": "plain",
+    "norm": {"name": "batch", "affine": False},
+    "act": "relu",
+    "bias": True,
+    "down": "max",
+    "up_channels": "same",
+    "up_bias": False,
+}
+
 # Padded, so that it takes any image; `padding=valid` gives the 132x132x116 -> 44x44x28 of the paper.
 variant(
     "unet3d",
     papers="cicek2016unet3d",
     about="3D U-Net: widths double before pooling, batch norm without scale, four levels.",
-    channels=(64, 128, 256, 512),
-    block={"name": "plain", "first": 0.5},
-    block_decoder="plain",
-    norm={"name": "batch", "affine": False},
-    act="relu",
-    bias=True,
-    down="max",
-    up_channels="same",
-    up_bias=False,
+    **_UNET3D,
+)
+
+# The same net: what is sparse is the annotation. Voxels without one are -1 in the target, which every loss leaves out,
+# so a few annotated slices of a volume teach the net to fill in the others. Batch norm still sees every voxel.
+variant(
+    "unet3d_sparse",
+    papers="cicek2016unet3d",
+    about="3D U-Net for volumes with a few annotated slices; voxels without annotation teach nothing.",
+    **_UNET3D,
 )
 
 # The stages 1, 2, 3, 2 of the published prototxt, which the common ports follow; the text has 1, 2, 3, 3, 3.

@@ -1,6 +1,8 @@
-"""Residual nets: the residual U-Net and nnU-Net's plain and residual nets."""
+"""Residual and recurrent nets: shortcuts around convolutions, layers that see their own answer, nnU-Net's nets."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from ..variants import variant
 
@@ -15,6 +17,158 @@ variant(
     norm="batch",
     act="relu",
     up="linear",
+)
+
+# The paper names the idea, not the layers; they have not been checked against a published count.
+variant(
+    "weighted_res_unet",
+    papers="xiao2018weighted",
+    about="Weighted Res-UNet: a residual U-Net whose skips are weighted voxel by voxel.",
+    channels=(64, 128, 256, 512),
+    block="residual",
+    blocks_encoder=1,
+    blocks_decoder=1,
+    norm="batch",
+    act="relu",
+    down="max",
+    skip="weighted",
+)
+
+_RECURRENT: dict[str, Any] = {
+    "channels": (64, 128, 256, 512, 1024),
+    "down": "max",
+    "up": "nearest_unit",
+    "norm": "batch",
+    "act": "relu",
+    "bias": True,
+}
+
+variant(
+    "recurrent_unet",
+    papers=("alom2018recurrent", "liang2015recurrent"),
+    about="RU-Net: recurrent convolution layers, without the residual of R2U-Net.",
+    block="recurrent",
+    **_RECURRENT,
+)
+
+# Three readings in public code: `block: {name: recurrent_residual, weights: separate | shared | unrolled}`.
+variant(
+    "r2u_net",
+    papers="alom2018recurrent",
+    about="R2U-Net: recurrent residual layers; weights separate (the paper), shared (39.1 million) or unrolled.",
+    block="recurrent_residual",
+    **_RECURRENT,
+)
+
+# S. Kalita and A. Saha's net is not published as code; the sums are those of ACNet.
+variant(
+    "unet_asymmetric",
+    papers="ding2019acnet",
+    about="Sums of 3x3, 1x3 and 3x1 convolutions in residual blocks.",
+    channels=(64, 128, 256, 512),
+    block="asymmetric",
+    norm="batch",
+    act="relu",
+    down="max",
+)
+
+_MYRONENKO: dict[str, Any] = {
+    "stem": {"name": "conv"},
+    "block": "preactivated",
+    "blocks_encoder": (1, 2, 2, 4),
+    "blocks_decoder": 1,
+    "down": "strided_conv",
+    "up": "conv_linear",
+    "up_bias": False,
+    "fuse": "add",
+    "head": "activated_conv",
+    "norm": "group",
+    "act": "relu",
+    "bias": False,
+}
+
+variant(
+    "segresnet",
+    papers="myronenko2018brain",
+    about="SegResNet: group norm and ReLU before each convolution, skips added, a slim decoder.",
+    channels=(16, 32, 64, 128),
+    **_MYRONENKO,
+)
+
+# Its branch that restores the image in training is `hyoid.nets.autoencoder`.
+variant(
+    "myronenko",
+    papers="myronenko2018brain",
+    about="Winner of BraTS 2018: SegResNet of width 32 with dropout, in training beside an autoencoder.",
+    channels=(32, 64, 128, 256),
+    **{**_MYRONENKO, "stem": {"name": "conv", "dropout": 0.2}},
+)
+
+# Ports differ in where the 1x1 stands and in what they give the skip; here the module as the paper words it. The last
+# level keeps the joined width.
+variant(
+    "isensee_unet",
+    papers="isensee2018brain",
+    about="Isensee's BraTS 2017 net: context and localisation modules, logits of three levels added.",
+    channels=(16, 32, 64, 128, 256),
+    decoder_channels=lambda channels: (2 * channels[0], *channels[1:-1]),
+    stem="conv",
+    block="context",
+    block_decoder="localisation",
+    blocks_encoder=1,
+    blocks_decoder=1,
+    down="strided_conv",
+    up="nearest_unit",
+    deep_supervision=True,
+    supervised=3,
+    answer="sum",
+)
+
+# Not published as code: V-Net's stages with kernel 3, and the logits of all levels added, as the paper draws them.
+variant(
+    "kid_net",
+    papers="taha2018kidnet",
+    about="Kid-Net: a V-Net of small kernels in which every scale adds to the answer.",
+    channels=(16, 32, 64, 128, 256),
+    decoder_channels=lambda channels: tuple(2 * width for width in channels[:-1]),
+    stem="plain",
+    block="vnet",
+    blocks_encoder=(1, 2, 2, 2, 2),
+    blocks_decoder=2,
+    down="strided_unit",
+    up="transposed_unit",
+    norm="batch",
+    act="prelu",
+    deep_supervision=True,
+    answer="sum",
+)
+
+_NOVIKOV: dict[str, Any] = {
+    "down": {"name": "strided_conv", "order": "CAD"},
+    "order": "CAD",
+    "norm": "none",
+    "act": "elu",
+}
+
+variant(
+    "all_conv_unet",
+    papers="novikov2018fully",
+    about="All-convolutional U-Net: strided convolutions in place of pooling, ELU, dropout after every one.",
+    channels=(64, 128, 256, 512, 1024),
+    dropout=0.1,
+    **_NOVIKOV,
+)
+
+variant(
+    "inverted_net",
+    papers="novikov2018fully",
+    about="InvertedNet: many maps where the grid is fine and few where it is coarse, a tenth of the U-Net's weights.",
+    channels=(256, 128, 64, 32, 16),
+    down="max",
+    order="CAD",
+    dropout=0.1,
+    norm="none",
+    act="elu",
 )
 
 _WIDTHS_2D = {"channels": (32, 64, 128, 256, 512, 512, 512, 512)}
