@@ -8,6 +8,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `resample`: ways down and up
 - `skips`: skip connections and how they join; `gates`: skips with attention
 - `encoders`, `decoders`, `heads`: the three parts of a U; `graphs`: decoders that are no single path
+- `pyramids`: encoders with published layouts
 - `parts`: all of these on their shelves
 - `sizes`: which inputs a U accepts
 - `unet`: UNetSpec and UNet, which compose them

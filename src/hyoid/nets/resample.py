@@ -87,6 +87,16 @@ def _nearest(style: Style, in_channels: int, out_channels: int, stride: Sequence
     return Resampling(in_channels, Enlarge(stride, "nearest"))
 
 
+@ups.register("linear_units", papers="iglovikov2018ternausnet")
+def _linear_units(
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool, middle: int
+) -> nn.Module:
+    """Linear interpolation, then two padded units with kernel 3, the first one `middle` wide."""
+    padded, kernel = replace(style, valid=False), (3,) * style.dims
+    units = Unit(padded, in_channels, middle, kernel), Unit(padded, middle, out_channels, kernel)
+    return Resampling(out_channels, Enlarge(stride, LINEAR[style.dims], False), *units)
+
+
 @ups.register("transposed_wide", papers=("jegou2017tiramisu", "iglovikov2018ternausnet"))
 def _transposed_wide(
     style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool, act: bool = False

@@ -4,5 +4,6 @@
 - `residual`: residual U-Nets and nnU-Net's nets
 - `attention`: gated skips, squeezed channels, views of the whole image
 - `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
+- `light`: known encoders with public weights, and a net for small machines
 - `build`: a spec by its name
 """

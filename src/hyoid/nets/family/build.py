@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
-from . import attention, classic, dense, nested, residual
+from . import attention, classic, dense, light, nested, residual
 
-__all__ = ["attention", "build_spec", "classic", "dense", "nested", "nets", "residual"]
+__all__ = ["attention", "build_spec", "classic", "dense", "light", "nested", "nets", "residual"]
 
 
 def build_spec(name: str, dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:

@@ -1,0 +1,94 @@
+"""ResNet 18 to 152 as encoders, named as torchvision names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ..encoders import Level, encoders
+from ..layers import MAX_POOL, Part, Parts, Style
+from .pyramid import Pyramid, keep, published_style, window
+
+
+class ResidualUnit(nn.Module):
+    """Two convolutions and a shortcut, or three with a narrow middle one.
+
+    Trap: the second of three strides (V1.5), as all public weights have it; the paper strides the first.
+
+    Reference:
+        he2016deep.
+    """
+
+    def __init__(self, style: Style, in_channels: int, level: Level, stride: Sequence[int], bottleneck: bool) -> None:
+        super().__init__()
+        width, three, one = level.channels, window(level, 3), keep(style.dims)
+        narrow = max(1, width // 4) if bottleneck else width
+        kernels = (one, three, one) if bottleneck else (three, three)
+        widths = (in_channels, *[narrow] * (len(kernels) - 1), width)
+        strided = 1 if bottleneck else 0
+        for index, kernel in enumerate(kernels):
+            step = tuple(stride) if index == strided else one
+            conv = style.conv(widths[index], widths[index + 1], kernel, step, bias=style.norm == "none")
+            self.add_module(f"conv{index + 1}", conv)
+            self.add_module(f"bn{index + 1}", style.norm_layer(widths[index + 1]) or nn.Identity())
+        self.num_convs = len(kernels)
+        self.relu = style.act_layer(width) or nn.Identity()
+        self.downsample: nn.Module | None = None
+        if in_channels != width or any(step > 1 for step in stride):
+            conv = style.conv(in_channels, width, one, tuple(stride), bias=style.norm == "none")
+            self.downsample = nn.Sequential(conv, style.norm_layer(width) or nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for index in range(1, self.num_convs + 1):
+            y = getattr(self, f"bn{index}")(getattr(self, f"conv{index}")(y))
+            if index < self.num_convs:
+                y = self.relu(y)
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+@encoders.register("resnet", papers="he2016deep")
+class ResNet(Pyramid):
+    """ResNet: a convolution of 7, a pooling of 3, then residual units; no map on the grid of the image.
+
+    `blocks_encoder` counts the units of each level; the first two levels are the image's and the entrance's.
+    """
+
+    stem = "conv1.weight"
+
+    def __init__(
+        self,
+        in_channels: int,
+        levels: Sequence[Level],
+        block: Parts,
+        down: Part,
+        stem: Part | None,
+        bottleneck: bool = False,
+    ) -> None:
+        style = published_style("resnet", levels, stem, 6, act="relu")
+        super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
+        width = levels[1].channels
+        biased = style.norm == "none"
+        self.conv1 = style.conv(in_channels, width, window(levels[1], 7), levels[1].stride, bias=biased)
+        self.bn1 = style.norm_layer(width) or nn.Identity()
+        self.relu = style.act_layer(width) or nn.Identity()
+        self.num_layers = len(levels) - 2
+        for number, level in enumerate(levels[2:], start=1):
+            step = keep(style.dims) if number == 1 else level.stride
+            units = []
+            for _ in range(max(1, level.blocks_encoder)):
+                units.append(ResidualUnit(style, width, level, step, bottleneck))
+                width, step = level.channels, keep(style.dims)
+            self.add_module(f"layer{number}", nn.Sequential(*units))
+        if self.num_layers:
+            kernel = window(levels[2], 3)
+            padding = tuple(k // 2 for k in kernel)
+            self.maxpool = MAX_POOL[style.dims](kernel, levels[2].stride, padding)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = [x, self.relu(self.bn1(self.conv1(x)))]
+        for number in range(1, self.num_layers + 1):
+            entering = self.maxpool(maps[-1]) if number == 1 else maps[-1]
+            maps.append(getattr(self, f"layer{number}")(entering))
+        return maps
