@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from hyoid.nets import build_spec
-
-
-def count(name: str, dims: int, in_channels: int, out_channels: int, **changes) -> int:
-    with torch.device("meta"):
-        net = build_spec(name, dims, in_channels, out_channels, **changes).build()
-    return sum(parameter.numel() for parameter in net.parameters())
+from oracles import assert_equal_nets, count, in_order
 
 
 @pytest.mark.parametrize(
@@ -39,43 +34,6 @@ def test_milesial_form_of_the_unet_has_its_parameters():
 
 def test_nnunet_residual_m_has_102_million_parameters():
     assert round(count("nnunet_residual_m", 3, 1, 2) / 1e6, 1) == 102.3
-
-
-def in_order(net: nn.Module, x: Tensor) -> list[nn.Module]:
-    """The layers with weights in the order in which they are used."""
-    used: list[nn.Module] = []
-    handles = [
-        module.register_forward_hook(lambda module, *_: used.append(module))
-        for module in net.modules()
-        if not list(module.children()) and list(module.parameters(recurse=False))
-    ]
-    with torch.no_grad():
-        net(x)
-    for handle in handles:
-        handle.remove()
-    return used
-
-
-def copy_weights(source: nn.Module, target: nn.Module, x: Tensor) -> None:
-    """Random weights in `source`, the same in `target`, layer by layer in the order of use."""
-    generator = torch.Generator().manual_seed(3)
-    pairs = list(zip(in_order(source, x), in_order(target, x), strict=True))
-    for one, other in pairs:
-        tensors = {**dict(one.named_parameters()), **dict(one.named_buffers())}
-        for key, value in tensors.items():
-            if value.is_floating_point():
-                value.data = 0.2 * torch.rand(value.shape, generator=generator) + (0.9 if "var" in key else -0.08)
-        other.load_state_dict(one.state_dict())
-    assert sum(p.numel() for p in source.parameters()) == sum(p.numel() for p in target.parameters())
-
-
-def assert_equal_nets(theirs: nn.Module, ours: nn.Module, x: Tensor) -> None:
-    theirs.eval(), ours.eval()
-    copy_weights(theirs, ours, x)
-    with torch.no_grad():
-        expected, (logits,) = theirs(x), ours(x)
-    assert expected.std() > 1e-3 * expected.abs().mean()  # a constant would prove nothing
-    assert (logits - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -27,6 +27,7 @@ class UNetSpec(NetSpec):
     mapping of `name` and options, such as `{name: group, groups: 4}`.
     """
 
+    kind: Literal["u"] = "u"
     channels: tuple[int, ...] = Field((32, 64, 128, 256, 512), description="Width of each level, finest first.")
     blocks_encoder: tuple[int, ...] = Field((), description="Convolutions or residual blocks on the way down.")
     blocks_decoder: tuple[int, ...] = Field((), description="The same on the way up; one entry fewer than levels.")
@@ -197,7 +198,7 @@ class UNet(Net):
         supervised = decoder.channels[: spec.supervised if spec.deep_supervision else 1]  # type: ignore[index]
         self.heads = nn.ModuleList(
             build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
-            for width, level in zip(supervised, levels, strict=False)  # type: ignore[arg-type]
+            for width, level in zip(supervised, levels, strict=False)
         )
         self.merge: nn.Module | None = None
         if spec.answer == "merged":
@@ -219,9 +220,17 @@ class UNet(Net):
             `answer` "merged" a convolution makes one of all, with "sum" they are added; with "mean" evaluation
             averages them.
         """
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The encoder's maps of images (B, C, *S), finest first."""
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
-        maps = self.decoder(self.encoder(channels_last(x)))
+        return self.encoder(channels_last(x))
+
+    def decode(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The logits of the encoder's maps."""
+        maps = self.decoder(features)
         if not self.training and self.spec.answer == "finest":
             maps = maps[:1]
         logits = tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))

@@ -148,7 +148,8 @@ def _weighted(style: Style, in_channels: int, gate_channels: int, level: int) ->
 
 @downs.register("strided_conv", papers="myronenko2018brain")
 def _strided_conv(
-    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], order: str = "C"
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], order: str = "C", widen: bool = True
 ) -> nn.Module:
-    """A convolution with kernel 3 that strides and changes the width; `order` dresses it."""
-    return Resampling(out_channels, Unit(style, in_channels, out_channels, (3,) * style.dims, stride, order=order))
+    """A convolution with kernel 3 that strides, dressed by `order`; it changes the width unless told not to."""
+    width = out_channels if widen else in_channels
+    return Resampling(width, Unit(style, in_channels, width, (3,) * style.dims, stride, order=order))

@@ -143,20 +143,16 @@ variant(
     answer="sum",
 )
 
-_NOVIKOV: dict[str, Any] = {
-    "down": {"name": "strided_conv", "order": "CAD"},
-    "order": "CAD",
-    "norm": "none",
-    "act": "elu",
-}
-
 variant(
     "all_conv_unet",
     papers="novikov2018fully",
     about="All-convolutional U-Net: strided convolutions in place of pooling, ELU, dropout after every one.",
     channels=(64, 128, 256, 512, 1024),
+    down={"name": "strided_conv", "order": "CA", "widen": False},
+    order="CAD",
     dropout=0.1,
-    **_NOVIKOV,
+    norm="none",
+    act="elu",
 )
 
 variant(
