@@ -1,7 +1,8 @@
 """The family of nets, as rows.
 
 - `classic`: the U-Net and its 3D form, V-Net
-- `residual`: residual U-Nets and nnU-Net's nets
+- `residual`: residual and recurrent U-Nets, SegResNet, nnU-Net's nets
+- `dense`: dense, inception and multi-scale nets
 - `attention`: gated skips, squeezed channels, views of the whole image
 - `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
 - `light`: known encoders with public weights, and a net for small machines
