@@ -38,7 +38,12 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(_sentences(cls, error, where)) from None
+            raise ConfigError(_sentences(cls, error, where, values)) from None
+
+    @classmethod
+    def class_for(cls, values: Any) -> type[Settings]:
+        """The class that these values are read as; a group of several classes chooses by a field."""
+        return cls
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -103,7 +108,7 @@ def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> 
         if not isinstance(node.get(name), dict):
             raise ConfigError(_unknown(key, name, node))
         node = node[name]
-    if last not in node and _fields_at(model, tuple(groups)):  # options of a part have no fields to check here
+    if last not in node and _fields_at(model, tuple(groups), tree):  # options of a part have no fields to check here
         raise ConfigError(_unknown(key, last, node))
     node[last] = value
 
@@ -112,12 +117,12 @@ def _unknown(key: str, name: str, node: dict[str, Any]) -> str:
     return f"There is no setting {key!r}.{closest(name, node)} Known here: {', '.join(map(str, node))}."
 
 
-def _sentences(model: type[BaseModel], error: ValidationError, where: str) -> str:
+def _sentences(model: type[BaseModel], error: ValidationError, where: str, values: Any) -> str:
     lines = []
     for problem in error.errors():
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            known = _fields_at(model, problem["loc"][:-1])
+            known = _fields_at(model, problem["loc"][:-1], values)
             name = str(problem["loc"][-1])
             options = f" Known here: {', '.join(known)}." if known else ""
             lines.append(f"{where}: there is no setting {place!r}.{closest(name, known)}{options}")
@@ -130,11 +135,14 @@ def _sentences(model: type[BaseModel], error: ValidationError, where: str) -> st
     return "\n".join(lines)
 
 
-def _fields_at(model: Any, place: tuple[Any, ...]) -> list[str]:
+def _fields_at(model: Any, place: tuple[Any, ...], values: Any) -> list[str]:
     for part in place:
         fields = getattr(model, "model_fields", {})
         if part not in fields:
             return []
         candidates = [fields[part].annotation, *getattr(fields[part].annotation, "__args__", ())]
         model = next((one for one in candidates if hasattr(one, "model_fields")), None)
+        values = values.get(part) if isinstance(values, dict) else None
+        if isinstance(model, type) and issubclass(model, Settings) and values is not None:
+            model = model.class_for(values)
     return list(getattr(model, "model_fields", {}))

@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from torch import Tensor, nn
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
 from ..core.settings import Settings
 
+_KINDS: dict[str, type[NetSpec]] = {}
+
 
 class NetSpec(Settings):
-    """What a net looks like, as data."""
+    """What a net looks like, as data.
 
+    A class of specs gives `kind` a default of its own, by which values are read back as that class; values without a
+    kind are those of a U.
+    """
+
+    kind: str = Field("", description="The class of specs these fields belong to.")
     dims: Literal[2, 3] = Field(description="2 for images, 3 for volumes.")
     in_channels: int = Field(ge=1, description="Channels of the image.")
     out_channels: int = Field(ge=1, description="Channels of the logits.")
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        _KINDS[cls.model_fields["kind"].default] = cls
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, values: Any, handler: ModelWrapValidatorHandler[NetSpec]) -> NetSpec:
+        return cls.class_for(values).model_validate(values) if _open(cls, values) else handler(values)
+
+    @classmethod
+    def class_for(cls, values: Any) -> type[NetSpec]:
+        """The class that these values are read as."""
+        if not _open(cls, values):
+            return cls
+        kind = values.get("kind", "u")
+        if kind not in _KINDS:
+            raise ValueError(f"no net is of kind {kind!r}.{closest(str(kind), _KINDS)} Known: {', '.join(_KINDS)}")
+        return _KINDS[kind]
+
     def build(self) -> Net:
         """The net, newly initialised."""
         raise TypeError(f"{type(self).__name__} does not say how it is built.")
+
+
+def _open(cls: type[NetSpec], values: Any) -> bool:
+    """Whether the class is left to the values."""
+    return cls is NetSpec and isinstance(values, dict)
 
 
 nets: Registry[NetSpec] = Registry("net")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from ..core.settings import Settings
+from ..nets.family import build as _build  # noqa: F401  (knows every kind of net)
+from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from .learning import Candidate
@@ -37,7 +39,7 @@ class Plan(Settings):
     patch: tuple[int, ...] = Field(description="Voxels of a patch; larger than a small image, which is then padded.")
     batch: int = Field(description="Patches in a step.")
     net_name: str = Field(description="Row of the shelf the net came from.")
-    net: UNetSpec = Field(description="The net.")
+    net: SerializeAsAny[NetSpec] = Field(description="The net.")
     precision: Precision = Field(description="Number format in the net.")
     policy: str = Field(description="Augmentation policy.")
     mirror_axes: tuple[int, ...] = Field(description="Axes of a patch that may be mirrored.")
@@ -66,11 +68,11 @@ class Plan(Settings):
 
     def describe(self) -> list[str]:
         """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
-        net = self.net
+        widths = f"widths {_joined(self.net.channels, ' ')}, " if isinstance(self.net, UNetSpec) else ""
         spacing = "as in the files" if self.spacing_mm is None else _joined(self.spacing_mm)
         lines = [
             f"plan {self.preset}: {self.dims}D {self.net_name} of {_millions(self.expected.parameters)} parameters, "
-            f"widths {_joined(net.channels, ' ')}, {self.precision}",
+            f"{widths}{self.precision}",
             f"patch {_joined(self.patch)}, batch {self.batch}, spacing {spacing}, "
             f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
             f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
