@@ -21,10 +21,12 @@ class Pyramid(nn.Module):
         strides: Step into each level.
         shrinks: Voxels lost at each level: none, as all is padded.
         unused: Beginnings of published names that an encoder has no use for: the classifier.
+        own: Beginnings of names that the published net does not have.
         stem: Name of the weight that sees the image.
     """
 
     unused: tuple[str, ...] = ("fc.", "classifier.")
+    own: tuple[str, ...] = ()
     stem: str
 
     def __init__(self, levels: Sequence[Level], channels: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ class VGG(Pyramid):
     `blocks_encoder` counts the convolutions of each level. `features` has torchvision's numbers.
     """
 
+    own = ("bottom.",)
     stem = "features.0.weight"
 
     def __init__(
