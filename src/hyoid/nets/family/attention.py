@@ -25,6 +25,16 @@ variant(
     **_GATED,
 )
 
+# No paper of its own: R2U-Net's block under the gate, as the most read public code joins them. That code shares one
+# convolution over time, `block={name: recurrent_residual, weights: shared}`, where the paper has two.
+variant(
+    "r2_attention_unet",
+    papers=("alom2018recurrent", "oktay2018attention"),
+    about="R2-Attention U-Net: recurrent residual layers and gated skips.",
+    block="recurrent_residual",
+    **_GATED,
+)
+
 # Oktay's own 3D net: gates on the coarser grid at all skips but the finest, logits of all levels merged.
 variant(
     "attention_unet_grid",

@@ -20,7 +20,7 @@ def load_published(encoder: Pyramid, weights: Mapping[str, Tensor], where: str =
 
     The first convolution is adapted to the image: for one channel its three slices are summed, for others repeated in
     turn and scaled, so that its answers keep their size. In 3D, 2D kernels are repeated along the first axis and
-    divided by its length. The classifier is left aside, and the part of an encoder that the publication lacks stays as it is.
+    divided by its length. The classifier is left aside, and parts that the published net lacks stay as they are.
 
     Args:
         encoder: The encoder of a U, such as `net.encoder`.
