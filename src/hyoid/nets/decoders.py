@@ -7,6 +7,7 @@ strides are what the encoder reports; it reports `.channels` of the maps it give
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -68,7 +69,7 @@ class UNetDecoder(nn.Module):
             carry, joined = None, int(enlarge.out_channels)  # type: ignore[arg-type]
             if width:
                 part = at_level(skip, index)
-                ends = {"in_channels": width, "gate_channels": joined, "level": index}
+                ends: dict[str, Any] = {"in_channels": width, "gate_channels": joined, "level": index}
                 if getattr(skips[part_name(part)].build, "coarse", False):
                     ends |= {"gate_channels": coarser, "stride": strides[index + 1], "bottom": not built}
                 carry = build_part(skips, part, style=level.style, **ends)
