@@ -13,7 +13,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `sizes`: which inputs a U accepts
 - `unet`: UNetSpec and UNet, which compose them
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
-- `variants`, `family`: the named nets as rows
+- `variants`, `family`: the named nets as rows; `rows`: those that are no U
 - `cost`: parameters, operations, activations, receptive field
 
 `nets`, `build_spec`, `variant`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is loaded when

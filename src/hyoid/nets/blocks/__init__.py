@@ -7,5 +7,8 @@
 - `recurrent`: recurrent convolutions, with their three readings in public code
 - `dense`: dense blocks and their transitions
 - `inception`: Inception, MultiRes and its path for skips
+- `tokens`: attention between all tokens, their positions
+- `convnext`: MedNeXt's block
+- `sequence`: the selective scan, Mamba, scans along every axis
 - `grid`: the check of blocks that keep the size of their maps
 """

@@ -6,5 +6,9 @@
 - `attention`: gated skips, squeezed channels, views of the whole image
 - `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
 - `light`: known encoders with public weights, and a net for small machines
+- `fully_convolutional`: FCN, SegNet, DeepMedic, the dilated net
+- `transformer`: UNETR
+- `state_space`: U-Mamba, VM-UNet, PUNet
+- `modern`: MedNeXt
 - `build`: a spec by its name
 """

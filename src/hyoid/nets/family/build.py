@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
-from . import attention, classic, dense, light, nested, residual
+from . import attention, classic, dense, fully_convolutional, light, modern, nested, residual, state_space, transformer
 
-__all__ = ["attention", "build_spec", "classic", "dense", "light", "nested", "nets", "residual"]
+__all__ = [
+    "attention",
+    "build_spec",
+    "classic",
+    "dense",
+    "fully_convolutional",
+    "light",
+    "modern",
+    "nested",
+    "nets",
+    "residual",
+    "state_space",
+    "transformer",
+]
 
 
 def build_spec(name: str, dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:
