@@ -7,6 +7,7 @@
 - `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
 - `light`: known encoders with public weights, and a net for small machines
 - `fully_convolutional`: FCN, SegNet, DeepMedic, the dilated net
+- `pyramid_heads`: FPN
 - `transformer`: UNETR
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt

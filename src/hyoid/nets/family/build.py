@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
-from . import attention, classic, dense, fully_convolutional, light, modern, nested, residual, state_space, transformer
+from . import (
+    attention,
+    classic,
+    dense,
+    fully_convolutional,
+    light,
+    modern,
+    nested,
+    pyramid_heads,
+    residual,
+    state_space,
+    transformer,
+)
 
 __all__ = [
     "attention",
@@ -17,6 +29,7 @@ __all__ = [
     "modern",
     "nested",
     "nets",
+    "pyramid_heads",
     "residual",
     "state_space",
     "transformer",
