@@ -15,7 +15,7 @@ DEFAULT_MINUTES = 20.0
 _PLAN = "plan."
 
 
-def ask(data: Path, minutes: float | None, steps: int | None, seed: int, changes: Sequence[str]) -> Experiment:
+def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, changes: Sequence[str]) -> Experiment:
     """The experiment that these arguments describe, without labels and plan.
 
     Raises:

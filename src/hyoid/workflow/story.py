@@ -49,7 +49,7 @@ def of_run(folder: RunFolder) -> RunFacts:
     )
 
 
-def of_folders(predictions: Path, references: Path) -> RunFacts:
+def of_folders(predictions: str | Path, references: str | Path) -> RunFacts:
     """The story of two folders of label images."""
     return RunFacts(
         title=Path(predictions).resolve().name,

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    data: Path,
+    data: str | Path,
     *,
-    into: Path,
+    into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -62,7 +62,7 @@ def run(
     return page
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: str | Path) -> Inspection:
     """Show what a data set or a file holds: layout, pairs, geometry, values, problems.
 
     Args:
@@ -74,9 +74,9 @@ def inspect(path: Path) -> Inspection:
 
 
 def plan(
-    data: Path,
+    data: str | Path,
     *,
-    into: Path,
+    into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -132,7 +132,7 @@ def plan(
     return decided
 
 
-def prepare(run: Path) -> Path:
+def prepare(run: str | Path) -> Path:
     """Bring every case onto the plan's grid and intensities, and keep them where patches can be read quickly.
 
     Args:
@@ -151,7 +151,7 @@ def prepare(run: Path) -> Path:
         return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
 
 
-def train(run: Path, *, resume: bool = True) -> Path:
+def train(run: str | Path, *, resume: bool = True) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
     Args:
@@ -195,7 +195,7 @@ def train(run: Path, *, resume: bool = True) -> Path:
 
 
 def predict(
-    run: Path, images: Sequence[Path] = (), *, into: Path | None = None, probabilities: bool = False
+    run: str | Path, images: Sequence[str | Path] = (), *, into: str | Path | None = None, probabilities: bool = False
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
 
@@ -218,17 +218,15 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    entries = find_images(
-        [images] if isinstance(images, str | Path) else list(images), len(folder.dataset.channel_names)
-    )
+    entries = find_images(images, len(folder.dataset.channel_names))
     return predict_entries(predictor_of(folder), folder.dataset, entries, Path(into), probabilities)
 
 
 def evaluate(
-    predictions: Path,
-    references: Path | None = None,
+    predictions: str | Path,
+    references: str | Path | None = None,
     *,
-    into: Path | None = None,
+    into: str | Path | None = None,
     missing: Literal["error", "worst"] = "error",
 ) -> Report:
     """Measure predictions against references, with intervals by patient.
@@ -262,7 +260,7 @@ def evaluate(
     return found
 
 
-def report(run: Path) -> Path:
+def report(run: str | Path) -> Path:
     """Write report.html: one page with figures, tables, cases and how they came about.
 
     Args:
@@ -280,7 +278,7 @@ def report(run: Path) -> Path:
         return write_page(folder.path, Report.read(folder.path), of_run(folder))
 
 
-def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
+def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
     """Run everything on two generated data sets: touching cells in 2D and organs in 3D.
 
     Args:
@@ -304,7 +302,7 @@ def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0)
     return told
 
 
-def cite(run: Path) -> str:
+def cite(run: str | Path) -> str:
     """Give the papers behind a run as BibTeX.
 
     Args:
