@@ -1,8 +1,8 @@
-"""Banded operators: linear maps along one axis that read a few neighbours, such as a resize or a blur.
+"""Banded operators: linear maps along one axis that read a few neighbours, such as a resize.
 
-A resize, a crop with sub-voxel shift or a Gaussian along one axis is a matrix with few non-zeros per row. Writing it
-down once as (first column, weights) and applying it axis by axis gives the exact operator of spline interpolation at
-about a tenth of the usual cost: O(taps) multiplications per output value and one float32 intermediate per axis.
+A resize or a crop with sub-voxel shift along one axis is a matrix with few non-zeros per row. Writing it down once as
+(first column, weights) and applying it axis by axis gives the exact operator of spline interpolation at about a tenth
+of the usual cost: O(taps) multiplications per output value and one float32 intermediate per axis.
 Values beyond the ends repeat the edge value.
 """
 
@@ -82,13 +82,6 @@ def spline_coefficients(size: int, margin: int) -> Band:
     weights = np.sqrt(3.0) * _POLE ** np.abs(offsets)
     rows = np.arange(-margin, size + margin)[:, None]
     return _folded(rows + offsets, np.broadcast_to(weights / weights.sum(), (len(rows), len(offsets))), size)
-
-
-def convolution(kernel: np.ndarray, size: int) -> Band:
-    """The operator of a centred convolution kernel of odd length."""
-    reach = len(kernel) // 2
-    columns = np.arange(size)[:, None] + np.arange(-reach, reach + 1)
-    return _folded(columns, np.broadcast_to(kernel, columns.shape), size)
 
 
 def cubic_basis(x: np.ndarray) -> np.ndarray:

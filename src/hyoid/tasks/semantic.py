@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
-from ..ops.encoding import winner
 from .task import Array, ValueTable, file_dtype, structure_masks, tasks
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ class Classes:
     def decode(self, probabilities: Array) -> Array:
         """The value of the most probable class at each voxel."""
         if isinstance(probabilities, np.ndarray):
+            from ..ops.decoding import winner
+
             return self._written[winner(probabilities)]
         import torch
 
