@@ -7,7 +7,7 @@ Read in this order:
 - `sampling`: compiled loops that read labels and oblique grids
 - `warp`: one fused resampling for the spatial augmentation of a patch
 - `warp_kernels`: its compiled loops
-- `compiled`: how loops are compiled, also where nothing can be written
+- `loops`: how loops are compiled, also where nothing can be written
 - `decoding`: from channels to labels
 - `morphology`: components, distances, holes, surfaces
 """

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from .loops import compiled_fast
 
 _POLE = np.sqrt(3.0) - 2.0
 """Pole of the cubic B-spline's inverse filter; sqrt(3) * _POLE**|k| is its impulse response."""
@@ -127,7 +128,7 @@ def _folded(columns: np.ndarray, weights: np.ndarray, size: int) -> Band:
     return Band(start, folded.astype(np.float32))
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     outer, rows, inner = target.shape
     taps = weights.shape[1]
@@ -147,7 +148,7 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
                     target[o, i, begin + k] = total[k]
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     for o in range(target.shape[0]):
         for i in range(target.shape[1]):
@@ -157,7 +158,7 @@ def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, 
             target[o, i] = total
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_last_many(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     outer, size = source.shape
     rows, taps = weights.shape
