@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
-from .task import Array, ValueTable, file_dtype, structure_masks, tasks
+from .task import Array, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,10 +58,6 @@ class Classes:
         import torch
 
         return torch.from_numpy(self._written).to(probabilities.device)[probabilities.argmax(0)]
-
-    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Each structure's mask (*S)."""
-        return structure_masks(self.labels, labels)
 
 
 @tasks.register("classes")
