@@ -104,15 +104,15 @@ def _stacks(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> Group
     for column in STACK_COLUMNS:
         numbers = [facts[i].get(column, "") for i in ids]
         if all(n.lstrip("-").isdigit() for n in numbers) and len(set(numbers)) == len(ids):
-            return _blocks(ids, dict.fromkeys(ids, ""), dict(zip(ids, map(int, numbers), strict=True)), column)
+            return _blocks(dict.fromkeys(ids, ""), dict(zip(ids, map(int, numbers), strict=True)), column)
     matches = {i: _STACK_ID.match(i) for i in ids}
     if all(matches.values()):
         stacks = {i: (m[1] or "") for i, m in matches.items() if m}
-        return _blocks(ids, stacks, {i: int(m[3]) for i, m in matches.items() if m}, "slice")
+        return _blocks(stacks, {i: int(m[3]) for i, m in matches.items() if m}, "slice")
     return None
 
 
-def _blocks(ids: Sequence[str], stacks: dict[str, str], order: dict[str, int], column: str) -> Grouping:
+def _blocks(stacks: dict[str, str], order: dict[str, int], column: str) -> Grouping:
     several = len(set(stacks.values()))
     how = f"{several} stacks, each kept together" if several >= 5 else "contiguous blocks"
     note = f"Cases look like consecutive {column}s of a stack; folds are {how}, so that neighbours do not leak."
