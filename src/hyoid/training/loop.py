@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -138,6 +139,7 @@ class _Training:
         precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
         if precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
         self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)

@@ -45,7 +45,7 @@ class TrainingSettings(Settings):
         None, ge=1, description="Threads that cut and augment patches; by the machine when none."
     )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
-    tensorboard: bool = Field(False, description="Also write curves for TensorBoard.")
+    tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
 
     @property
     def seconds(self) -> float | None:
