@@ -209,6 +209,8 @@ class _Training:
         total = self.clock.steps or self.clock.seconds
         try:
             with stage("train", total) as listener:
+                if not self.finished:
+                    self._warm_up()
                 shown = self._show(listener, 0.0)
                 batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
                 try:
@@ -236,6 +238,12 @@ class _Training:
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
         )
+
+    def _warm_up(self) -> None:
+        """Draw a batch before the clock starts: on a new machine its loops are compiled first, which takes seconds."""
+        for index in range(self.plan.batch):
+            self.feed.sampler.sample(self.clock.step, index)
+        self.clock.start()
 
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
@@ -327,7 +335,9 @@ class _Training:
         """The last validation, on as many cases as were foreseen, and the last checkpoint."""
         self.validator.foresee_end()
         if self.validator.num_final:
-            self._validate(self.validator.num_final, interruption)
+            if self._validate(self.validator.num_final, interruption):
+                found, every = overall(self.validator.dice), len(self.validator.ids)
+                log.info("Mean Dice %.3f on %d of %d validation cases.", found, self.validator.num_final, every)
         else:
             self._settle()
             self._write_row()
