@@ -9,6 +9,7 @@ import pytest
 
 from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.core.labels import Labels
+from hyoid.nets.family.build import build_spec
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
@@ -243,6 +244,24 @@ def test_a_net_without_padding_gets_a_patch_it_accepts(fingerprint_of) -> None:
     settings = PlanningSettings(net="unet_original", channels=(4, 8, 16, 32, 64), patch=(572, 572), memory_gb=8)
     plan = make_plan(fingerprint_of((512, 512)), ONE, settings, steps=20, device="cpu")
     assert plan.patch == (572, 572) and plan.net.padding == "valid"
+
+
+@pytest.mark.parametrize("name", ["unet_original", "unet3d", "vnet", "residual_unet", "nnunet_plain"])
+def test_a_named_net_keeps_its_published_widths_kernels_and_levels(fingerprint_of, name: str) -> None:
+    settings = PlanningSettings(net=name, memory_gb=16)
+    plan = make_plan(fingerprint_of((96, 96, 96), (1.0, 1.0, 1.0)), ONE, settings, steps=20, device="cpu")
+    published = build_spec(name, 3, 1, 2).channels[:5]
+    assert plan.net.channels == published
+    assert {row.channels for row in plan.candidates} == {published}
+    assert plan.net.kernels[-1] == ((5, 5, 5) if name == "vnet" else (3, 3, 3))
+    fixed = settings.model_copy(update={"channels": (8, 16, 32)})
+    narrow = make_plan(fingerprint_of((96, 96, 96), (1.0, 1.0, 1.0)), ONE, fixed, steps=20, device="cpu")
+    assert narrow.net.channels == (8, 16, 32)
+
+
+def test_a_small_image_gets_as_many_levels_of_a_named_net_as_it_allows(fingerprint_of) -> None:
+    plan = make_plan(fingerprint_of((36, 36, 36)), ONE, PlanningSettings(net="vnet"), steps=20, device="cpu")
+    assert plan.net.channels == (16, 32, 64, 128)
 
 
 @pytest.mark.parametrize("preset", ["auto", "nnunet"])
