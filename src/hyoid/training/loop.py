@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..augmentation.policies import build_policy
 from ..core.case import Batch
+from ..core.duration import duration
 from ..core.errors import ConfigError, HyoidError
 from ..core.progress import Listener, log, stage
 from ..losses.compound import losses
@@ -399,6 +400,5 @@ class _Training:
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
         if self.validator.dice:
             parts.append(f"dice {overall(self.validator.dice):.3f}")
-        minutes, seconds = divmod(round(self.clock.left_seconds), 60)
-        listener.advance(reached - shown, ", ".join([*parts, f"{minutes}:{seconds:02d} left"]))
+        listener.advance(reached - shown, ", ".join([*parts, f"{duration(self.clock.left_seconds)} left"]))
         return reached
