@@ -77,7 +77,8 @@ def test_an_empty_folder_is_one_sentence(tmp_path):
 
 
 def test_an_unknown_setting_names_the_closest(cells, tmp_path):
-    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--set", "training.optimiser.learning_rat=1")
+    change = "training.optimiser.learning_rat=1"
+    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--set", change)
     refused(result, "Did you mean 'learning_rate'?")
 
 
