@@ -137,7 +137,7 @@ class _Training:
     def __post_init__(self) -> None:
         from lightning_fabric import Fabric
 
-        precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
+        precision = self.plan.precision
         if precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
@@ -153,7 +153,7 @@ class _Training:
             wrapped, self.optimisers[turn] = self.fabric.setup(module, build_optimiser(module, self.settings.optimiser))
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)
-        self.validator = self._validator(precision)
+        self.validator = self._validator()
         self.feed = self._feed()
         self.monitor_state: dict[str, Any] | None = None
 
@@ -165,7 +165,7 @@ class _Training:
         return losses.build(name, **options)
 
     def _validator(self, precision: Precision) -> Validator:
-        own = PredictionSettings(precision=precision)
+        own = PredictionSettings(precision=precision, mirror=False)
         predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
         order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
         ids = [self.split[1][i] for i in order]
