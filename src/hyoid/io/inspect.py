@@ -162,9 +162,11 @@ def _row(dataset: Dataset, case: str) -> dict[str, str]:
 
 
 def _groups(dataset: Dataset) -> str:
-    if dataset.grouping.rule == "group":
-        return f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
-    return {"stack": "slices of a stack", "split": "given by the split column"}.get(dataset.grouping.rule, "none known")
+    rule = dataset.grouping.rule
+    if dataset.has_groups and rule != "stack":
+        together = f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
+        return together + ("; folds are given by the split column" if rule == "split" else "")
+    return {"stack": "slices of a stack", "split": "given by the split column"}.get(rule, "none known")
 
 
 def _labels(dataset: Dataset) -> str:
