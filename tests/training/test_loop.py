@@ -163,8 +163,14 @@ def test_another_seed_cannot_go_on(tiny, tmp_path):
 
 
 def test_half_precision_needs_a_gpu(tiny, tmp_path):
+    tiny.plan = tiny.plan.model_copy(update={"precision": "16-mixed"})
     with pytest.raises(HyoidError, match="16-mixed needs a CUDA device"):
-        tiny.fit(tmp_path / "run", {"precision": "16-mixed"}, steps=1)
+        tiny.fit(tmp_path / "run", steps=1)
+
+
+def test_only_the_plan_has_a_precision(tiny, tmp_path):
+    with pytest.raises(HyoidError, match="no setting 'precision'"):
+        tiny.fit(tmp_path / "run", {"precision": "32-true"}, steps=1)
 
 
 def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):

@@ -25,7 +25,7 @@ from ..losses.compound import losses
 from ..losses.loss import Loss
 from ..nets.net import Net
 from ..planning.plan import Plan
-from ..prediction.predictor import Precision, PredictionSettings, Predictor
+from ..prediction.predictor import PredictionSettings, Predictor
 from ..preparation.store import Store
 from ..tasks.task import Task
 from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
@@ -137,11 +137,10 @@ class _Training:
     def __post_init__(self) -> None:
         from lightning_fabric import Fabric
 
-        precision = self.plan.precision
-        if precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
+        if self.plan.precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
-        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
+        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=self.plan.precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)
         self.regime: Regime = regimes.build(self.settings.regime, net=self.net, task=self.task, loss=loss)
@@ -164,8 +163,8 @@ class _Training:
             options.setdefault("batch", self.plan.batch_dice)
         return losses.build(name, **options)
 
-    def _validator(self, precision: Precision) -> Validator:
-        own = PredictionSettings(precision=precision, mirror=False)
+    def _validator(self) -> Validator:
+        own = PredictionSettings(mirror=False)
         predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
         order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
         ids = [self.split[1][i] for i in order]
