@@ -12,7 +12,7 @@ from ..core.errors import DataError
 from .agreement import turn_between
 from .entry import Entry
 from .formats import is_image, read_image
-from .layouts import IMAGE_FOLDERS, group_channels, images_of, subfolder
+from .layouts import IMAGE_FOLDERS, group_channels, images_of, one_of_pairs, subfolder
 
 
 def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
@@ -35,6 +35,7 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
             files += _images_below(here)
         else:
             files.append(here)
+    files = one_of_pairs(files)
     if not files:
         raise DataError("No image is named; give a file, a folder or a list of files.")
 
