@@ -72,7 +72,9 @@ def _inspect_image(path: Path) -> Inspection:
         if channel.dtype.kind == "f" and (bad := int((~np.isfinite(channel)).sum())):
             problems.append(f"{bad} voxels{f' of channel {index}' if len(array) > 1 else ''} are NaN or infinite.")
     if path.is_dir():
-        facts["slices"] = str(len(dicom.series_files(path)))
+        if header.grid.dims == 3:
+            facts["slices"] = str(header.grid.shape[2])
+        facts["DICOM files"] = str(len(dicom.series_files(path)))
     return Inspection(f"{path.name}: {header.format} image", facts, problems=tuple(problems), notes=header.notes)
 
 
