@@ -19,8 +19,7 @@ from torch.nn.functional import interpolate
 
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
-from hyoid.ops.encoding import winner
-from hyoid.ops.filters import gaussian
+from hyoid.ops.decoding import winner
 from hyoid.ops.resample import decode_onto, onto, resize
 
 Task = dict[str, Callable[[], object]]
@@ -68,10 +67,6 @@ def tasks(source: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Task]:
         "decode 20 classes": {
             "hyoid": lambda: decode_onto(probabilities, coarse, fine, winner),
             "torch": all_probabilities,
-        },
-        "Gaussian, sigma 1.5": {
-            "hyoid": lambda: gaussian(image, 1.5),
-            "SciPy": lambda: ndimage.gaussian_filter(image[0], 1.5, mode="nearest"),
         },
     }
 

@@ -70,7 +70,7 @@ def make_predictor(
         net or seeded(plan.net.build, 0),
         task_for(Labels.of({1: "liver", 5: "spleen"})),
         plan,
-        PredictionSettings(**{"whole": 0, **settings}),
+        PredictionSettings(**{"whole": 0, "mirror": False, **settings}),
     )
 
 

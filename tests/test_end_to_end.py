@@ -78,3 +78,16 @@ def test_gaps_between_touching_cells_weigh_more_when_asked(cells, tmp_path):
     maps = list((tmp_path / "prepared").rglob("extra-touching.npy"))
     assert len(maps) == 6
     assert max(float(np.load(path).max()) for path in maps) > 2
+
+
+@pytest.mark.slow
+def test_an_answer_never_takes_the_place_of_an_image(cells, tmp_path):
+    hyoid.run(cells, into=tmp_path / "run", steps=2, changes=SMALL)
+    before = {path: path.read_bytes() for path in (cells / "images").iterdir()}
+    with pytest.raises(hyoid.ConfigError, match="would overwrite its image"):
+        hyoid.predict(tmp_path / "run", [cells / "images"], into=cells / "images")
+    assert {path: path.read_bytes() for path in (cells / "images").iterdir()} == before
+    answers = hyoid.predict(
+        tmp_path / "run", [cells / "images"], into=tmp_path / "out", changes=["prediction.overlap=0"]
+    )
+    assert len(answers) == 6

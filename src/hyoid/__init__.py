@@ -1,8 +1,8 @@
 """hyoid: from a folder of annotated medical images to a trained, measured and deployable U-Net.
 
 The verbs (`run`, `inspect`, `plan`, `prepare`, `train`, `predict`, `evaluate`, `report`, `demo`, `cite`) live in
-`hyoid.workflow`; the words (`Grid`, `Labels`, `Image`, `Case`, `Batch`, `UNetSpec`, ...) live in the rooms below it. Both are
-imported from here when they are first used, so that `import hyoid` costs almost nothing.
+`hyoid.workflow`; the words (`Grid`, `Labels`, `Image`, `Case`, `Batch`, `UNetSpec`, ...) live in the rooms below it.
+Both are imported from here when they are first used, so that `import hyoid` costs almost nothing.
 """
 
 from __future__ import annotations

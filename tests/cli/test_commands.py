@@ -77,7 +77,8 @@ def test_an_empty_folder_is_one_sentence(tmp_path):
 
 
 def test_an_unknown_setting_names_the_closest(cells, tmp_path):
-    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--set", "training.optimiser.learning_rat=1")
+    change = "training.optimiser.learning_rat=1"
+    result = hyoid("run", cells, "--into", tmp_path / "run", "--steps", "2", "--set", change)
     refused(result, "Did you mean 'learning_rate'?")
 
 
@@ -113,3 +114,28 @@ def test_a_killed_training_goes_on_to_the_same_result(cells, tmp_path):
     assert not (tmp_path / "cut" / "cases.csv").exists()
     assert hyoid("run", cells, "--into", tmp_path / "cut", *words).returncode == 0
     assert (tmp_path / "whole" / "cases.csv").read_bytes() == (tmp_path / "cut" / "cases.csv").read_bytes()
+
+
+def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
+    refused(hyoid("run", cells, "--into", cells, "--steps", "2"), "mixed with its data")
+    (tmp_path / "notes.txt").write_text("mine")
+    refused(hyoid("run", cells, "--into", tmp_path, "--steps", "2"), "notes.txt")
+    assert not (cells / "experiment.yaml").exists()
+    assert not (cells / "log.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--steps", "0"], "steps"),
+        (["--minutes", "-1"], "minutes"),
+        (["--set", "device=cuda:9"], "this machine has cpu"),
+        (["--set", "training.voxel_weights=touchin"], "Did you mean 'touching'?"),
+        (["--set", "training.loss=dise"], "Did you mean 'dice'?"),
+        (["--set", "evaluation.metrics=[dise]"], "Did you mean 'dice'?"),
+        (["--set", "prediction.largest_component=[sell]"], "Did you mean 'cell'?"),
+    ],
+)
+def test_wrong_settings_fail_before_any_work(cells, tmp_path, option, words):
+    refused(hyoid("run", cells, "--into", tmp_path / "run", *option), words)
+    assert not (tmp_path / "run" / "experiment.yaml").exists()

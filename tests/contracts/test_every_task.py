@@ -98,16 +98,6 @@ def test_numpy_and_torch_decode_alike(task, labels):
 
 
 @every_task
-def test_masks_are_named_by_the_structures_and_hold_their_values(task, labels):
-    task = made(task, labels)
-    values = example(task)
-    masks = task.masks(values)
-    assert tuple(masks) == task.structures == task.labels.names
-    for mask, group in zip(masks.values(), task.labels.values, strict=True):
-        assert np.array_equal(mask, np.isin(values, group))
-
-
-@every_task
 @pytest.mark.parametrize("stranger", [-7, 3, 77, 30000])
 def test_an_undeclared_value_is_named_with_what_is_known(task, labels, stranger):
     task = made(task, labels)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from hyoid.core.errors import ConfigError
 from hyoid.core.settings import Settings
@@ -89,3 +89,47 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, text):
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         Outer.read(tmp_path / "none.yaml")
+
+
+class Checked(Settings):
+    low: int = Field(0, description="Least.")
+    high: int = Field(1, description="Most.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Checked":
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        if self.low < -9:
+            raise ConfigError("Numbers below -9 are not known.")
+        return self
+
+
+class Around(Settings):
+    part: Checked = Checked()
+    many: tuple[int, ...] = Field((), description="Numbers.")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"part": {"low": 3}}, "part does not fit: low is above high."),
+        ({"part": {"low": -10}}, "Numbers below -9 are not known."),
+        ({"many": "a" * 500}, "many = '" + "a" * 59 + " ... does not fit: Input should be a valid tuple."),
+    ],
+)
+def test_what_does_not_fit_is_one_short_sentence_however_it_comes(values, message):
+    for read in (Around.parse, Around().changed, Around.model_validate, lambda one: Around(**one)):
+        with pytest.raises(ConfigError) as caught:
+            read(values)
+        assert str(caught.value).endswith(f": {message}")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_value_of_a_single_group_is_a_sentence():
+    with pytest.raises(ConfigError, match=r"^Checked: low is above high\.$"):
+        Checked(low=3)
+
+
+def test_a_change_that_yaml_takes_for_a_wrong_date_is_refused():
+    with pytest.raises(ConfigError, match="not a readable value"):
+        Outer().changed(["name=2020-13-45"])

@@ -127,3 +127,28 @@ def test_running_numbers_alone_are_no_warning(ids):
 
 def test_a_single_case_is_one_fold():
     assert folds(grouping({"only": {}}), 5, 0) == (("only",),)
+
+
+def test_a_split_keeps_the_patients():
+    found = grouping(facts(ids=IDS, patient=[str(k // 5) for k in range(20)], split=["train"] * 15 + ["val"] * 5))
+    assert found.rule == "split" and found.known and found.groups["case19"] == "3" and found.warnings == ()
+    assert folds(found, 5, 0) == (tuple(IDS[15:]),)
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_a_patient_on_both_sides_of_a_split_is_a_warning(column):
+    words = ["1"] * 12 + ["2"] * 8 if column == "fold" else ["train"] * 12 + ["val"] * 8
+    found = grouping(facts(ids=IDS, patient=[f"p{k // 5}" for k in range(20)], **{column: words}))
+    assert "The split leaks: 1 of 4 patients" in found.warnings[0] and "patient 'p2' (case10 in" in found.warnings[0]
+
+
+def test_a_patient_in_the_test_part_is_a_warning():
+    used = facts(ids=IDS[:4], patient=["a", "a", "b", "b"], split=["train"] * 4)
+    apart = facts(ids=["t1", "t2"], patient=["b", "c"], split=["test"] * 2)
+    found = grouping(used, apart)
+    assert found.rule == "group" and set(found.groups) == set(IDS[:4])
+    assert "patient 'b' (t1 in 'test' and case02 in 'train')" in found.warnings[0]
+
+
+def test_a_split_without_patients_knows_no_groups():
+    assert not grouping(facts(ids=IDS, split=["train"] * 15 + ["val"] * 5)).known

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
 from hyoid.metrics import measure, metrics
-from hyoid.metrics.pair import Pair, surface_of
+from hyoid.metrics.pair import Pair
+from hyoid.ops.morphology import surface
 
 
 def blobs(seed: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -16,27 +17,6 @@ def blobs(seed: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     base = gaussian_filter(rng.standard_normal(shape), 3)
     other = base + 0.6 * gaussian_filter(rng.standard_normal(shape), 2)
     return other > np.quantile(other, 0.8), base > np.quantile(base, 0.8)
-
-
-def test_surface_voxels_have_a_face_neighbour_outside():
-    mask = np.zeros((7, 7), bool)
-    mask[1:6, 1:6] = True
-    expected = mask.copy()
-    expected[2:5, 2:5] = False
-    assert np.array_equal(surface_of(mask), expected)
-
-
-def test_a_mask_has_a_surface_at_the_border_of_the_image():
-    mask = np.ones((4, 5), bool)
-    expected = np.ones_like(mask)
-    expected[1:3, 1:4] = False
-    assert np.array_equal(surface_of(mask), expected)
-
-
-@pytest.mark.parametrize("shape", [(30, 40), (14, 17, 20)])
-def test_surface_is_the_mask_less_its_erosion(shape):
-    mask = blobs(1, shape)[0]
-    assert np.array_equal(surface_of(mask), mask & ~binary_erosion(mask))
 
 
 def test_two_parallel_planes_are_as_far_apart_as_the_spacing_says():
@@ -78,7 +58,7 @@ def test_tolerance_counts_whole_voxels():
 def test_agrees_with_the_definition_point_by_point(shape):
     spacing = (0.8, 1.3, 2.6)[: len(shape)]
     prediction, reference = blobs(3, shape)
-    points = [np.argwhere(surface_of(mask)) * spacing for mask in (prediction, reference)]
+    points = [np.argwhere(surface(mask)) * spacing for mask in (prediction, reference)]
     table = cdist(*points)
     there, back = table.min(1), table.min(0)
     found = measure(prediction, reference, spacing, ("hd95", "assd", "nsd"))

@@ -73,3 +73,18 @@ def test_the_box_holds_the_mask_tightly():
     mask[2, 3:6, 8] = mask[4, 5, 1] = True
     assert bounding_box(mask) == (slice(2, 5), slice(3, 6), slice(1, 9))
     assert bounding_box(np.zeros((3, 3), bool)) is None
+
+
+def test_surface_voxels_have_a_face_neighbour_outside():
+    mask = np.zeros((7, 7), bool)
+    mask[1:6, 1:6] = True
+    expected = mask.copy()
+    expected[2:5, 2:5] = False
+    assert np.array_equal(surface(mask), expected)
+
+
+def test_a_mask_has_a_surface_at_the_border_of_the_image():
+    mask = np.ones((4, 5), bool)
+    expected = np.ones_like(mask)
+    expected[1:3, 1:4] = False
+    assert np.array_equal(surface(mask), expected)

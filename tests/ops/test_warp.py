@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from hyoid.core.errors import ConfigError
-from hyoid.ops.compiled import compiled
+from hyoid.ops.loops import compiled, compiled_fast
 from hyoid.ops.warp import (
     Warp,
     clipped,
@@ -221,4 +221,4 @@ def test_unknown_orders_are_refused():
 def test_loops_compile_where_machine_code_cannot_be_kept():
     names: dict[str, object] = {}
     exec("def twice(x):\n    return 2 * x", names)  # a function without a file has no cache folder either
-    assert compiled(names["twice"])(3) == 6
+    assert compiled(names["twice"])(3) == compiled_fast(names["twice"])(3) == 6

@@ -9,6 +9,7 @@ import pytest
 
 from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.core.labels import Labels
+from hyoid.nets.family.build import build_spec
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
@@ -226,6 +227,11 @@ def test_a_plan_tells_its_candidates_and_marks_the_chosen_one(fingerprint_of) ->
         ({"spacing_mm": (1.0,)}, {"steps": 10}, "planning.spacing_mm"),
         ({"patch": (32,)}, {"steps": 10}, "planning.patch"),
         ({"intensity": ("ct", "ct")}, {"steps": 10}, "planning.intensity"),
+        (
+            {"mirror_axes": (2,)},
+            {"steps": 10},
+            r"planning\.mirror_axes has axis 2; the axes of the images are \[0, 1\]",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(fingerprint_of, settings, budget, word: str) -> None:
@@ -245,6 +251,24 @@ def test_a_net_without_padding_gets_a_patch_it_accepts(fingerprint_of) -> None:
     assert plan.patch == (572, 572) and plan.net.padding == "valid"
 
 
+@pytest.mark.parametrize("name", ["unet_original", "unet3d", "vnet", "residual_unet", "nnunet_plain"])
+def test_a_named_net_keeps_its_published_widths_kernels_and_levels(fingerprint_of, name: str) -> None:
+    settings = PlanningSettings(net=name, memory_gb=16)
+    plan = make_plan(fingerprint_of((96, 96, 96), (1.0, 1.0, 1.0)), ONE, settings, steps=20, device="cpu")
+    published = build_spec(name, 3, 1, 2).channels[:5]
+    assert plan.net.channels == published
+    assert {row.channels for row in plan.candidates} == {published}
+    assert plan.net.kernels[-1] == ((5, 5, 5) if name == "vnet" else (3, 3, 3))
+    fixed = settings.model_copy(update={"channels": (8, 16, 32)})
+    narrow = make_plan(fingerprint_of((96, 96, 96), (1.0, 1.0, 1.0)), ONE, fixed, steps=20, device="cpu")
+    assert narrow.net.channels == (8, 16, 32)
+
+
+def test_a_small_image_gets_as_many_levels_of_a_named_net_as_it_allows(fingerprint_of) -> None:
+    plan = make_plan(fingerprint_of((36, 36, 36)), ONE, PlanningSettings(net="vnet"), steps=20, device="cpu")
+    assert plan.net.channels == (16, 32, 64, 128)
+
+
 @pytest.mark.parametrize("preset", ["auto", "nnunet"])
 def test_more_levels_than_the_image_allows_are_refused(fingerprint_of, preset: str) -> None:
     settings = PlanningSettings(preset=preset, channels=(4, 8, 16, 32, 64))
@@ -258,3 +282,35 @@ def test_an_edited_plan_that_contradicts_itself_is_refused(fingerprint_of) -> No
         plan.changed({"spacing_mm": [2.0, 2.0]})
     both = plan.changed({"spacing_mm": [2.0, 2.0], "preparation.spacing_mm": [2.0, 2.0]})
     assert both.preparation.spacing_mm == (2.0, 2.0)
+
+
+def test_a_plan_for_steps_takes_them_also_when_each_is_large(fingerprint_of) -> None:
+    settings = PlanningSettings(patch=(400, 400, 400), memory_gb=2)
+    plan = make_plan(fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0)), ONE, settings, steps=4, device="cpu")
+    assert plan.steps == plan.expected.steps == 4
+    assert {row.steps for row in plan.candidates} == {4}
+    assert "more than the 2 GB that planning.memory_gb allows" in plan.reasons[0]
+
+
+@pytest.mark.parametrize("preset", ["auto", "nnunet"])
+def test_memory_that_does_not_suffice_is_a_warning(fingerprint_of, preset: str) -> None:
+    fingerprint = fingerprint_of((64, 64))
+    tight, wide = (
+        make_plan(
+            fingerprint,
+            ONE,
+            PlanningSettings(preset=preset, patch=(64, 64), batch=2, net="unet", memory_gb=memory),
+            steps=4,
+            device="cpu",
+        )
+        for memory in (0.01, 8)
+    )
+    assert tight.reasons[0].startswith("warning: a training step needs about")
+    assert not any("warning" in reason for reason in wide.reasons)
+
+
+def test_a_short_training_is_told_in_seconds_and_has_to_start(fingerprint_of) -> None:
+    settings = PlanningSettings(patch=(32, 32), batch=1, channels=(4, 8))
+    plan = make_plan(fingerprint_of((64, 64)), ONE, settings, steps=1, device="cpu")
+    assert 3 < plan.expected.training_seconds < 10
+    assert any(line.startswith("expected: 1 step of") and " in 4 s; memory" in line for line in plan.describe())

@@ -127,3 +127,11 @@ def test_another_number_of_channels_is_refused():
 def test_another_number_of_dimensions_is_refused():
     with pytest.raises(DataError, match="2D"):
         make_predictor((16, 16)).predict(make_case((4, 20, 20)))
+
+
+@pytest.mark.parametrize(("mirror", "mirrored"), [(None, True), (False, False), (True, True)])
+def test_2d_nets_mirror_unless_told_otherwise(mirror: bool | None, mirrored: bool):
+    predictor = make_predictor((16, 16), mirror=mirror)
+    tiles = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    answer, flipped = predictor.forward(tiles), predictor.forward(tiles.flip(2)).flip(2)
+    assert torch.allclose(answer, flipped, atol=1e-5) == mirrored

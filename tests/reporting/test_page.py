@@ -18,7 +18,7 @@ from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_pairs
 from hyoid.metrics import Rules
 from hyoid.reporting import DataSheet, Overlay, RunFacts, Stage, write_page
-from hyoid.reporting.page import duration, number
+from hyoid.reporting.page import number
 
 LABELS = Labels.of({1: "left_lung", 2: "right_lung"})
 VOID = {"meta", "input", "img", "br", "link", "hr", "path", "use", "rect"}
@@ -233,10 +233,3 @@ def test_nothing_found_and_everything_left_out_makes_a_page(tmp_path):
 )
 def test_numbers_for_readers(value, text):
     assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(8.44, "8.4 s"), (59.0, "59 s"), (200.0, "3 min 20 s"), (7500.0, "2 h 05 min"), (None, "–")]
-)
-def test_durations_for_readers(seconds, text):
-    assert duration(seconds) == text

@@ -34,6 +34,16 @@ def test_progress_by_time_leaves_a_reserve(monkeypatch):
     assert clock.done and clock.left_seconds == 24
 
 
+def test_what_comes_before_the_start_does_not_count(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("hyoid.training.clock.time.perf_counter", lambda: now[0])
+    clock = Clock(seconds=100, _begin=0.0)
+    now[0] = 40
+    clock.start()
+    now[0] = 50
+    assert clock.elapsed_seconds == 10
+
+
 def test_an_interrupted_clock_goes_on():
     clock = Clock(seconds=100)
     clock.tick(1.0)

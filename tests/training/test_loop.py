@@ -26,12 +26,14 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_tiny_phantom_is_learned(tiny, tmp_path):
+def test_a_tiny_phantom_is_learned(tiny, tmp_path, caplog):
+    caplog.set_level("INFO")
     outcome = tiny.fit(tmp_path / "run", {"optimiser.learning_rate": 0.01}, steps=50)
     losses = read_curves(tmp_path / "run")["loss"]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     assert outcome.dice["ball"] > 0.8
     assert outcome.num_validated == 2
+    assert caplog.messages == [f"Mean Dice {outcome.dice['ball']:.3f} on 2 of 2 validation cases."]
 
 
 def test_the_same_seed_gives_the_same_weights(tiny, tmp_path):
@@ -161,8 +163,14 @@ def test_another_seed_cannot_go_on(tiny, tmp_path):
 
 
 def test_half_precision_needs_a_gpu(tiny, tmp_path):
+    tiny.plan = tiny.plan.model_copy(update={"precision": "16-mixed"})
     with pytest.raises(HyoidError, match="16-mixed needs a CUDA device"):
-        tiny.fit(tmp_path / "run", {"precision": "16-mixed"}, steps=1)
+        tiny.fit(tmp_path / "run", steps=1)
+
+
+def test_only_the_plan_has_a_precision(tiny, tmp_path):
+    with pytest.raises(HyoidError, match="no setting 'precision'"):
+        tiny.fit(tmp_path / "run", {"precision": "32-true"}, steps=1)
 
 
 def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):

@@ -1,6 +1,7 @@
 """Curves: a row now and then, cut back to the checkpoint when training goes on."""
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hyoid.core.errors import DataError
 from hyoid.training.monitor import Monitor, read_curves
@@ -51,6 +52,7 @@ def test_a_new_training_starts_new_curves(tmp_path):
         monitor = Monitor(tmp_path, [])
         monitor.take({"loss": 1.0})
         monitor.write(1, 0.1, 1, 1)
+        monitor.close()
     assert read_curves(tmp_path)["step"] == [1]
 
 
@@ -59,10 +61,22 @@ def test_missing_curves_are_said(tmp_path):
         read_curves(tmp_path)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_curves_for_tensorboard_are_written_on_request(tmp_path):
-    monitor = Monitor(tmp_path, ["liver"], tensorboard=True)
-    monitor.take({"loss": 1.0})
+def test_tensorboard_shows_the_same_rows_also_after_going_on(tmp_path):
+    monitor = Monitor(tmp_path, ["liver"])
     monitor.write(1, 0.1, 1, 1, {"liver": 0.5})
+    state = monitor.state()
+    monitor.write(2, 0.2, 2, 1)
     monitor.close()
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    again = Monitor(tmp_path, ["liver"], state)
+    again.write(3, 0.3, 3, 1)
+    again.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.value for event in events.Scalars("dice/liver")] == [0.5]
+    assert [event.step for event in events.Scalars("seconds")] == [1, 3] == read_curves(tmp_path)["step"]
+
+
+def test_tensorboard_may_be_left_out(tmp_path):
+    monitor = Monitor(tmp_path, [], tensorboard=False)
+    monitor.write(1, 0.1, 1, 1)
+    monitor.close()
+    assert not (tmp_path / "tensorboard").exists()

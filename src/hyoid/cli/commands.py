@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from rich.console import Console
@@ -74,9 +74,18 @@ def argument_help(verb: Callable[..., Any]) -> dict[str, str]:
 
 
 def _shell_type(verb: Callable[..., Any], annotation: str) -> Any:
-    """The type typer reads for one parameter; sequences become lists."""
+    """The type typer reads for one parameter: text or path is a path, sequences are lists."""
     hint = eval(annotation, verb.__globals__)  # the verb's own annotation, kept as text by `from __future__`
-    return list[hint.__args__] if get_origin(hint) is Sequence else hint  # type: ignore[name-defined]
+    if get_origin(hint) is Sequence:
+        return list[_path_of(get_args(hint)[0])]  # type: ignore[misc]
+    return _path_of(hint)
+
+
+def _path_of(hint: Any) -> Any:
+    kinds = get_args(hint)
+    if Path not in kinds or str not in kinds:
+        return hint
+    return Path | None if type(None) in kinds else Path
 
 
 def _python(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..core.duration import duration
 from ..core.progress import Listener, log
 
 SECONDS_BETWEEN_LINES = 15.0
@@ -89,16 +90,6 @@ class Lines:
     def stop(self) -> None:
         """The innermost stage is over."""
         self._running.pop()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: "8 s", "3:05 min", "2:10 h"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
 def listener_for(console: Console) -> Listener:

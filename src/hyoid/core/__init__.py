@@ -10,5 +10,6 @@ Read in this order:
 - `registry`: Registry, a named shelf of parts
 - `files`: atomic writing
 - `progress`: how long work tells what it is doing
+- `duration`: lengths of time in words
 - `citations`: the papers behind a part (references.bib)
 """

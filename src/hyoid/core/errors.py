@@ -24,12 +24,6 @@ class DataError(HyoidError):
     exit_code = 3
 
 
-class MissingExtraError(HyoidError):
-    """An optional library is not installed."""
-
-    exit_code = 4
-
-
 def closest(word: str, words: Iterable[str]) -> str:
     """A hint naming the most similar known word, with a leading space; empty when none is near."""
     match = difflib.get_close_matches(word, list(words), n=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +14,31 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import ConfigError, closest
 from .files import atomic_path
 
+LONGEST_VALUE = 60
+"""Letters of a wrong value that a message repeats."""
+
 
 class Settings(BaseModel):
-    """A frozen group of settings; unknown keys are refused with the closest known one."""
+    """A frozen group of settings; unknown keys are refused with the closest known one.
+
+    Raises:
+        ConfigError: With one sentence per wrong value, however they are made.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        with _in_sentences(type(self), type(self).__name__, values):
+            super().__init__(**values)
+
+    # Groups inside a group are then checked by the outer one, so that its message names the whole place.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As of pydantic, with the errors of `parse`."""
+        with _in_sentences(cls, cls.__name__, obj):
+            return super().model_validate(obj, **options)
 
     def __hash__(self) -> int:
         """Equal settings have equal hashes, also where a value is a mapping such as `{name: group}`."""
@@ -35,10 +57,8 @@ class Settings(BaseModel):
         """
         if not isinstance(values, dict):
             raise ConfigError(f"{where}: expected settings as `key: value` lines, got {type(values).__name__}.")
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError(_sentences(cls, error, where, values)) from None
+        with _in_sentences(cls, where, values):
+            return super().model_validate(values)
 
     @classmethod
     def class_for(cls, values: Any) -> type[Settings]:
@@ -52,7 +72,7 @@ class Settings(BaseModel):
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such settings file.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{path}: this is not readable YAML ({' '.join(str(error).split())}).") from None
         return cls.parse(values, str(path))
 
@@ -97,7 +117,7 @@ def _split_change(change: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {change}: expected key=value, such as training.steps=200.")
     try:
         return key.strip(), yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {change}: {text!r} is not a readable value.") from None
 
 
@@ -117,6 +137,17 @@ def _unknown(key: str, name: str, node: dict[str, Any]) -> str:
     return f"There is no setting {key!r}.{closest(name, node)} Known here: {', '.join(map(str, node))}."
 
 
+@contextmanager
+def _in_sentences(model: type[BaseModel], where: str, values: Any) -> Iterator[None]:
+    """Tell what does not fit, also what a check inside has told already, in sentences that begin with the source."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ConfigError(_sentences(model, error, where, values)) from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
 def _sentences(model: type[BaseModel], error: ValidationError, where: str, values: Any) -> str:
     lines = []
     for problem in error.errors():
@@ -129,10 +160,18 @@ def _sentences(model: type[BaseModel], error: ValidationError, where: str, value
         elif problem["type"] == "missing":
             lines.append(f"{where}: the setting {place!r} is missing.")
         else:
-            message = problem["msg"].removeprefix("Value error, ")
-            value = f"{place} = {problem['input']!r} does not fit: " if place else ""
-            lines.append(f"{where}: {value}{message}.".replace("..", "."))
+            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            value = f"{place}{_shown(problem['input'])} does not fit: " if place else ""
+            lines.append(f"{where}: {value}{message}.")
     return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as ` = value`, cut when it is long; nothing of whole groups, whose message tells what is wrong."""
+    if isinstance(value, dict | BaseModel):
+        return ""
+    text = repr(value)
+    return f" = {text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + ' ...'}"
 
 
 def _fields_at(model: Any, place: tuple[Any, ...], values: Any) -> list[str]:

@@ -11,6 +11,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.labels import Labels
 from ..core.progress import log
+from ..io.entry import listed
 from .evaluate import Judged, evaluate_pairs
 from .report import EvaluationSettings, Report
 
@@ -93,14 +94,14 @@ def _unpaired(
     absent = [case for case in truths if case not in guesses]
     if absent and (missing == "error" or len(absent) == len(truths)):
         raise DataError(
-            f"{predictions}: no prediction for {_some(absent)} of {references}. Files are paired by name without "
+            f"{predictions}: no prediction for {listed(absent)} of {references}. Files are paired by name without "
             "ending; predict the missing cases, or count them as missed with missing='worst'."
         )
     if absent:
-        notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {_some(absent)}.")
+        notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {listed(absent)}.")
     extra = [case for case in guesses if case not in truths]
     if extra:
-        notes.append(f"{_count(extra, 'prediction')} without reference, not judged: {_some(extra)}.")
+        notes.append(f"{_count(extra, 'prediction')} without reference, not judged: {listed(extra)}.")
     return notes
 
 
@@ -187,8 +188,3 @@ def _groups(folders: Sequence[Path], cases: Sequence[str], notes: list[str]) -> 
 
 def _count(names: Sequence[str], what: str) -> str:
     return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
-
-
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    text = ", ".join(names[:shown])
-    return text if len(names) <= shown else f"{text} and {len(names) - shown} more"

@@ -9,10 +9,12 @@ import numpy as np
 
 from ..core.case import Case, Image
 from ..core.errors import DataError
+from ..core.progress import log
 from .agreement import turn_between
-from .entry import Entry
-from .formats import is_image, read_image
-from .layouts import IMAGE_FOLDERS, group_channels, images_of, subfolder
+from .dicom import holds_volume, is_dicom
+from .entry import Entry, listed
+from .formats import beside_slices, is_image, read_image
+from .layouts import IMAGE_FOLDERS, group_channels, images_of, one_of_pairs, subfolder
 
 
 def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
@@ -34,7 +36,10 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
         if here.is_dir() and not is_image(here):
             files += _images_below(here)
         else:
+            if here.is_dir() and (others := beside_slices(here)):
+                log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))
             files.append(here)
+    files = one_of_pairs(files)
     if not files:
         raise DataError("No image is named; give a file, a folder or a list of files.")
 
@@ -50,10 +55,31 @@ def _images_below(folder: Path) -> list[Path]:
     inside = [
         subfolder(here, (*IMAGE_FOLDERS, "imagests")) for here in (folder, *sorted(folder.iterdir())) if here.is_dir()
     ]
-    files = images_of(folder) or [file for inner in inside if inner for file in images_of(inner)]
+    files = _without_stray_slices(folder) or [
+        file for inner in inside if inner for file in _without_stray_slices(inner)
+    ]
     if not files:
         raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads.")
     return files
+
+
+def _without_stray_slices(folder: Path) -> list[Path]:
+    """The images of a folder; a few DICOM slices beside other images are no images of their own, and told."""
+    files = images_of(folder)
+    slices = [file for file in files if file.is_file() and is_dicom(file)]
+    if not slices or len(slices) == len(files) or not holds_volume(folder):
+        return files
+    log.warning(
+        "%s: %d DICOM files beside other images are left out (%s); put a series into a folder of its own.",
+        folder,
+        len(slices),
+        _named(slices),
+    )
+    return [file for file in files if file not in slices]
+
+
+def _named(files: Sequence[Path]) -> str:
+    return listed([file.name for file in files])
 
 
 def read_case(entry: Entry, channels: int | None = None) -> Case:

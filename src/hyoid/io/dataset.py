@@ -105,11 +105,17 @@ class Dataset:
     @cached_property
     def grouping(self) -> groups.Grouping:
         """Which cases belong together when splitting."""
-        return groups.grouping({entry.id: entry.facts for entry in self.cases})
+        used, apart = ({entry.id: entry.facts for entry in some} for some in (self.cases, self.held_out))
+        return groups.grouping(used, apart)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether it is known which cases are of one patient (pair, subject, group), or of which stack."""
+        return self.grouping.known
 
     def group_of(self, case_id: str) -> str:
-        """The patient (or pair, subject, group) of a case; its own id when nothing is known."""
-        return self.grouping.groups[case_id] if self.grouping.rule == "group" else case_id
+        """The patient (or pair, subject, group, stack) of a case; its own id when nothing is known."""
+        return self.grouping.groups[case_id] if self.grouping.known else case_id
 
     def folds(self, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
         """Validation ids of each fold: groups stay together, slices of a stack in blocks, an explicit split wins.

@@ -113,7 +113,7 @@ def _slices_and_header(path: Path, pixels: bool) -> tuple[list[tuple[Path, Any]]
     channels = 3 if _is_colour(first) else 1
     if any(ds.get("PhotometricInterpretation") == "MONOCHROME1" for _, ds in slices):
         notes.append("Stored with white as zero (MONOCHROME1); values are inverted so that bright is high.")
-    name = f"DICOM {first.get('Modality') or 'image'}" + (f", {len(slices)} files" if len(slices) > 1 else "")
+    name = f"DICOM {first.get('Modality') or ''}".strip()
     return slices, Header(name, grid, channels, _dtype(slices), tuple(notes))
 
 
@@ -125,7 +125,7 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
     groups: dict[tuple[Any, ...], list[tuple[Path, Any]]] = {}
     skipped = []
     for file in files:
-        ds = _parsed(file, pixels)
+        ds = _fields(file, pixels)
         if "Rows" not in ds or _reason_to_refuse(ds) or "LOCALIZER" in str(ds.get("ImageType", "")):
             skipped.append(file.name)
             continue
@@ -145,16 +145,21 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
 
 
 def _parsed(path: Path, pixels: bool) -> Any:
+    """The fields of one file, of which some must be those of an image or another known object."""
+    ds = _fields(path, pixels)
+    if not ("Rows" in ds or "SOPClassUID" in ds or "Modality" in ds):
+        raise DataError(f"{path}: expected a DICOM image, but the file holds none of its fields.")
+    return ds
+
+
+def _fields(path: Path, pixels: bool) -> Any:
     import pydicom
 
     head = beginning(path)
     try:
         ds = pydicom.dcmread(path, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
-        readable = len(ds) > 0 and ("Rows" in ds or "SOPClassUID" in ds or "Modality" in ds)
     except Exception as error:
         raise refusal(path, "a DICOM file", error) from None
-    if not readable:
-        raise DataError(f"{path}: expected a DICOM image, but the file holds none of its fields.")
     return ds
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.errors import DataError, closest
 from ..core.files import atomic_path
 from ..core.registry import Registry
 from . import dicom, itk, nifti, raster, tiff
+from .dicom import is_dicom
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import damaged
@@ -65,10 +67,15 @@ def suffix_for_labels(path: str | Path) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path is an image by its name, or a folder of DICOM slices."""
+    """Whether a path is an image by its name, or a folder of DICOM slices that are not fewer than other images."""
     if path.is_dir():
-        return dicom.holds_volume(path)
-    return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and dicom.is_dicom(path)))
+        return dicom.holds_volume(path) and len(dicom.series_files(path)) > len(beside_slices(path))
+    return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and is_dicom(path)))
+
+
+def beside_slices(folder: Path) -> list[Path]:
+    """Image files of other formats directly in a folder of DICOM slices."""
+    return [file for file in sorted(folder.iterdir()) if file.is_file() and is_image(file) and not is_dicom(file)]
 
 
 def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
@@ -96,7 +103,8 @@ def read_stored(path: Path, as_labels: bool = False) -> Stored:
     """The numbers exactly as the file has them, with the header."""
     entry = _format_of(path)
     with _naming(path):
-        return entry.read(path, as_labels)
+        stored = entry.read(path, as_labels)
+        return replace(stored, header=_with_neighbours(path, stored.header))
 
 
 def read_header(path: str | Path) -> Header:
@@ -104,7 +112,16 @@ def read_header(path: str | Path) -> Header:
     path = Path(path)
     entry = _format_of(path)
     with _naming(path):
-        return entry.read_header(path)
+        return _with_neighbours(path, entry.read_header(path))
+
+
+def _with_neighbours(path: Path, header: Header) -> Header:
+    """The header with a note on images of other formats that lie in a series folder and are not read with it."""
+    others = beside_slices(path) if path.is_dir() else []
+    if not others:
+        return header
+    note = f"{len(others)} images of other formats beside the slices are left out, such as {others[0].name}."
+    return replace(header, notes=(*header.notes, note))
 
 
 @contextmanager
@@ -193,7 +210,7 @@ def _format_of(path: Path) -> Format:
     for entry in _all():
         if suffix in entry.suffixes:
             return entry
-    if path.is_file() and dicom.is_dicom(path):
+    if path.is_file() and is_dicom(path):
         return dicom.FORMAT
     known = sorted({s for entry in _all() for s in entry.suffixes})
     if not path.exists() and not path.suffix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,10 +22,12 @@ class Grouping:
 
     Attributes:
         rule: "split", "group", "stack" or "case": what the folds respect.
-        groups: Group of each case.
+        groups: Group of each case (patient or stack), its own id when nothing is known.
         order: Place of each case in its stack (rule "stack").
         notes: What was decided.
         warnings: What could leak.
+        known: Whether a column or names tell several groups.
+        split: What an explicit split says of each case (rule "split").
     """
 
     rule: str
@@ -33,18 +35,52 @@ class Grouping:
     order: Mapping[str, int]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    known: bool = False
+    split: Mapping[str, str] = field(default_factory=dict)
 
 
-def grouping(facts: Mapping[str, Mapping[str, str]]) -> Grouping:
-    """How these cases (id: facts) may be split without leaking."""
+def grouping(
+    facts: Mapping[str, Mapping[str, str]], held_out: Mapping[str, Mapping[str, str]] | None = None
+) -> Grouping:
+    """How these cases (id: facts) may be split without leaking.
+
+    Args:
+        facts: The cases to train on and validate with.
+        held_out: Cases kept apart for a test, which should share no group with the others.
+    """
+    everything = {**facts, **(held_out or {})}
     ids = sorted(facts)
-    split = {i: facts[i].get("split") or facts[i].get("fold") or "" for i in ids}
-    if _names_validation(split.values()):
-        return Grouping("split", split, {}, ("The split column decides which cases validate.",))
-    for column in GROUP_COLUMNS:
-        if any(facts[i].get(column) for i in ids):
-            return _by_column(ids, facts, column)
-    return _stacks(ids, facts) or Grouping("case", {i: i for i in ids}, {}, (), tuple(_leaks(ids)))
+    split = {i: row.get("split") or row.get("fold") or "" for i, row in everything.items()}
+    explicit = _names_validation(split[i] for i in ids)
+    column = next((c for c in GROUP_COLUMNS if any(facts[i].get(c) for i in ids)), None)
+    if column is not None:
+        found = _by_column(ids, facts, column)
+        leaks = _straddling(everything, column, split) if explicit or held_out else []
+        found = replace(found, warnings=(*found.warnings, *leaks))
+    else:
+        found = _stacks(ids, facts) or Grouping("case", {i: i for i in ids}, {}, (), tuple(_leaks(ids)))
+    if not explicit:
+        return found
+    decided = "The split column decides which cases validate."
+    warnings = found.warnings if column is not None else ()
+    return replace(found, rule="split", notes=(decided,), warnings=warnings, split={i: split[i] for i in ids})
+
+
+def _straddling(facts: Mapping[str, Mapping[str, str]], column: str, split: Mapping[str, str]) -> list[str]:
+    """A warning of groups that an explicit split puts on both sides."""
+    parts: dict[str, dict[str, str]] = {}
+    for case in sorted(facts):
+        if group := facts[case].get(column):
+            parts.setdefault(group, {}).setdefault(split[case].lower(), case)
+    torn = {group: words for group, words in parts.items() if len(words) > 1}
+    if not torn:
+        return []
+    group, words = next(iter(torn.items()))
+    example = " and ".join(f"{case} in {word or 'no part'!r}" for word, case in sorted(words.items())[:2])
+    return [
+        f"The split leaks: {len(torn)} of {len(parts)} {column}s lie in several parts, such as {column} {group!r}"
+        f" ({example}); scores will flatter. Put all cases of one {column} into one part."
+    ]
 
 
 def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], column: str) -> Grouping:
@@ -54,14 +90,14 @@ def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], colum
     warnings = [f"{len(unknown)} cases such as {unknown[0]} have no {column}; each stands alone."] if unknown else []
     if len(set(groups.values())) == 1 and len(ids) > 1:
         warnings.append(f"All cases are of one {column}; validation cannot be on another.")
-    return Grouping("group", groups, {}, (note,), tuple(warnings))
+    return Grouping("group", groups, {}, (note,), tuple(warnings), known=True)
 
 
 def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
     """Validation ids of each fold; an explicit split gives the folds it names."""
     ids = sorted(found.groups)
     if found.rule == "split":
-        return _explicit(found.groups)
+        return _explicit(found.split)
     names = sorted(set(found.groups.values()))
     if found.rule == "stack" and len(names) < num_folds:
         ordered = sorted(ids, key=lambda i: (found.groups[i], found.order[i]))
@@ -104,19 +140,19 @@ def _stacks(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> Group
     for column in STACK_COLUMNS:
         numbers = [facts[i].get(column, "") for i in ids]
         if all(n.lstrip("-").isdigit() for n in numbers) and len(set(numbers)) == len(ids):
-            return _blocks(ids, dict.fromkeys(ids, ""), dict(zip(ids, map(int, numbers), strict=True)), column)
+            return _blocks(dict.fromkeys(ids, "stack"), dict(zip(ids, map(int, numbers), strict=True)), column)
     matches = {i: _STACK_ID.match(i) for i in ids}
     if all(matches.values()):
-        stacks = {i: (m[1] or "") for i, m in matches.items() if m}
-        return _blocks(ids, stacks, {i: int(m[3]) for i, m in matches.items() if m}, "slice")
+        stacks = {i: (m[1] or "stack") for i, m in matches.items() if m}
+        return _blocks(stacks, {i: int(m[3]) for i, m in matches.items() if m}, "slice")
     return None
 
 
-def _blocks(ids: Sequence[str], stacks: dict[str, str], order: dict[str, int], column: str) -> Grouping:
+def _blocks(stacks: dict[str, str], order: dict[str, int], column: str) -> Grouping:
     several = len(set(stacks.values()))
     how = f"{several} stacks, each kept together" if several >= 5 else "contiguous blocks"
     note = f"Cases look like consecutive {column}s of a stack; folds are {how}, so that neighbours do not leak."
-    return Grouping("stack", stacks, order, (note,))
+    return Grouping("stack", stacks, order, (note,), known=several > 1)
 
 
 def _leaks(ids: Sequence[str]) -> list[str]:

@@ -72,7 +72,9 @@ def _inspect_image(path: Path) -> Inspection:
         if channel.dtype.kind == "f" and (bad := int((~np.isfinite(channel)).sum())):
             problems.append(f"{bad} voxels{f' of channel {index}' if len(array) > 1 else ''} are NaN or infinite.")
     if path.is_dir():
-        facts["slices"] = str(len(dicom.series_files(path)))
+        if header.grid.dims == 3:
+            facts["slices"] = str(header.grid.shape[2])
+        facts["DICOM files"] = str(len(dicom.series_files(path)))
     return Inspection(f"{path.name}: {header.format} image", facts, problems=tuple(problems), notes=header.notes)
 
 
@@ -162,9 +164,11 @@ def _row(dataset: Dataset, case: str) -> dict[str, str]:
 
 
 def _groups(dataset: Dataset) -> str:
-    if dataset.grouping.rule == "group":
-        return f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
-    return {"stack": "slices of a stack", "split": "given by the split column"}.get(dataset.grouping.rule, "none known")
+    rule = dataset.grouping.rule
+    if dataset.has_groups and rule != "stack":
+        together = f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
+        return together + ("; folds are given by the split column" if rule == "split" else "")
+    return {"stack": "slices of a stack", "split": "given by the split column"}.get(rule, "none known")
 
 
 def _labels(dataset: Dataset) -> str:

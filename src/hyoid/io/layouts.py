@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ LABEL_FOLDERS = (
     "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt", "targets",
 )  # fmt: skip
 _ROLE = re.compile(r"[-_ .](labels?|masks?|seg|segmentation|annotations?|gt|ground_?truth|manual)$", re.IGNORECASE)
+_HEADER = re.compile(r"\.hdr(\.gz)?$", re.IGNORECASE)
 _CHANNEL = re.compile(r"^(.+)_(\d{4})$")
 _Mark = Path | tuple[Path, ...]
 
@@ -50,7 +51,18 @@ def find(path: Path) -> Found:
 
 def images_of(folder: Path) -> list[Path]:
     """The images directly in a folder, DICOM series folders included, in name order."""
-    return [item for item in sorted(folder.iterdir()) if not item.name.startswith(".") and is_image(item)]
+    return one_of_pairs([f for f in sorted(folder.iterdir()) if not f.name.startswith(".") and is_image(f)])
+
+
+def one_of_pairs(files: Sequence[Path]) -> list[Path]:
+    """The files without each `.hdr` whose `.img` is there too, since both are one image."""
+    known = set(files)
+    return [file for file in files if _voxels_of(file) not in known or _voxels_of(file) == file]
+
+
+def _voxels_of(file: Path) -> Path:
+    """The file that holds the voxels: `a.img` for `a.hdr`, otherwise the file itself."""
+    return file.with_name(_HEADER.sub(r".img\1", file.name))
 
 
 def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
@@ -69,7 +81,13 @@ def group_channels(files: Iterable[Path], joined: Callable[[str, set[str]], bool
     for file in files:
         stem = stem_of(file)
         if stem in by_stem:
-            raise DataError(f"{file}: two images are called {stem!r} ({by_stem[stem].name}); keep one.")
+            first = by_stem[stem]
+            if first.parent == file.parent:
+                raise DataError(f"{file}: two images are called {stem!r} ({first.name}); keep one.")
+            raise DataError(
+                f"Two images in different folders are called {stem!r} ({first}, {file}); every case needs its own name."
+                " Rename one of them, or give one folder at a time."
+            )
         by_stem[stem] = file
     matches = {stem: match for stem in by_stem if (match := _CHANNEL.match(stem))}
     endings: dict[str, set[str]] = {}
@@ -137,7 +155,7 @@ def _unread(folder: Path) -> tuple[str, ...]:
 def _marks(labels: Path) -> dict[str, _Mark]:
     """Annotations of a folder by name; a folder inside holds one file for each object of a case."""
     marks: dict[str, _Mark] = {}
-    for item in sorted(labels.iterdir()):
+    for item in one_of_pairs(sorted(labels.iterdir())):
         if item.name.startswith("."):
             continue
         if item.is_dir() and (objects := images_of(item)):
@@ -209,7 +227,7 @@ def _image_and_label(files: list[Path]) -> list[Entry]:
 
 def _one_pair(path: Path) -> Found:
     """A single image file with its annotation beside it, or in a folder of labels next to its own."""
-    stem = stem_of(path)
+    path, stem = _voxels_of(path) if _voxels_of(path).exists() else path, stem_of(path)
     beside = [file for file in images_of(path.parent) if file != path and _image_name(stem_of(file), {stem}) == stem]
     if path.parent.name.lower() in IMAGE_FOLDERS and (labels := subfolder(path.parent.parent, LABEL_FOLDERS)):
         beside += [file for file in images_of(labels) if _image_name(stem_of(file), {stem}) == stem]

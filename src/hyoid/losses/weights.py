@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..ops.morphology import distance
+
 _REACH = 6.0
 """Beyond so many sigmas the weight is below 2e-8 of w0 and is left at its floor."""
 
@@ -31,7 +33,6 @@ def touching_weights(
     Reference:
         ronneberger2015unet (eq. 2).
     """
-    import edt
     from scipy import ndimage
 
     steps = np.ones(instances.ndim) if spacing is None else np.asarray(spacing, float)
@@ -42,8 +43,8 @@ def touching_weights(
     second = first.copy()
     for index, box in enumerate(ndimage.find_objects(compact), start=1):
         around = tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True))
-        distance = edt.edt(compact[around] != index, anisotropy=tuple(steps.tolist()))
-        nearer, farther = np.minimum(first[around], distance), np.maximum(first[around], distance)
+        away = distance(compact[around] != index, spacing)
+        nearer, farther = np.minimum(first[around], away), np.maximum(first[around], away)
         first[around], second[around] = nearer, np.minimum(second[around], farther)
     extra = w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2))
     return np.where(compact == 0, 1 + extra, 1).astype(np.float32)

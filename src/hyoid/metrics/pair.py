@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from ..ops.morphology import bounding_box, distance, surface
 
 Finding = Literal["found", "missed", "spurious", "absent"]
 Box = tuple[slice, ...]
@@ -44,7 +45,7 @@ class Pair:
         """
         prediction, reference = np.asarray(prediction) != 0, np.asarray(reference) != 0
         spacing = _checked(prediction, reference, spacing_mm)
-        box = _joined(_box(prediction), _box(reference), prediction.ndim)
+        box = _joined(bounding_box(prediction), bounding_box(reference), prediction.ndim)
         return cls(prediction[box], reference[box], spacing, prediction.shape)
 
     @cached_property
@@ -101,9 +102,9 @@ class Pair:
         A surface voxel belongs to the mask and has a face neighbour that does not; beyond the border of the image
         there is nothing, so a mask that is cut by the border has a surface there. Both masks must hold something.
         """
-        predicted, reference = surface_of(self.prediction), surface_of(self.reference)
-        to_reference = _distance_to(reference, self.spacing_mm)[predicted]
-        to_predicted = _distance_to(predicted, self.spacing_mm)[reference]
+        predicted, reference = surface(self.prediction), surface(self.reference)
+        to_reference = distance(~reference, self.spacing_mm)[predicted]
+        to_predicted = distance(~predicted, self.spacing_mm)[reference]
         return to_reference, to_predicted
 
 
@@ -136,30 +137,6 @@ def pairs_of(
         yield name, Pair(masks[0], masks[1], spacing, prediction.shape)
 
 
-def surface_of(mask: np.ndarray) -> np.ndarray:
-    """The voxels of a mask that have a face neighbour outside it; beyond the array everything is outside."""
-    inner = mask.copy()
-    for axis in range(mask.ndim):
-        first, last = _along(axis, slice(None, 1), mask.ndim), _along(axis, slice(-1, None), mask.ndim)
-        lower, upper = _along(axis, slice(None, -1), mask.ndim), _along(axis, slice(1, None), mask.ndim)
-        inner[upper] &= mask[lower]
-        inner[lower] &= mask[upper]
-        inner[first] = False
-        inner[last] = False
-    return mask & ~inner
-
-
-def _distance_to(surface: np.ndarray, spacing_mm: tuple[float, ...]) -> np.ndarray:
-    """Distance in mm of every voxel to the nearest surface voxel; exact, linear time."""
-    import edt
-
-    return np.asarray(edt.edt(np.ascontiguousarray(~surface), anisotropy=spacing_mm, black_border=False))
-
-
-def _along(axis: int, part: slice, dims: int) -> Box:
-    return tuple(part if a == axis else slice(None) for a in range(dims))
-
-
 def _checked(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None) -> tuple[float, ...]:
     if prediction.shape != reference.shape:
         raise DataError(
@@ -170,18 +147,6 @@ def _checked(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence
     if prediction.ndim not in (2, 3) or len(spacing) != prediction.ndim:
         raise DataError(f"Masks have 2 or 3 axes, each with a spacing; got shape {prediction.shape} and {spacing} mm.")
     return spacing
-
-
-def _box(mask: np.ndarray) -> Box | None:
-    """The smallest box around a mask, None when it is empty; axis by axis, each on what the last one left."""
-    box: list[slice] = []
-    for axis in range(mask.ndim):
-        others = tuple(a for a in range(mask.ndim) if a != axis)
-        hits = np.flatnonzero(mask.any(axis=others))
-        if not hits.size:
-            return None
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(box)
 
 
 def _union(one: Box | None, other: Box | None) -> Box | None:
@@ -200,7 +165,7 @@ def _boxes(array: np.ndarray, labels: Labels) -> dict[int, Box]:
 
     wanted = sorted({value for group in labels.values for value in group})
     if wanted[0] < 0 or wanted[-1] > 1000:
-        found = {value: _box(array == value) for value in wanted}
+        found = {value: bounding_box(array == value) for value in wanted}
     else:
         objects = find_objects(np.asarray(array, np.int32), max_label=wanted[-1])
         found = {value: objects[value - 1] for value in wanted}

@@ -15,8 +15,6 @@ from .layers import Style
 
 skips: Registry[nn.Module] = Registry("skip")
 
-FUSIONS = ("concat", "concat_up_first", "add")
-
 
 class IdentitySkip(nn.Module):
     """The encoder's map as it is."""

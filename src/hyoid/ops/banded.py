@@ -1,8 +1,8 @@
-"""Banded operators: linear maps along one axis that read a few neighbours, such as a resize or a blur.
+"""Banded operators: linear maps along one axis that read a few neighbours, such as a resize.
 
-A resize, a crop with sub-voxel shift or a Gaussian along one axis is a matrix with few non-zeros per row. Writing it
-down once as (first column, weights) and applying it axis by axis gives the exact operator of spline interpolation at
-about a tenth of the usual cost: O(taps) multiplications per output value and one float32 intermediate per axis.
+A resize or a crop with sub-voxel shift along one axis is a matrix with few non-zeros per row. Writing it down once as
+(first column, weights) and applying it axis by axis gives the exact operator of spline interpolation at about a tenth
+of the usual cost: O(taps) multiplications per output value and one float32 intermediate per axis.
 Values beyond the ends repeat the edge value.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from .loops import compiled_fast
 
 _POLE = np.sqrt(3.0) - 2.0
 """Pole of the cubic B-spline's inverse filter; sqrt(3) * _POLE**|k| is its impulse response."""
@@ -84,13 +85,6 @@ def spline_coefficients(size: int, margin: int) -> Band:
     return _folded(rows + offsets, np.broadcast_to(weights / weights.sum(), (len(rows), len(offsets))), size)
 
 
-def convolution(kernel: np.ndarray, size: int) -> Band:
-    """The operator of a centred convolution kernel of odd length."""
-    reach = len(kernel) // 2
-    columns = np.arange(size)[:, None] + np.arange(-reach, reach + 1)
-    return _folded(columns, np.broadcast_to(kernel, columns.shape), size)
-
-
 def cubic_basis(x: np.ndarray) -> np.ndarray:
     """The cubic B-spline at distance x from its centre."""
     x = np.abs(x)
@@ -134,7 +128,7 @@ def _folded(columns: np.ndarray, weights: np.ndarray, size: int) -> Band:
     return Band(start, folded.astype(np.float32))
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     outer, rows, inner = target.shape
     taps = weights.shape[1]
@@ -154,7 +148,7 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
                     target[o, i, begin + k] = total[k]
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     for o in range(target.shape[0]):
         for i in range(target.shape[1]):
@@ -164,7 +158,7 @@ def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, 
             target[o, i] = total
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@compiled_fast
 def _apply_last_many(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     outer, size = source.shape
     rows, taps = weights.shape

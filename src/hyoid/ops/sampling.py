@@ -6,14 +6,12 @@ fly, never stored. All arrays are 3D here; flat images have a middle axis of siz
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-_compiled = numba.njit(nogil=True, cache=True)
-_inlined = numba.njit(nogil=True, cache=True, inline="always")
+from .loops import compiled, compiled_fast, inlined
 
 
-@_inlined
+@inlined
 def _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes):  # type: ignore[no-untyped-def]
     """The value with most linear weight among eight corners; the larger value when equal."""
     first = source[i0, j0, k0]
@@ -48,7 +46,7 @@ def _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes):  # type:
     return values[best]
 
 
-@_compiled
+@compiled
 def vote(source, low, high, weight, target):  # type: ignore[no-untyped-def]
     """Labels at separable positions: for each of three axes the lower corner, the upper one and the upper's weight."""
     values = np.empty(8, source.dtype)
@@ -62,7 +60,7 @@ def vote(source, low, high, weight, target):  # type: ignore[no-untyped-def]
                 target[i, j, k] = _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes)
 
 
-@_inlined
+@inlined
 def _corners(x, size):  # type: ignore[no-untyped-def]
     """Lower corner, upper corner and the upper one's weight, with the edge repeated."""
     x = min(max(x, 0.0), size - 1.0)
@@ -70,12 +68,12 @@ def _corners(x, size):  # type: ignore[no-untyped-def]
     return low, min(low + 1, size - 1), x - low
 
 
-@_inlined
+@inlined
 def _outside(x, size):  # type: ignore[no-untyped-def]
     return x < -0.5001 or x > size - 0.4999
 
 
-@_compiled
+@compiled
 def vote_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-untyped-def]
     """Labels at `matrix @ index + offset`; voxels outside the source keep what the target holds."""
     values = np.empty(8, source.dtype)
@@ -97,7 +95,7 @@ def vote_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-un
                 target[i, j, k] = _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes)
 
 
-@_compiled
+@compiled
 def linear_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-untyped-def]
     """Linear (or nearest) values at `matrix @ index + offset`; voxels outside keep what the target holds."""
     ni, nj, nk = source.shape
@@ -121,7 +119,7 @@ def linear_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-
                 target[i, j, k] = (a * (1 - wj) + b * wj) * (1 - wi) + (c * (1 - wj) + d * wj) * wi
 
 
-@_inlined
+@inlined
 def _cubic(x, weights):  # type: ignore[no-untyped-def]
     """The first of four coefficients around x, and their B-spline weights."""
     low = int(np.floor(x))
@@ -133,7 +131,7 @@ def _cubic(x, weights):  # type: ignore[no-untyped-def]
     return low - 1
 
 
-@_compiled
+@compiled
 def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore[no-untyped-def]
     """Cubic spline values at `matrix @ index + offset`.
 
@@ -160,7 +158,7 @@ def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore
                 target[i, j, k] = total
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled_fast
 def blend(first, second, weight, left, slab, place):  # type: ignore[no-untyped-def]
     """Write `first + weight * (second - first)` of the columns from `left` on into one row of a slab.
 
@@ -174,7 +172,7 @@ def blend(first, second, weight, left, slab, place):  # type: ignore[no-untyped-
                 slab[c, place, j, k] = a + weight * (second[c, left + j, k] - a)
 
 
-@_compiled
+@compiled
 def running_winner(channels, target):  # type: ignore[no-untyped-def]
     """Index of the largest of (C, voxels) for each voxel, in blocks that stay in the cache.
 

@@ -18,19 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from .compiled import compiled
+from .loops import compiled_fast
 
 Motion = tuple[np.ndarray, ...]
 
 
-@compiled
+@compiled_fast
 def _rows(motion: Motion, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Room for the coefficients of a slice, the coefficients of a row, and the coordinates of a row."""
     grid = motion[2].shape
     return np.empty((3, grid[2], grid[3]), np.float32), np.empty(grid[3], np.float32), np.empty((3, width), np.float32)
 
 
-@compiled
+@compiled_fast
 def _plane(motion: Motion, z: int, plane: np.ndarray) -> None:
     """Sum the control grid along z: coefficients of the elastic part in slice z of the patch."""
     control = motion[2]
@@ -47,7 +47,7 @@ def _plane(motion: Motion, z: int, plane: np.ndarray) -> None:
                     )
 
 
-@compiled
+@compiled_fast
 def _line(plane: np.ndarray, a: int, cell: int, w: np.ndarray, line: np.ndarray) -> None:
     """Sum the coefficients of a slice along y: those of component a in one row."""
     for k in range(line.shape[0]):
@@ -55,7 +55,7 @@ def _line(plane: np.ndarray, a: int, cell: int, w: np.ndarray, line: np.ndarray)
         line[k] += w[2] * plane[a, cell + 2, k] + w[3] * plane[a, cell + 3, k]
 
 
-@compiled
+@compiled_fast
 def _row(
     motion: Motion,
     z: int,
@@ -99,7 +99,7 @@ def _row(
     return True
 
 
-@compiled
+@compiled_fast
 def _locate(rows: np.ndarray, size: Any, planar: bool, at: np.ndarray, parts: np.ndarray, edge: np.ndarray) -> bool:
     """Split coordinates into the flat index of the first tap and the parts of a voxel beyond it.
 
@@ -124,7 +124,7 @@ def _locate(rows: np.ndarray, size: Any, planar: bool, at: np.ndarray, parts: np
     return wide
 
 
-@compiled
+@compiled_fast
 def _inner_row(
     source: np.ndarray, at: np.ndarray, parts: np.ndarray, size: Any, planar: bool, target: np.ndarray
 ) -> None:
@@ -145,7 +145,7 @@ def _inner_row(
         target[x] = value
 
 
-@compiled
+@compiled_fast
 def _taps(source: np.ndarray, rows: np.ndarray, x: int, size: Any, fill: Any, values: Any, weights: Any) -> None:
     """The eight voxels around coordinate x of a row, `fill` for those outside, and their weights."""
     fz, fy, fx = np.floor(rows[0, x]), np.floor(rows[1, x]), np.floor(rows[2, x])
@@ -157,7 +157,7 @@ def _taps(source: np.ndarray, rows: np.ndarray, x: int, size: Any, fill: Any, va
         weights[k] = (wz if k & 4 else 1 - wz) * (wy if k & 2 else 1 - wy) * (wx if k & 1 else 1 - wx)
 
 
-@compiled
+@compiled_fast
 def linear(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
     """Multilinear interpolation; taps outside the box are `fill`."""
     channels, size, width = box.shape[0], box.shape[1:], out.shape[3]
@@ -183,7 +183,7 @@ def linear(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: An
                         out[c, z, y, x] = (values * weights).sum()
 
 
-@compiled
+@compiled_fast
 def _largest_share(labels: np.ndarray, weights: np.ndarray) -> Any:
     """The label with the largest sum of weights; of several such labels the smallest."""
     best, found = np.float32(-1), labels[0]
@@ -197,7 +197,7 @@ def _largest_share(labels: np.ndarray, weights: np.ndarray) -> Any:
     return found
 
 
-@compiled
+@compiled_fast
 def _inner_labels(
     source: np.ndarray, at: np.ndarray, size: Any, planar: bool, target: np.ndarray, differs: np.ndarray
 ) -> None:
@@ -214,7 +214,7 @@ def _inner_labels(
         differs[x] = near | far
 
 
-@compiled
+@compiled_fast
 def winner(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
     """The label whose share of the multilinear interpolation is largest; taps outside the box are `fill`."""
     channels, size, width = box.shape[0], box.shape[1:], out.shape[3]
@@ -240,7 +240,7 @@ def winner(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: An
                         out[c, z, y, x] = _largest_share(values, weights)
 
 
-@compiled
+@compiled_fast
 def nearest(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
     """The voxel nearest to each coordinate; `fill` outside."""
     channels, size = box.shape[0], box.shape[1:]
@@ -258,7 +258,7 @@ def nearest(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: A
                     out[c, z, y, x] = box[c, iz, iy, ix] if inside else fill
 
 
-@compiled
+@compiled_fast
 def _cubic_taps(at: float, last: int, index: np.ndarray, weights: np.ndarray) -> bool:
     """The four coefficients around a coordinate, mirrored at the ends, and their weights; False outside."""
     whole = np.floor(at)
@@ -272,7 +272,7 @@ def _cubic_taps(at: float, last: int, index: np.ndarray, weights: np.ndarray) ->
     return -0.5 <= at <= last + 0.5
 
 
-@compiled
+@compiled_fast
 def cubic(box: np.ndarray, motion: Motion, planar: bool, border: bool, fill: Any, out: np.ndarray) -> None:
     """The cubic B-spline whose coefficients are in the box; `fill` beyond the faces of its outermost voxels."""
     channels, size = box.shape[0], box.shape[1:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from ..core.errors import ConfigError
 from ..nets.family.build import build_spec
@@ -50,26 +52,36 @@ class Ground:
     precisions: tuple[Precision, ...]
     settings: PlanningSettings
 
+    @cached_property
+    def published(self) -> UNetSpec:
+        """The net as its row has it."""
+        return self._built()
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """Widths that are not searched: those of the settings, or else of a row that has its own."""
+        own = self.published.channels if "channels" in self.published.model_fields_set else None
+        return self.settings.channels or own
+
     def spec(self, shape: Topology, width: int) -> UNetSpec:
         """The net of a candidate."""
-        dims, fixed = len(self.spacing), self.settings
         # The published nets stop at 320 of 32 in 3D and 512 of 32 in 2D; narrower ones keep that shape.
-        most = width * (10 if dims == 3 else 16)
-        channels = fixed.channels or tuple(min(width * 2**level, most) for level in range(shape.levels))
-        changes = {} if fixed.norm is None else {"norm": fixed.norm}
-        spec = build_spec(
-            fixed.net or "unet",
-            dims,
-            self.in_channels,
-            self.out_channels,
-            channels=channels,
-            kernels=shape.kernels,
+        most = width * (10 if len(self.spacing) == 3 else 16)
+        searched = tuple(min(width * 2**level, most) for level in range(shape.levels))
+        widest = max(self.published.kernels[0])
+        return self._built(
+            channels=self.channels[: shape.levels] if self.channels else searched,
+            kernels=tuple(tuple(widest if size > 1 else 1 for size in kernel) for kernel in shape.kernels),
             strides=shape.strides,
             deep_supervision=False,
-            **changes,
+            **({} if self.settings.norm is None else {"norm": self.settings.norm}),
         )
+
+    def _built(self, **changes: Any) -> UNetSpec:
+        name = self.settings.net or "unet"
+        spec = build_spec(name, len(self.spacing), self.in_channels, self.out_channels, **changes)
         if not isinstance(spec, UNetSpec):
-            raise ConfigError(f"The preset auto plans a U from levels; {fixed.net!r} is not one. Use unet.")
+            raise ConfigError(f"The preset auto plans a U from levels; {name!r} is not one. Use unet.")
         return spec
 
 
@@ -111,11 +123,14 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
     return found
 
 
-def _shapes(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...], Topology]]:
-    """Spacings and, for each, the patches from small to the whole median image with their topologies."""
-    dims, fixed, seen = len(ground.spacing), ground.settings, set()
+def _shapes(ground: Ground) -> list[tuple[tuple[float, ...], tuple[int, ...], Topology]]:
+    """Spacings and, for each, the patches from small to the whole median image with their topologies.
+
+    A net with widths of its own keeps all its levels, or as many as the images allow.
+    """
+    dims, fixed, seen, found = len(ground.spacing), ground.settings, set(), []
     finest = min(ground.spacing)
-    levels = len(fixed.channels) if fixed.channels else LEVELS[dims]
+    levels = len(fixed.channels) if fixed.channels else min(LEVELS[dims], len(ground.channels or range(99)))
     for factor in (1.0,) if fixed.spacing_mm else COARSER:
         spacing = tuple(max(s, factor * finest) for s in ground.spacing)
         median = tuple(n * old / new for n, old, new in zip(ground.median, ground.spacing, spacing, strict=True))
@@ -126,12 +141,14 @@ def _shapes(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...]
             enough = shape.levels == levels if fixed.channels else shape.levels >= 2
             if enough and (spacing, shape.patch) not in seen:
                 seen.add((spacing, shape.patch))
-                yield spacing, patch, shape
-    if not seen:
+                found.append((spacing, patch, shape))
+    if not found:
         what = "planning.patch" if fixed.patch else "the median image"
         raise ConfigError(
             f"A net of {max(2, levels) if fixed.channels else 2} levels needs more voxels than {what} has."
         )
+    deepest = max(shape.levels for _, _, shape in found) if ground.channels else 2
+    return [one for one in found if one[2].levels >= deepest]
 
 
 def _patches(spacing: Sequence[float], median: Sequence[float]) -> Iterator[tuple[int, ...]]:
@@ -141,8 +158,7 @@ def _patches(spacing: Sequence[float], median: Sequence[float]) -> Iterator[tupl
 
 
 def _widths(ground: Ground) -> tuple[int, ...]:
-    fixed = ground.settings.channels
-    return (fixed[0],) if fixed else WIDTHS[len(ground.spacing)]
+    return ground.channels[:1] if ground.channels else WIDTHS[len(ground.spacing)]
 
 
 def _batches(ground: Ground) -> list[int]:

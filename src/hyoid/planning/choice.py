@@ -88,7 +88,9 @@ def choose_nominal(ground: Ground, seconds: float, steps: int) -> list[Option]:
     """The best option for a number of steps on the nominal machine, then the best of other kinds; nothing is timed."""
     rate = Rating(ground.facts, seconds, steps)
     precision = ground.settings.precision or ground.precisions[0]
-    return _shown(sorted((rate(option, NOMINAL) for option in options(ground, precision)), key=_order))
+    ranked = sorted((rate(option, NOMINAL) for option in options(ground, precision)), key=_order)
+    # A large step is rated by the steps that such a machine would take in the time, but all that were asked are taken.
+    return [replace(one, row=one.row.model_copy(update={"steps": steps})) for one in _shown(ranked)]
 
 
 def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> list[Option]:

@@ -9,6 +9,7 @@ from typing import Literal
 from ..core.errors import ConfigError
 from ..core.labels import Labels
 from . import rules
+from .check import check_mirror_axes
 from .fingerprint import Fingerprint, StructureFacts
 from .settings import PlanningSettings
 
@@ -71,6 +72,7 @@ def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
                 f"planning.spacing_mm needs {fingerprint.dims} positive numbers; got {settings.spacing_mm}."
             )
         spacing = settings.spacing_mm
+    check_mirror_axes(settings.mirror_axes or (), fingerprint.dims)
     median = rules.median_shape(turned_shapes, turned_spacings, spacing)
     dims = settings.dims or (2 if fingerprint.dims == 2 or median[0] == 1 else 3)
     if dims > fingerprint.dims:

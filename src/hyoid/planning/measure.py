@@ -12,8 +12,7 @@ from pydantic import Field
 from ..core.case import Case
 from ..core.labels import Labels
 from ..core.settings import Settings
-
-Box = tuple[slice, ...]
+from ..ops.morphology import bounding_box, distance
 
 
 class CaseFacts(Settings):
@@ -104,10 +103,11 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         for mask in _masks(truth, labels):
             counts.append(int(mask.sum()))
             objects.append(_objects(mask, grid.spacing_mm) if shaped and counts[-1] else None)
+    box = bounding_box(content)
     facts = CaseFacts(
         id=case.id,
         shape=grid.shape,
-        content_shape=tuple(side.stop - side.start for side in _box(content)),
+        content_shape=grid.shape if box is None else tuple(side.stop - side.start for side in box),
         spacing_mm=grid.spacing_mm,
         orientation=grid.orientation if grid.dims == 3 else "",
         calibrated=grid.calibrated,
@@ -136,15 +136,6 @@ def _masks(truth: np.ndarray, labels: Labels) -> Iterator[np.ndarray]:
         yield np.isin(truth[around], values)
 
 
-def _box(mask: np.ndarray) -> Box:
-    """The smallest box around a mask; all of it when the mask is empty."""
-    sides = []
-    for axis in range(mask.ndim):
-        filled = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        sides.append(slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(0, mask.shape[axis]))
-    return tuple(sides)
-
-
 def _drawn(channel: np.ndarray, inside: np.ndarray, samples: int, rng: np.random.Generator) -> Drawn:
     values = channel[inside]
     limits = (float(values.min()), float(values.max())) if values.size else (np.inf, -np.inf)
@@ -159,7 +150,6 @@ def _drawn(channel: np.ndarray, inside: np.ndarray, samples: int, rng: np.random
 
 def _objects(mask: np.ndarray, spacing_mm: Sequence[float]) -> Objects:
     import cc3d
-    import edt
 
     spacing = np.asarray(spacing_mm, float)
     mask = np.ascontiguousarray(mask)
@@ -167,10 +157,10 @@ def _objects(mask: np.ndarray, spacing_mm: Sequence[float]) -> Objects:
     counts = statistics["voxel_counts"][1:]
     largest = statistics["bounding_boxes"][1 + int(np.argmax(counts))]
     extent = max((side.stop - side.start) * step for side, step in zip(largest, spacing, strict=True))
-    distance = edt.edt(mask, anisotropy=tuple(spacing.tolist()), black_border=False)[mask]
-    if not np.isfinite(distance).all():  # the structure fills the whole image
+    depth = distance(mask, spacing_mm)[mask]
+    if not np.isfinite(depth).all():  # the structure fills the whole image
         return Objects(tuple((counts * spacing.prod()).tolist()), extent, extent, extent)
     # Distances go to the centre of the next voxel outside, half a voxel beyond the border.
     half = spacing.min() / 2
-    width, fine = 2 * (float(distance.max()) - half), 4 * (float(distance.mean()) - half)
+    width, fine = 2 * (float(depth.max()) - half), 4 * (float(depth.mean()) - half)
     return Objects(tuple((counts * spacing.prod()).tolist()), float(extent), width, min(fine, width))

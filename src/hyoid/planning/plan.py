@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
+from ..core.duration import duration
 from ..core.settings import Settings
 from ..nets.family import build as _build  # noqa: F401  (knows every kind of net)
 from ..nets.net import NetSpec
@@ -76,8 +77,8 @@ class Plan(Settings):
             f"patch {_joined(self.patch)}, batch {self.batch}, spacing {spacing}, "
             f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
             f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
-            f"expected: {self.expected.steps} steps of {self.expected.seconds_per_step:.2g} s in "
-            f"{self.expected.training_seconds / 60:.1f} minutes; memory {self.expected.memory_gb:.2g} GB in training, "
+            f"expected: {self.expected.steps} step{'s' * (self.expected.steps != 1)} of "
+            f"{self.expected.seconds_per_step:.2g} s in {duration(self.expected.training_seconds)}; memory {self.expected.memory_gb:.2g} GB in training, "
             f"{self.expected.prediction_gb:.2g} GB in prediction",
             *(f"- {reason}" for reason in self.reasons),
         ]

@@ -10,6 +10,7 @@ from ..preparation.pipeline import PreparationSettings
 from ..tasks.choose import task_for
 from .budget import NOMINAL_SECONDS, Stopwatch, Timer, available_gb, precisions, prediction_gb, resolved_device
 from .candidates import Ground, Option
+from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
 from .frame import Frame, frame_of, known_by_place, mirror_axes
@@ -27,6 +28,9 @@ PUBLISHED_STEPS = 250_000
 
 CALIBRATION_SHARE = 0.03
 """Share of the training time that may be spent on measuring the machine, within 2 and 30 seconds."""
+
+START_SECONDS = 4.0
+"""Time until the first step: libraries are loaded and loops compiled."""
 
 LONG = 5000
 """Steps from which strong augmentation and deep supervision pay."""
@@ -58,6 +62,7 @@ def make_plan(
         ConfigError: When both a time and steps are given, or a fixed setting does not fit the data.
     """
     settings = settings or PlanningSettings()
+    check_settings(settings)
     if seconds is not None and steps is not None:
         raise ConfigError("Planning needs either a time or a number of steps, not both; leave one of them out.")
     budget = seconds if seconds is not None else steps if steps is not None else DEFAULT_SECONDS
@@ -191,15 +196,28 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
         expected=Expected(
             seconds_per_step=row.seconds_per_step,
             steps=num_steps,
-            training_seconds=asked.seconds or num_steps * row.seconds_per_step / USABLE,
+            training_seconds=asked.seconds or START_SECONDS + num_steps * row.seconds_per_step / USABLE,
             memory_gb=row.memory_gb,
             prediction_gb=prediction_gb(chosen.load, row.batch),
             parameters=row.parameters,
             measured=row.measured,
         ),
-        reasons=(*reasons, *mirror_notes, *intensity_notes),
+        reasons=(*_memory_warning(asked, row), *reasons, *mirror_notes, *intensity_notes),
         candidates=tuple(option.row for option in ranked) if auto else (),
     )
+
+
+def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
+    """A warning when a step is expected to need more memory than it may use."""
+    limit = asked.settings.memory_gb
+    allowed = limit or available_gb(asked.device, free=asked.seconds is not None)
+    if row.memory_gb <= allowed:
+        return []
+    whose = "that planning.memory_gb allows" if limit else "that this machine can give"
+    return [
+        f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the {allowed:.2g} GB "
+        f"{whose}; a smaller planning.patch, batch or net needs less"
+    ]
 
 
 def _keeps_pixels(fingerprint: Fingerprint, row: Candidate) -> bool:

@@ -26,7 +26,9 @@ class PlanningSettings(Settings):
     patch: tuple[int, ...] | None = Field(None, description="Voxels of a training patch along each prepared axis.")
     batch: int | None = Field(None, ge=1, description="Patches in a step.")
     net: str | None = Field(None, description="Name of a net on the shelf.")
-    channels: tuple[int, ...] | None = Field(None, description="Width of each level of the net, finest first.")
+    channels: tuple[int, ...] | None = Field(
+        None, description="Width of each level, finest first; none: a net's published ones."
+    )
     norm: str | None = Field(None, description="Normalisation of features in the net.")
     deep_supervision: bool | None = Field(None, description="Whether coarser levels are trained too.")
     precision: Precision | None = Field(None, description="Number format in the net.")

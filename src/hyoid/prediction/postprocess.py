@@ -9,6 +9,7 @@ import numpy as np
 from ..core.case import Image
 from ..core.errors import ConfigError, closest
 from ..core.labels import Labels
+from ..ops.morphology import largest
 
 
 def keep_largest(image: Image, labels: Labels, structures: Sequence[str]) -> Image:
@@ -26,15 +27,10 @@ def keep_largest(image: Image, labels: Labels, structures: Sequence[str]) -> Ima
     """
     if not structures:
         return image
-    import cc3d
-
     array = image.array.copy()
     for name in structures:
         if name not in labels.names:
             raise ConfigError(f"largest_component: there is no structure {name!r}.{closest(name, labels.names)}")
         mask = np.isin(array[0], labels.values[labels.names.index(name)])
-        pieces = cc3d.connected_components(mask)
-        sizes = np.bincount(pieces.ravel())
-        if len(sizes) > 2:
-            array[0][mask & (pieces != 1 + sizes[1:].argmax())] = 0
+        array[0][mask & ~largest(mask)] = 0
     return image.with_array(array)

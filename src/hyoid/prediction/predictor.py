@@ -34,7 +34,10 @@ class PredictionSettings(Settings):
     """How a trained net is applied to whole images."""
 
     overlap: float = Field(0.5, ge=0, lt=1, description="Share of a tile that its neighbour covers too.")
-    mirror: bool = Field(False, description="Average the answers to mirrored tiles, along the axes of the plan.")
+    mirror: bool | None = Field(
+        None,
+        description="Average the answers to mirrored tiles, along the axes of the plan; null: with 2D nets.",
+    )
     precision: Precision = Field("auto", description="Number format in the net; auto is the one of the plan.")
     batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
     whole: float = Field(2.0, ge=0, description="Largest image, in patches, that is not cut into tiles.")
@@ -143,6 +146,10 @@ class Predictor:
         return Tiling(tuple(shape), tile, margin, self.settings.overlap, border)
 
     @property
+    def _mirrors(self) -> bool:
+        return self.plan.dims == 2 if self.settings.mirror is None else self.settings.mirror
+
+    @property
     def _label_type(self) -> np.dtype:
         return np.min_scalar_type(max(self.task.labels.written))
 
@@ -182,7 +189,7 @@ class Predictor:
         flat = tiles.ndim - 2 - len(self.net.divisor)
         if flat:
             tiles = tiles.squeeze(2)
-        axes = [axis + 2 - flat for axis in self.plan.mirror_axes if axis >= flat] if self.settings.mirror else []
+        axes = [axis + 2 - flat for axis in self.plan.mirror_axes if axis >= flat] if self._mirrors else []
         flips = [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
         answer: torch.Tensor | None = None
         with self._autocast():

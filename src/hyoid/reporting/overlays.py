@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation.report import Report
-from ..metrics.pair import surface_of
+from ..ops.morphology import surface
 from .facts import Overlay
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _painted(picture: PillowImage, marks: np.ndarray, strength: float = 0.42) ->
     canvas = np.asarray(picture, np.float32).copy()
     for kind, colour in COLOURS.items():
         mask = marks == kind
-        outline = surface_of(mask)
+        outline = surface(mask)
         canvas[mask] += strength * (np.array(colour, np.float32) - canvas[mask])
         canvas[outline] = colour
     return Image.fromarray(canvas.astype(np.uint8))

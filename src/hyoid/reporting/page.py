@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.duration import duration
 from ..core.files import atomic_path
 from ..core.progress import track
 from ..evaluation.report import Report, Summary
@@ -41,7 +42,7 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
-    environment.filters["duration"] = duration
+    environment.filters["duration"] = lambda seconds: "–" if seconds is None else duration(seconds)
     template = environment.from_string(_text("page.html"))
     html = template.render(**_content(report, facts or RunFacts()))
     target = Path(folder) / "report.html"
@@ -57,18 +58,6 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", "\u2009")
     return f"{value:.{digits if abs(value) < 10 else min(digits, 1)}f}".replace("-", "\u2212")
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in the words of a clock: 8.4 s, 3 min 20 s, 2 h 05 min."""
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _content(report: Report, facts: RunFacts) -> dict[str, Any]:

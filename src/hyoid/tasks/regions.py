@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.labels import Labels
-from .task import Array, ValueTable, file_dtype, structure_masks, tasks
+from .task import Array, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,10 +57,6 @@ class Regions:
         for value, probability in zip(self.labels.written, probabilities, strict=True):
             painted[probability > 0.5] = value
         return painted
-
-    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Each structure's mask (*S)."""
-        return structure_masks(self.labels, labels)
 
 
 @tasks.register("regions", papers="isensee2021nnunet")

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
-from ..ops.encoding import winner
-from .task import Array, ValueTable, file_dtype, structure_masks, tasks
+from .task import Array, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,14 +52,12 @@ class Classes:
     def decode(self, probabilities: Array) -> Array:
         """The value of the most probable class at each voxel."""
         if isinstance(probabilities, np.ndarray):
+            from ..ops.decoding import winner
+
             return self._written[winner(probabilities)]
         import torch
 
         return torch.from_numpy(self._written).to(probabilities.device)[probabilities.argmax(0)]
-
-    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Each structure's mask (*S)."""
-        return structure_masks(self.labels, labels)
 
 
 @tasks.register("classes")

@@ -22,7 +22,7 @@ class Task(Protocol):
     Attributes:
         labels: The structures and their file values.
         channels: Channels of the logits.
-        structures: Names of what is answered, in the order of `masks`.
+        structures: Names of what is answered.
         default_loss: A name from the shelf of losses.
     """
 
@@ -43,9 +43,6 @@ class Task(Protocol):
 
     def decode(self, probabilities: Array) -> Array:
         """File values (*S) of probabilities (C, *S), voxel by voxel, so that slabs may be decoded alone."""
-
-    def masks(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Each structure's mask (*S) in labels that carry file values."""
 
 
 tasks: Registry[Task] = Registry("task")
@@ -91,14 +88,6 @@ def _sentence(strangers: Tensor, labels: Labels) -> str:
     if labels.ignore is not None:
         known.append(f"ignored {labels.ignore}")
     return f"The labels contain {shown}, but known are {', '.join(known)}. Declare the value or correct the file."
-
-
-def structure_masks(labels: Labels, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Each structure's mask in an array of file values."""
-    return {
-        name: values == group[0] if len(group) == 1 else np.isin(values, group)
-        for name, group in zip(labels.names, labels.values, strict=True)
-    }
 
 
 def file_dtype(labels: Labels) -> np.dtype:

@@ -37,6 +37,10 @@ class Clock:
         if (self.steps is None) == (self.seconds is None):
             raise ConfigError("Training needs either a number of steps or a time, and not both.")
 
+    def start(self) -> None:
+        """Begin to count only now."""
+        self._begin = time.perf_counter()
+
     @property
     def elapsed_seconds(self) -> float:
         """Time used, that before an interruption included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,14 @@ from torch import Tensor
 
 from ..augmentation.policies import build_policy
 from ..core.case import Batch
+from ..core.duration import duration
 from ..core.errors import ConfigError, HyoidError
 from ..core.progress import Listener, log, stage
 from ..losses.compound import losses
 from ..losses.loss import Loss
 from ..nets.net import Net
 from ..planning.plan import Plan
-from ..prediction.predictor import Precision, PredictionSettings, Predictor
+from ..prediction.predictor import PredictionSettings, Predictor
 from ..preparation.store import Store
 from ..tasks.task import Task
 from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
@@ -135,10 +137,10 @@ class _Training:
     def __post_init__(self) -> None:
         from lightning_fabric import Fabric
 
-        precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
-        if precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
+        if self.plan.precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
-        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=precision)
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
+        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=self.plan.precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)
         self.regime: Regime = regimes.build(self.settings.regime, net=self.net, task=self.task, loss=loss)
@@ -150,7 +152,7 @@ class _Training:
             wrapped, self.optimisers[turn] = self.fabric.setup(module, build_optimiser(module, self.settings.optimiser))
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)
-        self.validator = self._validator(precision)
+        self.validator = self._validator()
         self.feed = self._feed()
         self.monitor_state: dict[str, Any] | None = None
 
@@ -161,8 +163,8 @@ class _Training:
             options.setdefault("batch", self.plan.batch_dice)
         return losses.build(name, **options)
 
-    def _validator(self, precision: Precision) -> Validator:
-        own = PredictionSettings(precision=precision)
+    def _validator(self) -> Validator:
+        own = PredictionSettings(mirror=False)
         predictor = Predictor(self.average.net, self.task, self.plan, own, self.fabric.device)
         order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
         ids = [self.split[1][i] for i in order]
@@ -207,6 +209,8 @@ class _Training:
         total = self.clock.steps or self.clock.seconds
         try:
             with stage("train", total) as listener:
+                if not self.finished:
+                    self._warm_up()
                 shown = self._show(listener, 0.0)
                 batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
                 try:
@@ -234,6 +238,12 @@ class _Training:
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
         )
+
+    def _warm_up(self) -> None:
+        """Draw a batch before the clock starts: on a new machine its loops are compiled first, which takes seconds."""
+        for index in range(self.plan.batch):
+            self.feed.sampler.sample(self.clock.step, index)
+        self.clock.start()
 
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
@@ -325,7 +335,9 @@ class _Training:
         """The last validation, on as many cases as were foreseen, and the last checkpoint."""
         self.validator.foresee_end()
         if self.validator.num_final:
-            self._validate(self.validator.num_final, interruption)
+            if self._validate(self.validator.num_final, interruption):
+                found, every = overall(self.validator.dice), len(self.validator.ids)
+                log.info("Mean Dice %.3f on %d of %d validation cases.", found, self.validator.num_final, every)
         else:
             self._settle()
             self._write_row()
@@ -387,6 +399,5 @@ class _Training:
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
         if self.validator.dice:
             parts.append(f"dice {overall(self.validator.dice):.3f}")
-        minutes, seconds = divmod(round(self.clock.left_seconds), 60)
-        listener.advance(reached - shown, ", ".join([*parts, f"{minutes}:{seconds:02d} left"]))
+        listener.advance(reached - shown, ", ".join([*parts, f"{duration(self.clock.left_seconds)} left"]))
         return reached

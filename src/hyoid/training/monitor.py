@@ -1,8 +1,9 @@
-"""Curves of a training: one row of numbers now and then, in curves.csv and on request for TensorBoard."""
+"""Curves of a training: one row of numbers now and then, in curves.csv and for TensorBoard."""
 
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Monitor:
         folder: Where curves.csv lies.
         structures: Names whose Dice is measured at validation.
         resume: What `state` gave when the checkpoint was written that training goes on from; None starts anew.
-        tensorboard: Also write event files below `folder/tensorboard`.
+        tensorboard: Also write event files in `folder/tensorboard`.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class Monitor:
         folder: Path,
         structures: Sequence[str],
         resume: Mapping[str, Any] | None = None,
-        tensorboard: bool = False,
+        tensorboard: bool = True,
     ) -> None:
         self.path = folder / "curves.csv"
         self.structures = tuple(structures)
@@ -36,15 +37,18 @@ class Monitor:
         self._count: int = resume["count"] if resume else 0
         self._latest: dict[str, float] = {}
         self._board: Any = None
+        events = folder / "tensorboard"
         if resume:
             self._forget_after(resume["rows"])
         else:
             self.path.unlink(missing_ok=True)
+            shutil.rmtree(events, ignore_errors=True)
         self._num_rows: int = resume["rows"] if resume else 0
+        self._step: int = resume["step"] if resume else 0
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"))
+            self._board = SummaryWriter(str(events), purge_step=resume["step"] + 1 if resume else None)
 
     def take(self, losses: Mapping[str, float]) -> None:
         """Remember the losses of a step for the next row."""
@@ -85,11 +89,12 @@ class Monitor:
             for name, value in row.items():
                 self._board.add_scalar(name.replace(":", "/"), value, step)
         self._num_rows += 1
+        self._step = step
         self._sums, self._count = dict.fromkeys(self._sums, 0.0), 0
 
     def state(self) -> dict[str, Any]:
         """What has to be remembered to go on from here."""
-        return {"rows": self._num_rows, "sums": dict(self._sums), "count": self._count}
+        return {"rows": self._num_rows, "step": self._step, "sums": dict(self._sums), "count": self._count}
 
     def close(self) -> None:
         """Write out what is waiting."""

@@ -36,16 +36,13 @@ class TrainingSettings(Settings):
     ema: float = Field(0.999, ge=0, lt=1, description="Decay of the running average of weights that predicts; 0: none.")
     sampling: Literal["cycle", "uniform"] = Field("cycle", description="Each case in turn, or any case each time.")
     voxel_weights: str | None = Field(None, description="Map of the store that weighs voxels in the loss, or none.")
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        "auto", description="Number format in the net; auto is the one of the plan."
-    )
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
     checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
     workers: int | None = Field(
         None, ge=1, description="Threads that cut and augment patches; by the machine when none."
     )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
-    tensorboard: bool = Field(False, description="Also write curves for TensorBoard.")
+    tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
 
     @property
     def seconds(self) -> float | None:

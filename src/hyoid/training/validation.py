@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.confusion import dice_of_labels
+from ..metrics.metric import Rules
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
 from .clock import Clock, Rounds
 
 Scores = dict[str, float]
+
+_RULES = Rules(both_empty="exclude")
 
 
 def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
@@ -26,18 +30,9 @@ def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
 
 def case_dice(predictor: Predictor, store: Store, case_id: str) -> Scores:
     """Dice of each structure of a prepared case; NaN where both masks are empty. Ignored voxels do not count."""
-    task = predictor.task
     reference = np.asarray(store.labels(case_id))[0]
     answer = predictor.predict_labels(np.asarray(store.image(case_id)))
-    if task.labels.ignore is not None:
-        answer = np.where(reference == task.labels.ignore, 0, answer)
-    answers, references = task.masks(answer), task.masks(reference)
-    return {name: _dice(answers[name], references[name]) for name in task.structures}
-
-
-def _dice(prediction: np.ndarray, reference: np.ndarray) -> float:
-    total = int(prediction.sum()) + int(reference.sum())
-    return 2 * int((prediction & reference).sum()) / total if total else math.nan
+    return dice_of_labels(answer, reference, predictor.task.labels, _RULES)
 
 
 def mean_dice(cases: Mapping[str, Scores]) -> Scores:

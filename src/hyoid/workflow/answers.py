@@ -16,6 +16,7 @@ from ..evaluation.report import Report
 from ..experiment import RunFolder
 from ..io.dataset import Dataset, read_case
 from ..io.formats import read_image, suffix_for_labels, write_image
+from ..planning.budget import resolved_device
 from ..prediction.batches import predict_cases
 from ..prediction.predictor import Predictor
 from ..tasks import task_for
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from ..io.layouts import Entry
 
 
-def predictor_of(folder: RunFolder) -> Predictor:
-    """The trained net of a run, ready to answer.
+def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
+    """The trained net of a run, ready to answer; settings may be changed for this once.
 
     Raises:
         ConfigError: When the run was not trained yet.
@@ -36,23 +37,16 @@ def predictor_of(folder: RunFolder) -> Predictor:
         raise ConfigError(f"{folder.path}: this run has no weights yet; `hyoid train {folder.path}` makes them.")
     if not read_checkpoint(weights)[1].get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
-    experiment = folder.experiment
+    experiment = folder.experiment.changed(tuple(changes))
     net = experiment.decided.net.build()
     load_weights(net, weights)
     return Predictor(
-        net, task_for(experiment.task_labels), experiment.decided, experiment.prediction, device_of(experiment.device)
+        net,
+        task_for(experiment.task_labels),
+        experiment.decided,
+        experiment.prediction,
+        resolved_device(experiment.device),
     )
-
-
-def device_of(name: str) -> str:
-    """The torch device behind a setting; auto takes a GPU when there is one."""
-    import torch
-
-    if name != "auto":
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def predict_entries(
@@ -61,9 +55,14 @@ def predict_entries(
     """Write the answer of each case into a folder, named after the case.
 
     Raises:
+        ConfigError: When an answer would take the place of an image.
         DataError: When cases could not be predicted; the others were.
     """
     by_id = {entry.id: entry for entry in entries}
+    sources = {image.resolve() for entry in entries for image in entry.images}
+    taken = [entry.id for entry in entries if answer_file(into, entry).resolve() in sources]
+    if taken:
+        raise ConfigError(f"{into}: the answer to {taken[0]} would overwrite its image; choose another --into.")
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
     written: dict[str, Path] = {}
@@ -78,7 +77,7 @@ def predict_entries(
 
     def write(case: Case, labels: Image) -> None:
         source = by_id[case.id].images[0]
-        path = into / f"{case.id}{suffix_for_labels(source)}"
+        path = answer_file(into, by_id[case.id])
         write_image(path, labels, like=source)
         written[case.id] = path
         if probabilities:
@@ -86,9 +85,13 @@ def predict_entries(
 
     failures = predict_cases(predictor, list(by_id), read, write)
     if failures:
-        reasons = "; ".join(failures.values())
-        raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {reasons}")
+        raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]
+
+
+def answer_file(into: Path, entry: Entry) -> Path:
+    """Where the answer to a case goes: named after the case, in the format of its image where that can hold labels."""
+    return into / f"{entry.id}{suffix_for_labels(entry.images[0])}"
 
 
 def _write_probabilities(predictor: Predictor, case: Case, into: Path, source: Path) -> None:
@@ -121,7 +124,7 @@ def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Files of predicted validation cases by case id."""
     found = {}
     for entry in folder.dataset.cases:
-        path = folder.predictions / f"{entry.id}{suffix_for_labels(entry.images[0])}"
+        path = answer_file(folder.predictions, entry)
         if path.is_file():
             found[entry.id] = path
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+from ..core.duration import duration
 from ..experiment import RunFolder
 from ..planning.fingerprint import Fingerprint
 from ..planning.plan import Plan
@@ -41,30 +42,27 @@ def prediction_seconds(plan: Plan, shape: tuple[int, ...], spacing_mm: tuple[flo
     tiles = 1.0
     for size, patch in zip(prepared, sorted(plan.patch), strict=True):
         tiles *= max(1, math.ceil(2 * size / patch) - 1)
-    return tiles * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch
+    mirrored = 2 ** len(plan.mirror_axes) if plan.dims == 2 else 1
+    return tiles * mirrored * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch
 
 
 def forecast(folder: RunFolder) -> list[str]:
     """The expected times and memory as lines of text."""
     seconds = expected_seconds(folder)
     memory = folder.experiment.decided.expected.memory_gb
-    stages = ", ".join(f"{stage} {clock(value)}" for stage, value in seconds.items())
-    return [f"The run will take about {clock(sum(seconds.values()))} ({stages}) and up to {memory:.1f} GB of memory."]
+    stages = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds.items())
+    return [
+        f"The run will take about {duration(sum(seconds.values()))} ({stages}) and up to {memory:.1f} GB of memory."
+    ]
 
 
 def comparison(folder: RunFolder) -> str:
     """What was expected beside what it took, as a sentence."""
     expected, measured = expected_seconds(folder), folder.read_json("timing.json")
-    times = [f"{stage} {clock(measured[stage])} (expected {clock(expected[stage])})" for stage in expected]
+    times = [f"{stage} {duration(measured[stage])} (expected {duration(expected[stage])})" for stage in expected]
     memory = folder.read_json("training.json")["memory_gb"]
     foreseen = folder.experiment.decided.expected.memory_gb
     return f"It took {', '.join(times)}; memory {memory:.1f} GB (expected {foreseen:.1f} GB)."
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
 
 
 def peak_memory_gb() -> float:

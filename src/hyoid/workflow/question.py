@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, closest
 from ..core.extensions import load_extensions
+from ..core.labels import Labels
 from ..core.progress import log
 from ..experiment import Experiment, RunFolder
+from .voxel_weights import MAPS
 
 DEFAULT_MINUTES = 20.0
 _PLAN = "plan."
 
 
-def ask(data: Path, minutes: float | None, steps: int | None, seed: int, changes: Sequence[str]) -> Experiment:
+def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, changes: Sequence[str]) -> Experiment:
     """The experiment that these arguments describe, without labels and plan.
 
     Raises:
@@ -23,12 +25,8 @@ def ask(data: Path, minutes: float | None, steps: int | None, seed: int, changes
     """
     if minutes is not None and steps is not None:
         raise ConfigError("Give either --minutes or --steps, not both.")
-    if not Path(data).exists():
-        raise ConfigError(f"{data}: there is no such file or folder.")
-    asked = Experiment(data=str(Path(data).resolve()), seed=seed)
-    if minutes is not None or steps is not None:
-        training = Experiment.model_validate({**asked.model_dump(), "training": {"minutes": minutes, "steps": steps}})
-        asked = training
+    budget = {"training": {"minutes": minutes, "steps": steps}}
+    asked = Experiment.parse({"data": str(Path(data).resolve()), "seed": seed, **budget}, "hyoid run")
     asked = asked.changed([change for change in changes if not change.strip().startswith(_PLAN)])
     if asked.training.minutes is not None and asked.training.steps is not None:
         raise ConfigError("Set either training.minutes or training.steps, not both.")
@@ -50,12 +48,62 @@ def _check_names(asked: Experiment) -> None:
     training = asked.training
     if training.loss is not None:
         losses.build(training.loss, **training.loss_options)
+    if training.voxel_weights is not None and training.voxel_weights not in MAPS:
+        raise ConfigError(
+            f"training.voxel_weights = {training.voxel_weights!r}: there is no such map."
+            f"{closest(training.voxel_weights, MAPS)} Known: {', '.join(MAPS)}."
+        )
+    _check_device(asked.device)
     for shelf, name in (
         (optimisers, training.optimiser.name),
         (schedules, training.optimiser.schedule),
         (regimes, training.regime),
     ):
         shelf[name]
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    known = ["auto", "cpu"]
+    known += [f"cuda:{index}" for index in range(torch.cuda.device_count())] + ["cuda"] * torch.cuda.is_available()
+    known += ["mps"] * torch.backends.mps.is_available()
+    if name not in known:
+        raise ConfigError(f"device = {name!r}: this machine has {', '.join(known[1:])}; auto takes the fastest.")
+
+
+def check_place(folder: RunFolder, data: Path) -> None:
+    """Refuse a folder in which a run would cover something else.
+
+    Raises:
+        ConfigError: When the folder is the data, lies around it or holds other files.
+    """
+    if not data.exists():
+        raise ConfigError(f"{data}: there is no such file or folder.")
+    place, source = folder.path.resolve(), data.resolve()
+    root = source if source.is_dir() else source.parent
+    if place == root or place in root.parents:
+        raise ConfigError(f"{folder.path}: a run would be mixed with its data there; choose another --into.")
+    if place.is_file():
+        raise ConfigError(f"{folder.path}: this is a file; a run needs a folder.")
+    others = {path.name for path in place.iterdir()} - {"log.txt", "timing.json"} if place.is_dir() else set()
+    if others and not folder.experiment_file.is_file() and not (place / "asked.json").is_file():
+        first = sorted(others)[0]
+        raise ConfigError(f"{folder.path}: this folder holds other files, such as {first}; choose another --into.")
+
+
+def check_structures(asked: Experiment, labels: Labels) -> None:
+    """Refuse names of structures that the labels do not have.
+
+    Raises:
+        ConfigError: Naming the closest structure.
+    """
+    for name in asked.prediction.largest_component:
+        if name not in labels.names:
+            raise ConfigError(
+                f"prediction.largest_component: there is no structure {name!r}.{closest(name, labels.names)} "
+                f"Known: {', '.join(labels.names)}."
+            )
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

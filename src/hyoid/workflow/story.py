@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,11 +32,11 @@ def of_run(folder: RunFolder) -> RunFacts:
     costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
     return RunFacts(
         title=folder.path.resolve().name,
-        what=f"Validation cases of fold {experiment.fold}, never learned from",
+        what=_judged(folder),
         data=Path(experiment.data).name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         seconds=sum(stage.seconds for stage in stages),
-        command=_command(experiment),
+        command=_command(folder),
         curves=folder.weights / "curves.csv",
         data_sheet=_data_sheet(folder),
         plan=_plan(plan),
@@ -49,7 +50,7 @@ def of_run(folder: RunFolder) -> RunFacts:
     )
 
 
-def of_folders(predictions: Path, references: Path) -> RunFacts:
+def of_folders(predictions: str | Path, references: str | Path) -> RunFacts:
     """The story of two folders of label images."""
     return RunFacts(
         title=Path(predictions).resolve().name,
@@ -99,10 +100,29 @@ def papers(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(["isensee2021nnunet", *(key for entry in entries for key in entry.papers)]))
 
 
-def _command(experiment: Experiment) -> str:
-    training = experiment.training
+def _judged(folder: RunFolder) -> str:
+    split = folder.split
+    if set(split.training) & set(split.validation):
+        return "The cases it learned from: there are no others, and the figures flatter"
+    return f"Validation cases of fold {folder.experiment.fold}, never learned from"
+
+
+def _command(folder: RunFolder) -> str:
+    """The command that made the run."""
+    experiment, training = folder.experiment, folder.experiment.training
     budget = f"--steps {training.steps}" if training.steps else f"--minutes {training.minutes:g}"
-    return f"hyoid run {Path(experiment.data).name} {budget} --seed {experiment.seed}"
+    changes = folder.read_json("asked.json").get("changes", [])
+    words = [
+        "hyoid",
+        "run",
+        experiment.data,
+        "--into",
+        str(folder.path),
+        *budget.split(),
+        "--seed",
+        str(experiment.seed),
+    ]
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
 def _data_sheet(folder: RunFolder) -> DataSheet:

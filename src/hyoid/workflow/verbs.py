@@ -18,14 +18,15 @@ from ..core.progress import log
 
 if TYPE_CHECKING:
     from ..evaluation.report import Report
+    from ..io.dataset import Dataset
     from ..io.inspect import Inspection
     from ..planning.plan import Plan
 
 
 def run(
-    data: Path,
+    data: str | Path,
     *,
-    into: Path,
+    into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -48,8 +49,10 @@ def run(
     """
     from ..experiment import RunFolder
     from .forecast import comparison
+    from .question import check_place
 
     folder = RunFolder(Path(into))
+    check_place(folder, Path(data))
     with folder.logged():
         for line in plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes).describe():
             log.info(line)
@@ -62,7 +65,7 @@ def run(
     return page
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: str | Path) -> Inspection:
     """Show what a data set or a file holds: layout, pairs, geometry, values, problems.
 
     Args:
@@ -74,9 +77,9 @@ def inspect(path: Path) -> Inspection:
 
 
 def plan(
-    data: Path,
+    data: str | Path,
     *,
-    into: Path,
+    into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -96,43 +99,49 @@ def plan(
         The plan, also written to experiment.yaml, where it may be edited before training.
     """
     from ..experiment import RunFolder, Split
-    from ..io.dataset import open_dataset
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
     from .forecast import forecast
-    from .question import ask, is_answered, plan_changes
+    from .question import ask, check_place, check_structures, is_answered, plan_changes
 
     folder = RunFolder(Path(into))
+    check_place(folder, Path(data))
     asked = ask(data, minutes, steps, seed, changes)
     if is_answered(folder, asked, changes):
         return folder.experiment.decided
     with folder.timed("plan"):
-        dataset = open_dataset(data)
-        for text in (*dataset.notes, *dataset.warnings):
-            log.info(text)
+        dataset = _opened(data)
         labels = asked.labels or dataset.labels
+        check_structures(asked, labels)
         training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed)
-        decided = make_plan(
-            fingerprint,
-            labels,
-            asked.planning,
-            seconds=asked.training.seconds,
-            steps=asked.training.steps,
-            device=asked.device,
-        ).changed(plan_changes(changes))
+        budget, device = asked.training, asked.device
+        decided = make_plan(fingerprint, labels, asked.planning, budget.seconds, budget.steps, device=device)
+        finished = asked.model_copy(update={"labels": labels, "plan": decided.changed(plan_changes(changes))})
         folder.write_json("dataset.json", dataset.to_dict())
         Split(training=training, validation=validation).write(folder.path / "split.yaml")
         fingerprint.write(folder.path / "fingerprint.yaml")
         folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
-        asked.model_copy(update={"labels": labels, "plan": decided}).write(folder.experiment_file)
+        finished.write(folder.experiment_file)
     for line in (*fingerprint.describe(), *forecast(folder)):
         log.info(line)
-    return decided
+    return finished.decided
 
 
-def prepare(run: Path) -> Path:
+def _opened(data: str | Path) -> Dataset:
+    """The data set, with what was decided and what may go wrong told."""
+    from ..io.dataset import open_dataset
+
+    dataset = open_dataset(data)
+    for text in dataset.notes:
+        log.info(text)
+    for text in dataset.warnings:
+        log.warning(text)
+    return dataset
+
+
+def prepare(run: str | Path) -> Path:
     """Bring every case onto the plan's grid and intensities, and keep them where patches can be read quickly.
 
     Args:
@@ -151,7 +160,7 @@ def prepare(run: Path) -> Path:
         return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
 
 
-def train(run: Path, *, resume: bool = True) -> Path:
+def train(run: str | Path, *, resume: bool = True) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
     Args:
@@ -195,7 +204,12 @@ def train(run: Path, *, resume: bool = True) -> Path:
 
 
 def predict(
-    run: Path, images: Sequence[Path] = (), *, into: Path | None = None, probabilities: bool = False
+    run: str | Path,
+    images: Sequence[str | Path] = (),
+    *,
+    into: str | Path | None = None,
+    probabilities: bool = False,
+    changes: Sequence[str] = (),
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
 
@@ -204,6 +218,7 @@ def predict(
         images: Files, folders or DICOM series; the validation cases of the run when none are given.
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
+        changes: A setting to change for these images, such as prediction.mirror=true; may be given many times.
 
     Returns:
         The files that were written.
@@ -214,21 +229,21 @@ def predict(
 
     folder = RunFolder.open(run)
     if not images:
+        if changes or probabilities or into is not None:
+            raise ConfigError("Name the images: --into, --probabilities and --set are not for the validation cases.")
         with folder.timed("predict"):
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    entries = find_images(
-        [images] if isinstance(images, str | Path) else list(images), len(folder.dataset.channel_names)
-    )
-    return predict_entries(predictor_of(folder), folder.dataset, entries, Path(into), probabilities)
+    entries = find_images(images, len(folder.dataset.channel_names))
+    return predict_entries(predictor_of(folder, changes), folder.dataset, entries, Path(into), probabilities)
 
 
 def evaluate(
-    predictions: Path,
-    references: Path | None = None,
+    predictions: str | Path,
+    references: str | Path | None = None,
     *,
-    into: Path | None = None,
+    into: str | Path | None = None,
     missing: Literal["error", "worst"] = "error",
 ) -> Report:
     """Measure predictions against references, with intervals by patient.
@@ -262,7 +277,7 @@ def evaluate(
     return found
 
 
-def report(run: Path) -> Path:
+def report(run: str | Path) -> Path:
     """Write report.html: one page with figures, tables, cases and how they came about.
 
     Args:
@@ -280,7 +295,7 @@ def report(run: Path) -> Path:
         return write_page(folder.path, Report.read(folder.path), of_run(folder))
 
 
-def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
+def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
     """Run everything on two generated data sets: touching cells in 2D and organs in 3D.
 
     Args:
@@ -304,7 +319,7 @@ def demo(*, into: Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0)
     return told
 
 
-def cite(run: Path) -> str:
+def cite(run: str | Path) -> str:
     """Give the papers behind a run as BibTeX.
 
     Args:
