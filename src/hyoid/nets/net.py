@@ -34,7 +34,11 @@ class NetSpec(Settings):
     @model_validator(mode="wrap")
     @classmethod
     def _of_its_kind(cls, values: Any, handler: ModelWrapValidatorHandler[NetSpec]) -> NetSpec:
-        return cls.class_for(values).model_validate(values) if _open(cls, values) else handler(values)
+        return (
+            cls.class_for(values).__pydantic_validator__.validate_python(values)
+            if _open(cls, values)
+            else handler(values)
+        )
 
     @classmethod
     def class_for(cls, values: Any) -> type[NetSpec]:
