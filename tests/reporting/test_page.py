@@ -166,7 +166,7 @@ def test_a_structure_that_is_nowhere_is_named(tmp_path):
     image = Image(np.ones((1, 6, 6), np.uint8), Grid.plain((6, 6)), "labels")
     report = evaluate_pairs([Judged("only", lambda: (image, image))], LABELS)
     text = Page(written(tmp_path, report)).text
-    assert "not part of the mean of structures: right_lung." in text
+    assert "not part of the mean of structures: right_lung (never made up)." in text
     assert "mean Dice of 1 structure\n" in text
 
 

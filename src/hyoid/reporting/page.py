@@ -74,7 +74,6 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
         "primary_metric": report.metrics[primary],
         "mean": report.summary("mean", primary),
         "headline": [report.summary(structure, primary) for structure in report.structures],
-        "nowhere": [name for name in report.structures if name not in report.judged],
         "table": {
             name: [report.summary(name, metric) for metric in report.settings.metrics] for name in report.structures
         },
