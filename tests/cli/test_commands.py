@@ -131,6 +131,8 @@ def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
         (["--minutes", "-1"], "minutes"),
         (["--set", "device=cuda:9"], "this machine has cpu"),
         (["--set", "training.voxel_weights=touchin"], "Did you mean 'touching'?"),
+        (["--set", "planning.policy=ligth"], "Did you mean 'light'?"),
+        (["--set", "planning.mirror_axes=[7]"], "axis"),
         (["--set", "training.loss=dise"], "Did you mean 'dice'?"),
         (["--set", "evaluation.metrics=[dise]"], "Did you mean 'dice'?"),
         (["--set", "prediction.largest_component=[sell]"], "Did you mean 'cell'?"),

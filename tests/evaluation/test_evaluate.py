@@ -91,6 +91,18 @@ def test_a_structure_that_is_nowhere_does_not_lift_the_mean():
     assert found.summary("tumour", "dice").spread.mean == 1.0
     assert found.summary("mean", "dice").spread == found.summary("liver", "dice").spread
     assert found.score("c1") == 0.0
+    assert "tumour (never made up)" in found.unjudged
+
+
+def test_a_structure_that_no_reference_holds_is_left_out_and_told(tmp_path):
+    found = report((BOTH, NO_TUMOUR), (BOTH, NO_TUMOUR), (NO_TUMOUR, NO_TUMOUR))
+    assert found.judged == ("liver",)
+    assert found.summary("tumour", "dice").num_spurious == 2
+    assert found.summary("mean", "dice").spread == found.summary("liver", "dice").spread
+    assert found.unjudged == "In no reference, so not part of the mean of structures: tumour (made up in 2 cases)."
+    found.write(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["unjudged"] == found.unjudged
+    assert report((BOTH, BOTH)).unjudged == ""
 
 
 def test_cases_are_ranked_from_worst_to_best():

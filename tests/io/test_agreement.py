@@ -77,7 +77,9 @@ def test_turned_labels_are_read_in_place_and_told(tmp_path):
 
 def test_mismatched_labels_are_refused_when_opened(tmp_path):
     data_set(tmp_path, replace(GRID, origin_mm=(0.0, 0.0, 0.0)))
-    with pytest.raises(DataError, match=r"a\.nii\.gz and a\.nii\.gz are not on one grid: they start at"):
+    with pytest.raises(
+        DataError, match=r"a: labels/a\.nii\.gz and images/a\.nii\.gz are not on one grid: they start at"
+    ):
         open_dataset(tmp_path)
 
 

@@ -12,6 +12,7 @@ from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.io.dataset import find_images, open_dataset, read_case
 from hyoid.io.formats import read_header, read_image, write_image
+from hyoid.io.tables import labels_from_yaml
 
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
@@ -176,3 +177,17 @@ def test_empty_and_missing_folders(tmp_path):
         find_images(tmp_path)
     with pytest.raises(DataError, match="holds no DICOM file"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("a.gz", ""), ("a.gif", ""), ("a.nrdd", " Did you mean '.nrrd'?")])
+def test_only_near_suffixes_are_suggested(tmp_path, name, hint):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match="does not read") as caught:
+        read_image(tmp_path / name)
+    assert ("Did you mean" in str(caught.value)) == bool(hint) and hint in str(caught.value)
+
+
+def test_an_empty_table_is_said_to_be_empty(tmp_path):
+    (tmp_path / "labels.yaml").write_text("\n")
+    with pytest.raises(DataError, match=r"labels\.yaml: the file is empty"):
+        labels_from_yaml(tmp_path / "labels.yaml")

@@ -7,6 +7,7 @@ from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.progress import listening
+from hyoid.io.dataset import open_dataset
 from hyoid.io.formats import write_image
 from hyoid.io.inspect import inspect_path
 
@@ -91,3 +92,23 @@ def test_progress_is_told(tmp_path):
     with listening(Ear()):
         inspect_path(tmp_path)
     assert stages == [("Looking at cases", 3), 1, 1, 1, "stop", ("Reading cases", 3), 1, 1, 1, "stop"]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "words"),
+    [((1000.0, 1.0, 1.0), "5 m long"), ((120.0, 1, 1), "very large"), ((1e-6, 1, 1), "very small")],
+)
+def test_absurd_voxel_sizes_are_warned_of(tmp_path, spacing, words):
+    grid = Grid.plain((5, 6, 7), spacing)
+    array = np.arange(210, dtype=np.int16).reshape(1, 5, 6, 7)
+    write_image(tmp_path / "images" / "a.mha", Image(array, grid))
+    write_image(tmp_path / "labels" / "a.mha", Image((array > 99).astype(np.uint8), grid, "labels"))
+    (told,) = inspect_path(tmp_path / "images" / "a.mha").warnings
+    assert words in told and "are the units in the header right?" in told
+    assert any(one.startswith("a: ") and words in one for one in open_dataset(tmp_path).warnings)
+
+
+def test_a_constant_image_is_warned_of(tmp_path):
+    data_set(tmp_path)
+    assert "All voxels have one value in a, b, c; these images show nothing." in inspect_path(tmp_path).warnings
+    assert "one value" in inspect_path(tmp_path / "images" / "a.nii.gz").warnings[0]

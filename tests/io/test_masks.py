@@ -293,3 +293,17 @@ def test_negative_values_are_refused_unless_ignored(tmp_path):
         open_dataset(tmp_path)
     (tmp_path / "labels.yaml").write_text("1: disc\nignore: -1\n")
     assert open_dataset(tmp_path).read("a").labels.array.min() == -1
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("L", "Masks are 0 and 255;"), ("RGB", "0 and 255, stored as RGB;"), ("1", "Masks are 0 and 1;")],
+)
+def test_black_and_white_masks_are_told(tmp_path, mode, words):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    mask = np.zeros((9, 12), np.uint8)
+    mask[2:5, 3:7] = 255
+    Picture.fromarray(mask + np.arange(12, dtype=np.uint8)).save(tmp_path / "images" / "a.png")
+    Picture.fromarray(mask).convert(mode).save(tmp_path / "labels" / "a.png")
+    assert any(words in note and "is the structure" in note for note in open_dataset(tmp_path).notes)

@@ -95,3 +95,11 @@ def test_a_file_without_image_fields_is_left_out_of_a_series(tmp_path):
 def test_a_slice_without_a_modality_is_still_named_well(tmp_path):
     write_slice(tmp_path / "0.dcm", 0, Modality="")
     assert inspect_path(tmp_path).title == f"{tmp_path.name}: DICOM image"
+
+
+def test_a_case_folder_that_mixes_kinds_is_told(tmp_path, caplog):
+    image(tmp_path / "a.nii.gz")
+    write_slice(tmp_path / "p1" / "0.dcm", 0)
+    image(tmp_path / "p1" / "other.nii.gz")
+    assert [entry.id for entry in find_images(tmp_path)] == ["a"]
+    assert "mix DICOM slices with other images are left out: p1" in caplog.text

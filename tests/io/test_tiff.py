@@ -95,3 +95,14 @@ def test_compressions(tmp_path, compression, tile):
     image = read_image(tmp_path / "a.tif")
     assert image.array.shape == (1, 64, 48)
     assert compression == "jpeg" or np.array_equal(image.array[0], array)
+
+
+def test_an_unknown_compression_is_said(tmp_path):
+    write(tmp_path / "a.tif", (8, 9), compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        place = tiff.pages[0].tags["Compression"].valueoffset
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[place : place + 2] = (60123).to_bytes(2, "little")
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(DataError, match=r"compression \(.*60123\) is not supported; save it"):
+        read_image(tmp_path / "a.tif")

@@ -140,6 +140,7 @@ def test_single_slice_volumes_are_planned_for_a_2d_net(fingerprint_of) -> None:
     assert plan.dims == 2 and plan.net.dims == 2
     assert plan.patch[0] == 1 and len(plan.patch) == 3
     assert plan.preparation.spacing_mm == (None, 1.0, 1.0)
+    assert any("spacing 1x1 in slices that lie as in the files" in line for line in plan.describe())
 
 
 def test_left_and_right_pairs_are_not_mirrored_across(fingerprint_of) -> None:

@@ -54,8 +54,20 @@ def test_worst_median_and_best_are_chosen_each_once():
         ("median", "c2"),
         ("best", "c0"),
     ]
-    assert [case for _, case in chosen_cases(scored(0.9, 0.1))] == ["c1", "c0"]
-    assert chosen_cases(scored(0.9)) == [("worst", "c0")]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ((0.9,), [("only case", "c0")]),
+        ((0.9, 0.1), [("worst", "c1"), ("best", "c0")]),
+        ((0.9, 0.1, 0.5), [("worst", "c1"), ("median", "c2"), ("best", "c0")]),
+        ((0.1, 0.2, 0.3, 0.4), [("worst", "c0"), ("worst", "c1"), ("median", "c2"), ("best", "c3")]),
+        ((0.9, float("nan"), 0.2), [("worst", "c2"), ("best", "c0")]),
+    ],
+)
+def test_few_cases_are_told_apart(scores, expected):
+    assert chosen_cases(scored(*scores)) == expected
 
 
 def marked(codes: str) -> Overlay:

@@ -166,7 +166,7 @@ def test_a_structure_that_is_nowhere_is_named(tmp_path):
     image = Image(np.ones((1, 6, 6), np.uint8), Grid.plain((6, 6)), "labels")
     report = evaluate_pairs([Judged("only", lambda: (image, image))], LABELS)
     text = Page(written(tmp_path, report)).text
-    assert "not part of the mean of structures: right_lung." in text
+    assert "not part of the mean of structures: right_lung (never made up)." in text
     assert "mean Dice of 1 structure\n" in text
 
 
@@ -208,7 +208,21 @@ def test_a_leak_is_shown(tmp_path):
 def test_one_case_of_one_structure_makes_a_page(tmp_path):
     image = Image(np.ones((1, 6, 6), np.uint8), Grid.plain((6, 6)), "labels")
     report = evaluate_pairs([Judged("only", lambda: (image, image))], Labels.of({1: "cell"}))
-    assert "mean Dice of 1 structure" in Page(written(tmp_path, report)).text
+    text = Page(written(tmp_path, report)).text
+    assert "mean Dice of 1 structure" in text
+    assert "– to –" not in text and "– – –" not in text and "1 cases" not in text
+    assert "One independent case gives no interval." in text
+
+
+def test_groups_that_nobody_knows_are_not_said_to_be_apart(tmp_path):
+    split = {"training": ["t0"], "validation": ["case_0"]}
+    known, unknown = (
+        Page(written(tmp_path, example(), RunFacts(data_sheet=DataSheet(split=split, groups_known=known)))).text
+        for known in (True, False)
+    )
+    assert "No group has cases in more than one part." in known
+    assert "No patients are known; cases are taken as independent." in unknown
+    assert "No group has cases" not in unknown
 
 
 def test_nothing_found_and_everything_left_out_makes_a_page(tmp_path):

@@ -131,9 +131,20 @@ class Report:
 
     @cached_property
     def judged(self) -> tuple[str, ...]:
-        """The structures that occur in a reference or prediction of any case; only these make up the mean."""
-        seen = {row.structure for row in self.rows if row.finding != "absent"}
+        """The structures that the reference of a case holds (all when none does); only these make up the mean."""
+        seen = {row.structure for row in self.rows if row.finding in ("found", "missed")}
         return tuple(name for name in self.structures if name in seen) or self.structures
+
+    @property
+    def unjudged(self) -> str:
+        """A sentence on the structures that no reference holds, and how often they were made up; empty without any."""
+        told = []
+        for name in self.structures:
+            if name not in self.judged:
+                made_up = sum(row.finding == "spurious" for row in self.rows_of(name))
+                cases = f"made up in {made_up} case{'s' * (made_up != 1)}" if made_up else "never made up"
+                told.append(f"{name} ({cases})")
+        return f"In no reference, so not part of the mean of structures: {', '.join(told)}." if told else ""
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
@@ -186,6 +197,7 @@ class Report:
             },
             "summary": [_flat(one) for one in self.summaries],
             "mean": [_flat(one) for one in self.means],
+            "unjudged": self.unjudged,
             "notes": list(self.notes),
         }
 

@@ -49,8 +49,11 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
         turn, turned = _reoriented(mine, grid)
         if turned.shape == grid.shape and _near(grid, turned):
             return turn
+    other_name, image_name = other_path.name, image_path.name
+    if other_name == image_name:
+        other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
     raise DataError(
-        f"{case}: {other_path.name} and {image_path.name} are not on one grid: {_difference(grid, mine)}"
+        f"{case}: {other_name} and {image_name} are not on one grid: {_difference(grid, mine)}"
         f" Resample one onto the other, or correct the header ({other_path}, {image_path})."
     )
 

@@ -14,7 +14,7 @@ from .agreement import turn_between
 from .dicom import holds_volume, is_dicom
 from .entry import Entry, listed
 from .formats import beside_slices, is_image, read_image
-from .layouts import IMAGE_FOLDERS, group_channels, images_of, one_of_pairs, subfolder
+from .layouts import IMAGE_FOLDERS, group_channels, images_of, mixed_folders, one_of_pairs, subfolder
 
 
 def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
@@ -66,6 +66,8 @@ def _images_below(folder: Path) -> list[Path]:
 def _without_stray_slices(folder: Path) -> list[Path]:
     """The images of a folder; a few DICOM slices beside other images are no images of their own, and told."""
     files = images_of(folder)
+    if mixed := mixed_folders(folder):
+        log.warning("%s: folders that mix DICOM slices with other images are left out: %s.", folder, listed(mixed))
     slices = [file for file in files if file.is_file() and is_dicom(file)]
     if not slices or len(slices) == len(files) or not holds_volume(folder):
         return files

@@ -197,8 +197,8 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     cases, held_out = _held_out(path, entries, notes)
     seen = {look.case: look.seen(encoding) for look in looks}
     dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
-    notes += [*told, *_remarks(looks), *dataset.grouping.notes]
-    warnings += [*doubts, *dataset.grouping.warnings]
+    notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
+    warnings += [*doubts, *_remarks([(look.case, look.warnings) for look in looks]), *dataset.grouping.warnings]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
 
 
@@ -221,12 +221,12 @@ def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[t
     return tuple(entry for entry in entries if entry not in held_out), held_out
 
 
-def _remarks(looks: Sequence[Look]) -> list[str]:
-    """The notes of single files, those that several share told once."""
+def _remarks(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Remarks on single cases, those that several share told once."""
     cases: dict[str, list[str]] = {}
-    for look in looks:
-        for note in look.notes:
-            cases.setdefault(note, []).append(look.case)
+    for case, notes in told:
+        for note in notes:
+            cases.setdefault(note, []).append(case)
     return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from ..core.case import Image, Kind
-from ..core.errors import DataError, closest
+from ..core.errors import DataError
 from ..core.files import atomic_path
 from ..core.registry import Registry
 from . import dicom, itk, nifti, raster, tiff
@@ -215,6 +216,8 @@ def _format_of(path: Path) -> Format:
     known = sorted({s for entry in _all() for s in entry.suffixes})
     if not path.exists() and not path.suffix:
         raise DataError(f"{path}: there is no such file or folder.")
-    hint = closest(path.suffix.lower(), known)
+    word = path.suffix.lower()
+    near = get_close_matches(word, [s for s in known if s[:2] == word[:2]], 1, 0.8)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
     kind = path.suffix or "files without a suffix"
     raise DataError(f"{path}: hyoid does not read {kind}.{hint} Known: {' '.join(known)}.")

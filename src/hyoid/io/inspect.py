@@ -13,9 +13,10 @@ from ..core.grid import Grid
 from ..core.progress import track
 from . import dicom
 from .dataset import Dataset, open_dataset
+from .entry import listed
 from .formats import is_image, read_stored
 from .header import Header
-from .survey import Seen
+from .survey import Seen, implausible
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,23 @@ def _inspect_image(path: Path) -> Inspection:
     stored = read_stored(path)
     header, array = stored.header, stored.array
     facts = {"path": str(path), "format": header.format, **_geometry(header)}
-    problems = []
+    problems, warnings = [], implausible(header)
     for index, channel in enumerate(array):
         name = "values" if len(array) == 1 else f"values of channel {index}"
         facts[name] = _values(channel)
         if channel.dtype.kind == "f" and (bad := int((~np.isfinite(channel)).sum())):
             problems.append(f"{bad} voxels{f' of channel {index}' if len(array) > 1 else ''} are NaN or infinite.")
+    if _is_constant(array):
+        warnings.append("All voxels have one value; the image shows nothing.")
     if path.is_dir():
         if header.grid.dims == 3:
             facts["slices"] = str(header.grid.shape[2])
         facts["DICOM files"] = str(len(dicom.series_files(path)))
-    return Inspection(f"{path.name}: {header.format} image", facts, problems=tuple(problems), notes=header.notes)
+    return Inspection(f"{path.name}: {header.format} image", facts, (), tuple(problems), tuple(warnings), header.notes)
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    return bool(array.size and array.max() == array.min())  # NaN equals nothing
 
 
 def _geometry(header: Header) -> dict[str, str]:
@@ -129,22 +136,29 @@ def _inspect_dataset(dataset: Dataset) -> Inspection:
     }
     if len(seen[0].shape) == 3:
         facts["orientations"] = ", ".join(sorted({one.orientation for one in seen}))
-    problems = _unreadable(dataset)
+    problems, doubts = _read_in_full(dataset)
     rows = tuple(_row(dataset, case) for case in dataset.ids)
     return Inspection(
-        f"{dataset.root.name}: data set of {len(dataset)} cases", facts, rows, problems, dataset.warnings, dataset.notes
+        f"{dataset.root.name}: data set of {len(dataset)} cases",
+        facts,
+        rows,
+        problems,
+        (*dataset.warnings, *doubts),
+        dataset.notes,
     )
 
 
-def _unreadable(dataset: Dataset) -> tuple[str, ...]:
-    """What goes wrong when every case is read in full."""
-    problems = []
+def _read_in_full(dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What goes wrong when every case is read in full, and a warning of images that show nothing."""
+    problems, constant = [], []
     for case in track(dataset.ids, "Reading cases"):
         try:
-            dataset.read(case)
+            if _is_constant(dataset.read(case).image.array):
+                constant.append(case)
         except DataError as error:
             problems.append(str(error))
-    return tuple(problems)
+    doubts = [f"All voxels have one value in {listed(constant)}; these images show nothing."] if constant else []
+    return tuple(problems), tuple(doubts)
 
 
 def _row(dataset: Dataset, case: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import DataError
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
+from .dicom import holds_volume
 from .entry import Entry, Found, listed
 from .formats import is_image, stem_of
 
@@ -52,6 +53,12 @@ def find(path: Path) -> Found:
 def images_of(folder: Path) -> list[Path]:
     """The images directly in a folder, DICOM series folders included, in name order."""
     return one_of_pairs([f for f in sorted(folder.iterdir()) if not f.name.startswith(".") and is_image(f)])
+
+
+def mixed_folders(folder: Path) -> list[str]:
+    """Folders in this one that hold DICOM slices and at least as many other images, so that they are no series."""
+    inside = [item for item in sorted(folder.iterdir()) if item.is_dir() and not item.name.startswith(".")]
+    return [item.name for item in inside if holds_volume(item) and not is_image(item)]
 
 
 def one_of_pairs(files: Sequence[Path]) -> list[Path]:
@@ -149,7 +156,10 @@ def _unread(folder: Path) -> tuple[str, ...]:
     known = (".txt", ".md", ".csv", ".json", ".yaml", ".yml", ".xml", ".db", ".ini")
     rest = [f.name for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".") and not is_image(f)]
     rest = [name for name in rest if not name.lower().endswith(known)]
-    return (f"{len(rest)} files in {folder.name}/ are not images hyoid reads: {listed(rest)}.",) if rest else ()
+    notes = [f"{len(rest)} files in {folder.name}/ are not images hyoid reads: {listed(rest)}."] if rest else []
+    if mixed := mixed_folders(folder):
+        notes.append(f"Folders that mix DICOM slices with other images are left out: {listed(mixed)}.")
+    return tuple(notes)
 
 
 def _marks(labels: Path) -> dict[str, _Mark]:

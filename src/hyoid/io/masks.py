@@ -68,6 +68,7 @@ class Marks:
         floating: Whether the file stores floating point numbers.
         lossy: Whether the file format changes numbers (JPEG).
         pieces: Connected pieces of equal value, counted where there are many values; else 0.
+        rgb: Whether a grey mask is stored as three equal channels.
         num_files: Number of files, more than 1 when each holds one object.
         hollow: Whether a flat mask is a closed line, not an area.
     """
@@ -81,6 +82,7 @@ class Marks:
     pieces: int = 0
     num_files: int = 1
     hollow: bool = False
+    rgb: bool = False
 
 
 def read_raw(label: Path | tuple[Path, ...]) -> tuple[np.ndarray, Grid]:
@@ -117,7 +119,7 @@ def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
     """The facts of one annotation, reading it once."""
     array, grid = read_raw(label)
     path = label if isinstance(label, Path) else label[0]
-    array = grey(path, array)
+    channels, array = len(array), grey(path, array)
     coloured = len(array) == 3 and array.dtype == np.uint8
     if coloured:
         array = packed_colours(array)
@@ -129,6 +131,7 @@ def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
     fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
     num_files = 1 if isinstance(label, Path) else len(label)
     marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files)
+    marks = replace(marks, rgb=channels == 3 and len(array) == 1)
     if fractional:
         above = int((array > 0.5).sum())
         return replace(marks, counts={float(array.min()): array.size - above, float(array.max()): above}), grid

@@ -80,6 +80,10 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
             " `read_instances` gives the numbers. Name the values in labels.yaml if they are classes."
         )
         return Encoding(kind="instances")
+    if len(positive) == 1 and (declared is None or single):
+        value = next(iter(positive))
+        rgb = ", stored as RGB" if any(one.rgb for one in marks) else ""
+        notes.append(f"Masks are 0 and {value:g}{rgb}; {value:g} is the structure.")
     return Encoding()
 
 

@@ -18,6 +18,7 @@ from ..core.settings import Settings
 from .agreement import TOLERANCE, offset_in_voxels, turn_between
 from .entry import Entry
 from .formats import read_header
+from .header import Header
 from .masks import Encoding, Marks, look_at
 
 
@@ -45,6 +46,7 @@ class Look:
     format: str = ""
     marks: Marks | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     problem: str = ""
 
     def seen(self, encoding: Encoding) -> Seen:
@@ -104,7 +106,30 @@ def _look_once(
         first = label if isinstance(label, Path) else label[0]
         notes += _remarks(turn_between(case, (images[0], grid), (first, mine)).changes, grid, mine)
     channels = sum(header.channels for header in headers)
-    return Look(case, grid, channels, headers[0].dtype, headers[0].format, marks, tuple(dict.fromkeys(notes)))
+    told, doubts = tuple(dict.fromkeys(notes)), tuple(implausible(headers[0]))
+    return Look(case, grid, channels, headers[0].dtype, headers[0].format, marks, told, doubts)
+
+
+def implausible(header: Header) -> list[str]:
+    """Warnings of a voxel size that no body has, as wrong units in a header give."""
+    grid, sizes = header.grid, "x".join(f"{s:.4g}" for s in header.grid.spacing_mm)
+    if not grid.calibrated:
+        return []
+    advice = "; are the units in the header right?"
+    extent = max(n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True))
+    if extent > LARGEST_EXTENT_MM:
+        return [f"The image is {extent / 1000:.3g} m long (voxels of {sizes} mm){advice}"]
+    if max(grid.spacing_mm) > LARGEST_VOXEL_MM:
+        return [f"Voxels of {sizes} mm are very large{advice}"]
+    if grid.dims == 3 and min(grid.spacing_mm) < SMALLEST_VOXEL_MM and "TIFF" not in header.format:
+        return [f"Voxels of {sizes} mm are very small{advice}"]
+    return []
+
+
+LARGEST_EXTENT_MM = 3000.0
+LARGEST_VOXEL_MM = 100.0
+SMALLEST_VOXEL_MM = 1e-3
+"""Beyond these a header is doubted; microscopes that write TIFF do have voxels below a micrometre."""
 
 
 def _remarks(turned: bool, grid: Grid, mine: Grid) -> list[str]:

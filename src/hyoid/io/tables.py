@@ -39,6 +39,8 @@ def read_rows(path: Path) -> list[Row]:
 def read_tree(path: Path) -> Any:
     """What a YAML or JSON file holds."""
     text = _read_text(path)
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty.")
     try:
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:

@@ -26,7 +26,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
         try:
             array = series.asarray()
         except Exception as error:
-            raise refusal(path, "a TIFF image", error) from None
+            raise _decoding_error(path, series.keyframe, error) from None
         page = series.keyframe
         array, axes = _named_axes(array, series.axes)
         if page.photometric == 3 and not as_labels:
@@ -63,6 +63,16 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
         raise DataError(f"{path}: OME-TIFF has no 64-bit whole numbers; use 32 bits.")
     options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "bigtiff": array.nbytes > 2**31}
     tifffile.imwrite(path, array, ome=True, metadata=metadata, **options)
+
+
+def _decoding_error(path: Path, page: Any, error: Exception) -> DataError:
+    words = str(error).lower()
+    if "imagecodecs" not in words and not ("compression" in words and re.search("not supp|unknown|not a known", words)):
+        return refusal(path, "a TIFF image", error)
+    name = getattr(page.compression, "name", f"number {page.compression}")
+    return DataError(
+        f"{path}: its TIFF compression ({name}) is not supported; save it without compression, or with LZW or deflate."
+    )
 
 
 def _opened(path: Path) -> Any:

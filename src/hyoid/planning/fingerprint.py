@@ -95,11 +95,13 @@ class Fingerprint(Settings):
         size = f"spacing {'x'.join(f'{s:.3g}' for s in spacings)} mm" if self.calibrated else "pixels of unknown size"
         axes = f" along {self.axes}" if self.axes else ""
         return [
-            f"{len(self.cases)} cases in {self.dims}D, {self.num_labelled} annotated; median shape of the content "
+            f"{len(self.cases)} case{'s' * (len(self.cases) != 1)} in {self.dims}D, {self.num_labelled} annotated; "
+            "median shape of the content "
             f"{'x'.join(f'{n:g}' for n in shapes)}{axes}, {size}",
             "channels: " + ", ".join(f"{c.name} ({c.modality}, {c.low:.4g} to {c.high:.4g})" for c in self.channels),
             *(
-                f"{s.name}: {100 * s.share:.3g} % of voxels, in {s.num_cases} cases, {s.num_objects:g} objects each, "
+                f"{s.name}: {100 * s.share:.3g} % of voxels, in {s.num_cases} case{'s' * (s.num_cases != 1)}, "
+                f"{s.num_objects:g} object{'s' * (s.num_objects != 1)} each, "
                 f"up to {s.width_mm:.3g} {unit} thick, typically {s.fine_mm:.3g} {unit}"
                 for s in self.structures
             ),

@@ -69,8 +69,16 @@ class Plan(Settings):
 
     def describe(self) -> list[str]:
         """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
+<<<<<<< HEAD
         widths = f"widths {_joined(self.net.channels, ' ')}, " if isinstance(self.net, UNetSpec) else ""
         spacing = "as in the files" if self.spacing_mm is None else _joined(self.spacing_mm)
+=======
+        net = self.net
+        known = tuple(size for size in self.spacing_mm or () if size is not None)
+        spacing = _joined(known) if known else "as in the files"
+        if self.spacing_mm and len(known) < len(self.spacing_mm):
+            spacing += " in slices that lie as in the files"
+>>>>>>> main
         lines = [
             f"plan {self.preset}: {self.dims}D {self.net_name} of {_millions(self.expected.parameters)} parameters, "
             f"{widths}{self.precision}",
@@ -78,7 +86,8 @@ class Plan(Settings):
             f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
             f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
             f"expected: {self.expected.steps} step{'s' * (self.expected.steps != 1)} of "
-            f"{self.expected.seconds_per_step:.2g} s in {duration(self.expected.training_seconds)}; memory {self.expected.memory_gb:.2g} GB in training, "
+            f"{self.expected.seconds_per_step:.2g} s "
+            f"in {duration(self.expected.training_seconds)}; memory {self.expected.memory_gb:.2g} GB in training, "
             f"{self.expected.prediction_gb:.2g} GB in prediction",
             *(f"- {reason}" for reason in self.reasons),
         ]

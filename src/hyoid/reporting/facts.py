@@ -58,6 +58,7 @@ class DataSheet:
         split: Case ids of each part, such as {"training": ..., "validation": ...}.
         groups: Patient or other group of each case id; cases that are not named stand on their own.
         warnings: What was noticed or repaired.
+        groups_known: Whether the data tell which cases belong together.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class DataSheet:
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    groups_known: bool = True
 
     def leaks(self) -> tuple[str, ...]:
         """Groups with cases in more than one part of the split."""

@@ -47,10 +47,13 @@ class Picture:
 
 
 def chosen_cases(report: Report, num_worst: int = 3) -> list[tuple[str, str]]:
-    """Which cases to show and why: the worst ones, the median and the best, each case once."""
-    ranked = list(report.ranked())
-    wanted = [("worst", case) for case in ranked[:num_worst]]
-    wanted += [("median", ranked[len(ranked) // 2]), ("best", ranked[-1])]
+    """Which cases to show and why: the worst ones of the lower half, the best and the median, each case once."""
+    every = list(report.ranked())
+    ranked = [case for case in every if not np.isnan(report.score(case))] or every
+    if len(ranked) == 1:
+        return [("only case", ranked[0])]
+    wanted = [("worst", case) for case in ranked[: min(num_worst, len(ranked) // 2)]]
+    wanted += [("median", ranked[len(ranked) // 2])] * (len(ranked) > 2) + [("best", ranked[-1])]
     seen: set[str] = set()
     chosen = []
     for why, case in wanted:

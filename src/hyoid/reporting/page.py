@@ -42,6 +42,8 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
+    environment.filters["interval"] = lambda spread: _between(spread.low, spread.high)
+    environment.filters["quartiles"] = lambda spread: _between(spread.q1, spread.q3)
     environment.filters["duration"] = lambda seconds: "–" if seconds is None else duration(seconds)
     template = environment.from_string(_text("page.html"))
     html = template.render(**_content(report, facts or RunFacts()))
@@ -60,6 +62,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits if abs(value) < 10 else min(digits, 1)}f}".replace("-", "\u2212")
 
 
+def _between(low: float, high: float) -> str:
+    """Two numbers with a dash between them; one dash when they are not known."""
+    return "–" if math.isnan(low) else f"{number(low)} – {number(high)}"
+
+
 def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
     """Everything the template names."""
     primary = report.settings.metrics[0]
@@ -74,7 +81,6 @@ def _content(report: Report, facts: RunFacts) -> dict[str, Any]:
         "primary_metric": report.metrics[primary],
         "mean": report.summary("mean", primary),
         "headline": [report.summary(structure, primary) for structure in report.structures],
-        "nowhere": [name for name in report.structures if name not in report.judged],
         "table": {
             name: [report.summary(name, metric) for metric in report.settings.metrics] for name in report.structures
         },
@@ -171,6 +177,8 @@ def _sheet(sheet: DataSheet) -> dict[str, Any]:
 def _span(rows: Any, form: str, unit: str) -> str:
     """Median of each axis, and the range when it differs: 64 × 51 × 21 (55–71 × 49–52 × 18–23) voxels."""
     table = np.asarray(rows, float)
+    if len(table) == 1:
+        return f"{' × '.join(form.format(v) for v in table[0])} {unit}"
     middle = " × ".join(form.format(v) for v in np.median(table, axis=0))
     low, high = table.min(0), table.max(0)
     if np.allclose(low, high, rtol=1e-4):

@@ -15,6 +15,9 @@ FORWARD_SHARE = 1 / 3
 
 REPORT_SECONDS = 5.0
 
+LEAST_SECONDS = 0.3
+"""No case is read, answered and written in less."""
+
 
 def expected_seconds(folder: RunFolder) -> dict[str, float]:
     """Expected wall time of each stage after planning.
@@ -43,7 +46,7 @@ def prediction_seconds(plan: Plan, shape: tuple[int, ...], spacing_mm: tuple[flo
     for size, patch in zip(prepared, sorted(plan.patch), strict=True):
         tiles *= max(1, math.ceil(2 * size / patch) - 1)
     mirrored = 2 ** len(plan.mirror_axes) if plan.dims == 2 else 1
-    return tiles * mirrored * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch
+    return max(LEAST_SECONDS, tiles * mirrored * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch)
 
 
 def forecast(folder: RunFolder) -> list[str]:

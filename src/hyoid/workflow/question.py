@@ -41,10 +41,12 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
 def _check_names(asked: Experiment) -> None:
     """Look up every part that settings name, so that a wrong name fails before any work is done."""
     from ..losses import losses
+    from ..planning.check import check_settings
     from ..training.optim import optimisers, schedules
     from ..training.regimes import regimes
 
     asked.evaluation.build()
+    check_settings(asked.planning)
     training = asked.training
     if training.loss is not None:
         losses.build(training.loss, **training.loss_options)

@@ -138,6 +138,7 @@ def _data_sheet(folder: RunFolder) -> DataSheet:
         spacings_mm=[seen.spacing_mm for seen in dataset.seen.values() if seen.calibrated],
         split={"training": split.training, "validation": split.validation},
         groups={case_id: dataset.group_of(case_id) for case_id in dataset.ids},
+        groups_known=dataset.has_groups,
         warnings=(*dataset.warnings, *dataset.notes),
     )
 
