@@ -69,16 +69,11 @@ class Plan(Settings):
 
     def describe(self) -> list[str]:
         """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
-<<<<<<< HEAD
         widths = f"widths {_joined(self.net.channels, ' ')}, " if isinstance(self.net, UNetSpec) else ""
-        spacing = "as in the files" if self.spacing_mm is None else _joined(self.spacing_mm)
-=======
-        net = self.net
         known = tuple(size for size in self.spacing_mm or () if size is not None)
         spacing = _joined(known) if known else "as in the files"
         if self.spacing_mm and len(known) < len(self.spacing_mm):
             spacing += " in slices that lie as in the files"
->>>>>>> main
         lines = [
             f"plan {self.preset}: {self.dims}D {self.net_name} of {_millions(self.expected.parameters)} parameters, "
             f"{widths}{self.precision}",
