@@ -1,5 +1,7 @@
 """Nets with state spaces: U-Mamba, VM-UNet, PUNet; the selective scan is plain torch and runs anywhere.
 
+The nets follow the papers' descriptions; neither counts nor outputs were checked against published code.
+
 Trap: the public code of these nets runs only with one vendor's compiled scan, so that weights trained there cannot be
 used on other machines.
 """
