@@ -183,7 +183,7 @@ def test_a_fingerprint_survives_yaml(tmp_path: Path) -> None:
     fingerprint = measure_dataset(Few([case_of(image, labels)]))
     fingerprint.write(tmp_path / "fingerprint.yaml")
     assert Fingerprint.read(tmp_path / "fingerprint.yaml") == fingerprint
-    assert "1 cases in 3D, 1 annotated" in fingerprint.describe()[0]
+    assert "1 case in 3D, 1 annotated" in fingerprint.describe()[0]
 
 
 @pytest.mark.slow
