@@ -44,3 +44,13 @@ def test_every_case_is_written_and_broken_ones_are_told(caplog):
 
 def test_no_cases_are_no_failure():
     assert predict_cases(make_predictor((16, 16)), [], make_case, print) == {}
+
+
+def test_probabilities_are_written_with_the_labels_when_wanted():
+    written = {}
+
+    def write(case, labels, maps):
+        written[case.id] = (labels.grid == maps.grid, maps.kind)
+
+    assert not predict_cases(make_predictor((16, 16)), ["a"], lambda name: make_case((20, 20)), write, True)
+    assert list(written.values()) == [(True, "probabilities")]

@@ -59,7 +59,9 @@ def test_the_answer_lies_on_the_grid_of_the_case(shape, spacing_mm, patch, prepa
     answer = predictor.predict(case)
     assert answer.grid == case.image.grid and answer.kind == "labels"
     assert answer.array.dtype == np.uint8 and set(np.unique(answer.array)) <= {0, 1, 5}
-    probabilities = predictor.predict_probabilities(case)
+    labels, probabilities = predictor.predict_probabilities(case)
+    assert labels.grid == probabilities.grid == case.image.grid
+    np.testing.assert_array_equal(labels.array, answer.array)
     np.testing.assert_allclose(probabilities.array.sum(0, dtype=np.float32), 1, atol=5e-3)
     decoded = predictor.task.decode(probabilities.array.astype(np.float32))
     assert (decoded == answer.array[0]).mean() > 0.98

@@ -11,10 +11,13 @@ from ..core.progress import log, stage
 from .predictor import Predictor
 
 Read = Callable[[str], Case]
-Write = Callable[[Case, Image], object]
+Write = Callable[..., object]
+"""Called with the case, its labels and, when they are wanted, its probabilities."""
 
 
-def predict_cases(predictor: Predictor, ids: Sequence[str], read: Read, write: Write) -> dict[str, str]:
+def predict_cases(
+    predictor: Predictor, ids: Sequence[str], read: Read, write: Write, probabilities: bool = False
+) -> dict[str, str]:
     """Predict many cases; a broken one is reported and does not stop the others.
 
     Args:
@@ -22,6 +25,7 @@ def predict_cases(predictor: Predictor, ids: Sequence[str], read: Read, write: W
         ids: Names of the cases.
         read: Gives the case of a name.
         write: Keeps the labels of a case; called from another thread, one case at a time.
+        probabilities: Whether `write` is given the probabilities too.
 
     Returns:
         For each case that failed, why.
@@ -47,9 +51,13 @@ def predict_cases(predictor: Predictor, ids: Sequence[str], read: Read, write: W
 
             try:
                 case, prepared = current.result()
-                labels = predictor.predict(case, prepared, advance)
+                answers: tuple[Image, ...]
+                if probabilities:
+                    answers = predictor.predict_probabilities(case, prepared, advance)
+                else:
+                    answers = (predictor.predict(case, prepared, advance),)
                 _finish(writing, failures)
-                writing = case_id, writer.submit(write, case, labels)
+                writing = case_id, writer.submit(write, case, *answers)
             except Exception as error:
                 failures[case_id] = _reason(error)
             progress.advance(1 - told, case_id)

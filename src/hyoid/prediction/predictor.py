@@ -29,6 +29,9 @@ Advance = Callable[[float], object]
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
+ACTIVATED = 2**24
+"""Numbers that are made probabilities at once."""
+
 
 class PredictionSettings(Settings):
     """How a trained net is applied to whole images."""
@@ -87,21 +90,36 @@ class Predictor:
             labels = self.predict_labels(prepared.array, advance)
             answer = onto(Image(labels[None], prepared.grid, "labels"), target)
         else:
-            array = np.zeros(target.shape, self._label_type)
-            for piece in self._pieces(prepared, target, advance):
-                array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
-            answer = Image(array[None], target, "labels")
+            answer = self._settled(self._pieces(prepared, target, advance), target)
         return keep_largest(answer, self.task.labels, self.settings.largest_component)
 
-    def predict_probabilities(self, case: Case, advance: Advance | None = None) -> Image:
-        """The probabilities of a case on the grid of its image, float16; zero where nothing was predicted."""
-        prepared = self.prepared(case)
+    def predict_probabilities(
+        self, case: Case, prepared: Image | None = None, advance: Advance | None = None
+    ) -> tuple[Image, Image]:
+        """The labels of a case and the probabilities behind them, both on the grid of its image.
+
+        Probabilities are float16, and zero where nothing was predicted. The net answers once for both.
+        """
+        prepared = self.prepared(case) if prepared is None else prepared
         target = case.image.grid
-        array = np.zeros((self.task.channels, *target.shape), np.float16)
-        for piece in self._pieces(prepared, target, advance):
-            source = Image(piece.probabilities, piece.source, "probabilities")
-            array[(slice(None), *piece.place)] = onto(source, piece.target).array
-        return Image(array, target, "probabilities")
+        maps = np.zeros((self.task.channels, *target.shape), np.float16)
+
+        def kept(pieces: Iterator[Piece]) -> Iterator[Piece]:
+            for piece in pieces:
+                source = Image(piece.probabilities, piece.source, "probabilities")
+                maps[(slice(None), *piece.place)] = onto(source, piece.target).array
+                yield piece
+
+        answer = self._settled(kept(self._pieces(prepared, target, advance)), target)
+        labels = keep_largest(answer, self.task.labels, self.settings.largest_component)
+        return labels, Image(maps, target, "probabilities")
+
+    def _settled(self, pieces: Iterator[Piece], target: Grid) -> Image:
+        """Labels on the target, piece by piece."""
+        array = np.zeros(target.shape, self._label_type)
+        for piece in pieces:
+            array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+        return Image(array[None], target, "labels")
 
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
@@ -201,7 +219,13 @@ class Predictor:
         return answer.unsqueeze(2) if flat else answer
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
-        return self.task.activate(self.net(tiles)[0].float())
+        """Probabilities (B, K, *S) float32, part by part, so that logits and probabilities are not there twice."""
+        logits = self.net(tiles)[0]
+        answer = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
+        rows = max(1, ACTIVATED // max(1, logits[:, :, :1].numel()))
+        for some, part in zip(answer.split(rows, 2), logits.split(rows, 2), strict=True):
+            some.copy_(self.task.activate(part))
+        return answer
 
     def _autocast(self) -> AbstractContextManager[object]:
         precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision

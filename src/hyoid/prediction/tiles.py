@@ -230,8 +230,7 @@ def stitch(
         advance: Told the share of the image that was just done.
 
     Yields:
-        First voxel along the long axis and probabilities (K, *slab), without gaps. A slab is only valid until the
-        next one is asked for.
+        First voxel along the long axis and probabilities (K, *slab), without gaps.
     """
     axis = tiling.long_axis
     rows = tiling.rows(window)
@@ -245,6 +244,7 @@ def stitch(
                 ring = _Ring.around(answers, tiling, window, dtype)
             for answer, index in zip(answers, group, strict=True):
                 ring.add(answer, index)
+            del answer, answers  # they would stay in memory while the net answers the next tiles
             if advance is not None:
                 advance(len(group) / total)
         assert ring is not None
@@ -315,7 +315,9 @@ class _Ring:
             stop = min(end, begin + step, (begin // tile + 1) * tile)
             part = self.sums.narrow(axis + 1, begin % tile, stop - begin)
             low, high = max(begin, offset), min(stop, offset + tiling.shape[axis])
-            if low < high:
-                yield low - offset, part.narrow(axis + 1, low - begin, high - low)
+            # A copy, since a view would keep this ring in memory while that of the next window is filled.
+            slab = part.narrow(axis + 1, low - begin, high - low).clone() if low < high else None
             part.zero_()
+            if slab is not None:
+                yield low - offset, slab
             begin = stop

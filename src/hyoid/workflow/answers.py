@@ -75,15 +75,15 @@ def predict_entries(
             )
         return case
 
-    def write(case: Case, labels: Image) -> None:
+    def write(case: Case, labels: Image, maps: Image | None = None) -> None:
         source = by_id[case.id].images[0]
         path = answer_file(into, by_id[case.id])
         write_image(path, labels, like=source)
         written[case.id] = path
-        if probabilities:
-            _write_probabilities(predictor, case, into, source)
+        if maps is not None:
+            _write_probabilities(predictor, maps, case.id, into, source)
 
-    failures = predict_cases(predictor, list(by_id), read, write)
+    failures = predict_cases(predictor, list(by_id), read, write, probabilities)
     if failures:
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]
@@ -94,15 +94,14 @@ def answer_file(into: Path, entry: Entry) -> Path:
     return into / f"{entry.id}{suffix_for_labels(entry.images[0])}"
 
 
-def _write_probabilities(predictor: Predictor, case: Case, into: Path, source: Path) -> None:
-    maps = predictor.predict_probabilities(case)
+def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
     suffix = ".nii.gz" if maps.grid.dims == 3 else ".tif"
     names = predictor.task.structures
     first = maps.channels - len(names)
     for name, channel in zip(names, maps.array[first:], strict=True):
         one = Image(channel[None].astype("float32"), maps.grid, "probabilities")
         write_image(
-            into / f"{case.id}_{name}{suffix}", one, like=source if suffix_for_labels(source) == suffix else None
+            into / f"{case_id}_{name}{suffix}", one, like=source if suffix_for_labels(source) == suffix else None
         )
 
 
