@@ -285,8 +285,10 @@ def metrics_page() -> Iterator[str]:
         ends = f"{one.best:g} / {one.worst:g}".replace("inf", "∞")
         sizes = " and ".join(f"{dims}D" for dims in one.dims)
         papers = ", ".join(metrics[name].papers)
-        rows.append([f"`{name}`", one.meaning, one.unit, ends, sizes, options_of(metrics[name].build), papers])
-    yield from table(["name", "", "unit", "best / worst", "for", "options", "papers"], rows)
+        options = options_of(metrics[name].build)
+        rows.append([f"`{name}`", one.meaning, one.convention, one.unit, ends, one.on_empty, sizes, options, papers])
+    head = ["name", "", "convention", "unit", "best / worst", "both empty; one empty", "for", "options", "papers"]
+    yield from table(head, rows)
 
 
 def formats_page() -> Iterator[str]:

@@ -42,7 +42,7 @@ def test_hd95_forgives_five_percent_of_the_surface():
 def test_pooled_hd95_is_never_larger_than_the_stated_one():
     prediction, reference = blobs(2, (20, 22, 24))
     prediction[:, :, 12:] = False
-    pooled = metrics.build("hd95", pooling="pooled")(prediction, reference)
+    pooled = metrics.build("hd95_pooled")(prediction, reference)
     assert 0 < pooled < metrics.build("hd95")(prediction, reference)
 
 
@@ -85,24 +85,77 @@ def test_agrees_with_monai(shape):
     assert nsd == pytest.approx(float(compute_surface_dice(*tensors, class_thresholds=[1.5], **options)), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_is_near_the_area_weighted_convention_of_surface_distance():
+@pytest.mark.parametrize("percentile", [50, 99, 100])
+def test_any_percentile_agrees_with_monai(percentile):
+    import torch
+    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+
+    prediction, reference = blobs(7, (16, 18, 20))
+    tensors = [torch.from_numpy(mask)[None, None].float() for mask in (prediction, reference)]
+    options = {"include_background": True, "spacing": (2.0, 1.0, 1.5)}
+    ours = metrics.build("hausdorff", percentile=percentile)(prediction, reference, (2.0, 1.0, 1.5))
+    assert ours == pytest.approx(float(compute_hausdorff_distance(*tensors, percentile=percentile, **options)))
+    one_way = metrics.build("msd")(prediction, reference, (2.0, 1.0, 1.5))
+    assert one_way == pytest.approx(float(compute_average_surface_distance(*tensors, symmetric=False, **options)))
+
+
+@pytest.mark.parametrize("shape", [(40, 44), (20, 22, 24)])
+def test_pooled_hd95_and_masd_follow_their_definitions(shape):
+    prediction, reference = blobs(8, shape)
+    table = cdist(*(np.argwhere(surface(mask)) for mask in (prediction, reference)))
+    there, back = table.min(1), table.min(0)
+    found = measure(prediction, reference, None, ("hd95_pooled", "masd"))
+    assert found["hd95_pooled"] == pytest.approx(np.percentile(np.concatenate([there, back]), 95))
+    assert found["masd"] == pytest.approx((there.mean() + back.mean()) / 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("shape", [(40, 44), (24, 26, 28)])
+def test_area_conventions_agree_with_surface_distance(shape):
     import surface_distance
 
-    spacing = (1.5, 1.0, 2.0)
-    prediction, reference = blobs(5, (24, 26, 28))
-    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
-    theirs = surface_distance.compute_robust_hausdorff(distances, 95)
-    assert metrics.build("hd95")(prediction, reference, spacing) == pytest.approx(theirs, rel=0.25)
+    spacing = (1.5, 1.0, 2.3)[: len(shape)]
+    prediction, reference = blobs(5, shape)
+    theirs = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    nsd = metrics.build("nsd_area", tolerance_mm=1.2)(prediction, reference, spacing)
+    hd95 = metrics.build("hd95_area")(prediction, reference, spacing)
+    assert hd95 == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95))
+    assert nsd == pytest.approx(surface_distance.compute_surface_dice_at_tolerance(theirs, 1.2))
+
+
+def test_the_three_hd95_and_two_nsd_differ_on_the_same_masks():
+    prediction, reference = blobs(9, (24, 26, 28))
+    found = measure(prediction, reference, (1, 1, 2), ("hd95", "hd95_pooled", "hd95_area", "nsd", "nsd_area"))
+    assert len({round(value, 6) for value in found.values()}) == 5
+
+
+def test_boundary_iou_is_the_overlap_of_rims():
+    reference, prediction = np.zeros((2, 20, 20), bool)
+    reference[2:12, 2:12] = True
+    prediction[2:12, 3:13] = True
+    rims = []
+    for mask in (prediction, reference):
+        border = np.argwhere(surface(mask))
+        within = cdist(np.argwhere(mask), border).min(1) <= 1.5
+        rim = np.zeros_like(mask)
+        rim[tuple(np.argwhere(mask)[within].T)] = True
+        rims.append(rim)
+    expected = (rims[0] & rims[1]).sum() / (rims[0] | rims[1]).sum()
+    assert metrics.build("boundary_iou", depth_mm=1.5)(prediction, reference) == pytest.approx(expected)
+    assert metrics.build("boundary_iou", depth_mm=1000.0)(prediction, reference) == 90 / 110
 
 
 def test_distances_are_computed_once_for_all_metrics(monkeypatch):
-    import edt
+    from hyoid.metrics import pair
 
     calls = []
-    original = edt.edt
-    monkeypatch.setattr(edt, "edt", lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs))
-    measure(*blobs(6, (20, 20)), names=("hd95", "assd", "nsd"))
+    original = pair.line_distances
+    monkeypatch.setattr(pair, "line_distances", lambda mask: calls.append(1) or original(mask))
+    measure(
+        *blobs(6, (20, 20)), names=("hd95", "hd95_pooled", "hausdorff", "assd", "masd", "msd", "nsd", "boundary_iou")
+    )
     assert len(calls) == 2
 
 

@@ -4,8 +4,8 @@ Read in this order:
 
 - `pair`: Pair, one structure in two masks, and what all metrics share about it (counts, surface distances)
 - `metric`: Metric and the shelf `metrics`; Rules, what happens when a mask is empty; `measure`
-- `overlap`: Dice, IoU, precision, recall, specificity, volume error
-- `surface`: HD95, ASSD, NSD, with their conventions
+- `overlap`: Dice, IoU, precision, recall, agreement beyond chance, errors of size
+- `surface`: Hausdorff distance, ASSD, NSD, boundary IoU, with their conventions
 - `confusion`: all structures of a label map at once, from one joint histogram
 
 The conventions and the rules for empty masks are told in `docs/concepts/metrics.md`.

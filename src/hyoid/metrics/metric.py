@@ -1,4 +1,4 @@
-"""Metric: one number for one structure, what it means, and what happens when a mask is empty."""
+"""Metric: one number for one comparison, what it means, and what happens when one side is empty."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from ..core.registry import Registry
 from ..core.settings import Settings
-from .pair import Pair
+from .pair import Finding, Pair
 
 Score = Callable[..., float]
 
@@ -50,19 +50,32 @@ class Rules(Settings):
         return both[self.both_empty], one[self.one_empty]
 
 
+class Compared(Protocol):
+    """A prediction beside its reference: masks, objects, probabilities, images or motions."""
+
+    @property
+    def finding(self) -> Finding:
+        """Which of the two holds anything."""
+
+    def worst(self, unit: str) -> float:
+        """The largest value in this unit that is possible here."""
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A way to compare a predicted with a reference mask.
+    """A way to compare a prediction with a reference.
 
     Attributes:
         name: As on the shelf.
-        score: Pair to number, options already filled in.
+        score: What is compared to number, options already filled in.
         best: Value of a perfect answer.
-        worst: Value of the worst answer; infinity for distances, whose worst inside an image is its diagonal.
+        worst: Value of the worst answer; infinity where that depends on the image, such as the length of its diagonal.
         unit: "" for shares, "mm" for distances, "ml" for volumes.
-        defined_for_empty: Whether the formula itself holds when one mask is empty, so that no rule is needed.
+        defined_for_empty: Whether the formula itself holds when one side is empty, so that no rule is needed.
         dims: Numbers of axes it makes sense for.
         meaning: One sentence for readers of a report.
+        convention: Which of several definitions in use this is, in a few words; "" where there is only one.
+        compares: What it looks at, a class with `of(prediction, reference, ...)`.
     """
 
     name: str
@@ -73,6 +86,8 @@ class Metric:
     defined_for_empty: bool = False
     dims: tuple[int, ...] = (2, 3)
     meaning: str = ""
+    convention: str = ""
+    compares: type[Any] = Pair
 
     @property
     def higher_is_better(self) -> bool:
@@ -84,53 +99,71 @@ class Metric:
         """Smallest and largest possible value."""
         return min(self.best, self.worst), max(self.best, self.worst)
 
+    @property
+    def on_empty(self) -> str:
+        """What it gives when both sides are empty, and when only one is, by the usual rules."""
+        one = "by its formula" if self.defined_for_empty else f"{self.worst:g}"
+        if not self.defined_for_empty and np.isinf(self.worst):
+            one = "image diagonal" if self.unit == "mm" else "the most there can be"
+        return f"{self.best:g}; {one}"
+
     def __call__(
         self,
-        prediction: np.ndarray,
-        reference: np.ndarray,
+        prediction: Any,
+        reference: Any,
         spacing_mm: Sequence[float] | None = None,
         rules: Rules | None = None,
     ) -> float:
-        """The value for two boolean masks of shape (*S)."""
-        return self.of(Pair.of(prediction, reference, spacing_mm), rules)
+        """The value for a prediction and a reference.
 
-    def of(self, pair: Pair, rules: Rules | None = None) -> float:
-        """The value for a pair; NaN only where the rules exclude it."""
+        Args:
+            prediction: What `compares` takes: a boolean mask (*S), object numbers (*S), probabilities, an image, ...
+            reference: The truth beside it.
+            spacing_mm: Voxel size along each axis; 1 when not given.
+            rules: What happens when one side is empty.
+        """
+        return self.of(self.compares.of(prediction, reference, spacing_mm), rules)
+
+    def of(self, compared: Compared, rules: Rules | None = None) -> float:
+        """The value for what is compared; NaN only where the rules exclude it."""
         rules = rules or Rules()
-        finding = pair.finding
+        finding = compared.finding
         if finding == "absent":
             return self.best if rules.both_empty == "perfect" else float("nan")
         if finding != "found" and not self.defined_for_empty:
-            return self._worst_in(pair) if rules.one_empty == "worst" else float("nan")
-        return float(self.score(pair))
+            return self._worst_in(compared) if rules.one_empty == "worst" else float("nan")
+        return float(self.score(compared))
 
-    def _worst_in(self, pair: Pair) -> float:
-        return pair.diagonal_mm if np.isinf(self.worst) else self.worst
+    def _worst_in(self, compared: Compared) -> float:
+        return compared.worst(self.unit) if np.isinf(self.worst) else self.worst
 
 
 metrics: Registry[Metric] = Registry("metric")
 
 
-def metric(name: str, papers: str | tuple[str, ...] = (), **facts: Any) -> Callable[[Score], Score]:
-    """A decorator that puts a function `(pair, **options) -> float` on the shelf of metrics.
+def metric(
+    name: str, papers: str | tuple[str, ...] = (), shelf: Registry[Metric] | None = None, **facts: Any
+) -> Callable[[Score], Score]:
+    """A decorator that puts a function `(compared, **options) -> float` on a shelf of metrics.
 
     Args:
         name: What the metric is called.
         papers: Keys of references.bib.
-        facts: Fields of Metric: best, worst, unit, defined_for_empty, dims.
+        shelf: Where it goes; the shelf of metrics of masks by default.
+        facts: Fields of Metric: best, worst, unit, defined_for_empty, dims, convention, compares.
     """
 
     def shelve(score: Score) -> Score:
         signature = inspect.signature(score)
         meaning = (inspect.getdoc(score) or "").split("\n")[0]
+        options = list(signature.parameters.values())[1:]
 
         @wraps(score)
-        def build(**options: Any) -> Metric:
-            return Metric(name, lambda pair: score(pair, **options), meaning=meaning, **facts)
+        def build(**chosen: Any) -> Metric:
+            return Metric(name, lambda compared: score(compared, **chosen), meaning=meaning, **facts)
 
-        options = [parameter for parameter in signature.parameters.values() if parameter.name != "pair"]
         build.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
-        metrics.register(name, papers)(build)
+        (metrics if shelf is None else shelf).register(name, papers)(build)
         return score
 
     return shelve

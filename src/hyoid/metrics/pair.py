@@ -11,10 +11,15 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.labels import Labels
-from ..ops.morphology import bounding_box, distance, surface
+from ..ops.morphology import bounding_box, surface
+from ..ops.nearest import line_distances, near, nearest
+from ..ops.scan import boxes_of_values
+from ..ops.surface_elements import surface_elements
 
 Finding = Literal["found", "missed", "spurious", "absent"]
 Box = tuple[slice, ...]
+Surface = tuple[np.ndarray, np.ndarray]
+Elements = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,17 @@ class Pair:
     @property
     def true_negatives(self) -> int:
         """Voxels of the whole image in neither mask."""
-        return int(np.prod(self.image_shape)) - self.num_predicted - self.false_negatives
+        return self.num_voxels - self.num_predicted - self.false_negatives
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """True positives, false positives, false negatives, true negatives."""
+        return self.true_positives, self.false_positives, self.false_negatives, self.true_negatives
+
+    @property
+    def num_voxels(self) -> int:
+        """Voxels of the whole image."""
+        return int(np.prod(self.image_shape))
 
     @property
     def finding(self) -> Finding:
@@ -95,17 +110,51 @@ class Pair:
         """Volume of a voxel (area of a pixel in 2D)."""
         return float(np.prod(self.spacing_mm))
 
+    def worst(self, unit: str) -> float:
+        """The largest value in this unit that two masks in this image can have."""
+        return self.diagonal_mm if unit == "mm" else float("inf")
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface, Surface]:
+        """The surface voxels of both masks, and how far from them each voxel is along its line.
+
+        A surface voxel belongs to the mask and has a face neighbour that does not; beyond the border of the image
+        there is nothing, so a mask that is cut by the border has a surface there.
+        """
+        voxels = surface(self.prediction), surface(self.reference)
+        return (voxels[0], line_distances(voxels[0])), (voxels[1], line_distances(voxels[1]))
+
     @cached_property
     def surface_distances(self) -> tuple[np.ndarray, np.ndarray]:
         """Distances in mm from each predicted surface voxel to the reference surface, and the other way round.
 
-        A surface voxel belongs to the mask and has a face neighbour that does not; beyond the border of the image
-        there is nothing, so a mask that is cut by the border has a surface there. Both masks must hold something.
+        Every metric of voxel surfaces reads these. Both masks must hold something.
         """
-        predicted, reference = surface(self.prediction), surface(self.reference)
-        to_reference = distance(~reference, self.spacing_mm)[predicted]
-        to_predicted = distance(~predicted, self.spacing_mm)[reference]
+        (predicted, from_predicted), (reference, from_reference) = self.surfaces
+        to_reference = nearest(from_reference, reference, predicted, self.spacing_mm)
+        to_predicted = nearest(from_predicted, predicted, reference, self.spacing_mm)
         return to_reference, to_predicted
+
+    @cached_property
+    def element_distances(self) -> tuple[Elements, Elements]:
+        """Distances in mm from each surface element to the other surface, with the elements' areas; both ways.
+
+        Elements lie at the corners where voxels meet, where `surface_elements` describes them.
+        """
+        predicted, predicted_areas = surface_elements(self.prediction, self.spacing_mm)
+        reference, reference_areas = surface_elements(self.reference, self.spacing_mm)
+        to_reference = nearest(line_distances(reference), reference, predicted, self.spacing_mm)
+        to_predicted = nearest(line_distances(predicted), predicted, reference, self.spacing_mm)
+        return (to_reference, predicted_areas), (to_predicted, reference_areas)
+
+    def rims(self, depth_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """The voxels of each mask that lie within a depth of its own surface, both boolean (*S)."""
+        found = []
+        for mask, (_, lines) in zip((self.prediction, self.reference), self.surfaces, strict=True):
+            rim = mask.copy()
+            rim[mask] = near(lines, mask, self.spacing_mm, depth_mm)
+            found.append(rim)
+        return found[0], found[1]
 
 
 def pairs_of(
@@ -131,7 +180,7 @@ def pairs_of(
         for value in values:
             box = _union(box, _union(predicted_boxes.get(value), reference_boxes.get(value)))
         box = box or (slice(0, 0),) * prediction.ndim
-        masks = [np.isin(array[box], values) for array in (prediction, reference)]
+        masks = [_mask(array[box], values) for array in (prediction, reference)]
         if judged is not None:
             masks = [mask & judged[box] for mask in masks]
         yield name, Pair(masks[0], masks[1], spacing, prediction.shape)
@@ -161,12 +210,12 @@ def _joined(one: Box | None, other: Box | None, dims: int) -> Box:
 
 def _boxes(array: np.ndarray, labels: Labels) -> dict[int, Box]:
     """Box of each value of the structures that occurs, from one scan of the array."""
-    from scipy.ndimage import find_objects
+    return boxes_of_values(array, sorted({value for group in labels.values for value in group}))
 
-    wanted = sorted({value for group in labels.values for value in group})
-    if wanted[0] < 0 or wanted[-1] > 1000:
-        found = {value: bounding_box(array == value) for value in wanted}
-    else:
-        objects = find_objects(np.asarray(array, np.int32), max_label=wanted[-1])
-        found = {value: objects[value - 1] for value in wanted}
-    return {value: box for value, box in found.items() if box is not None}
+
+def _mask(array: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Where an array holds one of these values."""
+    found = array == values[0]
+    for value in values[1:]:
+        found |= array == value
+    return found

@@ -10,4 +10,7 @@ Read in this order:
 - `loops`: how loops are compiled, also where nothing can be written
 - `decoding`: from channels to labels
 - `morphology`: components, distances, holes, surfaces
+- `nearest`: distances between the voxels of two surfaces, without a whole distance transform
+- `surface_elements`: the surface between voxels in pieces with an area
+- `scan`: boxes and joint counts of all values of label maps in one pass
 """
