@@ -122,4 +122,4 @@ def _weighted_percentile(distances: np.ndarray, areas: np.ndarray, share: float)
     """The smallest distance that this share of the area stays within."""
     order = np.argsort(distances)
     covered = np.cumsum(areas[order]) / areas.sum()
-    return float(distances[order][min(np.searchsorted(covered, share), len(order) - 1)])
+    return float(distances[order][min(int(np.searchsorted(covered, share)), len(order) - 1)])
