@@ -108,10 +108,13 @@ class Style:
         *,
         bias: bool = True,
         groups: int = 1,
+        dilation: int = 1,
     ) -> nn.Module:
         """A convolution; padded to keep the size unless the style is valid."""
-        padding = 0 if self.valid else tuple(k // 2 for k in kernel)
-        return CONV[self.dims](in_channels, out_channels, tuple(kernel), stride, padding, bias=bias, groups=groups)
+        padding = 0 if self.valid else tuple(k // 2 * dilation for k in kernel)
+        return CONV[self.dims](
+            in_channels, out_channels, tuple(kernel), stride, padding, dilation, bias=bias, groups=groups
+        )
 
     def pointwise(self, in_channels: int, out_channels: int, bias: bool = True) -> nn.Module:
         """A convolution of a single voxel."""

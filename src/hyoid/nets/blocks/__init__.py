@@ -7,6 +7,7 @@
 - `recurrent`: recurrent convolutions, with their three readings in public code
 - `dense`: dense blocks and their transitions
 - `inception`: Inception, MultiRes and its path for skips
+- `context`: pooled parts, spread and very large separable kernels
 - `tokens`: attention between all tokens, their positions
 - `convnext`: MedNeXt's block
 - `sequence`: the selective scan, Mamba, scans along every axis

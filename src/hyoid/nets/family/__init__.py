@@ -7,7 +7,9 @@
 - `nested`: decoders that are graphs, U-Net++ and its pruning, UNet 3+
 - `light`: known encoders with public weights, and a net for small machines
 - `fully_convolutional`: FCN, SegNet, DeepMedic, the dilated net
-- `pyramid_heads`: FPN
+- `backbone`: a ResNet for the nets that follow
+- `pyramid_heads`: FPN, PSPNet, SSNet
+- `deeplab`: DeepLab v1 to v3+
 - `transformer`: UNETR
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt

@@ -8,6 +8,7 @@ from ..net import NetSpec, nets
 from . import (
     attention,
     classic,
+    deeplab,
     dense,
     fully_convolutional,
     light,
@@ -23,6 +24,7 @@ __all__ = [
     "attention",
     "build_spec",
     "classic",
+    "deeplab",
     "dense",
     "fully_convolutional",
     "light",

@@ -1,4 +1,4 @@
-"""Nets that read all maps of an encoder at once: FPN."""
+"""Nets that read the maps of a ResNet at several scales: FPN, PSPNet, SSNet."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..encoders import encoders
-from ..layers import CHANNEL_DROPOUT, CONV, Style, Unit, build_part, channels_last
-from ..net import Net, NetSpec
+from ..blocks.context import BoundaryRefinement, GlobalConvolution, PyramidPooling
+from ..layers import CHANNEL_DROPOUT, CONV, Style, Unit, channels_last
+from ..net import Net
 from ..resample import LINEAR, Enlarge
 from ..rows import row
-from ..unet import UNetSpec, initialise
+from ..unet import initialise
+from .backbone import BackboneSpec, step_of
 
 
-class FPNSpec(NetSpec):
+class FPNSpec(BackboneSpec):
     """FPN on a ResNet: maps of all levels from a quarter on, brought to one width and added from coarse to fine."""
 
     kind: Literal["fpn"] = "fpn"
-    channels: tuple[int, ...] = Field((16, 64, 64, 128, 256, 512), min_length=3, description="Width of each level.")
-    blocks: tuple[int, ...] = Field((1, 1, 3, 4, 6, 3), min_length=1, description="Units of each; the last repeats.")
-    bottleneck: bool = Field(False, description="Units of three convolutions, as in ResNet-50.")
     pyramid: int = Field(256, ge=1, description="Width that all maps are brought to.")
     merged: int = Field(128, ge=1, description="Width of the maps that are added at the end.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the last channels dropped.")
@@ -46,13 +44,7 @@ class FPN(Net):
         depth, dims = len(spec.channels), spec.dims
         super().__init__((2 ** (depth - 1),) * dims)
         self.spec = spec
-        counts = (*spec.blocks, *[spec.blocks[-1]] * depth)[:depth]
-        given = {"dims": dims, "in_channels": spec.in_channels, "out_channels": 1, "norm": "batch", "act": "relu"}
-        levels = UNetSpec.parse({**given, "channels": spec.channels, "blocks_encoder": counts}).levels()
-        part = {"name": "resnet", "bottleneck": spec.bottleneck}
-        self.encoder = build_part(
-            encoders, part, in_channels=spec.in_channels, levels=levels, block="plain", down="strided", stem=None
-        )
+        self.encoder = spec.backbone()
         self.laterals = nn.ModuleList(CONV[dims](width, spec.pyramid, 1) for width in spec.channels[2:])
         style = Style(dims, norm={"name": "group", "groups": 32}, act="relu")
         self.branches = nn.ModuleList(self._branch(style, steps) for steps in range(depth - 2))
@@ -89,4 +81,118 @@ row(
     "fpn",
     papers=("lin2017fpn", "he2016deep"),
     about="FPN: a ResNet-34 whose maps are added from coarse to fine and merged on a quarter of the grid.",
+    channels=(16, 64, 64, 128, 256, 512),
+    bottleneck=False,
+)
+
+
+class PSPNetSpec(BackboneSpec):
+    """PSPNet: the last map of a ResNet beside its means over ever larger parts of the image."""
+
+    kind: Literal["pspnet"] = "pspnet"
+    bins: tuple[int, ...] = Field((1, 2, 3, 6), min_length=1, description="Parts along each axis that are averaged.")
+    width: int = Field(512, ge=1, description="Width of the map that is scored.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of its channels dropped.")
+
+    def build(self) -> PSPNet:
+        """The net, newly initialised."""
+        return PSPNet(self)
+
+
+class PSPNet(Net):
+    """The net of `PSPNetSpec`; in training the map before the last is scored too.
+
+    The paper gives that second score a weight of 0.4; deep supervision here, a half.
+
+    Reference:
+        zhao2017pspnet.
+    """
+
+    def __init__(self, spec: PSPNetSpec) -> None:
+        encoder = spec.backbone(dilated=2)
+        super().__init__(step_of(encoder.strides))  # type: ignore[arg-type]
+        self.spec, self.encoder, dims = spec, encoder, spec.dims
+        style = Style(dims, norm="batch", act="relu")
+        last, before = spec.channels[-1], spec.channels[-2]
+        self.pooling = PyramidPooling(style, last, spec.bins)
+        self.head = _scored(style, self.pooling.out_channels, spec.width, spec.out_channels, spec.dropout)
+        self.auxiliary = _scored(style, before, max(1, before // 4), spec.out_channels, spec.dropout)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The logits and, in training, those of the map before the last on its own grid."""
+        if not torch.compiler.is_compiling():
+            self.output_shape(x.shape[2:])
+        maps = self.encoder(channels_last(x))
+        logits = functional.interpolate(self.head(self.pooling(maps[-1])), x.shape[2:], mode=LINEAR[self.spec.dims])
+        return (logits, self.auxiliary(maps[-2]).contiguous()) if self.training else (logits,)
+
+
+def _scored(style: Style, in_channels: int, width: int, classes: int, dropout: float) -> nn.Sequential:
+    """A convolution of 3, dropout, and the score."""
+    dims = style.dims
+    unit = Unit(style, in_channels, width, (3,) * dims)
+    return nn.Sequential(unit, CHANNEL_DROPOUT[dims](dropout), CONV[dims](width, classes, 1))
+
+
+class SSNetSpec(BackboneSpec):
+    """SSNet: maps of a ResNet scored by large separable kernels, refined, and added from coarse to fine."""
+
+    kind: Literal["ssnet"] = "ssnet"
+    kernel: int = Field(7, ge=3, description="Size of the large kernels.")
+
+    def build(self) -> SSNet:
+        """The net, newly initialised."""
+        return SSNet(self)
+
+
+class SSNet(Net):
+    """The net of `SSNetSpec`; its adversary is a critic of its own.
+
+    Reference:
+        huo2018ssnet; peng2017large.
+    """
+
+    def __init__(self, spec: SSNetSpec) -> None:
+        encoder = spec.backbone()
+        super().__init__(step_of(encoder.strides))  # type: ignore[arg-type]
+        self.spec, self.encoder, dims, classes = spec, encoder, spec.dims, spec.out_channels
+        widths = spec.channels[2:]
+        self.scores = nn.ModuleList(
+            nn.Sequential(GlobalConvolution(dims, width, classes, spec.kernel), BoundaryRefinement(dims, classes))
+            for width in widths
+        )
+        self.refinements = nn.ModuleList(BoundaryRefinement(dims, classes) for _ in range(len(widths) + 1))
+        initialise(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The logits."""
+        if not torch.compiler.is_compiling():
+            self.output_shape(x.shape[2:])
+        maps = self.encoder(channels_last(x))
+        scores = [score(m) for score, m in zip(self.scores, maps[2:], strict=True)]
+        logits = scores.pop()
+        for finer, refine in zip(reversed(scores), self.refinements, strict=False):
+            logits = refine(_enlarged(logits, finer) + finer)
+        for refine, finer in zip(self.refinements[len(scores) :], (maps[1], x), strict=True):
+            logits = refine(_enlarged(logits, finer))
+        return (logits.contiguous(),)
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    """Maps on the grid of another one."""
+    return functional.interpolate(x, like.shape[2:], mode=LINEAR[x.ndim - 2])
+
+
+row(
+    PSPNetSpec,
+    "pspnet",
+    papers=("zhao2017pspnet", "he2016deep"),
+    about="PSPNet: a ResNet-50 on an eighth of the grid beside its means over 1, 4, 9 and 36 parts of the image.",
+)
+row(
+    SSNetSpec,
+    "ssnet",
+    papers=("huo2018ssnet", "peng2017large", "he2016deep"),
+    about="SSNet's generator: a ResNet-50 scored by separable kernels of 7, refined at borders and added.",
 )

@@ -20,7 +20,9 @@ class ResidualUnit(nn.Module):
         he2016deep.
     """
 
-    def __init__(self, style: Style, in_channels: int, level: Level, stride: Sequence[int], bottleneck: bool) -> None:
+    def __init__(
+        self, style: Style, in_channels: int, level: Level, stride: Sequence[int], bottleneck: bool, dilation: int = 1
+    ) -> None:
         super().__init__()
         width, three, one = level.channels, window(level, 3), keep(style.dims)
         narrow = max(1, width // 4) if bottleneck else width
@@ -29,7 +31,10 @@ class ResidualUnit(nn.Module):
         strided = 1 if bottleneck else 0
         for index, kernel in enumerate(kernels):
             step = tuple(stride) if index == strided else one
-            conv = style.conv(widths[index], widths[index + 1], kernel, step, bias=style.norm == "none")
+            spread = dilation if kernel == three else 1
+            conv = style.conv(
+                widths[index], widths[index + 1], kernel, step, bias=style.norm == "none", dilation=spread
+            )
             self.add_module(f"conv{index + 1}", conv)
             self.add_module(f"bn{index + 1}", style.norm_layer(widths[index + 1]) or nn.Identity())
         self.num_convs = len(kernels)
@@ -52,7 +57,12 @@ class ResidualUnit(nn.Module):
 class ResNet(Pyramid):
     """ResNet: a convolution of 7, a pooling of 3, then residual units; no map on the grid of the image.
 
-    `blocks_encoder` counts the units of each level; the first two levels are the image's and the entrance's.
+    `blocks_encoder` counts the units of each level; the first two levels are the image's and the entrance's. The last
+    `dilated` levels keep the grid of the level before and spread their kernels instead, twice as far at each; the first
+    unit of such a level still spreads as those before it, as torchvision and its weights have it.
+
+    Reference:
+        he2016deep; chen2018deeplab (spread kernels).
     """
 
     stem = "conv1.weight"
@@ -65,21 +75,28 @@ class ResNet(Pyramid):
         down: Part,
         stem: Part | None,
         bottleneck: bool = False,
+        dilated: int = 0,
     ) -> None:
         style = published_style("resnet", levels, stem, 6, act="relu")
         super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
+        kept = keep(style.dims)
+        fixed = len(levels) - min(dilated, max(0, len(levels) - 3))
+        self.strides = tuple(kept if index >= fixed else stride for index, stride in enumerate(self.strides))
         width = levels[1].channels
         biased = style.norm == "none"
         self.conv1 = style.conv(in_channels, width, window(levels[1], 7), levels[1].stride, bias=biased)
         self.bn1 = style.norm_layer(width) or nn.Identity()
         self.relu = style.act_layer(width) or nn.Identity()
         self.num_layers = len(levels) - 2
+        spread = 1
         for number, level in enumerate(levels[2:], start=1):
-            step = keep(style.dims) if number == 1 else level.stride
+            step = kept if number == 1 else self.strides[number + 1]
             units = []
             for _ in range(max(1, level.blocks_encoder)):
-                units.append(ResidualUnit(style, width, level, step, bottleneck))
-                width, step = level.channels, keep(style.dims)
+                units.append(ResidualUnit(style, width, level, step, bottleneck, spread))
+                if not units[1:] and number + 1 >= fixed:
+                    spread *= 2
+                width, step = level.channels, kept
             self.add_module(f"layer{number}", nn.Sequential(*units))
         if self.num_layers:
             kernel = window(levels[2], 3)
