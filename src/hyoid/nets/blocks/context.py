@@ -30,7 +30,7 @@ class PooledUnit(nn.Module):
             pooled = x.mean(tuple(range(2, x.ndim)), keepdim=True)
         else:
             pool = functional.adaptive_avg_pool2d if dims == 2 else functional.adaptive_avg_pool3d
-            pooled = pool(x, (self.bins,) * dims)
+            pooled = pool(x, self.bins)
         alone = self.training and len(x) == 1 and self.bins == 1
         if alone:
             self.unit.eval()
