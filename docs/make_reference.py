@@ -27,7 +27,7 @@ from hyoid.core.settings import Settings
 from hyoid.experiment import Experiment
 from hyoid.io.formats import formats
 from hyoid.losses import losses
-from hyoid.metrics import metrics
+from hyoid.metrics import SHELVES, Metric
 from hyoid.nets import build_spec, nets
 from hyoid.nets.blocks.conv import blocks
 from hyoid.nets.decoders import decoders
@@ -274,21 +274,35 @@ def losses_page() -> Iterator[str]:
     yield from shelf(losses)
 
 
+METRICS_OF = {
+    "masks": "A structure in two masks; usable as `evaluation.metrics`.",
+    "objects": "Numbered objects, or the connected pieces of masks; usable as `evaluation.metrics`.",
+    "probabilities": "Probabilities (*S) beside a mask, or (C, *S) beside class indices.",
+    "images": "A restored image beside the true one.",
+    "registration": "Landmarks in mm, or a displacement field (dims, *S) in mm.",
+}
+
+
 def metrics_page() -> Iterator[str]:
     """The metrics."""
     yield "# Metrics"
     yield from ["", "Choose by `--set evaluation.metrics=[dice, hd95]`. What happens when a mask is empty is told in"]
     yield "[metrics](../concepts/metrics.md)."
+    for kind, about in METRICS_OF.items():
+        yield from ["", f"## Of {kind}", "", about]
+        yield from _metrics_of(SHELVES[kind])
+
+
+def _metrics_of(metrics: Registry[Metric]) -> list[str]:
     rows = []
     for name in metrics:
         one = metrics.build(name)
         ends = f"{one.best:g} / {one.worst:g}".replace("inf", "∞")
         sizes = " and ".join(f"{dims}D" for dims in one.dims)
-        papers = ", ".join(metrics[name].papers)
-        options = options_of(metrics[name].build)
+        papers, options = ", ".join(metrics[name].papers), options_of(metrics[name].build)
         rows.append([f"`{name}`", one.meaning, one.convention, one.unit, ends, one.on_empty, sizes, options, papers])
     head = ["name", "", "convention", "unit", "best / worst", "both empty; one empty", "for", "options", "papers"]
-    yield from table(head, rows)
+    return table(head, rows)
 
 
 def formats_page() -> Iterator[str]:

@@ -13,6 +13,9 @@ from hyoid.metrics import Metric, Pair, Rules, metrics
 COUNTS_BACKGROUND = {"specificity", "accuracy"}
 """By their definition these say little about what is missing; their documentation tells so."""
 
+SEES_TOPOLOGY = {"cl_dice", "betti_error", "warping_error"}
+"""They forgive what the others punish: the same shape somewhere near."""
+
 SPACING = {2: (1.0, 2.0), 3: (1.0, 1.0, 3.0)}
 
 
@@ -51,6 +54,9 @@ def test_a_shifted_and_grown_answer_is_neither_best_nor_worst(metric, dims):
     value = metric(ball(dims, shift=2, radius=6.5), ball(dims), SPACING[dims])
     low, high = metric.range
     assert low <= value <= high
+    if metric.name in SEES_TOPOLOGY:
+        assert badness(metric, value) <= 0.25
+        return
     assert value != metric.best
     assert value != metric.worst
 
@@ -58,7 +64,7 @@ def test_a_shifted_and_grown_answer_is_neither_best_nor_worst(metric, dims):
 def test_further_off_is_worse(metric, dims):
     near = metric(ball(dims, shift=1, radius=5.8), ball(dims), SPACING[dims])
     far = metric(ball(dims, shift=4, radius=7.5), ball(dims), SPACING[dims])
-    assert badness(metric, far) > badness(metric, near)
+    assert badness(metric, far) > badness(metric, near) or metric.name in SEES_TOPOLOGY
 
 
 def test_two_empty_masks_are_perfect_or_left_out(metric, dims):
@@ -110,7 +116,7 @@ def test_only_lengths_and_volumes_depend_on_spacing(metric, dims):
     coarse = metric(ball(dims, 2, 6.5), ball(dims), (2.0,) * dims)
     if metric.unit:
         assert coarse == pytest.approx(fine * 2 ** {"mm": 1, "ml": 3}[metric.unit])
-    elif metric.name.startswith("nsd"):
+    elif metric.name in ("nsd", "nsd_area"):
         assert coarse < fine
     else:
         assert coarse == fine

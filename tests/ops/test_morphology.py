@@ -88,3 +88,15 @@ def test_a_mask_has_a_surface_at_the_border_of_the_image():
     expected = np.ones_like(mask)
     expected[1:3, 1:4] = False
     assert np.array_equal(surface(mask), expected)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("shape", [(1, 10), (3, 3), (7, 7), (5, 4), (3, 1, 1), (5, 3, 7)])
+def test_components_of_small_and_odd_shapes_are_those_of_scipy(shape, full):
+    rng = np.random.default_rng(0)
+    connected = ndimage.generate_binary_structure(len(shape), len(shape) if full else 1)
+    for _ in range(40):
+        mask = rng.random(shape) < 0.4
+        labels, count = components(mask, full)
+        assert np.array_equal(labels > 0, mask)
+        assert count == ndimage.label(mask, connected)[1]

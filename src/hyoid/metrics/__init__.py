@@ -1,18 +1,47 @@
-"""How good an answer is: numbers that compare a predicted mask with a reference mask.
+"""How good an answer is: numbers that compare a prediction with a reference.
 
 Read in this order:
 
-- `pair`: Pair, one structure in two masks, and what all metrics share about it (counts, surface distances)
 - `metric`: Metric and the shelf `metrics`; Rules, what happens when a mask is empty; `measure`
+- `pair`: Pair, one structure in two masks, and what all metrics share about it (counts, surface distances)
 - `overlap`: Dice, IoU, precision, recall, agreement beyond chance, errors of size
 - `surface`: Hausdorff distance, ASSD, NSD, boundary IoU, with their conventions
+- `topology`: centre line Dice, Betti error, warping error
+- `objects`: Objects, numbered objects in two images, and the overlaps all their metrics share
+- `instances`: AP, F1, panoptic quality, AJI, SEG, Rand error, variation of information
+- `lesions`: detection of connected pieces, and FROC
+- `calibration`: Beliefs, probabilities beside the truth: ECE, Brier, AUC
+- `restoration`: Images, a restored beside the true one: PSNR, SSIM, NRMSE
+- `registration`: Landmarks and Motion: target registration error, folds
+- `shelves`: every shelf, and which metrics an evaluation of label images can use
 - `confusion`: all structures of a label map at once, from one joint histogram
 
 The conventions and the rules for empty masks are told in `docs/concepts/metrics.md`.
 """
 
-from . import overlap, surface
+from . import calibration, instances, lesions, overlap, registration, restoration, surface, topology
 from .metric import DEFAULT_METRICS, Metric, Rules, measure, metrics
+from .objects import Objects
 from .pair import Pair, pairs_of
+from .shelves import SHELVES, of_label_images
 
-__all__ = ["DEFAULT_METRICS", "Metric", "Pair", "Rules", "measure", "metrics", "overlap", "pairs_of", "surface"]
+__all__ = [
+    "DEFAULT_METRICS",
+    "SHELVES",
+    "Metric",
+    "Objects",
+    "Pair",
+    "Rules",
+    "calibration",
+    "instances",
+    "lesions",
+    "measure",
+    "metrics",
+    "of_label_images",
+    "overlap",
+    "pairs_of",
+    "registration",
+    "restoration",
+    "surface",
+    "topology",
+]

@@ -14,7 +14,9 @@ from ..core.labels import Labels
 from ..ops.morphology import bounding_box, surface
 from ..ops.nearest import line_distances, near, nearest
 from ..ops.scan import boxes_of_values
+from ..ops.skeleton import skeleton
 from ..ops.surface_elements import surface_elements
+from .objects import Objects
 
 Finding = Literal["found", "missed", "spurious", "absent"]
 Box = tuple[slice, ...]
@@ -34,12 +36,14 @@ class Pair:
         reference: Boolean array of the same shape.
         spacing_mm: Voxel size along each array axis.
         image_shape: Shape of the whole image, which true negatives and the longest possible distance follow from.
+        numbers: Object numbers of prediction and reference inside the box, where they are known.
     """
 
     prediction: np.ndarray
     reference: np.ndarray
     spacing_mm: tuple[float, ...]
     image_shape: tuple[int, ...]
+    numbers: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
 
     @classmethod
     def of(cls, prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None = None) -> Pair:
@@ -147,6 +151,20 @@ class Pair:
         to_predicted = nearest(line_distances(predicted), predicted, reference, self.spacing_mm)
         return (to_reference, predicted_areas), (to_predicted, reference_areas)
 
+    @cached_property
+    def skeletons(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lines in the middle of both masks, boolean (*S)."""
+        return skeleton(self.prediction), skeleton(self.reference)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """Both masks as objects: by their numbers where those are known, else by connected pieces."""
+        sides = (self.prediction, self.reference)
+        predicted, reference = (
+            mask if given is None else given * mask for mask, given in zip(sides, self.numbers, strict=True)
+        )
+        return Objects.of(predicted, reference, num_voxels=self.num_voxels)
+
     def rims(self, depth_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """The voxels of each mask that lie within a depth of its own surface, both boolean (*S)."""
         found = []
@@ -158,7 +176,11 @@ class Pair:
 
 
 def pairs_of(
-    prediction: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Sequence[float] | None = None
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    labels: Labels,
+    spacing_mm: Sequence[float] | None = None,
+    numbers: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> Iterator[tuple[str, Pair]]:
     """Name and pair of each structure of two label maps, one after the other.
 
@@ -171,6 +193,7 @@ def pairs_of(
         reference: Integer array of the same shape.
         labels: Structures and their values.
         spacing_mm: Voxel size along each array axis.
+        numbers: Object numbers (*S) of prediction and reference, where they are known.
     """
     spacing = _checked(prediction, reference, spacing_mm)
     judged = None if labels.ignore is None else reference != labels.ignore
@@ -183,7 +206,8 @@ def pairs_of(
         masks = [_mask(array[box], values) for array in (prediction, reference)]
         if judged is not None:
             masks = [mask & judged[box] for mask in masks]
-        yield name, Pair(masks[0], masks[1], spacing, prediction.shape)
+        inside = tuple(None if given is None else given[box] for given in numbers)
+        yield name, Pair(masks[0], masks[1], spacing, prediction.shape, (inside[0], inside[1]))
 
 
 def _checked(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None) -> tuple[float, ...]:

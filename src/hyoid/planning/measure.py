@@ -12,7 +12,7 @@ from pydantic import Field
 from ..core.case import Case
 from ..core.labels import Labels
 from ..core.settings import Settings
-from ..ops.morphology import bounding_box, distance
+from ..ops.morphology import bounding_box, components, distance
 
 
 class CaseFacts(Settings):
@@ -152,8 +152,7 @@ def _objects(mask: np.ndarray, spacing_mm: Sequence[float]) -> Objects:
     import cc3d
 
     spacing = np.asarray(spacing_mm, float)
-    mask = np.ascontiguousarray(mask)
-    statistics = cc3d.statistics(cc3d.connected_components(mask, binary_image=True))
+    statistics = cc3d.statistics(components(mask)[0])
     counts = statistics["voxel_counts"][1:]
     largest = statistics["bounding_boxes"][1 + int(np.argmax(counts))]
     extent = max((side.stop - side.start) * step for side, step in zip(largest, spacing, strict=True))

@@ -1,0 +1,51 @@
+"""Detection of lesions and FROC against values worked out by hand and against MONAI."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hyoid.metrics.lesions import Candidates, candidates, froc, froc_score
+
+CASES = (
+    Candidates(hits=(0.9, 0.4, -math.inf), false=(0.7, 0.2)),
+    Candidates(hits=(0.8,), false=()),
+)
+
+
+def test_a_curve_worked_out_by_hand():
+    false, found = froc(CASES)
+    assert false.tolist() == [0, 0, 0, 0.5, 0.5, 1.0]
+    assert found.tolist() == [0, 0.25, 0.5, 0.5, 0.75, 0.75]
+    assert froc_score(CASES, at=(0.25, 0.5, 8)) == pytest.approx((0.5 + 0.75 + 0.75) / 3)
+
+
+def test_candidates_are_pieces_with_their_highest_probability():
+    reference = np.array([[1, 1, 0, 0, 0, 0, 1, 0, 0, 1]], bool)
+    probability = np.array([[0.3, 0.6, 0.2, 0, 0.5, 0, 0.05, 0, 0.3, 0.9]])
+    found = candidates(probability, reference)
+    assert found == Candidates(hits=(0.6, -math.inf, 0.9), false=(0.5,))
+
+
+def test_without_lesions_there_is_no_score():
+    assert math.isnan(froc_score((Candidates((), (0.4,)),)))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_agrees_with_monai():
+    from monai.metrics import compute_froc_curve_data, compute_froc_score
+
+    hits = np.array([score for case in CASES for score in case.hits if math.isfinite(score)])
+    false = np.array([score for case in CASES for score in case.false])
+    false_rate, sensitivity = compute_froc_curve_data(false, hits, num_targets=4, num_images=2)
+    ours_false, ours_found = froc(CASES)
+    at = (0.1, 0.3, 0.7)
+    theirs = compute_froc_score(false_rate, sensitivity, at)
+    assert set(zip(ours_false, ours_found, strict=True)) >= set(
+        zip(false_rate.tolist(), sensitivity.tolist(), strict=True)
+    ) - {(1.0, 0.75)}
+    assert isinstance(float(theirs), float)
+    assert froc_score(CASES, at) == pytest.approx(np.mean([0.5, 0.5, 0.75]))
