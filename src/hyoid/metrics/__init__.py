@@ -3,6 +3,7 @@
 Read in this order:
 
 - `metric`: Metric and the shelf `metrics`; Rules, what happens when a mask is empty; `measure`
+- `finding`: Finding, which side holds anything
 - `pair`: Pair, one structure in two masks, and what all metrics share about it (counts, surface distances)
 - `overlap`: Dice, IoU, precision, recall, agreement beyond chance, errors of size
 - `surface`: Hausdorff distance, ASSD, NSD, boundary IoU, with their conventions

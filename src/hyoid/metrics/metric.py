@@ -13,7 +13,8 @@ from pydantic import Field
 
 from ..core.registry import Registry
 from ..core.settings import Settings
-from .pair import Finding, Pair
+from .finding import Finding
+from .pair import Pair
 
 Score = Callable[..., float]
 

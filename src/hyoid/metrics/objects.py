@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import DataError
 from ..ops.morphology import components
 from ..ops.scan import count_meetings
-
-if TYPE_CHECKING:
-    from .pair import Finding
+from .finding import Finding, finding_of
 
 _LARGEST_TABLE = 1 << 22
 
@@ -93,9 +90,7 @@ class Objects:
     @property
     def finding(self) -> Finding:
         """Which side has any object."""
-        if self.num_reference:
-            return "found" if self.num_predicted else "missed"
-        return "spurious" if self.num_predicted else "absent"
+        return finding_of(self.num_predicted, self.num_reference)
 
     def worst(self, unit: str) -> float:
         """The largest value in this unit: a difference of information cannot exceed the bits that name a voxel."""

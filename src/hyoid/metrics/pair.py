@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -16,9 +15,9 @@ from ..ops.nearest import line_distances, near, nearest
 from ..ops.scan import boxes_of_values
 from ..ops.skeleton import skeleton
 from ..ops.surface_elements import surface_elements
+from .finding import Finding, finding_of
 from .objects import Objects
 
-Finding = Literal["found", "missed", "spurious", "absent"]
 Box = tuple[slice, ...]
 Surface = tuple[np.ndarray, np.ndarray]
 Elements = tuple[np.ndarray, np.ndarray]
@@ -100,9 +99,7 @@ class Pair:
     @property
     def finding(self) -> Finding:
         """Which masks hold anything: found (both), missed (reference only), spurious (prediction only), absent."""
-        if self.num_reference:
-            return "found" if self.num_predicted else "missed"
-        return "spurious" if self.num_predicted else "absent"
+        return finding_of(self.num_predicted, self.num_reference)
 
     @property
     def diagonal_mm(self) -> float:

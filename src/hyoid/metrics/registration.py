@@ -10,8 +10,8 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.registry import Registry
+from .finding import Finding
 from .metric import Metric, metric
-from .pair import Finding
 
 registration_metrics: Registry[Metric] = Registry("metric of registration")
 
