@@ -183,3 +183,60 @@ def test_tolerance_reaches_the_metric_and_the_file():
     loose = report((SMALL, BOTH), tolerance_mm=5.0)
     assert loose.summary("liver", "nsd").spread.mean == 1.0
     assert loose.to_dict()["settings"]["tolerance_mm"] == 5.0
+
+
+def test_metrics_of_every_kind_are_measured_by_name():
+    names = ("dice", "hd95_area", "mcc", "cl_dice", "betti_error", "lesion_f1", "panoptic_quality", "voi")
+    found = report((BOTH, BOTH), (SMALL, BOTH), metrics=names)
+    assert all(found.rows[0].values[name] == found.metrics[name].best for name in names)
+    assert found.rows[2].values["lesion_f1"] == 1.0
+    assert found.rows[2].values["panoptic_quality"] == pytest.approx(3 / 4)
+    assert found.unit("voi") == "bits"
+
+
+def test_a_missed_structure_is_a_failure_and_not_a_gap_in_the_mean():
+    everything = ("dice", "hd95", "hd95_area", "nsd_area", "boundary_iou", "mcc", "cl_dice", "object_f1", "voi")
+    found = report((NO_TUMOUR, BOTH), (BOTH, BOTH), metrics=everything)
+    for name in everything:
+        one = found.summary("tumour", name)
+        assert (one.num_counted, one.num_missed) == (2, 1)
+        value = found.rows[1].values[name]
+        assert found.rows[1].finding == "missed"
+        assert one.spread.mean == pytest.approx((value + found.metrics[name].best) / 2, abs=1e-5)
+        assert value in (
+            found.metrics[name].worst,
+            pytest.approx(math.hypot(10, 10, 20), abs=1e-5),
+            pytest.approx(math.log2(1000), abs=1e-5),
+        )
+
+
+def test_object_numbers_tell_touching_objects_apart_unless_pieces_are_asked_for():
+    mask = np.zeros((1, 8, 8), np.uint8)
+    mask[0, 2:6, 2:6] = 1
+    numbers = mask[0] * (1 + (np.arange(8) >= 4)).astype(np.uint8)
+    image = Image(mask, Grid.plain((8, 8)), "labels")
+    cases = [Judged("c", lambda: (image, image), numbers=lambda: (None, numbers))]
+    for objects, expected in (("numbers", 0.0), ("pieces", 1.0)):
+        settings = EvaluationSettings(metrics=("object_f1",), objects=objects)
+        assert evaluate_pairs(cases, Labels.of({1: "cell"}), settings).rows[0].values["object_f1"] == expected
+
+
+def test_options_reach_the_metric_they_name():
+    halved = report((SMALL, BOTH), metrics=("f_beta",), options={"f_beta": {"beta": 1.0}})
+    assert halved.rows[0].values["f_beta"] == pytest.approx(6 / 7, abs=1e-6)
+    with pytest.raises(ConfigError, match="hd95 is not measured"):
+        report((SMALL, BOTH), metrics=("dice",), options={"hd95": {}})
+    with pytest.raises(ConfigError, match="no option 'gamma'"):
+        report((SMALL, BOTH), metrics=("f_beta",), options={"f_beta": {"gamma": 1.0}})
+
+
+def test_what_is_known_of_a_case_is_carried_and_read_back(tmp_path):
+    facts = ({"site": "A", "dice": "clash"}, {"site": "B", "age": "61"})
+    cases = [Judged(f"c{i}", lambda: (SMALL, BOTH), facts=facts[i]) for i in range(2)]
+    found = evaluate_pairs(cases, LABELS)
+    found.write(tmp_path)
+    assert found.columns == ("site", "age")
+    assert (tmp_path / "cases.csv").read_text().splitlines()[0].endswith(",volume_error,site,age")
+    again = Report.read(tmp_path)
+    assert again.facts == {"c0": {"site": "A", "age": ""}, "c1": {"site": "B", "age": "61"}}
+    assert again.to_dict() == found.to_dict()

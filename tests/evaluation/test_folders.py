@@ -9,7 +9,7 @@ from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
-from hyoid.evaluation import evaluate_folders
+from hyoid.evaluation import EvaluationSettings, evaluate_folders
 from hyoid.io.formats import write_image
 
 REFERENCE = np.zeros((12, 14), np.uint8)
@@ -128,3 +128,26 @@ def test_real_annotations_agree_with_themselves(real_data):
     found = evaluate_folders(masks, masks)
     assert found.summary("mean", "dice").spread.mean == 1.0
     assert found.length_unit == "mm"
+
+
+def test_folders_of_numbered_objects_are_compared_object_by_object(tmp_path):
+    numbers = np.zeros((24, 24), np.uint8)
+    for i in range(16):
+        row, column = 6 * (i // 4), 6 * (i % 4)
+        numbers[row : row + 5, column : column + 6] = i + 1
+    put(tmp_path / "ref", "a.png", numbers)
+    (tmp_path / "labels.yaml").write_text("instances: true\n")
+    settings = EvaluationSettings(metrics=("dice", "object_f1", "aji"))
+    put(tmp_path / "mask", "a.png", (numbers > 0).astype(np.uint8))
+    put(tmp_path / "numbered", "a.png", np.where(numbers == 3, 0, numbers))
+    joined = evaluate_folders(tmp_path / "mask", tmp_path / "ref", settings=settings).rows[0].values
+    apart = evaluate_folders(tmp_path / "numbered", tmp_path / "ref", settings=settings).rows[0].values
+    assert joined["dice"] == 1.0 and joined["object_f1"] == 0.0
+    assert apart["object_f1"] == pytest.approx(30 / 31, abs=1e-6) and apart["aji"] == pytest.approx(15 / 16, abs=1e-6)
+
+
+def test_columns_of_the_case_table_are_carried(folders):
+    folders[1].parent.joinpath("cases.csv").write_text("case,site,Sex\ncase_0,A,f\ncase_1,A,m\ncase_2,B,f\n")
+    found = evaluate_folders(*folders)
+    assert found.columns == ("site", "sex")
+    assert found.facts["case_2"] == {"site": "B", "sex": "f"}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log, track
-from ..metrics.pair import pairs_of
+from ..metrics.metric import Metric
+from ..metrics.objects import Objects
+from ..metrics.pair import Pair, pairs_of
 from .report import EvaluationSettings, Report, Row, rounded
+
+Numbers = tuple[np.ndarray | None, np.ndarray | None]
 
 SIZE_UNITS = {True: {3: "ml", 2: "mm²"}, False: {3: "px", 2: "px"}}
 
@@ -27,11 +31,15 @@ class Judged:
         case: Its id.
         read: Gives prediction (None when there is none) and reference.
         group: Patient or other group; the case itself when empty.
+        facts: What else is known of the case, carried into cases.csv.
+        numbers: Gives the object numbers (*S) of prediction and reference, None where none are known.
     """
 
     case: str
     read: Callable[[], tuple[Image | None, Image]]
     group: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    numbers: Callable[[], Numbers] | None = None
 
 
 def evaluate_case(
@@ -41,6 +49,7 @@ def evaluate_case(
     labels: Labels,
     settings: EvaluationSettings | None = None,
     group: str = "",
+    numbers: Numbers = (None, None),
 ) -> list[Row]:
     """The rows of one case, one for each structure.
 
@@ -51,6 +60,7 @@ def evaluate_case(
         labels: Structures and their values.
         settings: Metrics and rules.
         group: Patient or other group; the case itself when empty.
+        numbers: Object numbers (*S) of prediction and reference, for metrics of objects; pieces where None.
 
     Raises:
         DataError: When the grids differ or an array has several channels.
@@ -66,8 +76,8 @@ def evaluate_case(
         _check_grids(case, prediction.grid, reference.grid)
         guess = _label_array(case, "prediction", prediction)
     rows = []
-    for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm):
-        values = {metric.name: rounded(metric.of(pair, settings.rules)) for metric in chosen}
+    for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm, numbers):
+        values = {metric.name: rounded(_value(metric, pair, settings)) for metric in chosen}
         sizes = (_size(pair.num_reference, reference.grid), _size(pair.num_predicted, reference.grid))
         rows.append(Row(case, group or case, name, pair.finding, *sizes, values))
     return rows
@@ -90,9 +100,12 @@ def evaluate_pairs(
     if not todo:
         raise DataError("There is nothing to evaluate: no pairs of prediction and reference were given.")
 
+    numbered = settings.objects == "numbers" and any(metric.compares is Objects for metric in settings.build())
+
     def judge(one: Judged) -> tuple[list[Row], Grid]:
         prediction, reference = one.read()
-        return evaluate_case(one.case, prediction, reference, labels, settings, one.group), reference.grid
+        numbers = one.numbers() if numbered and one.numbers else (None, None)
+        return evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers), reference.grid
 
     rows: list[Row] = []
     grids: list[Grid] = []
@@ -107,7 +120,12 @@ def evaluate_pairs(
         log.warning(told[-1])
     known = calibrated == {True}
     size_unit = SIZE_UNITS[known][grids[0].dims]
-    return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told))
+    facts = {one.case: one.facts for one in todo if one.facts}
+    return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts)
+
+
+def _value(metric: Metric, pair: Pair, settings: EvaluationSettings) -> float:
+    return metric.of(pair.objects if metric.compares is Objects else pair, settings.rules)
 
 
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.labels import Labels
 from ..core.progress import log
 from ..io.entry import listed
-from .evaluate import Judged, evaluate_pairs
+from .evaluate import Judged, Numbers, evaluate_pairs
 from .report import EvaluationSettings, Report
 
 if TYPE_CHECKING:
@@ -53,11 +55,18 @@ def evaluate_folders(
     guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers)
     truth_encoding, labels = _reference_encoding(_looked_at(truths, workers), declared, instances, notes)
     guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
-    groups = groups if groups is not None else _groups(beside, list(truths), notes)
+    facts = _facts(beside, list(truths))
+    groups = groups if groups is not None else _groups(facts, notes)
     for note in notes:
         log.info(note)
     todo = [
-        Judged(case, _reader(guesses.get(case), guess_encoding, truth, truth_encoding), groups.get(case, ""))
+        Judged(
+            case,
+            _reader(guesses.get(case), guess_encoding, truth, truth_encoding),
+            groups.get(case, ""),
+            facts.get(case, {}),
+            _numbers(guesses.get(case), truth) if truth_encoding.kind == "instances" else None,
+        )
         for case, truth in truths.items()
     ]
     return evaluate_pairs(todo, labels, settings, workers, notes)
@@ -171,19 +180,41 @@ def _declared(folders: Sequence[Path]) -> tuple[Labels | None, bool]:
     return next((found for folder in folders if any(found := declared_beside(folder))), (None, False))
 
 
-def _groups(folders: Sequence[Path], cases: Sequence[str], notes: list[str]) -> Mapping[str, str]:
-    """Which cases a cases.csv in one of these folders says belong together; empty when none does."""
-    from ..io.groups import grouping
+def _numbers(prediction: Path | None, reference: Path) -> Callable[[], Numbers]:
+    """Reads object numbers; a prediction with one value beside background holds a mask and no numbers."""
+    from ..io.formats import whole_numbers
+    from ..io.masks import grey, read_raw
+
+    def read(path: Path) -> np.ndarray:
+        return whole_numbers(path, grey(path, read_raw(path)[0]))[0]
+
+    def numbers() -> Numbers:
+        guess = None if prediction is None else read(prediction)
+        return guess if guess is not None and len(np.unique(guess)) > 2 else None, read(reference)
+
+    return numbers
+
+
+def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    """What a cases.csv in one of these folders says of each case; empty when there is none."""
     from ..io.tables import facts_by_case
 
     for path in (folder / "cases.csv" for folder in folders):
         if path.is_file():
-            facts = facts_by_case(path)
-            found = grouping({case: facts.get(case, {}) for case in cases})
-            if found.rule == "group":
-                notes.append(f"Intervals keep cases together as {path.name} groups them.")
-                return found.groups
+            known = facts_by_case(path)
+            return {case: known.get(case, {}) for case in cases}
     return {}
+
+
+def _groups(facts: Mapping[str, Mapping[str, str]], notes: list[str]) -> Mapping[str, str]:
+    """Which cases belong together by what is known of them; empty when nothing says so."""
+    from ..io.groups import grouping
+
+    found = grouping(facts)
+    if found.rule != "group":
+        return {}
+    notes.append("Intervals keep cases together as cases.csv groups them.")
+    return found.groups
 
 
 def _count(names: Sequence[str], what: str) -> str:

@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_path
 from ..core.settings import Settings
-from ..metrics.metric import DEFAULT_METRICS, Metric, Rules, metrics
+from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
+from ..metrics.shelves import of_label_images
 from .statistics import Spread, spread
 
 _DIGITS = 6
@@ -30,15 +31,27 @@ class EvaluationSettings(Settings):
 
     metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="Names of metrics; the first one ranks cases.")
     rules: Rules = Field(Rules(), description="What a metric gives when a mask is empty.")
-    tolerance_mm: float = Field(1.0, gt=0, description="Distance that nsd still counts as agreement.")
+    tolerance_mm: float = Field(1.0, gt=0, description="Distance that nsd and nsd_area still count as agreement.")
+    options: dict[str, dict[str, float | str]] = Field(
+        {}, description="Options of metrics by name, such as {f_beta: {beta: 0.5}}."
+    )
+    objects: Literal["numbers", "pieces"] = Field(
+        "numbers",
+        description="What metrics of objects compare: object numbers where annotations have them (else pieces), or "
+        "always connected pieces.",
+    )
     confidence: float = Field(0.95, gt=0, lt=1, description="Probability the intervals are meant to cover.")
     resamples: int = Field(2000, ge=100, description="Bootstrap draws for each interval.")
     seed: int = Field(0, description="Of the bootstrap.")
 
     def build(self) -> tuple[Metric, ...]:
         """The metrics, ready to be called."""
-        options = {"nsd": {"tolerance_mm": self.tolerance_mm}}
-        return tuple(metrics.build(name, **options.get(name, {})) for name in self.metrics)
+        usual = {name: {"tolerance_mm": self.tolerance_mm} for name in ("nsd", "nsd_area")}
+        unused = sorted(set(self.options) - set(self.metrics))
+        if unused:
+            raise ConfigError(f"evaluation.options: {unused[0]} is not measured; add it to evaluation.metrics.")
+        given = {name: {**usual.get(name, {}), **self.options.get(name, {})} for name in self.metrics}
+        return tuple(of_label_images(name, **options) for name, options in given.items())
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ class Report:
         length_unit: "mm", or "px" when the images do not know their pixel size.
         size_unit: "ml", "mm²" or "px".
         notes: Sentences on what was assumed or repaired.
+        facts: What else is known of each case (site, scanner, sex): the columns of the data set's case table.
     """
 
     rows: tuple[Row, ...]
@@ -105,6 +119,7 @@ class Report:
     length_unit: str = "mm"
     size_unit: str = "ml"
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
@@ -128,6 +143,13 @@ class Report:
     def rows_of_case(self, case: str) -> tuple[Row, ...]:
         """The rows of one case."""
         return tuple(self._by_case.get(case, ()))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the facts that are known of any case, in order."""
+        taken = {*_FIXED_COLUMNS, *self.settings.metrics}
+        known = dict.fromkeys(name for case in self.cases for name in self.facts.get(case, ()))
+        return tuple(name for name in known if name not in taken)
 
     @cached_property
     def judged(self) -> tuple[str, ...]:
@@ -190,6 +212,7 @@ class Report:
                 name: {
                     "meaning": metric.meaning,
                     "unit": self.unit(name),
+                    "convention": metric.convention,
                     "best": metric.best,
                     "higher_is_better": metric.higher_is_better,
                 }
@@ -206,11 +229,12 @@ class Report:
         root = Path(folder)
         with atomic_path(root / "cases.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_FIXED_COLUMNS, *self.settings.metrics])
+            writer.writerow([*_FIXED_COLUMNS, *self.settings.metrics, *self.columns])
             for row in self.rows:
                 facts = [row.case, row.group, row.structure, row.finding]
                 numbers = [row.reference_size, row.prediction_size, *(row.values[m] for m in self.settings.metrics)]
-                writer.writerow([*facts, *map(_cell, numbers)])
+                known = self.facts.get(row.case, {})
+                writer.writerow([*facts, *map(_cell, numbers), *(known.get(name, "") for name in self.columns)])
         with atomic_path(root / "report.json") as path:
             path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -226,13 +250,24 @@ class Report:
             facts = json.loads((root / "report.json").read_text(encoding="utf-8"))
             settings = EvaluationSettings.parse(facts["settings"], str(root / "report.json"))
             with (root / "cases.csv").open(newline="", encoding="utf-8") as file:
-                rows = tuple(_row(cells, settings.metrics) for cells in csv.DictReader(file))
+                table = list(csv.DictReader(file))
+            rows = tuple(_row(cells, settings.metrics) for cells in table)
+            other = set(_FIXED_COLUMNS) | set(settings.metrics)
+            known = {
+                cells["case"]: {name: text for name, text in cells.items() if name not in other} for cells in table
+            }
         except FileNotFoundError as error:
             raise DataError(f"{error.filename}: no such file; `hyoid evaluate` writes it.") from None
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{root}: report.json and cases.csv are not a report that hyoid wrote ({error}).") from None
         return cls(
-            rows, tuple(facts["structures"]), settings, facts["length_unit"], facts["size_unit"], tuple(facts["notes"])
+            rows,
+            tuple(facts["structures"]),
+            settings,
+            facts["length_unit"],
+            facts["size_unit"],
+            tuple(facts["notes"]),
+            {case: row for case, row in known.items() if row},
         )
 
     @cached_property

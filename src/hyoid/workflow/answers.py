@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.progress import log
@@ -155,7 +157,12 @@ def judge_validation(folder: RunFolder, workers: int) -> Report:
             assert case.labels is not None
             return read_image(answers[case_id], "labels"), case.labels
 
-        return Judged(case_id, read, dataset.group_of(case_id))
+        def numbers() -> tuple[None, np.ndarray]:
+            return None, dataset.read_instances(case_id).array[0]
+
+        numbered = dataset.encoding.kind in ("instances", "objects")
+        facts = dataset.entry(case_id).facts
+        return Judged(case_id, read, dataset.group_of(case_id), facts, numbers if numbered else None)
 
     experiment = folder.experiment
     cases = [judged(case_id) for case_id in folder.split.validation]
