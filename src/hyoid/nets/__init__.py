@@ -12,6 +12,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `parts`: all of these on their shelves
 - `sizes`: which inputs a U accepts
 - `unet`: UNetSpec and UNet, which compose them
+- `dropout`: many answers of one net, and what they say about its doubt
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
 - `variants`, `family`: the named nets as rows; `rows`: those that are no U
 - `cost`: parameters, operations, activations, receptive field

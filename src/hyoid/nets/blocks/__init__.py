@@ -8,6 +8,7 @@
 - `dense`: dense blocks and their transitions
 - `inception`: Inception, MultiRes and its path for skips
 - `context`: pooled parts, spread and very large separable kernels
+- `capsule`: votes, their routing by agreement
 - `tokens`: attention between all tokens, their positions
 - `convnext`: MedNeXt's block
 - `sequence`: the selective scan, Mamba, scans along every axis

@@ -12,12 +12,22 @@ from .conv import Stack, blocks
 
 @blocks.register("separable", papers=("howard2017mobilenets", "ali2022edge"))
 def separable(
-    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    between: bool = True,
 ) -> nn.Module:
-    """Pairs of units: one channel at a time, then one voxel at a time; the first strides."""
-    one, parts, width = (1,) * style.dims, [], in_channels
+    """Pairs of units: one channel at a time, then one voxel at a time; the first strides.
+
+    Without `between` the first of a pair has no norm and no activation.
+    """
+    one, parts, width, order = (1,) * style.dims, [], in_channels, "" if between else "C"
     for index in range(depth):
         step = tuple(stride) if index == 0 else one
-        parts += [Unit(style, width, width, kernel, step, groups=width), Unit(style, width, out_channels, one)]
+        depthwise = Unit(style, width, width, kernel, step, order=order, groups=width)
+        parts += [depthwise, Unit(style, width, out_channels, one)]
         width = out_channels
     return Stack(in_channels, parts)

@@ -13,5 +13,8 @@
 - `transformer`: UNETR
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt
+- `capsule`: SegCaps
+- `probabilistic`: the probabilistic U-Net
+- `unsupervised`: W-Net
 - `build`: a spec by its name
 """

@@ -7,6 +7,7 @@ from typing import Any
 from ..net import NetSpec, nets
 from . import (
     attention,
+    capsule,
     classic,
     deeplab,
     dense,
@@ -14,15 +15,18 @@ from . import (
     light,
     modern,
     nested,
+    probabilistic,
     pyramid_heads,
     residual,
     state_space,
     transformer,
+    unsupervised,
 )
 
 __all__ = [
     "attention",
     "build_spec",
+    "capsule",
     "classic",
     "deeplab",
     "dense",
@@ -31,10 +35,12 @@ __all__ = [
     "modern",
     "nested",
     "nets",
+    "probabilistic",
     "pyramid_heads",
     "residual",
     "state_space",
     "transformer",
+    "unsupervised",
 ]
 
 
