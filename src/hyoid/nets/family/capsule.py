@@ -57,20 +57,23 @@ class SegCaps(Net):
         super().__init__((2**depth,) * dims)
         self.spec = spec
         self.first = CONV[dims](spec.in_channels, spec.first, spec.kernel, padding=spec.kernel // 2)
-        given = {"kernel": spec.kernel, "iterations": spec.iterations}
+
+        def staying_on(grid: Layer, entering: int) -> CapsuleConv:
+            return CapsuleConv(dims, entering, *grid, kernel=spec.kernel, iterations=spec.iterations)
+
         atoms, skipped = spec.first, [spec.first]
         encoder = []
         for level, (stepping, staying) in enumerate(spec.down):
             rounds = 1 if level == 0 else spec.iterations
             entrance = CapsuleConv(dims, atoms, *stepping, kernel=spec.kernel, stride=2, iterations=rounds)
-            encoder.append(nn.Sequential(entrance, CapsuleConv(dims, stepping[1], *staying, **given)))
+            encoder.append(nn.Sequential(entrance, staying_on(staying, stepping[1])))
             atoms = staying[1]
             skipped.append(atoms)
         self.encoder = nn.ModuleList(encoder)
         ups, decoder = [], []
         for enlarging, staying in reversed(spec.up):
             ups.append(CapsuleConv(dims, atoms, *enlarging, 4, 2, spec.iterations, up=True))
-            decoder.append(CapsuleConv(dims, enlarging[1], *staying, **given))
+            decoder.append(staying_on(staying, enlarging[1]))
             atoms = staying[1]
         ups.append(CapsuleConv(dims, atoms, *spec.last, 4, 2, spec.iterations, up=True))
         final = (spec.out_channels, spec.atoms, 1, 1, spec.iterations)
