@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hyoid.ops.morphology import bounding_box
-from hyoid.ops.scan import boxes_of_values, count_meetings
+from hyoid.ops.scan import boxes_of_values, count_meetings, count_values
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
@@ -36,3 +36,8 @@ def test_meetings_are_counted(order):
     expected = np.zeros((4, 3), int)
     np.add.at(expected, (one, other), 1)
     assert count_meetings(np.array(one, order=order), np.array(other, order=order), 4, 3).tolist() == expected.tolist()
+
+
+def test_values_are_counted():
+    array = np.random.default_rng(2).integers(0, 9, 500, np.uint8)
+    assert count_values(array, 12).tolist() == np.bincount(array, minlength=12).tolist()

@@ -52,8 +52,9 @@ def evaluate_folders(
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
     declared, instances = (labels, False) if labels else _declared(beside)
-    guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers)
-    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers), declared, instances, notes)
+    known = declared is not None
+    guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers, known)
+    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers, known), declared, instances, notes)
     guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
     facts = _facts(beside, list(truths))
     groups = groups if groups is not None else _groups(facts, notes)
@@ -114,11 +115,12 @@ def _unpaired(
     return notes
 
 
-def _looked_at(paths: Mapping[str, Path], workers: int) -> list[Marks]:
+def _looked_at(paths: Mapping[str, Path], workers: int, known: bool) -> list[Marks]:
+    """The facts of each mask; its pieces only where the labels are not known and might number objects."""
     from ..io.masks import look_at
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(pool.map(lambda case: look_at(case, paths[case])[0], paths))
+        return list(pool.map(lambda case: look_at(case, paths[case], pieces=not known)[0], paths))
 
 
 def _reference_encoding(

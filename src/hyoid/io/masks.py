@@ -18,6 +18,7 @@ from pydantic import Field
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
+from ..ops.scan import count_values
 from .formats import read_stored, suffix_of, whole_numbers
 
 _LOSSY = (".jpg", ".jpeg")
@@ -115,8 +116,8 @@ def packed_colours(array: np.ndarray) -> np.ndarray:
     return ((red << 16) | (green << 8) | blue)[None]
 
 
-def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
-    """The facts of one annotation, reading it once."""
+def look_at(case: str, label: Path | tuple[Path, ...], pieces: bool = True) -> tuple[Marks, Grid]:
+    """The facts of one annotation, reading it once; pieces are only of use where the labels are not known."""
     array, grid = read_raw(label)
     path = label if isinstance(label, Path) else label[0]
     channels, array = len(array), grey(path, array)
@@ -141,7 +142,7 @@ def look_at(case: str, label: Path | tuple[Path, ...]) -> tuple[Marks, Grid]:
         raise DataError(f"{path}: holds {len(counts)} different values; this looks like an image, not an annotation.")
     many = len(counts) > FEW and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
     hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
-    return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many else 0, hollow=hollow), grid
+    return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow), grid
 
 
 FEW, MANY = 4, 12
@@ -158,9 +159,7 @@ def value_counts(array: np.ndarray) -> dict[float, int]:
     if low < 0 or high >= 1 << 20:
         values, counts = np.unique(flat, return_counts=True)
         return dict(zip(values.tolist(), counts.tolist(), strict=True))
-    total = np.zeros(high + 1, np.int64)
-    for start in range(0, flat.size, 1 << 22):
-        total += np.bincount(flat[start : start + (1 << 22)].astype(np.intp, copy=False), minlength=high + 1)
+    total = count_values(flat, high + 1)
     return {int(value): int(total[value]) for value in np.flatnonzero(total)}
 
 
@@ -168,6 +167,8 @@ def _pieces(array: np.ndarray) -> int:
     """Number of connected pieces of equal value, background not counted."""
     import cc3d
 
+    if array.flags.f_contiguous:
+        array = array.T  # the same pieces, and a copy in the order of memory is ten times faster
     array = np.array(array, array.dtype if array.dtype.itemsize <= 4 else np.uint32, order="C")  # cc3d wants its own
     return int(cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)[1])
 

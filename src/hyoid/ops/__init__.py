@@ -13,5 +13,5 @@ Read in this order:
 - `nearest`: distances between the voxels of two surfaces, without a whole distance transform
 - `surface_elements`: the surface between voxels in pieces with an area
 - `skeleton`: centre lines, Betti numbers, and changes that tear nothing
-- `scan`: boxes and joint counts of all values of label maps in one pass
+- `scan`: boxes and counts of all values of label maps in one pass
 """

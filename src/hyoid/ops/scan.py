@@ -56,6 +56,18 @@ def count_meetings(one: np.ndarray, other: np.ndarray, one_size: int, other_size
     return counts
 
 
+def count_values(flat: np.ndarray, size: int) -> np.ndarray:
+    """How often each value from 0 to below `size` occurs, int64 (size,); no memory beside it, about 1 ns a voxel.
+
+    Args:
+        flat: Integers (N,) from 0 to below `size`.
+        size: Number of counts.
+    """
+    counts = np.zeros(size, np.int64)
+    _count_runs(flat, counts)
+    return counts
+
+
 def _in_memory_order(array: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The array with its axes from the widest stride to the narrowest, and which axis went where."""
     order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
@@ -95,3 +107,15 @@ def _count(one, other, counts):  # type: ignore[no-untyped-def]
         while k < n and one[k] == first and other[k] == second:
             k += 1
         counts[first, second] += k - start
+
+
+@compiled
+def _count_runs(flat, counts):  # type: ignore[no-untyped-def]
+    """Runs of equal values are added at once."""
+    n, k = len(flat), 0
+    while k < n:
+        value, start = flat[k], k
+        k += 1
+        while k < n and flat[k] == value:
+            k += 1
+        counts[value] += k - start
