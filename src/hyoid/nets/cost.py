@@ -7,17 +7,17 @@ figures hold for any net, not only for those that this package composes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
-from .net import NetSpec
+from .net import Net, NetSpec
 from .unet import UNetSpec
 
 
@@ -47,19 +47,36 @@ def cost(spec: NetSpec, shape: Sequence[int]) -> Cost:
         spec: The net.
         shape: Spatial shape that the net accepts.
     """
-    with torch.device("meta"):
-        net = spec.build().train()
-        image = torch.empty(1, spec.in_channels, *shape)
-    kept = _Kept(net)
-    sight, flops = _Sight(image), FlopCounterMode(display=False)
-    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), flops, sight:
+    return cost_of(without_numbers(spec), spec.in_channels, shape)
+
+
+def without_numbers(spec: NetSpec) -> Net:
+    """The net on the meta device: its modules and the shapes of its weights, in a fraction of the time."""
+    with torch.device("meta"), _Undrawn():
+        return spec.build().train()
+
+
+def cost_of(net: Net, in_channels: int, shape: Sequence[int]) -> Cost:
+    """What a net of `without_numbers` costs for one sample of this shape."""
+    image = torch.empty(1, in_channels, *shape, device="meta")
+    kept, watch = _Kept(net), _Watch(image)
+    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), watch:
         logits = net(image)
     return Cost(
         parameters=sum(parameter.numel() for parameter in net.parameters()),
-        flops=int(flops.get_total_flops()),
+        flops=watch.flops,
         activation_values=kept.bytes // 4,
-        receptive_field=sight.of(logits[0]),
+        receptive_field=watch.of(logits[0]),
     )
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws no first weights: there is nowhere to put them, and the meta device is slow at it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
 class _Kept:
@@ -83,12 +100,13 @@ def _storage(tensor: Tensor) -> int:
 Axes = tuple[float, ...]
 
 
-class _Sight(TorchDispatchMode):
-    """Follows how many voxels of the image each map can see and by how many it steps."""
+class _Watch(TorchDispatchMode):
+    """Counts operations, and follows how many voxels of the image each map can see and by how many it steps."""
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()
         one = (1.0,) * (image.ndim - 2)
+        self.flops = 0
         self._seen: dict[int, tuple[Axes, Axes]] = {id(image): (one, one)}
         self._alive = [image]  # an id is only unique while its tensor lives
 
@@ -99,18 +117,34 @@ class _Sight(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        sources = [self._seen[id(leaf)] for leaf in tree_leaves((args, kwargs)) if id(leaf) in self._seen]
+        packet, options = func.overloadpacket, kwargs or {}
+        short = _SHORT.get(packet)
+        out = short(args) if short else func(*args, **options)
+        if count := flop_registry.get(packet):
+            self.flops += int(count(*args, **options, out_val=out))
+        sources = [self._seen[id(leaf)] for leaf in _tensors((args, *options.values())) if id(leaf) in self._seen]
         if sources:
             field = tuple(max(axis) for axis in zip(*(seen for seen, _ in sources), strict=True))
             step = sources[0][1]
-            look = _LOOKS.get(func.overloadpacket)
+            look = _LOOKS.get(packet)
             seen = look(field, step, args, out) if look else (field, step)
-            for leaf in tree_leaves(out):
-                if isinstance(leaf, Tensor):
-                    self._seen[id(leaf)] = seen
-                    self._alive.append(leaf)
+            for leaf in _tensors((out,)):
+                self._seen[id(leaf)] = seen
+                self._alive.append(leaf)
         return out
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _normed(args: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    x, channels = args[0], args[0].shape[1]
+    return torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
 
 
 Look = Callable[[Axes, Axes, tuple[Any, ...], Any], tuple[Axes, Axes]]
@@ -162,6 +196,13 @@ _LOOKS: dict[Any, Look] = {
     _ATEN.bmm: _attended,
     _ATEN._scaled_dot_product_flash_attention_for_cpu: _attended,
     _ATEN._scaled_dot_product_efficient_attention: _attended,
+}
+
+# What the meta device finds out in Python, slowly, although it is known; most of a net's operations are of these kinds.
+_SHORT: dict[Any, Callable[[tuple[Any, ...]], Any]] = {
+    _ATEN.native_batch_norm: _normed,
+    **dict.fromkeys((_ATEN.relu, _ATEN.gelu, _ATEN.silu), lambda args: torch.empty_like(args[0])),
+    **dict.fromkeys((_ATEN.relu_, _ATEN.leaky_relu_, _ATEN.silu_, _ATEN.elu_), lambda args: args[0]),
 }
 
 

@@ -40,15 +40,15 @@ def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d:
     pieces = [functional.pad(x, (0, 0, 0, missing)).unflatten(1, (-1, size)) for x in (delta, delta * u, b)]
     decay = torch.exp(pieces[0].unsqueeze(-1) * a)  # (B, blocks, size, D, N)
     pushed = pieces[1].unsqueeze(-1) * pieces[2].unsqueeze(-2)
-    states, shares = [pushed[:, :, 0]], [decay[:, :, 0]]
-    for step in range(1, size):
-        states.append(decay[:, :, step] * states[-1] + pushed[:, :, step])
-        shares.append(decay[:, :, step] * shares[-1])
-    start = torch.zeros_like(states[0][:, 0])
-    starts = []
-    for block in range(decay.shape[1]):
-        starts.append(start)
-        start = shares[-1][:, block] * start + states[-1][:, block]
+    # taken apart at once: the gradient of one slice alone would be as large as the whole
+    decays, pushes = decay.unbind(2), pushed.unbind(2)
+    states, shares = [pushes[0]], [decays[0]]
+    for rate, push in zip(decays[1:], pushes[1:], strict=True):
+        states.append(rate * states[-1] + push)
+        shares.append(rate * shares[-1])
+    starts = [torch.zeros_like(states[0][:, 0])]
+    for share, state in zip(shares[-1].unbind(1)[:-1], states[-1].unbind(1)[:-1], strict=True):
+        starts.append(share * starts[-1] + state)
     whole = torch.stack(states, 2) + torch.stack(shares, 2) * torch.stack(starts, 1).unsqueeze(2)
     seen = (whole.flatten(1, 2)[:, :length] * c.unsqueeze(-2)).sum(-1)
     return seen + d * u
