@@ -118,8 +118,8 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         packet, options = func.overloadpacket, kwargs or {}
-        short = _SHORT.get(packet)
-        out = short(args) if short else func(*args, **options)
+        out = _SHORT[packet](args) if packet in _SHORT else NotImplemented
+        out = func(*args, **options) if out is NotImplemented else out
         if count := flop_registry.get(packet):
             self.flops += int(count(*args, **options, out_val=out))
         sources = [self._seen[id(leaf)] for leaf in _tensors((args, *options.values())) if id(leaf) in self._seen]
@@ -145,6 +145,12 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
 def _normed(args: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor]:
     x, channels = args[0], args[0].shape[1]
     return torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
+
+
+def _joined(args: tuple[Any, ...]) -> Any:
+    x, y = args[:2]
+    same = isinstance(y, Tensor) and (x.shape, x.dtype) == (y.shape, y.dtype)
+    return torch.empty_like(x) if same else NotImplemented
 
 
 Look = Callable[[Axes, Axes, tuple[Any, ...], Any], tuple[Axes, Axes]]
@@ -201,6 +207,7 @@ _LOOKS: dict[Any, Look] = {
 # What the meta device finds out in Python, slowly, although it is known; most of a net's operations are of these kinds.
 _SHORT: dict[Any, Callable[[tuple[Any, ...]], Any]] = {
     _ATEN.native_batch_norm: _normed,
+    **dict.fromkeys((_ATEN.add, _ATEN.mul), _joined),
     **dict.fromkeys((_ATEN.relu, _ATEN.gelu, _ATEN.silu), lambda args: torch.empty_like(args[0])),
     **dict.fromkeys((_ATEN.relu_, _ATEN.leaky_relu_, _ATEN.silu_, _ATEN.elu_), lambda args: args[0]),
 }
