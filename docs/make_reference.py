@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-import torch
 from pydantic_core import PydanticUndefined
 
 import hyoid
@@ -28,13 +27,15 @@ from hyoid.experiment import Experiment
 from hyoid.io.formats import formats
 from hyoid.losses import losses
 from hyoid.metrics import SHELVES, Metric
-from hyoid.nets import build_spec, nets
+from hyoid.nets import build_spec
 from hyoid.nets.blocks.conv import blocks
+from hyoid.nets.cost import without_numbers
 from hyoid.nets.decoders import decoders
 from hyoid.nets.encoders import encoders
 from hyoid.nets.heads import heads
 from hyoid.nets.layers import acts, norms
 from hyoid.nets.resample import downs, ups
+from hyoid.nets.sheet import SHAPES, NetRow, family, giga, megabytes
 from hyoid.nets.skips import skips
 from hyoid.planning.plan import Plan
 from hyoid.preparation.intensity import schemes
@@ -150,7 +151,8 @@ def verbs_page() -> Iterator[str]:
         "Each verb is a command `hyoid VERB ...` and a function `hyoid.VERB(...)`; the first is made from",
         "",
     ]
-    yield "the second. `hyoid VERB --help` tells the same as this page."
+    yield "the second. `hyoid VERB --help` tells the same as this page. Only `nets` has two meanings:"
+    yield "`hyoid.nets` is the shelf, and the function of the verb is `hyoid.workflow.nets`."
     for verb in VERBS:
         name, help_texts = verb.__name__, argument_help(verb)
         yield from ["", f"## {name}", "", summary(verb), "", "```shell", _usage(verb), "```"]
@@ -242,25 +244,34 @@ def nets_page() -> Iterator[str]:
     """The nets, with their sizes, and the parts they are made of."""
     yield "# Nets"
     yield from ["", "A net is a row: the fields of `UNetSpec` that differ from its defaults. Choose one by"]
-    yield "`--set planning.net=NAME`, or build it with `hyoid.nets`. Parameters are those of one input channel and"
-    yield "two output channels in the widths of the row."
-    rows = []
-    for name in nets:
-        row = nets[name].summary.removeprefix(f"{name}:").strip()
-        rows.append(
-            [f"`{name}`", _parameters(name, 2), _parameters(name, 3), row or "none", ", ".join(nets[name].papers)]
-        )
-    yield from table(["name", "parameters in 2D", "in 3D", "fields that differ", "papers"], rows)
+    yield "`--set planning.net=NAME`, or build it with `hyoid.nets`. Costs are those of one 2D image of 256x256,"
+    yield "from one channel to two, in the widths of the row: operations of the forward pass, activations kept for the"
+    yield "gradient in 32 bits, and how many voxels along an axis reach a logit. `hyoid nets` tells them for any input,"
+    yield "`hyoid nets NAME` draws a net."
+    found = family(SHAPES[2]).rows
+    for group in dict.fromkeys(row.family for row in found):
+        rows = [
+            [f"`{row.name}`", row.about, f"{row.cost.parameters:,}", _parameters_3d(row), *_costs(row)]
+            for row in found
+            if row.family == group
+        ]
+        yield from ["", f"### {group.capitalize()}"]
+        head = ["name", "", "parameters in 2D", "in 3D", "GFLOP", "MB", "sees", "papers"]
+        yield from table(head, rows)
     yield "## Parts"
     yield from ["", "A part is a name, or a mapping of `name` and options, such as `{name: group, groups: 4}`."]
     for field, registry in PARTS.items():
         yield from ["", f"### `{field}`", *shelf(registry)]
 
 
-def _parameters(name: str, dims: int) -> str:
-    with torch.device("meta"):
-        net = build_spec(name, dims, 1, 2).build()
-    return f"{sum(one.numel() for one in net.parameters()):,}"
+def _parameters_3d(row: NetRow) -> str:
+    if 3 not in row.dims:
+        return "2D only"
+    return f"{sum(one.numel() for one in without_numbers(build_spec(row.name, 3, 1, 2)).parameters()):,}"
+
+
+def _costs(row: NetRow) -> list[str]:
+    return [giga(row.cost.flops), megabytes(row.cost), row.sees, ", ".join(row.papers)]
 
 
 def losses_page() -> Iterator[str]:

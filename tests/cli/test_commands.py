@@ -54,7 +54,7 @@ def test_every_argument_of_a_verb_is_described():
 
 def test_help_names_every_verb():
     shown = hyoid("--help").stdout
-    for verb in ("run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "report", "demo", "cite"):
+    for verb in ("run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "report", "demo", "cite", "nets"):
         assert verb in shown
 
 

@@ -26,6 +26,7 @@ VERBS = (
     workflow.report,
     workflow.demo,
     workflow.cite,
+    workflow.nets,
 )
 
 app = typer.Typer(

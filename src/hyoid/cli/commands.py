@@ -17,7 +17,7 @@ from ..core.progress import listening
 from .screen import listener_for, show_notices
 
 # Where Python and the shell say the same thing differently.
-FLAGS = {"changes": "--set"}
+FLAGS = {"changes": "--set", "input_shape": "--input"}
 
 WIDTH_OF_FILES = 160
 

@@ -11,6 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from ..evaluation.report import Report
     from ..io.inspect import Inspection
+    from ..nets.sheet import Family
 
 SHOWN_CASES = 12
 
@@ -24,6 +25,8 @@ def show(result: Any, console: Console) -> None:
             show(item, console)
     elif hasattr(result, "summaries"):
         console.print(report_table(result))
+    elif hasattr(result, "rows"):
+        show_family(result, console)
     elif hasattr(result, "problems"):
         show_inspection(result, console)
     elif hasattr(result, "describe"):
@@ -59,6 +62,35 @@ def show_inspection(found: Inspection, console: Console) -> None:
         for sentence in sentences:
             console.print(f"[{style}]{word}:[/] ", end="")
             console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_family(found: Family, console: Console) -> None:
+    """Print the nets family by family, with what one sample costs each."""
+    from ..nets.sheet import giga, megabytes
+
+    shape = "x".join(map(str, found.shape))
+    console.print(
+        f"{len(found.rows)} nets, for an input of {shape}, {found.in_channels} to {found.out_channels} channels",
+        style="bold",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("net", no_wrap=True)
+    for name in ("for", "parameters", "GFLOP", "MB", "sees"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("paper", style="dim", overflow="ellipsis", no_wrap=True)
+    family = ""
+    for row in found.rows:
+        if row.family != family:
+            family = row.family
+            table.add_row(f"[cyan]{family}[/]")
+        dims = " ".join(f"{n}D" for n in row.dims)
+        count = f"{row.cost.parameters / 1e6:.2f} M"
+        table.add_row(
+            f"  {row.name}", dims, count, giga(row.cost.flops), megabytes(row.cost), row.sees, ", ".join(row.papers)
+        )
+    console.print(table, highlight=False)
+    console.print("MB: activations kept for the gradient of one sample, 32 bits; sees: voxels that reach a logit.")
 
 
 def report_table(report: Report) -> Table:

@@ -16,6 +16,8 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
 - `variants`, `family`: the named nets as rows; `rows`: those that are no U
 - `cost`: parameters, operations, activations, receptive field
+- `portrait`, `drawing`: the levels, widths and skips of any net, as text and as SVG
+- `sheet`: the table of the family, and one net with its cost, drawing, fields and papers
 
 `nets`, `build_spec`, `variant`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is loaded when
 they are.

@@ -122,24 +122,24 @@ class _Watch(TorchDispatchMode):
         out = func(*args, **options) if out is NotImplemented else out
         if count := flop_registry.get(packet):
             self.flops += int(count(*args, **options, out_val=out))
-        sources = [self._seen[id(leaf)] for leaf in _tensors((args, *options.values())) if id(leaf) in self._seen]
+        sources = [self._seen[id(leaf)] for leaf in tensors_in((args, *options.values())) if id(leaf) in self._seen]
         if sources:
             field = tuple(max(axis) for axis in zip(*(seen for seen, _ in sources), strict=True))
             step = sources[0][1]
             look = _LOOKS.get(packet)
             seen = look(field, step, args, out) if look else (field, step)
-            for leaf in _tensors((out,)):
+            for leaf in tensors_in((out,)):
                 self._seen[id(leaf)] = seen
                 self._alive.append(leaf)
         return out
 
 
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _tensors(value)
+            yield from tensors_in(value)
 
 
 def _normed(args: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .net import NetSpec, nets
@@ -23,4 +24,5 @@ def row(spec_class: type[NetSpec], name: str, papers: str | tuple[str, ...], abo
         return spec_class.parse({**fields, **given, **changes}, f"net {name}")
 
     spec.__doc__ = about
+    spec.__module__ = sys._getframe(1).f_globals["__name__"]  # the family it stands in
     nets.register(name, papers)(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ def variant(
         return UNetSpec.parse({**row, **given, **changes}, f"net {name}")
 
     spec.__doc__ = about
+    spec.__module__ = sys._getframe(1).f_globals["__name__"]  # the family it stands in
     nets.register(name, papers)(spec)
 
 

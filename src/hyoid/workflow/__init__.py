@@ -3,6 +3,7 @@
 Read in this order:
 
 - `verbs`: run, inspect, plan, prepare, train, predict, evaluate, report, demo, cite
+- `shelf`: nets, the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
@@ -10,6 +11,7 @@ Read in this order:
 - `story`: what the report page tells of a run
 """
 
+from .shelf import nets
 from .verbs import cite, demo, evaluate, inspect, plan, predict, prepare, report, run, train
 
-__all__ = ["cite", "demo", "evaluate", "inspect", "plan", "predict", "prepare", "report", "run", "train"]
+__all__ = ["cite", "demo", "evaluate", "inspect", "nets", "plan", "predict", "prepare", "report", "run", "train"]

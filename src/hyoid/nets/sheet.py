@@ -1,0 +1,162 @@
+"""The family as a table, and one net as a sheet: what it costs, how it looks, its fields and its papers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..core.citations import cite
+from ..core.errors import ConfigError
+from ..core.progress import stage
+from .cost import Cost, cost_of, without_numbers
+from .drawing import as_svg, as_text
+from .family.build import build_spec, nets
+from .net import Net, NetSpec
+from .portrait import LevelView, portrait
+
+SHAPES = {2: (256, 256), 3: (64, 64, 64)}
+"""Input that costs are told for when nobody names one."""
+
+
+@dataclass(frozen=True)
+class NetRow:
+    """What one net costs.
+
+    Attributes:
+        name: On the shelf.
+        family: The file of `nets/family` it stands in.
+        dims: Dimensions it is made for.
+        cost: Of one sample of `shape`.
+        shape: The asked input, or the next larger one that the net accepts.
+        about: What is special about it.
+        papers: Keys of references.bib.
+    """
+
+    name: str
+    family: str
+    dims: tuple[int, ...]
+    cost: Cost
+    shape: tuple[int, ...]
+    about: str
+    papers: tuple[str, ...]
+
+    @property
+    def sees(self) -> str:
+        """The receptive field: one number, one for each axis, or all."""
+        return receptive_field(self.cost.receptive_field)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Nets with their costs for the same input, family by family."""
+
+    shape: tuple[int, ...]
+    in_channels: int
+    out_channels: int
+    rows: tuple[NetRow, ...]
+
+
+@dataclass(frozen=True)
+class NetSheet:
+    """One net: its row, its spec and its levels."""
+
+    row: NetRow
+    spec: NetSpec
+    levels: tuple[LevelView, ...]
+
+    def describe(self) -> list[str]:
+        """Cost, drawing, fields as YAML and papers as BibTeX, in lines."""
+        row, cost = self.row, self.row.cost
+        lines = [
+            f"{row.name}: {row.about}",
+            f"input {_joined(row.shape)} of {self.spec.in_channels}, for {' and '.join(f'{n}D' for n in row.dims)}: "
+            f"{cost.parameters:,} parameters, {giga(cost.flops)} GFLOP, activations {megabytes(cost)} MB, "
+            f"a logit sees {row.sees}",
+            "",
+            *as_text(self.levels, self.spec.out_channels),
+            "",
+            *self.spec.to_yaml().splitlines(),
+        ]
+        return [*lines, "", *cite(row.papers).splitlines()] if row.papers else lines
+
+    def to_svg(self) -> str:
+        """The drawing as SVG."""
+        parameters = f"{self.row.cost.parameters / 1e6:.3g} million parameters"
+        return as_svg(self.levels, self.spec.out_channels, f"{self.row.name}, {self.spec.dims}D, {parameters}")
+
+
+def family(shape: Sequence[int], in_channels: int = 1, out_channels: int = 2, names: Iterable[str] = nets) -> Family:
+    """What the nets cost that are made for images of this shape; each is asked once on the meta device.
+
+    Raises:
+        ConfigError: When the shape has not 2 or 3 sizes, or is too small for a net.
+    """
+    rows, listed = [], list(names)
+    with stage("measuring nets", len(listed)) as progress:
+        for name in listed:
+            if len(shape) in (dims := made_for(name, in_channels, out_channels)):
+                spec = build_spec(name, len(shape), in_channels, out_channels)
+                rows.append(_row(name, dims, spec, without_numbers(spec), shape))
+            progress.advance(1)
+    rows.sort(key=lambda row: (row.family, row.cost.parameters))
+    return Family(tuple(shape), in_channels, out_channels, tuple(rows))
+
+
+def sheet(name: str, shape: Sequence[int], in_channels: int = 1, out_channels: int = 2) -> NetSheet:
+    """One net for images of this shape.
+
+    Raises:
+        ConfigError: When there is no such net, or it is not made for so many dimensions or for so small images.
+    """
+    spec = build_spec(name, len(shape), in_channels, out_channels)
+    net = without_numbers(spec)
+    row = _row(name, made_for(name, in_channels, out_channels), spec, net, shape)
+    return NetSheet(row, spec, portrait(net, in_channels, row.shape))
+
+
+def made_for(name: str, in_channels: int = 1, out_channels: int = 2) -> tuple[int, ...]:
+    """Dimensions that a net is made for."""
+    return tuple(dims for dims in (2, 3) if _accepts(name, dims, in_channels, out_channels))
+
+
+def _accepts(name: str, dims: int, in_channels: int, out_channels: int) -> bool:
+    try:
+        build_spec(name, dims, in_channels, out_channels)
+    except ConfigError:
+        return False
+    return True
+
+
+def _row(name: str, dims: tuple[int, ...], spec: NetSpec, net: Net, shape: Sequence[int]) -> NetRow:
+    entry, fitting = nets[name], net.fitting_shape(shape)
+    try:
+        found = cost_of(net, spec.in_channels, fitting)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name}: an input of {_joined(fitting)} is too small to train on ({error}).") from None
+    group = entry.build.__module__.rpartition(".")[2].replace("_", " ")
+    return NetRow(name, group, dims, found, fitting, entry.summary, entry.papers)
+
+
+def receptive_field(axes: Sequence[float]) -> str:
+    """One number where axes agree; all where attention sees everything."""
+    words = ["all" if math.isinf(size) else f"{size:.0f}" for size in axes]
+    return words[0] if len(set(words)) == 1 else "x".join(words)
+
+
+def giga(count: float) -> str:
+    """Billions with three digits."""
+    return _short(count / 1e9)
+
+
+def megabytes(cost: Cost) -> str:
+    """Memory of the kept activations of one sample in 32 bits."""
+    return _short(cost.activation_values * 4 / 1e6)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _joined(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,120 @@
+"""The table of the family, and nets as drawn: levels, widths and skips found by following maps."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as Xml
+
+import pytest
+import torch
+import yaml
+
+from hyoid.core.errors import ConfigError
+from hyoid.nets import NetSpec, build_spec
+from hyoid.nets.cost import cost, without_numbers
+from hyoid.nets.drawing import WIDTH, as_svg
+from hyoid.nets.portrait import portrait
+from hyoid.nets.sheet import family, made_for, receptive_field, sheet
+from hyoid.workflow import nets
+
+
+def seen(name: str, shape=(64, 64), **changes):
+    """Share, widths and skip of each level."""
+    net = without_numbers(build_spec(name, len(shape), 1, 2, **changes))
+    return [(str(level.scale[-1]), level.widths, level.skips) for level in portrait(net, 1, net.fitting_shape(shape))]
+
+
+def test_a_u_is_drawn_with_its_levels_widths_and_skips():
+    drawn = seen("unet", channels=(4, 8, 16))
+    assert drawn == [("1", (4, 4), True), ("1/2", (8, 8), True), ("1/4", (16,), False)]
+
+
+def test_unpadded_convolutions_make_no_levels():
+    drawn = seen("unet_original", (188, 188), channels=(4, 8, 16))
+    assert drawn == [("1", (4, 4), True), ("1/2", (8, 8), True), ("1/4", (16,), False)]
+
+
+def test_nodes_of_a_nested_decoder_are_drawn():
+    drawn = seen("unet_plus_plus", channels=(4, 8, 16))
+    assert drawn == [("1", (4, 4, 4), True), ("1/2", (8, 8), True), ("1/4", (16,), False)]
+
+
+def test_an_encoder_without_a_map_on_the_finest_grid_has_no_skip_there():
+    drawn = seen("unet_resnet18")
+    assert drawn[0] == ("1", (1, 16), False)
+    assert drawn[1] == ("1/2", (64, 32), True)
+    assert drawn[-1] == ("1/32", (512,), False)
+
+
+def test_unpooling_with_indices_is_no_skip():
+    assert not any(skips for _, _, skips in seen("segnet"))
+
+
+def test_axes_with_other_strides_are_told_apart():
+    net = without_numbers(build_spec("unet", 3, 1, 2, channels=(4, 8), strides=[[1, 1, 1], [1, 2, 2]]))
+    assert [str(part) for part in portrait(net, 1, (4, 8, 8))[1].scale] == ["1", "1/2", "1/2"]
+
+
+def test_a_sheet_tells_cost_drawing_fields_and_papers():
+    found = sheet("unet_plus_plus", (64, 64), 3, 5)
+    lines = found.describe()
+    assert f"{cost(found.spec, (64, 64)).parameters:,} parameters" in lines[1]
+    assert max(map(len, lines[3:12])) <= WIDTH + 8
+    assert "@inproceedings{zhou2018unetplusplus," in lines
+    start, end = lines.index("kind: u"), next(index for index, line in enumerate(lines) if line.startswith("@"))
+    assert NetSpec.parse(yaml.safe_load("\n".join(lines[start:end]))) == found.spec
+
+
+def test_the_svg_has_a_bar_for_every_map():
+    found = sheet("unet", (64, 64))
+    page = Xml.fromstring(as_svg(found.levels, 2, "a < b"))
+    bars = [element for element in page.iter() if element.tag.endswith("rect")]
+    assert len(bars) == sum(len(level.widths) for level in found.levels)
+    assert any(element.text == "a < b" for element in page.iter())
+
+
+def test_rows_of_a_family_are_sorted_by_size_and_know_their_cost():
+    found = family((64, 64), names=["unet_vgg11", "unet_edge", "unet", "vnet"])
+    assert [(row.family, row.name) for row in found.rows] == [
+        ("classic", "unet"),
+        ("classic", "vnet"),
+        ("light", "unet_edge"),
+        ("light", "unet_vgg11"),
+    ]
+    assert found.rows[0].cost == cost(build_spec("unet", 2, 1, 2), (64, 64))
+    assert found.rows[0].dims == (2, 3)
+
+
+def test_a_net_is_built_without_numbers_with_the_same_weights_names_and_shapes():
+    spec = build_spec("u_mamba", 2, 1, 2, channels=(4, 8))
+    shapes = {name: value.shape for name, value in spec.build().state_dict().items()}
+    light = without_numbers(spec).state_dict()
+    assert {name: value.shape for name, value in light.items()} == shapes
+    assert all(value.device == torch.device("meta") for value in light.values())
+
+
+def test_receptive_fields_are_told_in_a_word():
+    assert receptive_field((5.0, 5.0)) == "5"
+    assert receptive_field((1.0, 5.0)) == "1x5"
+    assert receptive_field((float("inf"),) * 3) == "all"
+
+
+def test_a_wrong_shape_or_name_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="expected 2 sizes"):
+        nets("unet", dims=2, input_shape="64x64x64")
+    with pytest.raises(ConfigError, match="256x256 or 96x96x96"):
+        nets("unet", input_shape="64")
+    with pytest.raises(ConfigError, match="2 or 3 dimensions"):
+        nets("unet", dims=4)
+    with pytest.raises(ConfigError, match="Did you mean"):
+        nets("unett")
+    with pytest.raises(ConfigError, match="Name the net"):
+        nets(svg=tmp_path / "net.svg")
+    with pytest.raises(ConfigError, match="too small to train on"):
+        nets("unet_densenet121", input_shape="32x32")
+    assert made_for("unet") == (2, 3)
+
+
+def test_the_verb_writes_the_drawing(tmp_path):
+    found = nets("unet", input_shape="32x32x32", out_channels=4, svg=tmp_path / "net.svg")
+    assert (tmp_path / "net.svg").read_text(encoding="utf-8") == found.to_svg()
+    assert "4 logits" in found.to_svg()
