@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.conv import blocks
+from hyoid.nets.blocks.tokens import Positions
 from hyoid.nets.layers import Style, build_part
 
 
@@ -29,7 +30,9 @@ def in_order(net: nn.Module, x: Tensor) -> list[nn.Module]:
     handles = [
         module.register_forward_hook(lambda module, *_: used.append(module))
         for module in net.modules()
-        if not list(module.children()) and list(module.parameters(recurse=False))
+        if not list(module.children())
+        and list(module.parameters(recurse=False))
+        and not isinstance(module, Positions)  # others keep these as a parameter of a larger module
     ]
     with torch.no_grad():
         net(x)

@@ -10,6 +10,7 @@
 - `context`: pooled parts, spread and very large separable kernels
 - `capsule`: votes, their routing by agreement
 - `tokens`: attention between all tokens, their positions
+- `windows`: attention in shifted windows, ways between grids of tokens
 - `convnext`: MedNeXt's block
 - `sequence`: the selective scan, Mamba, scans along every axis
 - `grid`: the check of blocks that keep the size of their maps

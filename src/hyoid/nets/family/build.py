@@ -19,6 +19,7 @@ from . import (
     pyramid_heads,
     residual,
     state_space,
+    swin,
     transformer,
     unsupervised,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "pyramid_heads",
     "residual",
     "state_space",
+    "swin",
     "transformer",
     "unsupervised",
 ]
