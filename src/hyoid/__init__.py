@@ -1,7 +1,8 @@
 """hyoid: from a folder of annotated medical images to a trained, measured and deployable U-Net.
 
-The verbs (`run`, `inspect`, `plan`, `prepare`, `train`, `predict`, `evaluate`, `report`, `demo`, `cite`) live in
-`hyoid.workflow`; the words (`Grid`, `Labels`, `Image`, `Case`, `Batch`, `UNetSpec`, ...) live in the rooms below it.
+The verbs (`run`, `inspect`, `plan`, `prepare`, `train`, `predict`, `evaluate`, `compare`, `report`, `demo`, `cite`)
+live in `hyoid.workflow`; the words (`Grid`, `Labels`, `Image`, `Case`, `Batch`, `UNetSpec`, ...) live in the rooms
+below it.
 Both are imported from here when they are first used, so that `import hyoid` costs almost nothing.
 """
 
@@ -14,7 +15,8 @@ __version__ = "0.1.0"
 
 _PLACES = {
     **dict.fromkeys(
-        ["run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "report", "demo", "cite"], "workflow"
+        ["run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "compare", "report", "demo", "cite"],
+        "workflow",
     ),
     "Grid": "core.grid",
     "Labels": "core.labels",

@@ -23,6 +23,7 @@ VERBS = (
     workflow.train,
     workflow.predict,
     workflow.evaluate,
+    workflow.compare,
     workflow.report,
     workflow.demo,
     workflow.cite,

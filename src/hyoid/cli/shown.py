@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
     from ..io.inspect import Inspection
     from ..nets.sheet import Family
@@ -23,6 +24,8 @@ def show(result: Any, console: Console) -> None:
     elif isinstance(result, (list, tuple)):
         for item in result:
             show(item, console)
+    elif hasattr(result, "differences"):
+        show_comparison(result, console)
     elif hasattr(result, "summaries"):
         console.print(report_table(result))
     elif hasattr(result, "rows"):
@@ -121,3 +124,33 @@ def report_table(report: Report) -> Table:
         missed = f"{rows[first].num_missed} of {rows[first].num_present}"
         table.add_row(structure, *cells, missed, style="bold" if structure == "mean" else "")
     return table
+
+
+def show_comparison(found: Comparison, console: Console) -> None:
+    """Print the ranking, the win matrix and the differences of the means."""
+    place, names = found.ranking, list(found.reports)
+    ranks = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    ranks.title = f"{len(found.first.cases)} cases of {len(set(found.groups))} groups, ranked by {found.metrics[0]}"
+    for column in ("run", "place", "mean rank", "first in", *(f"better than {name}" for name in names)):
+        ranks.add_column(column, justify="left" if column == "run" else "right")
+    for number, name in enumerate(names):
+        wins = ["" if other == number else f"{100 * share:.0f} %" for other, share in enumerate(place.wins[number])]
+        first = f"{100 * place.shares[number, 0]:.0f} %"
+        ranks.add_row(name, str(place.places[number]), f"{place.mean_ranks[number]:.2f}", first, *wins)
+    console.print(ranks, highlight=False)
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for column in ("metric", "runs", "difference", f"{100 * found.first.settings.confidence:.0f} %", "Wilcoxon p"):
+        table.add_column(column, justify="left" if column in ("metric", "runs") else "right")
+    for column in ("permutation p", "Holm p", "detectable", "better"):
+        table.add_column(column, justify="right")
+    for row in found.differences:
+        if row.structure == "mean":
+            one = row.found
+            numbers = (one.mean, one.wilcoxon, one.permutation, row.adjusted, one.detectable)
+            mean, *others = (f"{value:.4f}" for value in numbers)
+            interval = f"{one.low:.4f} to {one.high:.4f}"
+            table.add_row(row.metric, f"{row.other} - {row.base}", mean, interval, *others, row.better or "-")
+    console.print(table, highlight=False)
+    for note in found.notes:
+        console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -1,10 +1,15 @@
-"""Judging predictions against references: from two folders to tables with intervals.
+"""Judging predictions against references: from two folders to tables with intervals, and runs against each other.
 
 Read in this order:
 
 - `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs`, many cases to a Report
 - `folders`: `evaluate_folders`, any two folders of label images to a Report
 - `report`: Report, one row per case and structure, written as cases.csv and report.json
+- `comparison`: Comparison, two or more reports of the same cases side by side
+- `paired`: paired differences, Wilcoxon and permutation tests, Holm's correction, detectable difference
+- `ranking`: ranks, their stability, and who wins against whom
+- `volumes`: bias and limits of agreement of sizes
+- `subgroups`: gaps between kinds of cases
 - `statistics`: means, quartiles and bootstrap intervals that respect which cases belong together
 """
 

@@ -72,7 +72,7 @@ def bootstrap_interval(
     num_groups = len(totals)
     if num_groups < 2:
         return float("nan"), float("nan")
-    drawn = _drawn(num_groups, resamples, seed)
+    drawn = redrawn(num_groups, resamples, seed)
     means = _mean_of_sums(drawn @ totals, drawn @ sizes)
     mean = float(_mean_of_sums(totals.sum(0), sizes.sum(0)))
     means = means[np.isfinite(means)]
@@ -84,8 +84,8 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-@lru_cache(maxsize=2)
-def _drawn(num_groups: int, resamples: int, seed: int) -> np.ndarray:
+@lru_cache(maxsize=8)
+def redrawn(num_groups: int, resamples: int, seed: int) -> np.ndarray:
     """How often each group is in each redraw, (resamples, groups); the same draws serve every metric."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=resamples).astype(float)

@@ -5,6 +5,8 @@ Read in this order:
 - `facts`: RunFacts, all that the page can tell beside the Report; every part is optional
 - `figures`: learning curves and distributions as SVG that follows the colours of the page
 - `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
+- `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
+- `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
 - `page`: `write_page`, which puts everything into `page.html` with `page.css` and `page.js`
 """
 

@@ -2,7 +2,7 @@
 
 Read in this order:
 
-- `verbs`: run, inspect, plan, prepare, train, predict, evaluate, report, demo, cite
+- `verbs`: run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite
 - `shelf`: nets, the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `forecast`: what the whole run will cost
@@ -12,6 +12,19 @@ Read in this order:
 """
 
 from .shelf import nets
-from .verbs import cite, demo, evaluate, inspect, plan, predict, prepare, report, run, train
+from .verbs import cite, compare, demo, evaluate, inspect, plan, predict, prepare, report, run, train
 
-__all__ = ["cite", "demo", "evaluate", "inspect", "nets", "plan", "predict", "prepare", "report", "run", "train"]
+__all__ = [
+    "cite",
+    "compare",
+    "demo",
+    "evaluate",
+    "inspect",
+    "nets",
+    "plan",
+    "predict",
+    "prepare",
+    "report",
+    "run",
+    "train",
+]

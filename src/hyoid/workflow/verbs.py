@@ -17,6 +17,7 @@ from ..core.errors import ConfigError
 from ..core.progress import log
 
 if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
     from ..io.dataset import Dataset
     from ..io.inspect import Inspection
@@ -274,6 +275,35 @@ def evaluate(
         found = judge_validation(folder, _workers())
     target = Path(into or folder.path)
     found.write(target)
+    return found
+
+
+def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Comparison:
+    """Say which of several evaluated runs is better, by how much, and how sure that is.
+
+    The cases, structures and metrics that all have are compared, patient by patient.
+
+    Args:
+        runs: Two or more folders that `hyoid evaluate` or `hyoid run` wrote; differences are from the earlier one.
+        into: Folder for comparison.html and comparison.json.
+
+    Returns:
+        The comparison.
+    """
+    from ..evaluation.comparison import Comparison
+    from ..evaluation.report import Report
+    from ..reporting.comparison_page import write_comparison
+
+    folders = [Path(run) for run in runs]
+    names = [folder.absolute().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"Each run is named once; got {', '.join(names)}.")
+    found = Comparison.of({name: Report.read(folder) for name, folder in zip(names, folders, strict=True)})
+    if into is not None:
+        found.write(into)
+        write_comparison(into, found)
     return found
 
 

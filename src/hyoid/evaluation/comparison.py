@@ -1,0 +1,227 @@
+"""Comparison: two or more reports of the same cases side by side."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.files import atomic_path
+from ..core.progress import log
+from .paired import Difference, difference, holm
+from .ranking import Ranking, ranking
+from .report import Report
+from .subgroups import Subgroup, comparable_columns, subgroups
+from .volumes import Agreement, agreement
+
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The difference of two reports in one metric of one structure, or of the mean of structures.
+
+    Attributes:
+        metric: Its name.
+        structure: Its name, or "mean".
+        base: Report that the difference is measured from.
+        other: The other report.
+        found: The difference `other - base`.
+        adjusted: The permutation p after Holm's correction over all comparisons of this metric.
+        better: Name of the better report when `adjusted` is below 1 - confidence, else "".
+    """
+
+    metric: str
+    structure: str
+    base: str
+    other: str
+    found: Difference
+    adjusted: float
+    better: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports of the same cases, measured by the same rules.
+
+    Attributes:
+        reports: By name, all with the same cases in the same order.
+        notes: Sentences on what was left out.
+    """
+
+    reports: Mapping[str, Report]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, reports: Mapping[str, Report]) -> Comparison:
+        """The comparison of what the reports share: cases, structures and metrics.
+
+        Raises:
+            DataError: When there is nothing to compare, or empty masks were judged by different rules.
+        """
+        if len(reports) < 2:
+            raise DataError("A comparison needs two evaluated runs or more.")
+        first = next(iter(reports.values()))
+        for name, one in reports.items():
+            if one.settings.rules != first.settings.rules or one.length_unit != first.length_unit:
+                raise DataError(f"{name}: empty masks or units differ from {next(iter(reports))}; evaluate both alike.")
+        shared = [case for case in first.cases if all(case in one.cases for one in reports.values())]
+        if len(shared) < 2:
+            raise DataError(f"{' and '.join(reports)} share {len(shared)} cases; a comparison needs two or more.")
+        notes = []
+        for name, one in reports.items():
+            if len(one.cases) > len(shared):
+                notes.append(f"{len(one.cases) - len(shared)} cases of {name} are not in all and are left out.")
+        for note in notes:
+            log.warning(note)
+        found = cls({name: _only(one, shared) for name, one in reports.items()}, tuple(notes))
+        if not found.metrics or not found.structures:
+            raise DataError(f"{' and '.join(reports)} share no metric or no structure.")
+        return found
+
+    @property
+    def first(self) -> Report:
+        """The first report, which gives the order of everything."""
+        return next(iter(self.reports.values()))
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that all reports have with the same options."""
+        others = [one.settings for one in self.reports.values()]
+        alike = lambda name: all(  # noqa: E731
+            name in one.metrics
+            and one.options.get(name) == others[0].options.get(name)
+            and (not name.startswith("nsd") or one.tolerance_mm == others[0].tolerance_mm)
+            for one in others
+        )
+        return tuple(name for name in self.first.settings.metrics if alike(name))
+
+    @cached_property
+    def structures(self) -> tuple[str, ...]:
+        """Judged structures that all reports have."""
+        return tuple(name for name in self.first.judged if all(name in one.structures for one in self.reports.values()))
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Patient of each case."""
+        return tuple(self.first.rows_of_case(case)[0].group for case in self.first.cases)
+
+    def values(self, name: str, metric: str, structure: str = MEAN) -> np.ndarray:
+        """One value per case, NaN where the rules left it out; the mean is over the structures all have."""
+        one = self.reports[name]
+        wanted = self.structures if structure == MEAN else (structure,)
+        table = np.array([[row.values[metric] for row in one.rows_of(each)] for each in wanted])
+        known = np.isfinite(table)
+        totals = np.where(known, table, 0).sum(0)
+        return np.divide(totals, known.sum(0), out=np.full(table.shape[1], np.nan), where=known.any(0))
+
+    @cached_property
+    def differences(self) -> tuple[Compared, ...]:
+        """Every pair of reports in every metric, for the mean and for each structure when there are several."""
+        return tuple(row for metric in self.metrics for row in self._of_metric(metric))
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Ranks by the first metric; cases that one report has no value for are left out."""
+        settings, metric = self.first.settings, self.metrics[0]
+        table = np.column_stack([self.values(name, metric) for name in self.reports])
+        known = np.isfinite(table).all(1)
+        groups = [group for group, good in zip(self.groups, known, strict=True) if good]
+        better = self.first.metrics[metric].higher_is_better
+        return ranking(table[known], groups, better, settings.resamples, settings.seed)
+
+    @cached_property
+    def volumes(self) -> dict[tuple[str, str], Agreement]:
+        """Agreement of sizes of each report and structure."""
+        found = {}
+        for name, structure in itertools.product(self.reports, self.structures):
+            rows = self.reports[name].rows_of(structure)
+            sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
+            settings = self.first.settings
+            found[name, structure] = agreement(*sizes, self.groups, settings.confidence, settings.resamples)
+        return found
+
+    @cached_property
+    def subgroups(self) -> dict[str, dict[str, tuple[Subgroup, ...]]]:
+        """For each column that tells kinds of cases apart, the subgroups of each report by the first metric."""
+        return {
+            column: {name: subgroups(one, column, self.metrics[0]) for name, one in self.reports.items()}
+            for column in comparable_columns(self.first)
+        }
+
+    def _of_metric(self, metric: str) -> Iterator[Compared]:
+        settings = self.first.settings
+        parts = (MEAN, *(self.structures if len(self.structures) > 1 else ()))
+        pairs = list(itertools.product(parts, itertools.combinations(self.reports, 2)))
+        found = [
+            difference(
+                self.values(base, metric, part),
+                self.values(other, metric, part),
+                self.groups,
+                settings.confidence,
+                settings.resamples,
+                settings.seed,
+            )
+            for part, (base, other) in pairs
+        ]
+        adjusted = holm([one.permutation for one in found])
+        for (part, (base, other)), one, p in zip(pairs, found, adjusted, strict=True):
+            better = ""
+            if p < 1 - settings.confidence:
+                better = other if (one.mean > 0) == self.first.metrics[metric].higher_is_better else base
+            yield Compared(metric, part, base, other, one, p, better)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What comparison.json holds; undefined numbers are null."""
+        place = self.ranking
+        return {
+            "format": "hyoid.comparison/1",
+            "runs": list(self.reports),
+            "num_cases": len(self.first.cases),
+            "num_groups": len(set(self.groups)),
+            "confidence": self.first.settings.confidence,
+            "differences": [_plain({**asdict(row), **asdict(row.found), "found": None}) for row in self.differences],
+            "ranking": {
+                "metric": self.metrics[0],
+                "mean_ranks": list(place.mean_ranks),
+                "places": list(place.places),
+                "shares_of_places": place.shares.tolist(),
+                "tau": _plain(place.tau),
+                "wins": place.wins.tolist(),
+            },
+            "volumes": [
+                _plain({"run": name, "structure": structure, **asdict(one), "middles": None, "differences": None})
+                for (name, structure), one in self.volumes.items()
+            ],
+            "subgroups": {
+                column: {name: [_plain(asdict(one)) for one in kinds] for name, kinds in by_run.items()}
+                for column, by_run in self.subgroups.items()
+            },
+            "notes": list(self.notes),
+        }
+
+    def write(self, folder: str | Path) -> None:
+        """Write comparison.json."""
+        with atomic_path(Path(folder) / "comparison.json") as path:
+            path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _only(report: Report, cases: list[str]) -> Report:
+    """The report of some of its cases, in this order."""
+    rows = tuple(row for case in cases for row in report.rows_of_case(case))
+    return replace(report, rows=rows)
+
+
+def _plain(value: Any) -> Any:
+    """Without entries that are None, and null for what is not a number."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items() if one is not None}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,121 @@
+"""Putting a comparison of runs into one self-contained comparison.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..core.files import atomic_path
+from ..evaluation.comparison import MEAN, Compared, Comparison
+from .comparison_figures import bland_altman, forest, paired_dots
+from .figures import name_of
+from .page import number
+
+_MOST_VOLUMES = 12
+
+
+def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
+    """Write `comparison.html`: differences with intervals, ranking and its stability, wins, volumes, subgroups.
+
+    Args:
+        folder: Where the page goes.
+        comparison: The numbers.
+
+    Returns:
+        The path of the page.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = number
+    environment.filters["p_value"] = p_value
+    text = lambda name: files("hyoid.reporting").joinpath(name).read_text(encoding="utf-8")  # noqa: E731
+    html = environment.from_string(text("comparison.html")).render(style=text("page.css"), **_content(comparison))
+    target = Path(folder) / "comparison.html"
+    with atomic_path(target) as path:
+        path.write_text(html, encoding="utf-8")
+    return target
+
+
+def p_value(value: float) -> str:
+    """A probability for readers: never 0."""
+    return "–" if value != value else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def verdict(row: Compared) -> str:
+    """What one comparison says, in a sentence."""
+    names = f"{row.other} and {row.base} in {name_of(row.metric)}"
+    if row.better:
+        worse = row.base if row.better == row.other else row.other
+        size = number(abs(row.found.mean))
+        return f"{row.better} is better than {worse} in {name_of(row.metric)} by {size}."
+    least = number(row.found.detectable)
+    return f"No difference between {names} was shown; one below {least} could hardly have been, with so few patients."
+
+
+def _content(comparison: Comparison) -> dict[str, Any]:
+    """Everything the template names."""
+    metric = comparison.metrics[0]
+    first = comparison.first
+    unit = first.unit(metric)
+    heading = name_of(metric) + (f" ({unit})" if unit else "")
+    shown = [row for row in comparison.differences if row.metric == metric]
+    rows = [
+        (
+            f"{row.other} − {row.base}{'' if row.structure == MEAN else ', ' + row.structure}",
+            *_interval(row),
+            bool(row.better),
+        )
+        for row in shown
+    ]
+    volumes = list(comparison.volumes.items())[:_MOST_VOLUMES]
+    return {
+        "comparison": comparison,
+        "runs": list(comparison.reports),
+        "metric": metric,
+        "heading": heading,
+        "arrow": "higher" if first.metrics[metric].higher_is_better else "lower",
+        "num_cases": len(first.cases),
+        "num_groups": len(set(comparison.groups)),
+        "percent": f"{100 * first.settings.confidence:g} %",
+        "verdicts": [verdict(row) for row in shown if row.structure == MEAN],
+        "forest": forest(rows, f"difference in {heading}"),
+        "dots": paired_dots(comparison, heading),
+        "differences": comparison.differences,
+        "means": {
+            (name, each): _mean(comparison, name, each) for name in comparison.reports for each in comparison.metrics
+        },
+        "ranking": comparison.ranking,
+        "volumes": [
+            (name, structure, found, bland_altman(found, first.size_unit, f"Agreement of sizes: {structure} by {name}"))
+            for (name, structure), found in volumes
+        ],
+        "size_unit": first.size_unit,
+        "subgroups": {column: _subgroup_rows(found) for column, found in comparison.subgroups.items()},
+        "name_of": name_of,
+        "MEAN": MEAN,
+        "version": version("hyoid"),
+    }
+
+
+def _interval(row: Compared) -> tuple[float, float, float]:
+    return row.found.mean, row.found.low, row.found.high
+
+
+def _mean(comparison: Comparison, name: str, metric: str) -> float:
+    values = comparison.values(name, metric)
+    known = values[values == values]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _subgroup_rows(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The figure of gaps and the table of one column."""
+    rows = [
+        (f"{one.kind}, {name}", one.gap, one.gap_low, one.gap_high, one.gap_low > 0 or one.gap_high < 0)
+        for name, kinds in found.items()
+        for one in kinds
+    ]
+    return {"forest": forest(rows, "mean of these cases minus mean of all others"), "runs": found}

@@ -1,0 +1,26 @@
+"""How results look on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from hyoid.cli.shown import show
+from hyoid.evaluation import EvaluationSettings, Report, Row
+from hyoid.evaluation.comparison import Comparison
+
+
+def report(*scores: float) -> Report:
+    rows = tuple(Row(f"c{i}", f"c{i}", "liver", "found", 1.0, 1.0, {"dice": score}) for i, score in enumerate(scores))
+    return Report(rows, ("liver",), EvaluationSettings(metrics=("dice",)))
+
+
+def test_a_comparison_shows_places_wins_and_differences():
+    found = Comparison.of({"old": report(0.5, 0.6, 0.7, 0.6, 0.5, 0.4), "new": report(0.7, 0.9, 0.8, 0.8, 0.9, 0.9)})
+    console = Console(record=True, width=160, file=None, quiet=False)
+    with console.capture() as shown:
+        show(found, console)
+    text = shown.get()
+    assert "6 cases of 6 groups, ranked by dice" in text
+    assert "new - old" in text and "0.2833" in text
+    line = next(line for line in text.splitlines() if line.startswith("new"))
+    assert line.split()[:4] == ["new", "1", "1.00", "100"]

@@ -1,0 +1,116 @@
+"""Runs side by side: what is shared, what differs, and for whom."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from hyoid import workflow
+from hyoid.core.case import Image
+from hyoid.core.errors import DataError
+from hyoid.core.grid import Grid
+from hyoid.core.labels import Labels
+from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_pairs
+from hyoid.evaluation.comparison import Comparison
+from hyoid.evaluation.subgroups import comparable_columns, subgroups
+from hyoid.metrics import Rules
+
+LABELS = Labels.of({1: "liver", 2: "tumour"})
+METRICS = ("dice", "hd95", "volume_error")
+
+
+def report(shift: int, cases: int = 8, lost: tuple[int, ...] = (), **options) -> Report:
+    judged = []
+    for i in range(cases):
+        reference = np.zeros((1, 14, 12), np.uint8)
+        reference[0, 2 : 7 + i % 3, 2:8] = 1
+        reference[0, 10:12, 2:8] = 2
+        prediction = np.roll(reference, shift if i % 2 else shift // 2, 2).copy()
+        if i in lost:
+            prediction[prediction == 2] = 0
+        grid = Grid.plain((14, 12), (1.0, 1.5))
+        pair = Image(prediction, grid, "labels"), Image(reference, grid, "labels")
+        facts = {"site": "AB"[i % 2], "age": str(30 + 5 * i), "name": f"n{i}"}
+        judged.append(Judged(f"c{i}", lambda pair=pair: pair, f"p{i // 2}" if options.get("paired") else "", facts))
+    options.pop("paired", None)
+    return evaluate_pairs(judged, LABELS, EvaluationSettings(metrics=METRICS, **options))
+
+
+def test_the_better_run_wins_with_an_interval_and_a_corrected_p():
+    found = Comparison.of({"rough": report(2), "fine": report(0)})
+    one = found.differences[0]
+    assert (one.metric, one.structure, one.base, one.other, one.better) == ("dice", "mean", "rough", "fine", "fine")
+    expected = found.values("fine", "dice").mean() - found.values("rough", "dice").mean()
+    assert one.found.mean == pytest.approx(expected) and one.found.low > 0
+    assert one.found.permutation <= one.adjusted < 0.05
+    assert next(row for row in found.differences if row.metric == "hd95").better == "fine"
+    assert found.ranking.places == (2, 1) and found.ranking.wins[1, 0] == 1.0
+
+
+def test_equal_runs_do_not_differ():
+    found = Comparison.of({"one": report(1), "same": report(1)})
+    assert all(row.better == "" and row.found.mean == 0 and row.adjusted == 1 for row in found.differences)
+    assert found.ranking.places == (1, 1)
+
+
+def test_a_run_that_misses_a_structure_loses():
+    found = Comparison.of({"whole": report(0), "blind": report(0, lost=(0, 1, 2, 3, 4, 5, 6, 7))})
+    tumour = next(row for row in found.differences if (row.metric, row.structure) == ("dice", "tumour"))
+    assert tumour.found.mean == -1.0 and tumour.better == "whole"
+    assert found.volumes["blind", "tumour"].bias < 0
+
+
+def test_only_what_is_shared_is_compared_and_said():
+    found = Comparison.of({"long": report(1), "short": report(0, cases=5)})
+    assert len(found.first.cases) == 5
+    assert found.notes == ("3 cases of long are not in all and are left out.",)
+    with pytest.raises(DataError, match="two evaluated runs"):
+        Comparison.of({"one": report(0)})
+    with pytest.raises(DataError, match="empty masks"):
+        Comparison.of({"one": report(0), "other": report(0, rules=Rules(both_empty="exclude"))})
+    with pytest.raises(DataError, match="share 1 cases"):
+        Comparison.of({"one": report(0), "other": report(0, cases=1)})
+
+
+def test_metrics_with_other_options_are_not_compared():
+    loose = EvaluationSettings(metrics=("dice", "nsd"), tolerance_mm=3.0)
+    tight = EvaluationSettings(metrics=("dice", "nsd"), tolerance_mm=1.0)
+    base = report(1)
+    both = {name: Report(base.rows, base.structures, one) for name, one in (("loose", loose), ("tight", tight))}
+    assert Comparison.of(both).metrics == ("dice",)
+
+
+def test_gaps_between_sites_and_bands_of_age():
+    found = report(2)
+    assert comparable_columns(found) == ("site", "age")
+    a, b = subgroups(found, "site")
+    assert (a.kind, a.num_cases, b.kind, b.num_cases) == ("A", 4, "B", 4)
+    assert a.gap == pytest.approx(a.mean - b.mean) == pytest.approx(-b.gap)
+    assert 0 < a.gap_low <= a.gap <= a.gap_high
+    bands = subgroups(found, "age")
+    assert [one.kind for one in bands] == ["30 to 40", "45 to 55", "60 to 65"]
+    assert sum(one.num_cases for one in bands) == 8
+    with pytest.raises(DataError, match=r"no column 'scanner'; known: site, age, name"):
+        subgroups(found, "scanner")
+
+
+def test_the_verb_writes_a_page_that_needs_nothing_else_and_a_file_without_nan(tmp_path):
+    for name, shift in (("rough", 2), ("fine", 0), ("middle", 1)):
+        report(shift, paired=True).write(tmp_path / name)
+    found = workflow.compare([tmp_path / "rough", tmp_path / "fine", tmp_path / "middle"], into=tmp_path / "out")
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    assert "from 4 groups" in page and "Subgroups" in page
+    assert not re.search(r"(?:src|href)=\"(?!#|data:)", page) and "<script" not in page
+    facts = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert facts["runs"] == ["rough", "fine", "middle"]
+    assert len(facts["differences"]) == len(found.differences) == 3 * 3 * 3
+    assert facts["ranking"]["places"] == [3, 1, 2]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for name in ("x/run", "y/run"):
+        report(0).write(tmp_path / name)
+    assert list(workflow.compare([tmp_path / "x/run", tmp_path / "y/run"]).reports) == ["x/run", "y/run"]
