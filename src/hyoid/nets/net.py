@@ -123,5 +123,13 @@ class Net(nn.Module):
         return needed
 
 
+class TokenNet(Net):
+    """A net whose coarsest map has at least two voxels along each axis, so that they can look at one another."""
+
+    def smallest_input(self) -> tuple[int, ...]:
+        """Twice the divisor."""
+        return tuple(2 * step for step in self.divisor)
+
+
 def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))

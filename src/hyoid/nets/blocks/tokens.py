@@ -37,11 +37,13 @@ class TransformerLayer(nn.Module):
         dosovitskiy2021vit.
     """
 
-    def __init__(self, channels: int, heads: int, wide: int, bias: bool = True, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, heads: int, wide: int, bias: bool = True, dropout: float = 0.0, eps: float = 1e-5
+    ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(channels)
+        self.norm1 = nn.LayerNorm(channels, eps)
         self.attention = SelfAttention(channels, heads, bias)
-        self.norm2 = nn.LayerNorm(channels)
+        self.norm2 = nn.LayerNorm(channels, eps)
         self.widen = nn.Linear(channels, wide)
         self.narrow = nn.Linear(wide, channels)
         self.dropout = nn.Dropout(dropout)

@@ -11,6 +11,7 @@
 - `pyramid_heads`: FPN, PSPNet, SSNet
 - `deeplab`: DeepLab v1 to v3+
 - `transformer`: UNETR
+- `hybrid`: TransUNet
 - `swin`: Swin UNETR, Swin-Unet
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt

@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..blocks.conv import ResidualBlock
 from ..blocks.windows import PatchExpanding, PatchMerging, SwinLayer
 from ..layers import CONV, TRANSPOSED, Style, channels_last
-from ..net import Net, NetSpec
+from ..net import NetSpec, TokenNet
 from ..rows import row
 from ..unet import initialise
 
@@ -45,14 +45,6 @@ class SwinSpec(NetSpec):
         width, depth = self.channels[level], self.depths[min(level, len(self.depths) - 1)]
         given = (width, self.heads(width), (self.window,) * self.dims)
         return nn.Sequential(*[SwinLayer(*given, shifted=number % 2 == 1) for number in range(depth)])
-
-
-class TokenNet(Net):
-    """A net whose coarsest map has at least two voxels along each axis, so that they can look at one another."""
-
-    def smallest_input(self) -> tuple[int, ...]:
-        """Twice the divisor."""
-        return tuple(2 * step for step in self.divisor)
 
 
 class SwinUNETRSpec(SwinSpec):

@@ -6,5 +6,7 @@ made narrower, shallower, anisotropic, or 3D; published weights then fit only wh
 
 - `pyramid`: what they share
 - `resnet`, `vgg`, `mobilenet`, `efficientnet`, `densenet`: the nets
+- `resnet_v2`: the ResNet of hybrid transformers
+- `flax`: weights of hybrid transformers in the names of their first library
 - `published`: weights by name, adapted to other channels and to 3D
 """
