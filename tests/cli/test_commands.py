@@ -141,3 +141,19 @@ def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
 def test_wrong_settings_fail_before_any_work(cells, tmp_path, option, words):
     refused(hyoid("run", cells, "--into", tmp_path / "run", *option), words)
     assert not (tmp_path / "run" / "experiment.yaml").exists()
+
+
+def test_an_evaluation_takes_any_metric_by_name(tmp_path):
+    for folder in ("found", "truth"):
+        mask = np.zeros((1, 12, 12), np.uint8)
+        mask[0, 2:6, 2:6] = mask[0, 8:11, 8:11] = 1
+        if folder == "found":
+            mask[0, 8:11, 8:11] = 0
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "a.png", Image(mask, Grid.plain((12, 12)), "labels"))
+    given = ("evaluate", tmp_path / "found", tmp_path / "truth", "--set", "evaluation.metrics=[object_f1,cl_dice]")
+    told = hyoid(*given)
+    assert told.returncode == 0, told.stderr
+    assert "object_f1" in told.stdout and "0.667" in told.stdout
+    refused(hyoid(*given[:3], "--set", "evaluation.metrics=[ece]"), "ece compares probabilities")
+    refused(hyoid(*given[:3], "--set", "seed=3"), "under evaluation. only")

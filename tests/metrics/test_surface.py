@@ -39,7 +39,7 @@ def test_hd95_forgives_five_percent_of_the_surface():
     assert metrics.build("hd95")(nearly, reference) == 1.0
 
 
-def test_pooled_hd95_is_never_larger_than_the_stated_one():
+def test_pooled_hd95_hides_a_small_surface_behind_a_large_one():
     prediction, reference = blobs(2, (20, 22, 24))
     prediction[:, :, 12:] = False
     pooled = metrics.build("hd95_pooled")(prediction, reference)

@@ -45,7 +45,11 @@ def hd95(pair: Pair) -> float:
 
 @metric("hd95_pooled", papers="huttenlocher1993hausdorff", convention="voxels, both ways together", **_DISTANCE)
 def hd95_pooled(pair: Pair) -> float:
-    """The 95th percentile of both sets of distances together, as in MedPy and nnU-Net; never larger than hd95."""
+    """The 95th percentile of both sets of distances together, as in MedPy.
+
+    Smaller than hd95 but for surfaces of a few voxels, where percentiles are interpolated: a small surface that is far
+    off hides behind a large one that is near.
+    """
     return float(np.percentile(np.concatenate(pair.surface_distances), 95))
 
 

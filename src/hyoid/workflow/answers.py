@@ -138,8 +138,8 @@ def fingerprint_of(folder: RunFolder) -> str:
     return digest.hexdigest()[:16]
 
 
-def judge_validation(folder: RunFolder, workers: int) -> Report:
-    """The report of the validation cases of a run.
+def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:
+    """The report of the validation cases of a run; settings may be changed for this once.
 
     Raises:
         ConfigError: When they were not predicted yet.
@@ -164,6 +164,6 @@ def judge_validation(folder: RunFolder, workers: int) -> Report:
         facts = dataset.entry(case_id).facts
         return Judged(case_id, read, dataset.group_of(case_id), facts, numbers if numbered else None)
 
-    experiment = folder.experiment
+    experiment = folder.experiment.changed(tuple(changes))
     cases = [judged(case_id) for case_id in folder.split.validation]
     return evaluate_pairs(cases, experiment.task_labels, experiment.evaluation, workers)

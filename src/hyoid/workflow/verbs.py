@@ -246,6 +246,7 @@ def evaluate(
     *,
     into: str | Path | None = None,
     missing: Literal["error", "worst"] = "error",
+    changes: Sequence[str] = (),
 ) -> Report:
     """Measure predictions against references, with intervals by patient.
 
@@ -254,25 +255,30 @@ def evaluate(
         references: Folder of reference label images, paired by name; not needed for a run.
         into: Folder for cases.csv, report.json and report.html; the run itself when none.
         missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
+        changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
 
     Returns:
         The report.
     """
     from ..evaluation.folders import evaluate_folders
-    from ..experiment import RunFolder
+    from ..experiment import Experiment, RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation
     from .story import of_folders
 
+    other = [change for change in changes if not change.startswith("evaluation.")]
+    if other:
+        raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     if references is not None:
-        found = evaluate_folders(predictions, references, missing=missing, workers=_workers())
+        settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
+        found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=_workers())
         if into is not None:
             found.write(into)
             write_page(into, found, of_folders(predictions, references))
         return found
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
-        found = judge_validation(folder, _workers())
+        found = judge_validation(folder, _workers(), changes)
     target = Path(into or folder.path)
     found.write(target)
     return found
