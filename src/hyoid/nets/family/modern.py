@@ -42,6 +42,9 @@ class MedNeXtSpec(NetSpec):
 class MedNeXt(Net):
     """The net of `MedNeXtSpec`.
 
+    A block that changes the grid widens like the blocks it leads to. Trap: MONAI widens the ways down like the finer
+    level, so that its B, M and L are smaller than the authors'; weights of the one do not fit the other.
+
     Reference:
         roy2023mednext.
     """
@@ -62,7 +65,7 @@ class MedNeXt(Net):
         steps = range(depth - 1)
         self.stem = CONV[spec.dims](spec.in_channels, widths[0], 1)
         self.encoder = nn.ModuleList(stage(level) for level in range(depth))
-        self.downs = nn.ModuleList(block(widths[level], widths[level + 1], level, 2) for level in steps)
+        self.downs = nn.ModuleList(block(widths[level], widths[level + 1], level + 1, 2) for level in steps)
         self.ups = nn.ModuleList(block(widths[level + 1], widths[level], level, -2) for level in steps)
         self.decoder = nn.ModuleList(stage(level) for level in steps)
         supervised = depth if spec.deep_supervision else 1
