@@ -34,6 +34,9 @@ class TrainingSettings(Settings):
     loss_options: dict[str, Any] = Field(default_factory=dict, description="Options of the loss.")
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How weights are changed.")
     ema: float = Field(0.999, ge=0, lt=1, description="Decay of the running average of weights that predicts; 0: none.")
+    encoder_weights: str | None = Field(
+        None, description="Public weights the encoder starts with: a file, or a name such as resnet34; none: random."
+    )
     sampling: Literal["cycle", "uniform"] = Field("cycle", description="Each case in turn, or any case each time.")
     voxel_weights: str | None = Field(None, description="Map of the store that weighs voxels in the loss, or none.")
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")

@@ -41,6 +41,7 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
 def _check_names(asked: Experiment) -> None:
     """Look up every part that settings name, so that a wrong name fails before any work is done."""
     from ..losses import losses
+    from ..nets.pyramids.weights import check_weights
     from ..planning.check import check_settings
     from ..training.optim import optimisers, schedules
     from ..training.regimes import regimes
@@ -48,6 +49,8 @@ def _check_names(asked: Experiment) -> None:
     asked.evaluation.build()
     check_settings(asked.planning)
     training = asked.training
+    if training.encoder_weights is not None:
+        check_weights(training.encoder_weights)
     if training.loss is not None:
         losses.build(training.loss, **training.loss_options)
     if training.voxel_weights is not None and training.voxel_weights not in MAPS:

@@ -9,4 +9,5 @@ made narrower, shallower, anisotropic, or 3D; published weights then fit only wh
 - `resnet_v2`: the ResNet of hybrid transformers
 - `flax`: weights of hybrid transformers in the names of their first library
 - `published`: weights by name, adapted to other channels and to 3D
+- `catalogue`: public weights, with digest and licence; `weights`: reading and fetching them
 """

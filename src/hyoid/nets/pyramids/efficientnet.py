@@ -100,7 +100,7 @@ class EfficientNet(Pyramid):
     packages keep and never use.
     """
 
-    unused = ("classifier.", "features.8.")
+    unused = (*Pyramid.unused, "features.8.")
     stem = "features.0.0.weight"
 
     def __init__(

@@ -25,7 +25,7 @@ class Pyramid(nn.Module):
         stem: Name of the weight that sees the image.
     """
 
-    unused: tuple[str, ...] = ("fc.", "classifier.")
+    unused: tuple[str, ...] = ("fc.", "classifier.", "head.", "pre_logits.")
     own: tuple[str, ...] = ()
     stem: str
 

@@ -1,0 +1,159 @@
+"""Weights for encoders: from a file, or from the catalogue through a folder where each is kept once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import ConfigError, DataError, HyoidError
+from ...core.files import atomic_path
+from ...core.progress import log, stage
+from .catalogue import Source, source_called
+from .published import load_published
+from .pyramid import Pyramid
+
+_CHUNK = 1 << 20
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+def load_encoder_weights(net: nn.Module, weights: str | Path) -> Source | None:
+    """Start the encoder of a net with public weights, adapted to its channels and dimensions.
+
+    Args:
+        net: A net on an encoder with a published layout, such as unet_resnet34.
+        weights: A file (.pth, .pt, .safetensors) or a name of the catalogue, such as resnet34.
+
+    Returns:
+        Where they come from, when that is the catalogue.
+
+    Raises:
+        ConfigError: When the net has no such encoder, or the name is unknown.
+        DataError: When the file is not readable, is not the one of the catalogue, or belongs to another encoder.
+        HyoidError: When the file could not be fetched.
+    """
+    encoder = published_encoder(net)
+    path, source = _located(weights)
+    load_published(encoder, read_tensors(path), str(weights))
+    terms = f", {source.licence}" if source else ""
+    log.info("The encoder starts with the weights of %s%s.", weights, terms)
+    return source
+
+
+def published_encoder(net: nn.Module) -> Pyramid:
+    """The encoder of a net that published weights fit.
+
+    Raises:
+        ConfigError: When there is none.
+    """
+    for module in net.modules():
+        if isinstance(module, Pyramid):
+            return module
+    raise ConfigError(
+        "This net has no encoder with published weights; choose one that has, such as unet_resnet34, or leave "
+        "training.encoder_weights out."
+    )
+
+
+def check_weights(weights: str) -> None:
+    """Refuse weights that are neither a file nor in the catalogue, before any work is done.
+
+    Raises:
+        ConfigError: When there is neither.
+    """
+    if not Path(weights).is_file():
+        source_called(weights)
+
+
+def _located(weights: str | Path) -> tuple[Path, Source | None]:
+    if Path(weights).is_file():
+        return Path(weights), None
+    source = source_called(str(weights))
+    return fetched(source), source
+
+
+def cache_folder() -> Path:
+    """Where fetched weights are kept: HYOID_CACHE, or hyoid in XDG_CACHE_HOME or in ~/.cache."""
+    if own := os.environ.get("HYOID_CACHE"):
+        return Path(own) / "weights"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyoid" / "weights"
+
+
+def fetched(source: Source) -> Path:
+    """The file of an entry of the catalogue, fetched unless it is here, and whole.
+
+    Raises:
+        HyoidError: When it is not here and could not be fetched.
+        DataError: When its digest is another one.
+    """
+    path = cache_folder() / source.file
+    if not path.is_file():
+        try:
+            with atomic_path(path) as temporary:
+                _download(source.url, temporary)
+                _check_digest(temporary, source, f"What {source.url} gave")
+        except HyoidError as error:
+            if not isinstance(error.__cause__, urllib.error.URLError | TimeoutError | ConnectionError):
+                raise
+            reason = getattr(error.__cause__, "reason", error.__cause__)
+            raise HyoidError(
+                f"{source.url} could not be fetched ({reason}); fetch it on a machine that can, and put it at {path}."
+            ) from None
+    else:
+        _check_digest(path, source, f"{path}")
+    return path
+
+
+def _download(url: str, path: Path) -> None:
+    with urllib.request.urlopen(url, timeout=30) as answer, path.open("wb") as file:
+        total = answer.headers.get("Content-Length")
+        with stage("fetching weights", float(total) if total else None) as progress:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                progress.advance(len(chunk))
+
+
+def _check_digest(path: Path, source: Source, what: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(source.sha256):
+        raise DataError(f"{what} is not {source.file}: its sha256 begins with {found[:8]}, not {source.sha256[:8]}.")
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Tensors by name from a file of torch or safetensors; nothing is run that a file may hold.
+
+    A whole model is narrowed to its encoder, and what other packages put before names is taken off.
+
+    Raises:
+        DataError: When the file is not readable or holds other things than tensors.
+    """
+    try:
+        if Path(path).suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return _plain(load_file(path))
+        return _plain(torch.load(path, map_location="cpu", weights_only=True))
+    except DataError:
+        raise
+    except Exception as error:
+        first = str(error).strip().split("\n")[0]
+        raise DataError(f"{path}: this is not a readable file of weights ({first}).") from None
+
+
+def _plain(found: Any) -> dict[str, Tensor]:
+    while isinstance(found, dict) and (inner := next((key for key in _WRAPPERS if key in found), None)):
+        found = found[inner]
+    tensors = {key: value for key, value in dict(found).items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise DataError("the file of weights holds no tensors by name.")
+    for prefix in ("module.", "model.", "backbone.", "encoder."):
+        if any(key.startswith(prefix) for key in tensors):
+            tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return tensors
