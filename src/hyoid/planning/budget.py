@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..nets.cost import cost
+from ..nets.cost import cost, cost_of, without_numbers
+from ..nets.net import Net, NetSpec
 from ..nets.unet import UNetSpec
 from .settings import Precision
 
-Timer = Callable[[UNetSpec, Sequence[int], int, Precision], float]
+Timer = Callable[[NetSpec, Sequence[int], int, Precision], float]
 """Seconds of one training step of a net on patches of this shape, in batches of this size."""
 
 BACKWARD = 3.0
@@ -67,25 +68,42 @@ NOMINAL_SECONDS = 0.6
 """Time of a step on that machine which a number of steps stands for."""
 
 
+UNIT = {2: 128, 3: 48}
+"""Edge of the patch on which a net that is no U is measured."""
+
+
 @lru_cache(maxsize=512)
-def _unit_cost(spec: UNetSpec) -> tuple[Load, float]:
-    shape = [8 * math.prod(axis) for axis in zip(*spec.strides, strict=True)]
-    found = cost(spec, shape)
+def _unit_cost(spec: NetSpec) -> tuple[Load, float]:
+    if isinstance(spec, UNetSpec):
+        shape = tuple(8 * math.prod(axis) for axis in zip(*spec.strides, strict=True))
+    else:
+        shape = fitting_patch(spec, (UNIT[spec.dims],) * spec.dims)
+    found = cost_of(_net(spec), spec.in_channels, shape)
     return Load(found.parameters, found.flops, found.activation_values), float(math.prod(shape))
 
 
-def fitting_patch(spec: UNetSpec, patch: Sequence[int]) -> tuple[int, ...]:
+@lru_cache(maxsize=64)
+def _net(spec: NetSpec) -> Net:
+    return without_numbers(spec)
+
+
+def fitting_patch(spec: NetSpec, patch: Sequence[int]) -> tuple[int, ...]:
     """The smallest patch that the net accepts and that is at least this large."""
-    import torch
-
-    with torch.device("meta"):
-        return spec.build().fitting_shape(patch)
+    return _net(spec).fitting_shape(patch)
 
 
-def load_of(spec: UNetSpec, patch: Sequence[int]) -> Load:
-    """What one patch costs, the loss included; operations and maps of a padded U grow with its voxels."""
+def is_padded(spec: NetSpec) -> bool:
+    """Whether the answer of the net is as large as its input."""
+    return not any(_net(spec).margin)
+
+
+def load_of(spec: NetSpec, patch: Sequence[int]) -> Load:
+    """What one patch costs, the loss included; operations and maps of a padded net grow with its voxels.
+
+    Attention grows faster, but hardly counts at the sizes of patches.
+    """
     loss = _LOSS * spec.out_channels * math.prod(patch)
-    if spec.padding == "valid":
+    if not is_padded(spec):
         found = cost(spec, patch)
         return Load(found.parameters, found.flops, found.activation_values + loss)
     unit, voxels = _unit_cost(spec)
@@ -150,7 +168,7 @@ class Stopwatch:
     device: str = "cpu"
     seconds: float = 3.0
 
-    def __call__(self, spec: UNetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
+    def __call__(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
         """The median time of a step; infinite when the memory does not suffice."""
         import torch
 
@@ -169,7 +187,7 @@ class Stopwatch:
 
 
 def _training_step(
-    spec: UNetSpec, patch: Sequence[int], batch: int, precision: Precision, device: str
+    spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision, device: str
 ) -> Callable[[], None]:
     import torch
     from torch.nn.functional import cross_entropy

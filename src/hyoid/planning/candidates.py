@@ -10,8 +10,9 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..nets.family.build import build_spec
+from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
-from .budget import BACKWARD, Load, fitting_patch, load_of, training_gb
+from .budget import BACKWARD, Load, fitting_patch, is_padded, load_of, training_gb
 from .learning import Candidate, Facts
 from .rules import Topology, topology
 from .settings import PlanningSettings, Precision
@@ -40,6 +41,7 @@ class Ground:
         memory_gb: Memory training may use.
         precisions: Number formats of the device, the favoured one first.
         settings: What is fixed already.
+        given: A net that is taken as it is, such as that of an earlier run.
     """
 
     spacing: tuple[float, ...]
@@ -51,11 +53,27 @@ class Ground:
     memory_gb: float
     precisions: tuple[Precision, ...]
     settings: PlanningSettings
+    given: NetSpec | None = None
 
     @cached_property
-    def published(self) -> UNetSpec:
-        """The net as its row has it."""
+    def whole(self) -> NetSpec | None:
+        """The net that only patches are sought for: one that is given, or one that is no U."""
+        if self.given is not None:
+            return self.given
+        if isinstance(self._row, UNetSpec):
+            return None
+        fixed = {"channels": self.settings.channels, "norm": self.settings.norm}
+        return self._built(**{name: value for name, value in fixed.items() if value is not None})
+
+    @cached_property
+    def _row(self) -> NetSpec:
         return self._built()
+
+    @property
+    def published(self) -> UNetSpec:
+        """The U as its row has it."""
+        assert isinstance(self._row, UNetSpec)  # others are taken whole
+        return self._row
 
     @property
     def channels(self) -> tuple[int, ...] | None:
@@ -69,20 +87,20 @@ class Ground:
         most = width * (10 if len(self.spacing) == 3 else 16)
         searched = tuple(min(width * 2**level, most) for level in range(shape.levels))
         widest = max(self.published.kernels[0])
-        return self._built(
+        made = self._built(
             channels=self.channels[: shape.levels] if self.channels else searched,
             kernels=tuple(tuple(widest if size > 1 else 1 for size in kernel) for kernel in shape.kernels),
             strides=shape.strides,
-            deep_supervision=False,
+            **({} if self.published.deep_supervision else {"deep_supervision": False}),
             **({} if self.settings.norm is None else {"norm": self.settings.norm}),
         )
+        assert isinstance(made, UNetSpec)
+        return made
 
-    def _built(self, **changes: Any) -> UNetSpec:
-        name = self.settings.net or "unet"
-        spec = build_spec(name, len(self.spacing), self.in_channels, self.out_channels, **changes)
-        if not isinstance(spec, UNetSpec):
-            raise ConfigError(f"The preset auto plans a U from levels; {name!r} is not one. Use unet.")
-        return spec
+    def _built(self, **changes: Any) -> NetSpec:
+        return build_spec(
+            self.settings.net or "unet", len(self.spacing), self.in_channels, self.out_channels, **changes
+        )
 
 
 @dataclass(frozen=True)
@@ -90,58 +108,77 @@ class Option:
     """A candidate with the net behind it."""
 
     row: Candidate
-    spec: UNetSpec
+    spec: NetSpec
     load: Load
 
 
 def options(ground: Ground, precision: Precision) -> list[Option]:
     """Every combination of spacing, patch, width and batch that fits into the memory; one at least."""
     found: list[Option] = []
-    for spacing, wanted, shape in _shapes(ground):
-        for width in _widths(ground):
-            spec = ground.spec(shape, width)
-            patch = shape.patch if spec.padding == "same" else fitting_patch(spec, wanted)
-            load = load_of(spec, patch)
-            for batch in _batches(ground):
-                memory = training_gb(load, batch, precision)
-                if memory > ground.memory_gb and found:
-                    break
-                row = Candidate(
-                    dims=len(spacing),
-                    spacing_mm=spacing,
-                    patch=patch,
-                    batch=batch,
-                    net=ground.settings.net or "unet",
-                    channels=spec.channels,
-                    precision=precision,
-                    parameters=load.parameters,
-                    gflops=batch * BACKWARD * load.flops / 1e9,
-                    values=batch * load.values,
-                    memory_gb=memory,
-                )
-                found.append(Option(row, spec, load))
+    for spacing, patch, spec in _designs(ground):
+        load = load_of(spec, patch)
+        for batch in _batches(ground):
+            memory = training_gb(load, batch, precision)
+            if memory > ground.memory_gb and found:
+                break
+            row = Candidate(
+                dims=len(spacing),
+                spacing_mm=spacing,
+                patch=patch,
+                batch=batch,
+                net=ground.settings.net or "unet",
+                channels=getattr(spec, "channels", ()),
+                precision=precision,
+                parameters=load.parameters,
+                gflops=batch * BACKWARD * load.flops / 1e9,
+                values=batch * load.values,
+                memory_gb=memory,
+            )
+            found.append(Option(row, spec, load))
     return found
 
 
-def _shapes(ground: Ground) -> list[tuple[tuple[float, ...], tuple[int, ...], Topology]]:
-    """Spacings and, for each, the patches from small to the whole median image with their topologies.
+def _designs(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...], NetSpec]]:
+    """Every spacing, patch and net that goes with it."""
+    if ground.whole is not None:
+        seen = set()
+        for spacing, wanted in _views(ground):
+            patch = fitting_patch(ground.whole, wanted)
+            if (spacing, patch) not in seen:
+                seen.add((spacing, patch))
+                yield spacing, patch, ground.whole
+        return
+    for spacing, wanted, shape in _shapes(ground):
+        for width in _widths(ground):
+            spec = ground.spec(shape, width)
+            yield spacing, shape.patch if is_padded(spec) else fitting_patch(spec, wanted), spec
 
-    A net with widths of its own keeps all its levels, or as many as the images allow.
-    """
-    dims, fixed, seen, found = len(ground.spacing), ground.settings, set(), []
-    finest = min(ground.spacing)
-    levels = len(fixed.channels) if fixed.channels else min(LEVELS[dims], len(ground.channels or range(99)))
+
+def _views(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...]]]:
+    """Spacings and, for each, the patches from small to the whole median image."""
+    dims, fixed, finest = len(ground.spacing), ground.settings, min(ground.spacing)
     for factor in (1.0,) if fixed.spacing_mm else COARSER:
         spacing = tuple(max(s, factor * finest) for s in ground.spacing)
         median = tuple(n * old / new for n, old, new in zip(ground.median, ground.spacing, spacing, strict=True))
         if factor > 1 and min(sorted(median)[-2:]) < SMALLEST_IMAGE[dims]:
             break
         for patch in [fixed.patch[-dims:]] if fixed.patch else _patches(spacing, median):
-            shape = topology(spacing, patch, levels)
-            enough = shape.levels == levels if fixed.channels else shape.levels >= 2
-            if enough and (spacing, shape.patch) not in seen:
-                seen.add((spacing, shape.patch))
-                found.append((spacing, patch, shape))
+            yield spacing, patch
+
+
+def _shapes(ground: Ground) -> list[tuple[tuple[float, ...], tuple[int, ...], Topology]]:
+    """Spacings and patches with their topologies.
+
+    A net with widths of its own keeps all its levels, or as many as the images allow.
+    """
+    dims, fixed, seen, found = len(ground.spacing), ground.settings, set(), []
+    levels = len(fixed.channels) if fixed.channels else min(LEVELS[dims], len(ground.channels or range(99)))
+    for spacing, patch in _views(ground):
+        shape = topology(spacing, patch, levels)
+        enough = shape.levels == levels if fixed.channels else shape.levels >= 2
+        if enough and (spacing, shape.patch) not in seen:
+            seen.add((spacing, shape.patch))
+            found.append((spacing, patch, shape))
     if not found:
         what = "planning.patch" if fixed.patch else "the median image"
         raise ConfigError(

@@ -131,7 +131,7 @@ def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
     """Time a middle, a narrow and a wide net, each for about so many seconds, in the fastest number format."""
     formats = (ground.settings.precision,) if ground.settings.precision else ground.precisions
     found = options(ground, formats[0])
-    widths = sorted({option.row.channels[0] for option in found})
+    widths = sorted({option.row.channels[:1] for option in found})
     middle = widths[len(widths) // 2]
     first = _of_size(found, middle, FIRST_GFLOPS)
     took = {precision: machine.time(first, precision, count=False) for precision in formats}
@@ -142,10 +142,10 @@ def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
     return precision
 
 
-def _of_size(found: Sequence[Option], width: int, gflops: float) -> Option:
+def _of_size(found: Sequence[Option], width: tuple[int, ...], gflops: float) -> Option:
     """The option of this width whose step takes about so many operations."""
     return min(
-        (option for option in found if option.row.channels[0] == width),
+        (option for option in found if option.row.channels[:1] == width),
         key=lambda option: abs(math.log(option.row.gflops / max(gflops, 1e-9))),
     )
 
@@ -158,5 +158,5 @@ def _shown(ranked: Sequence[Option]) -> list[Option]:
     """The first option of each spacing, patch and width, a few of them."""
     kinds: dict[tuple[object, ...], Option] = {}
     for option in ranked:
-        kinds.setdefault((option.row.spacing_mm, option.row.patch, option.row.channels[0]), option)
+        kinds.setdefault((option.row.spacing_mm, option.row.patch, option.row.channels[:1]), option)
     return list(kinds.values())[:ROWS]

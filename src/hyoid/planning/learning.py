@@ -50,7 +50,7 @@ class Candidate(Settings):
     patch: tuple[int, ...] = Field(description="Voxels of a patch.")
     batch: int = Field(description="Patches in a step.")
     net: str = Field(description="Name of the net.")
-    channels: tuple[int, ...] = Field(description="Width of each level.")
+    channels: tuple[int, ...] = Field(description="Width of each level; none for a net that has no such levels.")
     precision: Precision = Field("32-true", description="Number format in the net.")
     parameters: int = Field(0, description="Weights of the net.")
     gflops: float = Field(0.0, description="Billions of operations of one training step.")
@@ -108,11 +108,17 @@ def learning_factors(
     sides = [n * s for n, s in zip(candidate.patch, candidate.spacing_mm, strict=True)]
     return {
         "practice": steps / (steps + patience),
-        "capacity": candidate.channels[0] ** 2 / (candidate.channels[0] ** 2 + WIDTH**2),
+        "capacity": _capacity(candidate),
         "variety": candidate.batch / (candidate.batch + BATCH),
         "view": _mean([_view(sides, target) for target in facts.targets]),
         "detail": _mean([_detail(candidate.spacing_mm, facts.spacing_mm, target) for target in facts.targets]),
     }
+
+
+def _capacity(candidate: Candidate) -> float:
+    if not candidate.channels:
+        return 1.0  # a net that is taken whole, in every candidate
+    return candidate.channels[0] ** 2 / (candidate.channels[0] ** 2 + WIDTH**2)
 
 
 def affordable_steps(candidate: Candidate, seconds: float, most_steps: float = math.inf) -> float:

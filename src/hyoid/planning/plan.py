@@ -101,7 +101,7 @@ def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:
             _joined(c.spacing_mm),
             _joined(c.patch),
             str(c.batch),
-            f"{c.channels[0]}x{len(c.channels)}",
+            f"{c.channels[0]}x{len(c.channels)}" if c.channels else "its own",
             c.precision,
             f"{c.seconds_per_step:.3g}{'' if c.measured else '~'}",
             str(c.steps),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..core.errors import ConfigError
 from ..core.labels import Labels
+from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.choose import task_for
 from .budget import NOMINAL_SECONDS, Stopwatch, Timer, available_gb, precisions, prediction_gb, resolved_device
@@ -148,7 +149,8 @@ def learning_facts(fingerprint: Fingerprint, frame: Frame) -> Facts:
 
 def _why(best: Candidate, ground: Ground) -> list[str]:
     factor = min(best.spacing_mm) / min(ground.spacing)
-    lines = [f"a net of width {best.channels[0]} at this patch and batch is expected to learn most in the budget"]
+    what = "the net" if ground.whole is not None else f"a net of width {best.channels[0]}"
+    lines = [f"{what} at this patch and batch is expected to learn most in the budget"]
     if factor > 1.01:
         lines.append(
             f"images are made {factor:.3g} times coarser: a patch then shows more, and objects stay thick enough"
@@ -166,10 +168,10 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
     chosen, auto = ranked[0], settings.preset == "auto"
     row, net = chosen.row, chosen.spec
     num_steps = asked.steps or max(1, int(USABLE * (asked.seconds or 0) / row.seconds_per_step))
-    if settings.deep_supervision is not None or auto:
-        wanted = settings.deep_supervision
-        wanted = num_steps >= LONG and len(net.channels) >= 5 if wanted is None else wanted
-        net = net.model_copy(update={"deep_supervision": wanted})
+    if settings.deep_supervision is not None:
+        net = net.changed({"deep_supervision": settings.deep_supervision})
+    elif auto and settings.net in (None, "unet") and isinstance(net, UNetSpec):
+        net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})
     patch = (1,) * frame.flat + row.patch
     axes, mirror_notes = mirror_axes(fingerprint, asked.labels, frame, patch, auto)
     intensity, intensity_notes = intensity_of(fingerprint, settings)

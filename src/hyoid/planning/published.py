@@ -97,7 +97,8 @@ class Published:
         made = build_spec(self.net, self.frame.dims, self.in_channels, self.out_channels, **given)
         if not isinstance(made, UNetSpec):
             raise ConfigError(
-                f"Preset {self.settings.preset!r} plans a U from levels; {self.net!r} is not one. Use unet."
+                f"Preset {self.settings.preset!r} plans a U from levels and {self.net!r} is none; "
+                "the preset auto takes any net."
             )
         return made
 
