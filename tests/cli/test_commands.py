@@ -49,7 +49,7 @@ def test_summary_ends_before_the_arguments():
 
 
 def test_every_argument_of_a_verb_is_described():
-    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "changes"}
+    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "start_from", "changes"}
 
 
 def test_help_names_every_verb():

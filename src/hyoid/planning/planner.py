@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..core.errors import ConfigError
 from ..core.labels import Labels
+from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.choose import task_for
@@ -45,6 +46,7 @@ def make_plan(
     steps: int | None = None,
     calibrate: Timer | None = None,
     device: str = "auto",
+    earlier: Plan | None = None,
 ) -> Plan:
     """Decide everything that is needed to prepare and train.
 
@@ -58,6 +60,8 @@ def make_plan(
         steps: Number of training steps instead of a time.
         calibrate: Times a training step; a `Stopwatch` on the device when None.
         device: Where training will run: "auto", "cpu", "cuda:0" and the like.
+        earlier: The plan of a run that this one starts from; `auto` takes its net, for the channels of this one,
+            unless the settings name a net.
 
     Raises:
         ConfigError: When both a time and steps are given, or a fixed setting does not fit the data.
@@ -72,8 +76,12 @@ def make_plan(
     if seconds is None and steps is None:
         seconds = DEFAULT_SECONDS if settings.preset == "auto" else None
         steps = None if settings.preset == "auto" else PUBLISHED_STEPS
+    if earlier is not None and (settings.preset != "auto" or settings.net or settings.channels):
+        earlier = None
+    if earlier is not None:
+        settings = settings.changed({"net": earlier.net_name, "dims": earlier.dims})
     frame = frame_of(fingerprint, settings)
-    asked = _Asked(fingerprint, labels, settings, frame, seconds, steps, calibrate, resolved_device(device))
+    asked = _Asked(fingerprint, labels, settings, frame, seconds, steps, calibrate, resolved_device(device), earlier)
     return _plan(asked, *(_auto(asked) if settings.preset == "auto" else _published(asked)))
 
 
@@ -89,6 +97,13 @@ class _Asked:
     steps: int | None
     calibrate: Timer | None
     device: str
+    earlier: Plan | None = None
+
+    @property
+    def given(self) -> NetSpec | None:
+        """The net of an earlier run, for the channels of this one."""
+        changes = {"in_channels": self.in_channels, "out_channels": self.out_channels}
+        return None if self.earlier is None else self.earlier.net.changed(changes)
 
     @property
     def in_channels(self) -> int:
@@ -122,6 +137,7 @@ def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
         memory_gb=settings.memory_gb or available_gb(asked.device, free=timed),
         precisions=precisions(asked.device),
         settings=settings,
+        given=asked.given,
     )
     if asked.seconds is not None:
         allowance = min(30.0, max(2.0, CALIBRATION_SHARE * asked.seconds))
@@ -170,7 +186,7 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
     num_steps = asked.steps or max(1, int(USABLE * (asked.seconds or 0) / row.seconds_per_step))
     if settings.deep_supervision is not None:
         net = net.changed({"deep_supervision": settings.deep_supervision})
-    elif auto and settings.net in (None, "unet") and isinstance(net, UNetSpec):
+    elif auto and asked.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
         net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})
     patch = (1,) * frame.flat + row.patch
     axes, mirror_notes = mirror_axes(fingerprint, asked.labels, frame, patch, auto)

@@ -86,6 +86,11 @@ class Published:
 
     def spec(self, shape: rules.Topology, **changes: Any) -> UNetSpec:
         """The net of a topology."""
+        if not isinstance(build_spec(self.net, self.frame.dims, self.in_channels, self.out_channels), UNetSpec):
+            raise ConfigError(
+                f"Preset {self.settings.preset!r} plans a U from levels and {self.net!r} is none; "
+                "the preset auto takes any net."
+            )
         if self.settings.channels and shape.levels != self._levels:
             size = "x".join(map(str, shape.patch))
             raise ConfigError(
@@ -95,11 +100,7 @@ class Published:
         changes |= {} if self.settings.norm is None else {"norm": self.settings.norm}
         given = {"channels": channels, "kernels": shape.kernels, "strides": shape.strides, **changes}
         made = build_spec(self.net, self.frame.dims, self.in_channels, self.out_channels, **given)
-        if not isinstance(made, UNetSpec):
-            raise ConfigError(
-                f"Preset {self.settings.preset!r} plans a U from levels and {self.net!r} is none; "
-                "the preset auto takes any net."
-            )
+        assert isinstance(made, UNetSpec)
         return made
 
     def fit(self, spacing: tuple[float, ...], median: tuple[float, ...]) -> rules.Fitted:
@@ -109,7 +110,7 @@ class Published:
         return rules.fit_patch(spacing, median, voxels, self._values, self.reference, memory, self._levels)
 
     def _values(self, shape: rules.Topology) -> float:
-        return feature_map_size(self.spec(shape, deep_supervision=False), shape.patch)
+        return feature_map_size(self.spec(shape, deep_supervision=False, answer="finest"), shape.patch)
 
     @property
     def _levels(self) -> int:

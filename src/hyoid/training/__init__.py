@@ -10,6 +10,7 @@ Read in this order:
 - `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
 - `data`: patches, drawn and augmented a few steps ahead
 - `optim`: optimisers, schedules by progress, the average of the weights
+- `transfer`: starting from another training, frozen parts, learning rates by part
 - `clock`: progress by steps or by time
 - `validation`: whole-image Dice of prepared cases, and how often
 - `quiet`: seeds, repeatable operations, and ending in order when interrupted

@@ -36,6 +36,7 @@ from .optim import Average, build_optimiser, learning_rate_factor
 from .quiet import Interruption, interruptible, repeatable, seed_step
 from .regimes import Regime, regimes
 from .settings import TrainingSettings
+from .transfer import check_patterns, freeze
 from .validation import Validator, overall, step_cost
 
 NUM_ROWS = 200
@@ -143,13 +144,16 @@ class _Training:
         self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=self.plan.precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)
+        self.still = freeze(self.net, self.settings.freeze)
+        check_patterns(self.net, self.settings.learning_rates, "training.learning_rates")
         self.regime: Regime = regimes.build(self.settings.regime, net=self.net, task=self.task, loss=loss)
         self.average = Average(self.net, self.settings.ema)
         self.modules, self.optimisers = {}, {}
         for turn in self.regime.turns:
             module = getattr(self.regime, turn)
             self.modules[turn] = module
-            wrapped, self.optimisers[turn] = self.fabric.setup(module, build_optimiser(module, self.settings.optimiser))
+            optimiser = build_optimiser(module, self.settings.optimiser, self.settings.learning_rates)
+            wrapped, self.optimisers[turn] = self.fabric.setup(module, optimiser)
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)
         self.validator = self._validator()
@@ -347,7 +351,7 @@ class _Training:
             raise KeyboardInterrupt
 
     def _write_row(self, dice: dict[str, float] | None = None) -> None:
-        rate = self.optimisers[self.regime.turns[0]].param_groups[0]["lr"]
+        rate = max(group["lr"] for group in self.optimisers[self.regime.turns[0]].param_groups)
         clock = self.clock
         self.monitor.write(clock.step, clock.progress, clock.elapsed_seconds, rate, dice)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from ..core.registry import Registry
 from ..nets.net import Net
 from .settings import OptimiserSettings
+from .transfer import factors_of, split_by_factor
 
 optimisers: Registry[torch.optim.Optimizer] = Registry("optimiser")
 schedules: Registry[Callable[[float], float]] = Registry("schedule")
@@ -62,8 +63,16 @@ def constant() -> Callable[[float], float]:
     return lambda progress: 1.0
 
 
-def build_optimiser(net: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """The optimiser of a net; each parameter group remembers its highest learning rate as `peak`."""
+def build_optimiser(
+    net: nn.Module, settings: OptimiserSettings, learning_rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser of a net; each parameter group remembers its highest learning rate as `peak`.
+
+    Args:
+        net: Its frozen weights are left out.
+        settings: How weights follow their gradients.
+        learning_rates: Factors of the learning rate by pattern of names.
+    """
     optimiser = optimisers.build(
         settings.name,
         parameters=[p for p in net.parameters() if p.requires_grad],
@@ -71,6 +80,8 @@ def build_optimiser(net: nn.Module, settings: OptimiserSettings) -> torch.optim.
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
     )
+    if learning_rates:
+        split_by_factor(optimiser, net, factors_of(learning_rates))
     for group in optimiser.param_groups:
         group["peak"] = group["lr"]
     return optimiser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..core.settings import Settings
 
@@ -37,6 +37,13 @@ class TrainingSettings(Settings):
     encoder_weights: str | None = Field(
         None, description="Public weights the encoder starts with: a file, or a name such as resnet34; none: random."
     )
+    start_from: str | None = Field(
+        None, description="A run, or a safetensors file, whose weights the net starts with; none: random."
+    )
+    freeze: tuple[str, ...] = Field((), description="Weights that stay as they are, by pattern: [encoder.*].")
+    learning_rates: dict[str, float] = Field(
+        {}, description="Factors of the learning rate by pattern, the first that matches: {encoder.*: 0.1}."
+    )
     sampling: Literal["cycle", "uniform"] = Field("cycle", description="Each case in turn, or any case each time.")
     voxel_weights: str | None = Field(None, description="Map of the store that weighs voxels in the loss, or none.")
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
@@ -46,6 +53,14 @@ class TrainingSettings(Settings):
     )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
     tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _positive(cls, factors: dict[str, float]) -> dict[str, float]:
+        for pattern, factor in factors.items():
+            if not factor > 0:
+                raise ValueError(f"the factor of {pattern} is more than nothing; training.freeze keeps weights")
+        return factors
 
     @property
     def seconds(self) -> float | None:

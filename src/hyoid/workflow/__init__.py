@@ -5,6 +5,7 @@ Read in this order:
 - `verbs`: run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite
 - `shelf`: nets, the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
+- `beginning`: the weights a net begins with
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them

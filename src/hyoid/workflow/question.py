@@ -11,6 +11,7 @@ from ..core.extensions import load_extensions
 from ..core.labels import Labels
 from ..core.progress import log
 from ..experiment import Experiment, RunFolder
+from .beginning import check_beginning
 from .voxel_weights import MAPS
 
 DEFAULT_MINUTES = 20.0
@@ -41,7 +42,6 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
 def _check_names(asked: Experiment) -> None:
     """Look up every part that settings name, so that a wrong name fails before any work is done."""
     from ..losses import losses
-    from ..nets.pyramids.weights import check_weights
     from ..planning.check import check_settings
     from ..training.optim import optimisers, schedules
     from ..training.regimes import regimes
@@ -49,8 +49,7 @@ def _check_names(asked: Experiment) -> None:
     asked.evaluation.build()
     check_settings(asked.planning)
     training = asked.training
-    if training.encoder_weights is not None:
-        check_weights(training.encoder_weights)
+    check_beginning(asked)
     if training.loss is not None:
         losses.build(training.loss, **training.loss_options)
     if training.voxel_weights is not None and training.voxel_weights not in MAPS:

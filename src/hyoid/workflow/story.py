@@ -85,6 +85,7 @@ def papers(experiment: Experiment) -> list[str]:
     from ..augmentation.policies import policies
     from ..losses import losses
     from ..nets import nets
+    from ..nets.pyramids.catalogue import CATALOGUE, NON_COMMERCIAL
     from ..tasks import task_for
     from ..training.optim import optimisers, schedules
 
@@ -97,7 +98,9 @@ def papers(experiment: Experiment) -> list[str]:
         optimisers[training.optimiser.name],
         schedules[training.optimiser.schedule],
     ]
-    return list(dict.fromkeys(["isensee2021nnunet", *(key for entry in entries for key in entry.papers)]))
+    source = CATALOGUE.get((training.encoder_weights or "").removeprefix(NON_COMMERCIAL))
+    borrowed = source.papers if source else ()
+    return list(dict.fromkeys(["isensee2021nnunet", *borrowed, *(key for entry in entries for key in entry.papers)]))
 
 
 def _judged(folder: RunFolder) -> str:

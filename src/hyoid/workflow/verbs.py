@@ -31,6 +31,7 @@ def run(
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
+    start_from: str | Path | None = None,
     changes: Sequence[str] = (),
 ) -> Path:
     """Do everything: plan, prepare, train, predict the validation cases, evaluate, report.
@@ -43,6 +44,7 @@ def run(
         minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
         steps: Number of training steps instead of minutes; then the result depends on the seed alone.
         seed: Seed of the split, the first weights and every random draw.
+        start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
         changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.
 
     Returns:
@@ -54,6 +56,8 @@ def run(
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
+    if start_from is not None:
+        changes = (*changes, f"training.start_from={Path(start_from).resolve()}")
     with folder.logged():
         for line in plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes).describe():
             log.info(line)
@@ -102,6 +106,7 @@ def plan(
     from ..experiment import RunFolder, Split
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
+    from .beginning import check_parts, earlier_plan
     from .forecast import forecast
     from .question import ask, check_place, check_structures, is_answered, plan_changes
 
@@ -118,8 +123,12 @@ def plan(
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed)
         budget, device = asked.training, asked.device
-        decided = make_plan(fingerprint, labels, asked.planning, budget.seconds, budget.steps, device=device)
+        earlier = earlier_plan(budget.start_from) if budget.start_from else None
+        decided = make_plan(
+            fingerprint, labels, asked.planning, budget.seconds, budget.steps, device=device, earlier=earlier
+        )
         finished = asked.model_copy(update={"labels": labels, "plan": decided.changed(plan_changes(changes))})
+        check_parts(finished)
         folder.write_json("dataset.json", dataset.to_dict())
         Split(training=training, validation=validation).write(folder.path / "split.yaml")
         fingerprint.write(folder.path / "fingerprint.yaml")
@@ -161,11 +170,12 @@ def prepare(run: str | Path) -> Path:
         return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
 
 
-def train(run: str | Path, *, resume: bool = True) -> Path:
+def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
     Args:
         run: Folder of a planned run.
+        start_from: A run, or a safetensors file, whose weights the net starts with, as far as they fit.
         resume: Go on from the last checkpoint, bit for bit; otherwise start anew.
 
     Returns:
@@ -176,18 +186,29 @@ def train(run: str | Path, *, resume: bool = True) -> Path:
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.loop import fit
-    from ..training.quiet import seeded
+    from .beginning import first_net, weights_of
     from .forecast import peak_memory_gb
 
     folder = RunFolder.open(run)
-    experiment, decided = folder.experiment, folder.experiment.decided
     weights = folder.weights / "last.safetensors"
-    if resume and weights.is_file() and read_checkpoint(weights)[1].get("finished"):
+    going_on = resume and weights.is_file()
+    if start_from is not None:
+        if going_on:
+            raise ConfigError(
+                f"{run}: its training has begun; --start-from is for a new one, which --no-resume asks for."
+            )
+        weights_of(start_from)
+        folder.experiment.changed({"training.start_from": str(Path(start_from).resolve())}).write(
+            folder.experiment_file
+        )
+        folder = RunFolder.open(run)
+    experiment, decided = folder.experiment, folder.experiment.decided
+    if going_on and read_checkpoint(weights)[1].get("finished"):
         return weights
     store = Store.open(prepare(run), folder.dataset.ids)
     with folder.timed("train"):
         outcome = fit(
-            seeded(decided.net.build, experiment.seed),
+            decided.net.build() if going_on else first_net(experiment),
             task_for(experiment.task_labels),
             store,
             (folder.split.training, folder.split.validation),
