@@ -82,9 +82,18 @@ def test_confusion_counts_every_pair_of_values():
 
 def test_confusion_of_a_long_array_is_the_sum_of_its_slabs():
     labels = Labels.of({1: "a"})
-    reference = np.zeros((1 << 20) + 5, np.uint8)
+    reference = np.zeros((1 << 20) + 5, np.int16)
     reference[-3:] = 1
     assert confusion(reference, reference, labels).tolist() == [[(1 << 20) + 2, 0], [0, 3]]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("ignore", [None, 255])
+def test_bytes_are_counted_as_other_numbers_are(order, ignore):
+    labels = Labels(names=("a", "b"), values=((2,), (3, 200)), ignore=ignore)
+    prediction, reference = maps(4, (9, 10, 11), (1, 2, 3, 200, 255))
+    quick = confusion(*(np.array(array, np.uint8, order=order) for array in (prediction, reference)), labels)
+    assert quick.tolist() == confusion(prediction.astype(np.int16), reference.astype(np.int16), labels).tolist()
 
 
 def test_masks_of_different_shapes_are_refused():

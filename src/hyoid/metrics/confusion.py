@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.labels import Labels
+from ..ops.scan import count_meetings
 from .metric import Rules
 
 _SLAB_VOXELS = 1 << 20
@@ -13,8 +14,8 @@ _SLAB_VOXELS = 1 << 20
 def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> np.ndarray:
     """How many voxels of each reference value (row) got each predicted value (column).
 
-    Works in slabs, so memory does not grow with the image. Ignored voxels count nowhere; a value that no
-    structure has counts as background.
+    Bytes are counted in one pass without memory; other types in slabs, so that memory does not grow with the image.
+    Ignored voxels count nowhere; a value that no structure has counts as background.
 
     Args:
         prediction: Integer array of file values, any shape.
@@ -26,6 +27,8 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> 
     """
     values = values_of(labels)
     size = len(values) + 1
+    if prediction.dtype == reference.dtype == np.uint8:
+        return _folded(count_meetings(reference, prediction, 256, 256), values, labels.ignore)
     counts = np.zeros(size * size, np.int64)
     flat_prediction, flat_reference = prediction.reshape(-1), reference.reshape(-1)
     for start in range(0, flat_reference.size, _SLAB_VOXELS):
@@ -66,6 +69,18 @@ def dice_of_labels(
 def values_of(labels: Labels) -> tuple[int, ...]:
     """Every value that belongs to a structure, in ascending order."""
     return tuple(sorted({value for group in labels.values for value in group}))
+
+
+def _folded(meetings: np.ndarray, values: tuple[int, ...], ignore: int | None) -> np.ndarray:
+    """Counts of the values of structures from counts of all bytes."""
+    place = _index_of(np.arange(256, dtype=np.uint8), values)
+    if ignore is not None and 0 <= ignore < 256:
+        meetings[ignore] = 0
+    rows = np.zeros((len(values) + 1, 256), np.int64)
+    np.add.at(rows, place, meetings)
+    columns = np.zeros((len(values) + 1, len(values) + 1), np.int64)
+    np.add.at(columns, place, rows.T)
+    return columns.T
 
 
 def _index_of(array: np.ndarray, values: tuple[int, ...]) -> np.ndarray:

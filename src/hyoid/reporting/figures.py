@@ -52,7 +52,30 @@ _STYLE: Any = {
 }
 
 
-_NAMES = {"iou": "IoU", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD", "volume_error_ml": "Volume error"}
+_NAMES = {
+    "iou": "IoU",
+    "volume_error_ml": "Volume error",
+    "mcc": "MCC",
+    "f_beta": "F beta",
+    "g_mean": "G-mean",
+    "hd95": "HD95",
+    "hd95_pooled": "HD95 pooled",
+    "hd95_area": "HD95 by area",
+    "assd": "ASSD",
+    "masd": "MASD",
+    "msd": "MSD",
+    "nsd": "NSD",
+    "nsd_area": "NSD by area",
+    "boundary_iou": "Boundary IoU",
+    "cl_dice": "Centre line Dice",
+    "object_f1": "Object F1",
+    "object_ap": "Object AP",
+    "object_map": "Object mAP",
+    "lesion_f1": "Lesion F1",
+    "aji": "AJI",
+    "seg": "SEG",
+    "voi": "VOI",
+}
 
 
 def name_of(metric: str) -> str:
