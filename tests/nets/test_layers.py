@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hyoid.core.errors import ConfigError
-from hyoid.nets.layers import InstanceNorm, Style, Unit, channels_last
+from hyoid.nets.layers import GroupNorm, InstanceNorm, Style, Unit, channels_last
 
 TORCH_INSTANCE = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 WEIGHT, BIAS = torch.tensor([1.0, 2.0, -1.0, 0.5]), torch.tensor([0.0, 1.0, 2.0, 3.0])
@@ -94,3 +94,10 @@ def test_group_norm_takes_fewer_groups_where_channels_do_not_divide():
 def test_part_with_an_unknown_option_is_refused():
     with pytest.raises(ConfigError, match=r"norm 'group' has no option 'group'. Did you mean 'groups'\?"):
         Style(2, norm={"name": "group", "group": 4}).norm_layer(8)
+
+
+def test_group_norm_of_one_channel_has_a_gradient_in_any_layout():
+    norm = GroupNorm(1, 1)
+    x = torch.randn(2, 1, 6, 6)
+    norm(channels_last(x)).square().sum().backward()
+    assert norm.weight.grad.isfinite().all() and norm.weight.grad.any()

@@ -8,6 +8,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `resample`: ways down and up
 - `skips`: skip connections and how they join; `gates`: skips with attention
 - `encoders`, `decoders`, `heads`: the three parts of a U; `graphs`: decoders that are no single path
+- `parallel`: two encoders or two decoders side by side
 - `pyramids`: encoders with published layouts
 - `parts`: all of these on their shelves
 - `sizes`: which inputs a U accepts
@@ -15,6 +16,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `dropout`: many answers of one net, and what they say about its doubt
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
 - `variants`, `family`: the named nets as rows; `rows`: those that are no U
+- `critics`: nets that judge an answer
 - `cost`: parameters, operations, activations, receptive field
 - `portrait`, `drawing`: the levels, widths and skips of any net, as text and as SVG
 - `sheet`: the table of the family, and one net with its cost, drawing, fields and papers

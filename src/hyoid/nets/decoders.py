@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.registry import Registry
-from .encoders import Level, shrink_of
+from .encoders import Level, blocked, shrink_of
 from .layers import Parts, at_level, build_part, part_name
 from .resample import ups
 from .skips import crop_like, fuse, fused_channels, skips
@@ -27,12 +27,12 @@ class DecoderLevel(nn.Module):
         super().__init__()
         self.up, self.skip, self.block, self.fusion = up, skip, block, fusion
 
-    def forward(self, coarser: Tensor, skip: Tensor) -> Tensor:
+    def forward(self, coarser: Tensor, skip: Tensor, condition: Tensor | None = None) -> Tensor:
         x = self.up(coarser)
         if self.skip is not None:
             gate = coarser if getattr(self.skip, "coarse", False) else x
             x = fuse(self.skip(crop_like(skip, x), gate), x, self.fusion)
-        return self.block(x)
+        return blocked(self.block, x, condition)
 
 
 def widened(up_channels: str | tuple[int, ...], level: int, skip: int, coarser: int) -> int:
@@ -81,9 +81,9 @@ class UNetDecoder(nn.Module):
         self.channels = tuple(int(level.block.out_channels) for level in reversed(built))  # type: ignore[arg-type]
         self.shrinks = tuple(shrink_of(level.block, len(strides[0])) for level in reversed(built))
 
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, maps: Sequence[Tensor], condition: Tensor | None = None) -> list[Tensor]:
         x, finer = maps[-1], []
         for level, skip in zip(reversed(self.levels), reversed(maps[:-1]), strict=True):
-            x = level(x, skip)
+            x = level(x, skip, condition)
             finer.append(x)
         return finer[::-1]

@@ -40,6 +40,11 @@ class Level:
         return build_part(blocks, part, style=self.style, kernel=self.kernel, **given)
 
 
+def blocked(block: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
+    """What a block makes of a map; blocks that are told about the sample are given the condition."""
+    return block(x) if condition is None else block(x, condition)
+
+
 def shrink_of(block: nn.Module, dims: int) -> tuple[int, ...]:
     """Voxels a block removes from each axis; most remove none."""
     return getattr(block, "shrink", ()) or (0,) * dims
@@ -63,10 +68,10 @@ class Stage(nn.Module):
         self.out_channels: int = self.block.out_channels  # type: ignore[assignment]
         self.shrink = shrink_of(self.block, level.style.dims)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.down is not None:
             x = self.down(x)
-        x = self.block(x)
+        x = blocked(self.block, x, condition)
         return x if self.dropout is None else self.dropout(x)
 
 
@@ -90,11 +95,11 @@ class StagesEncoder(nn.Module):
         shrinks = [stage.shrink for stage in stages]
         self.shrinks = (tuple(map(sum, zip(entrance, shrinks[0], strict=True))), *shrinks[1:])
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
         if self.stem is not None:
             x = self.stem(x)
         maps = []
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, condition)
             maps.append(x)
         return maps

@@ -222,7 +222,9 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = torch.group_norm(x.contiguous(), self.num_groups, self.weight, self.bias, self.eps)
+        # A single channel counts as contiguous in either layout, and torch's backward pass crashes in one (2.13).
+        x = x.contiguous() if x.shape[1] > 1 else x.clone(memory_format=torch.contiguous_format)
+        normed = torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         return channels_last(normed)
 
 

@@ -1,11 +1,12 @@
 """All parts of a U on their shelves: importing this module registers every block, skip, way up and down, and graph."""
 
-from . import decoders, encoders, gates, graphs, heads, resample, skips
-from .blocks import attention, conv, dense, inception, recurrent, residual, separable
+from . import decoders, encoders, gates, graphs, heads, parallel, resample, skips
+from .blocks import attention, conditioned, conv, dense, inception, recurrent, residual, separable
 from .pyramids import densenet, efficientnet, mobilenet, resnet, vgg
 
 __all__ = [
     "attention",
+    "conditioned",
     "conv",
     "decoders",
     "dense",
@@ -17,6 +18,7 @@ __all__ = [
     "heads",
     "inception",
     "mobilenet",
+    "parallel",
     "recurrent",
     "resample",
     "residual",

@@ -222,15 +222,16 @@ class UNet(Net):
         """
         return self.decode(self.encode(x))
 
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """The encoder's maps of images (B, C, *S), finest first."""
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
+        """The encoder's maps of images (B, C, *S), finest first; with a condition when its blocks take one."""
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
-        return self.encoder(channels_last(x))
+        x = channels_last(x)
+        return self.encoder(x) if condition is None else self.encoder(x, condition)
 
-    def decode(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def decode(self, features: Sequence[Tensor], condition: Tensor | None = None) -> tuple[Tensor, ...]:
         """The logits of the encoder's maps."""
-        maps = self.decoder(features)
+        maps = self.decoder(features) if condition is None else self.decoder(features, condition)
         if not self.training and self.spec.answer == "finest":
             maps = maps[:1]
         logits = tuple(head(features).contiguous() for head, features in zip(self.heads, maps, strict=False))

@@ -4,6 +4,7 @@
 - `attention`: squeeze and excitation, CBAM, CSPAM, non-local, after any other block
 - `separable`: each channel on its own, then all channels of a voxel
 - `residual`: context modules, asymmetric sums, a bare convolution; weighted skips, strided ways down
+- `conditioned`: a residual block that is told the time
 - `recurrent`: recurrent convolutions, with their three readings in public code
 - `dense`: dense blocks and their transitions
 - `inception`: Inception, MultiRes and its path for skips

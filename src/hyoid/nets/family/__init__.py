@@ -15,6 +15,8 @@
 - `swin`: Swin UNETR, Swin-Unet
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt
+- `parallel`: two encoders, two decoders
+- `diffusion`: the U that is told the time
 - `capsule`: SegCaps
 - `probabilistic`: the probabilistic U-Net
 - `unsupervised`: W-Net
