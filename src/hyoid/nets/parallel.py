@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class ParallelEncoders(nn.Module):
         widths = self.groups or (1, 1)
         self.encoders = nn.ModuleList(build_part(encoders, each, in_channels=width, **given) for width in widths)
         every = [encoder.channels for encoder in self.encoders]
-        self.channels = tuple(map(sum, zip(*every, strict=True)))  # type: ignore[arg-type]
+        self.channels = tuple(map(sum, zip(*every, strict=True)))
         self.strides, self.shrinks = self.encoders[0].strides, self.encoders[0].shrinks
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -85,7 +86,7 @@ class ParallelDecoders(nn.Module):
         each: Part = "unet",
     ) -> None:
         super().__init__()
-        given = {"channels": channels, "strides": strides, "levels": levels, "block": block, "up": up}
+        given: dict[str, Any] = {"channels": channels, "strides": strides, "levels": levels, "block": block, "up": up}
         given |= {"up_channels": up_channels, "up_bias": up_bias, "skip": skip, "fusion": fusion}
         self.decoders = nn.ModuleList(build_part(decoders, each, **given) for _ in range(2))
         first = self.decoders[0]
@@ -108,12 +109,12 @@ class SplitHead(nn.Module):
                 f"Two decoders share {out_channels} channels, of which the second answers {second}; "
                 f"each needs at least one."
             )
-        self.half = in_channels // 2
+        self.side = in_channels // 2
         widths = (out_channels - second, second)
         self.heads = nn.ModuleList(
-            build_part(heads, each, style=style, in_channels=self.half, out_channels=width) for width in widths
+            build_part(heads, each, style=style, in_channels=self.side, out_channels=width) for width in widths
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        sides = x.split(self.half, 1)
+        sides = x.split(self.side, 1)
         return torch.cat([head(side) for head, side in zip(self.heads, sides, strict=True)], 1)

@@ -79,6 +79,8 @@ class TimeEmbedding(nn.Module):
         vaswani2017attention, section 3.5; ho2020denoising.
     """
 
+    rates: Tensor
+
     def __init__(self, waves: int = 64, longest: float = 10_000.0) -> None:
         super().__init__()
         lengths = torch.exp(-math.log(longest) * torch.arange(waves // 2) / (waves // 2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -57,13 +56,13 @@ def noisy(image: Tensor, noise: Tensor, kept: Tensor) -> Tensor:
     return share.sqrt() * image + (1 - share).sqrt() * noise
 
 
-def kept_shares(steps: int, betas: Sequence[float] = (1e-4, 0.02)) -> Tensor:
+def kept_shares(steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
     """Share of the image's variance that is left after each of the steps of a linear schedule, (steps,).
 
     Reference:
         ho2020denoising, section 4.
     """
-    return torch.cumprod(1 - torch.linspace(*betas, steps, dtype=torch.float64), 0).float()
+    return torch.cumprod(1 - torch.linspace(first, last, steps, dtype=torch.float64), 0).float()
 
 
 row(
