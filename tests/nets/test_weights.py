@@ -106,7 +106,7 @@ def test_files_without_tensors_and_nets_without_such_an_encoder_are_refused(tmp_
     with pytest.raises(ConfigError, match="no encoder with published weights"):
         load_encoder_weights(build_spec("unet", 2, 1, 2, channels=(4, 8)).build(), tmp_path / "empty.pth")
     with pytest.raises(ConfigError, match=r"Did you mean 'resnet"):
-        check_weights("resnet35")
+        check_weights(net(), "resnet35")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_non_commercial_weights_must_be_asked_for_as_such(entry, monkeypatch):
     bound = Source(entry.url, entry.sha256, "CC-BY-NC-4.0", entry.net, (), commercial=False)
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny", bound)
     with pytest.raises(ConfigError, match=r"CC-BY-NC-4\.0 .* ask for non_commercial/tiny"):
-        check_weights("tiny")
+        check_weights(net(), "tiny")
     assert load_encoder_weights(net(), "non_commercial/tiny") == bound
 
 

@@ -2,7 +2,7 @@
 
 from . import decoders, encoders, gates, graphs, heads, parallel, resample, skips
 from .blocks import attention, conditioned, conv, dense, inception, recurrent, residual, separable
-from .pyramids import densenet, efficientnet, mobilenet, resnet, vgg
+from .pyramids import densenet, efficientnet, mobilenet, resnet, timm_encoder, vgg
 
 __all__ = [
     "attention",
@@ -25,5 +25,6 @@ __all__ = [
     "resnet",
     "separable",
     "skips",
+    "timm_encoder",
     "vgg",
 ]

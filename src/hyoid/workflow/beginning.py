@@ -22,7 +22,7 @@ def check_beginning(asked: Experiment) -> None:
     """
     from ..nets import build_spec
     from ..nets.cost import without_numbers
-    from ..nets.pyramids.weights import check_weights, published_encoder
+    from ..nets.pyramids.weights import check_weights
 
     training, planning = asked.training, asked.planning
     if training.encoder_weights is not None and training.start_from is not None:
@@ -30,8 +30,8 @@ def check_beginning(asked: Experiment) -> None:
             "Set either training.encoder_weights or training.start_from: both would be the first weights."
         )
     if training.encoder_weights is not None:
-        check_weights(training.encoder_weights)
-        published_encoder(without_numbers(build_spec(planning.net or "unet", planning.dims or 2, 1, 2)))
+        net = without_numbers(build_spec(planning.net or "unet", planning.dims or 2, 1, 2))
+        check_weights(net, training.encoder_weights)
     if training.start_from is not None:
         weights_of(training.start_from)
 

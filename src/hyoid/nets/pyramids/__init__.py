@@ -8,6 +8,7 @@ made narrower, shallower, anisotropic, or 3D; published weights then fit only wh
 - `resnet`, `vgg`, `mobilenet`, `efficientnet`, `densenet`: the nets
 - `resnet_v2`: the ResNet of hybrid transformers
 - `flax`: weights of hybrid transformers in the names of their first library
+- `timm_encoder`: any model of timm, in 2D
 - `published`: weights by name, adapted to other channels and to 3D
 - `catalogue`: public weights, with digest and licence; `weights`: reading and fetching them
 """

@@ -15,9 +15,13 @@ from torch import Tensor, nn
 from ...core.errors import ConfigError, DataError, HyoidError
 from ...core.files import atomic_path
 from ...core.progress import log, stage
-from .catalogue import Source, source_called
+from .catalogue import NON_COMMERCIAL, Source, source_called
 from .published import load_published
 from .pyramid import Pyramid
+from .timm_encoder import TimmEncoder
+
+TIMM = ("timm", f"{NON_COMMERCIAL}timm")
+"""What asks for the weights that timm has for its model."""
 
 _CHUNK = 1 << 20
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -28,7 +32,8 @@ def load_encoder_weights(net: nn.Module, weights: str | Path) -> Source | None:
 
     Args:
         net: A net on an encoder with a published layout, such as unet_resnet34.
-        weights: A file (.pth, .pt, .safetensors) or a name of the catalogue, such as resnet34.
+        weights: A file (.pth, .pt, .safetensors), a name of the catalogue, such as resnet34, or timm for the weights
+            that timm has for an encoder of its own.
 
     Returns:
         Where they come from, when that is the catalogue.
@@ -38,6 +43,10 @@ def load_encoder_weights(net: nn.Module, weights: str | Path) -> Source | None:
         DataError: When the file is not readable, is not the one of the catalogue, or belongs to another encoder.
         HyoidError: When the file could not be fetched.
     """
+    if str(weights) in TIMM:
+        licence = _timm_encoder(net).load_pretrained(str(weights) != TIMM[0])
+        log.info("The encoder starts with the weights of timm, %s.", licence)
+        return None
     encoder = published_encoder(net)
     path, source = _located(weights)
     load_published(encoder, read_tensors(path), str(weights))
@@ -61,12 +70,23 @@ def published_encoder(net: nn.Module) -> Pyramid:
     )
 
 
-def check_weights(weights: str) -> None:
-    """Refuse weights that are neither a file nor in the catalogue, before any work is done.
+def _timm_encoder(net: nn.Module) -> TimmEncoder:
+    for module in net.modules():
+        if isinstance(module, TimmEncoder):
+            return module
+    raise ConfigError("training.encoder_weights = timm is for nets with encoder timm; this one has another.")
+
+
+def check_weights(net: nn.Module, weights: str) -> None:
+    """Refuse weights that are neither a file nor in the catalogue, and nets that cannot take them.
 
     Raises:
-        ConfigError: When there is neither.
+        ConfigError: When there is neither, or the net has no encoder for them.
     """
+    if weights in TIMM:
+        _timm_encoder(net)
+        return
+    published_encoder(net)
     if not Path(weights).is_file():
         source_called(weights)
 
