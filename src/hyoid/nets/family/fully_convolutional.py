@@ -180,6 +180,8 @@ class SegNet(Net):
         """The logits."""
         if not torch.compiler.is_compiling():
             self.output_shape(x.shape[2:])
+        if x.dtype in (torch.float16, torch.bfloat16):  # as training in mixed precision hands images over
+            x = x.float()
         with _full_precision(x):
             return (self._decoded(*self._encoded(channels_last(x))).contiguous(),)
 
