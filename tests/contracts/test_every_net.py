@@ -21,15 +21,24 @@ EVERY_NET = [(name, dims) for name in nets for dims in (2, 3)]
 every_net = pytest.mark.parametrize(("name", "dims"), EVERY_NET, ids=[f"{name}-{dims}d" for name, dims in EVERY_NET])
 
 
-SMALLER = {"transunet": {"hidden": 24, "heads": 3, "layers": 2, "image": 32, "decoder": (16, 12, 8)}}
+SMALLER = {
+    "transunet": {"hidden": 24, "heads": 3, "layers": 2, "image": 32, "decoder": (16, 12, 8)},
+    "h_dense_unet": {
+        "entrance": 8,
+        "growth": (4, 4),
+        "layers": (1, 2),
+        "layers_3d": (1, 1),
+        "features": 8,
+    },
+    "segcaps": {"kernel": 3, "atoms": 8},
+}
 """What makes a net small, beside its channels."""
 
 
 def small_spec(name: str, dims: int):
     spec = build_spec(name, dims, IN_CHANNELS, OUT_CHANNELS)
-    if "channels" not in type(spec).model_fields:
-        return spec
-    return build_spec(name, dims, IN_CHANNELS, OUT_CHANNELS, channels=(8, 12, 16), **SMALLER.get(name, {}))
+    fields = {"channels": (8, 12, 16)} if "channels" in type(spec).model_fields else {}
+    return build_spec(name, dims, IN_CHANNELS, OUT_CHANNELS, **fields, **SMALLER.get(name, {}))
 
 
 def small_net(name: str, dims: int) -> nn.Module:

@@ -161,21 +161,21 @@ def _convolved(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tupl
     kernel = weight.shape[2:]
     if transposed:
         taps = [math.ceil(k / s) for k, s in zip(kernel, strides, strict=True)]
-        return _widened(field, step, taps), tuple(j / s for j, s in zip(step, strides, strict=True))
+        return _widened(field, step, taps), _stepped(step, [1 / s for s in strides])
     taps = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    return _widened(field, step, taps), tuple(j * s for j, s in zip(step, strides, strict=True))
+    return _widened(field, step, taps), _stepped(step, strides)
 
 
 def _pooled(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
     kernel, strides = args[1], args[2] if len(args) > 2 and args[2] else args[1]
-    return _widened(field, step, kernel), tuple(j * s for j, s in zip(step, strides, strict=True))
+    return _widened(field, step, kernel), _stepped(step, strides)
 
 
 def _interpolated(taps: int) -> Look:
     def look(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple[Axes, Axes]:
         factors = [m / n for n, m in zip(args[0].shape[2:], out.shape[2:], strict=True)]
         kernel = [taps if factor != 1 else 1 for factor in factors]
-        return _widened(field, step, kernel), tuple(j / f for j, f in zip(step, factors, strict=True))
+        return _widened(field, step, kernel), _stepped(step, [1 / f for f in factors])
 
     return look
 
@@ -185,7 +185,16 @@ def _attended(field: Axes, step: Axes, args: tuple[Any, ...], out: Any) -> tuple
 
 
 def _widened(field: Axes, step: Axes, taps: Sequence[int]) -> Axes:
-    return tuple(n + (k - 1) * j for n, k, j in zip(field, taps, step, strict=True))
+    return tuple(n + (k - 1) * j for n, k, j in zip(field, _on_all(taps, field), step, strict=True))
+
+
+def _stepped(step: Axes, factors: Sequence[float]) -> Axes:
+    return tuple(j * f for j, f in zip(step, _on_all(factors, step), strict=True))
+
+
+def _on_all(values: Sequence[Any], axes: Axes) -> list[Any]:
+    """One value for each axis: an operation on the slices of a volume leaves its last axis as it is."""
+    return [*values, *[1] * (len(axes) - len(values))]
 
 
 _ATEN = torch.ops.aten

@@ -12,6 +12,7 @@
 - `deeplab`: DeepLab v1 to v3+
 - `transformer`: UNETR
 - `hybrid`: TransUNet
+- `hybrid_dense`: H-DenseUNet
 - `swin`: Swin UNETR, Swin-Unet
 - `state_space`: U-Mamba, VM-UNet, PUNet
 - `modern`: MedNeXt

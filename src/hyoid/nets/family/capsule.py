@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,6 +39,14 @@ class SegCapsSpec(NetSpec):
     atoms: int = Field(16, ge=1, description="Numbers of the capsule of each class.")
     kernel: int = Field(5, ge=1, description="Size of the convolutions.")
     iterations: int = Field(3, ge=1, description="Rounds of routing; the first layer has one.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> SegCapsSpec:
+        joined = [self.first, *(staying[1] for _, staying in self.down[:-1])]
+        enlarged = [self.last[1], *(enlarging[1] for enlarging, _ in self.up)]
+        if joined != enlarged:
+            raise ValueError(f"capsules of {enlarged} numbers cannot join skips of {joined}, finest first")
+        return self
 
     def build(self) -> SegCaps:
         """The net, newly initialised."""
