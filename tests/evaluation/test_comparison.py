@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,10 @@ def test_metrics_with_other_options_are_not_compared():
     base = report(1)
     both = {name: Report(base.rows, base.structures, one) for name, one in (("loose", loose), ("tight", tight))}
     assert Comparison.of(both).metrics == ("dice",)
+    rows = tuple(replace(row, values={"dice": 1.0, "aji": 1.0}) for row in base.rows)
+    pieces, numbers = (EvaluationSettings(metrics=("dice", "aji"), objects=kind) for kind in ("pieces", "numbers"))
+    both = {name: Report(rows, base.structures, one) for name, one in (("pieces", pieces), ("numbers", numbers))}
+    assert Comparison.of(both).metrics == ("dice",)
 
 
 def test_gaps_between_sites_and_bands_of_age():
@@ -93,6 +98,10 @@ def test_gaps_between_sites_and_bands_of_age():
     bands = subgroups(found, "age")
     assert [one.kind for one in bands] == ["30 to 40", "45 to 55", "60 to 65"]
     assert sum(one.num_cases for one in bands) == 8
+    widths = replace(
+        found, facts={case: {"width": "256" if i < 6 else str(300 + i)} for i, case in enumerate(found.cases)}
+    )
+    assert [one.kind for one in subgroups(widths, "width")] == ["256", "306", "307"]
     with pytest.raises(DataError, match=r"no column 'scanner'; known: site, age, name"):
         subgroups(found, "scanner")
 

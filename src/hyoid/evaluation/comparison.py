@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from ..core.errors import DataError
 from ..core.files import atomic_path
 from ..core.progress import log
+from ..metrics.objects import Objects
 from .paired import Difference, difference, holm
 from .ranking import Ranking, ranking
 from .report import Report
@@ -94,15 +95,21 @@ class Comparison:
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics that all reports have with the same options."""
-        others = [one.settings for one in self.reports.values()]
-        alike = lambda name: all(  # noqa: E731
-            name in one.metrics
-            and one.options.get(name) == others[0].options.get(name)
-            and (not name.startswith("nsd") or one.tolerance_mm == others[0].tolerance_mm)
-            for one in others
-        )
-        return tuple(name for name in self.first.settings.metrics if alike(name))
+        """Metrics that all reports have, computed in the same way."""
+        return tuple(name for name in self.first.settings.metrics if all(map(self._alike(name), self.reports.values())))
+
+    def _alike(self, name: str) -> Callable[[Report], bool]:
+        """Whether a report has a metric with the options of the first."""
+        usual = self.first.settings
+
+        def alike(one: Report) -> bool:
+            if name not in one.metrics or one.settings.options.get(name) != usual.options.get(name):
+                return False
+            if one.metrics[name].compares is Objects and one.settings.objects != usual.objects:
+                return False
+            return one.settings.tolerance_mm == usual.tolerance_mm or name not in ("nsd", "nsd_area")
+
+        return alike
 
     @cached_property
     def structures(self) -> tuple[str, ...]:

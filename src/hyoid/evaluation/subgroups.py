@@ -99,7 +99,8 @@ def _band(number: float | None, known: Sequence[float], cuts: Sequence[float]) -
         return "unknown"
     place = sum(number > cut for cut in cuts)
     inside = [one for one in known if sum(one > cut for cut in cuts) == place]
-    return f"{min(inside):g} to {max(inside):g}"
+    low, high = min(inside), max(inside)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _number(text: str) -> float | None:

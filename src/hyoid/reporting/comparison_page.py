@@ -32,6 +32,7 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
     environment.filters["p_value"] = p_value
+    environment.filters["to"] = lambda low, high: "–" if low != low else f"{number(low)} to {number(high)}"
     text = lambda name: files("hyoid.reporting").joinpath(name).read_text(encoding="utf-8")  # noqa: E731
     html = environment.from_string(text("comparison.html")).render(style=text("page.css"), **_content(comparison))
     target = Path(folder) / "comparison.html"
@@ -52,6 +53,8 @@ def verdict(row: Compared) -> str:
         worse = row.base if row.better == row.other else row.other
         size = number(abs(row.found.mean))
         return f"{row.better} is better than {worse} in {name_of(row.metric)} by {size}."
+    if row.found.mean == row.found.detectable == 0:
+        return f"{names} are equal in every patient."
     least = number(row.found.detectable)
     return f"No difference between {names} was shown; one below {least} could hardly have been, with so few patients."
 
