@@ -34,6 +34,7 @@ from hyoid.nets.decoders import decoders
 from hyoid.nets.encoders import encoders
 from hyoid.nets.heads import heads
 from hyoid.nets.layers import acts, norms
+from hyoid.nets.published import PublishedCount, count, published
 from hyoid.nets.resample import downs, ups
 from hyoid.nets.sheet import SHAPES, NetRow, family, giga, megabytes
 from hyoid.nets.skips import skips
@@ -274,6 +275,34 @@ def _costs(row: NetRow) -> list[str]:
     return [giga(row.cost.flops), megabytes(row.cost), row.sees, ", ".join(row.papers)]
 
 
+def counts_page() -> Iterator[str]:
+    """Parameters of each net beside the published figures."""
+    found = published()
+    figures = [(name, one) for name, some in found.items() if not isinstance(some, str) for one in some]
+    equal = len({name for name, one in figures if one.differs is None})
+    yield "# Counts of parameters"
+    yield from [
+        "",
+        f"{len(found)} nets; {equal} of them have a published count exactly, to the digits that were printed.",
+    ]
+    yield "What is not equal has its reason here. `tests/nets/test_published_counts.py` checks every line; the figures"
+    yield "stand in `nets/family/published.yaml`. Counts of other packages were read from their nets, not from papers."
+    rows = []
+    for name, some in found.items():
+        if isinstance(some, str):
+            rows.append([f"`{name}`", "2D, 1 to 2", f"{count(name, 2, (1, 2)):,}", "", "", some])
+        else:
+            rows += [_counted(name, one) for one in some]
+    yield from table(["net", "for channels", "here", "published", "by", "equal, or why not"], rows)
+
+
+def _counted(name: str, one: PublishedCount) -> list[str]:
+    changed = f", {', '.join(one.changes)} changed" if one.changes else ""
+    given = f"{one.dims}D, {one.ends[0]} to {one.ends[1]}{changed}"
+    figure = f"{one.figure:,}" if isinstance(one.figure, int) else one.figure
+    return [f"`{name}`", given, f"{one.ours(name):,}", figure, one.source, one.differs or "equal"]
+
+
 def losses_page() -> Iterator[str]:
     """The losses."""
     yield "# Losses"
@@ -405,6 +434,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "verbs": verbs_page,
     "settings": settings_page,
     "nets": nets_page,
+    "counts": counts_page,
     "losses": losses_page,
     "metrics": metrics_page,
     "formats": formats_page,

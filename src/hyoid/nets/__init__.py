@@ -19,6 +19,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `critics`: nets that judge an answer
 - `cost`: parameters, operations, activations, receptive field
 - `portrait`, `drawing`: the levels, widths and skips of any net, as text and as SVG
+- `published`: counts of parameters that others published, beside the nets' own
 - `sheet`: the table of the family, and one net with its cost, drawing, fields and papers
 
 `nets`, `build_spec`, `variant`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is loaded when
