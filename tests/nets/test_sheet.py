@@ -118,3 +118,7 @@ def test_the_verb_writes_the_drawing(tmp_path):
     found = nets("unet", input_shape="32x32x32", out_channels=4, svg=tmp_path / "net.svg")
     assert (tmp_path / "net.svg").read_text(encoding="utf-8") == found.to_svg()
     assert "4 logits" in found.to_svg()
+
+
+def test_a_gate_inside_a_skip_does_not_hide_the_width_of_the_level():
+    assert seen("attention_unet", channels=(8, 16, 32))[0] == ("1", (8, 8), True)

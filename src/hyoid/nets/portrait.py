@@ -2,6 +2,9 @@
 
 Found by following maps through the net on the meta device, so that it holds for any net. A stage is what happens on one
 grid between two changes of the grid; where a map of an earlier stage joins a later one of the same level lies a skip.
+
+Grids are changed by convolutions, poolings and enlargements; levels that a transformer makes by regrouping its tokens
+alone, as swin_unet does, are not told apart.
 """
 
 from __future__ import annotations
@@ -76,8 +79,10 @@ class _Stage:
     next: dict[tuple[Scale, int], int] = field(default_factory=dict)
 
     def leave(self, channels: int, for_skip: bool = False) -> None:
-        """A map of so many channels goes elsewhere; the first that is a skip tells the width, or else the first."""
-        if not self.left or (for_skip and self.left != "skip"):
+        """A map of so many channels goes elsewhere; the widest skip tells the width, or else the first way."""
+        if for_skip and self.left == "skip":
+            self.width = max(self.width, channels)
+        elif for_skip or not self.left:
             self.width, self.left = channels, "skip" if for_skip else "way"
 
 
