@@ -66,3 +66,14 @@ def test_dilated_net_sees_67_voxels():
 def test_more_scores_than_maps_are_refused():
     with pytest.raises(ConfigError, match="2 maps to score"):
         build_spec("fcn_8s", 2, 1, 2, channels=(8, 8))
+
+
+def test_unpooling_puts_values_back_and_has_a_repeatable_form():
+    x = torch.randn(2, 3, 6, 4)
+    pooled, indices = functional.max_pool2d(x, 2, return_indices=True)
+    torch.use_deterministic_algorithms(True)
+    try:
+        back = unpool(pooled, indices)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(back, functional.max_unpool2d(pooled, indices, 2))

@@ -122,3 +122,14 @@ def test_the_verb_writes_the_drawing(tmp_path):
 
 def test_a_gate_inside_a_skip_does_not_hide_the_width_of_the_level():
     assert seen("attention_unet", channels=(8, 16, 32))[0] == ("1", (8, 8), True)
+
+
+@pytest.mark.parametrize("name", ["swin_unet", "swin_unetr"])
+def test_costing_a_net_leaves_nothing_behind_that_disturbs_training(name):
+    spec = build_spec(name, 2, 1, 2)
+    cost(spec, (64, 64))
+    net = spec.build()
+    with torch.inference_mode():
+        net(torch.zeros(1, 1, *net.fitting_shape((96, 96))))
+    sum(logits.mean() for logits in net(torch.zeros(2, 1, *net.fitting_shape((96, 96))))).backward()
+    sum(logits.mean() for logits in net(torch.zeros(2, 1, *net.fitting_shape((64, 64))))).backward()

@@ -189,6 +189,4 @@ _RESIZES = {
     torch.ops.aten.upsample_trilinear3d,
     torch.ops.aten.upsample_nearest2d,
     torch.ops.aten.upsample_nearest3d,
-    torch.ops.aten.max_unpool2d,
-    torch.ops.aten.max_unpool3d,
 }

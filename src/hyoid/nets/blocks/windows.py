@@ -6,7 +6,8 @@ Tokens lie on their grid with channels last: (B, *S, C).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
 
@@ -49,12 +50,20 @@ class WindowAttention(nn.Module):
 @lru_cache(maxsize=64)
 def _relative(window: tuple[int, ...], full: tuple[int, ...]) -> Tensor:
     """For each pair of tokens of a window, the row of the table that stands for their relative place."""
-    places = torch.stack(torch.meshgrid(*map(torch.arange, window), indexing="ij")).flatten(1)
-    apart = places[:, :, None] - places[:, None, :]
-    index = torch.zeros(apart.shape[1:], dtype=torch.long)
-    for axis, size in zip(apart, full, strict=True):
-        index = index * (2 * size - 1) + axis + size - 1
-    return index
+    with _kept():
+        places = torch.stack(torch.meshgrid(*map(torch.arange, window), indexing="ij")).flatten(1)
+        apart = places[:, :, None] - places[:, None, :]
+        index = torch.zeros(apart.shape[1:], dtype=torch.long)
+        for axis, size in zip(apart, full, strict=True):
+            index = index * (2 * size - 1) + axis + size - 1
+        return index
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Inside the block tensors are made that any later call can use: of real numbers, and as good for training."""
+    with torch.device("cpu"), torch.inference_mode(False):
+        yield
 
 
 class SwinLayer(nn.Module):
@@ -123,14 +132,16 @@ def from_windows(parts: Tensor, window: Sequence[int], shape: Sequence[int]) -> 
 @lru_cache(maxsize=64)
 def _apart(shape: tuple[int, ...], window: tuple[int, ...], shift: tuple[int, ...]) -> Tensor:
     """-100 between tokens of one window that came from opposite ends of the map, else 0."""
-    region = torch.zeros(1, *shape, 1)
-    cuts = [
-        (slice(-w), slice(-w, -s), slice(-s, None)) if s else (slice(None),) for w, s in zip(window, shift, strict=True)
-    ]
-    for number, place in enumerate(product(*cuts)):
-        region[(slice(None), *place)] = number
-    parts = to_windows(region, window).squeeze(-1)
-    return (parts[:, None] != parts[:, :, None]).float() * -100.0
+    with _kept():
+        region = torch.zeros(1, *shape, 1)
+        cuts = [
+            (slice(-w), slice(-w, -s), slice(-s, None)) if s else (slice(None),)
+            for w, s in zip(window, shift, strict=True)
+        ]
+        for number, place in enumerate(product(*cuts)):
+            region[(slice(None), *place)] = number
+        parts = to_windows(region, window).squeeze(-1)
+        return (parts[:, None] != parts[:, :, None]).float() * -100.0
 
 
 class PatchMerging(nn.Module):

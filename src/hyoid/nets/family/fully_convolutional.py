@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any, Literal
@@ -211,8 +212,10 @@ def unpool(x: Tensor, indices: Tensor) -> Tensor:
     Reference:
         badrinarayanan2017segnet.
     """
-    back = functional.max_unpool2d if x.ndim == 4 else functional.max_unpool3d
-    return back(x.contiguous(), indices.contiguous(), [2] * (x.ndim - 2))
+    # not max_unpool, which has no form that gives the same result each time
+    shape = [2 * n for n in x.shape[2:]]
+    back = x.new_zeros(*x.shape[:2], math.prod(shape)).scatter(2, indices.flatten(2), x.flatten(2))
+    return back.unflatten(2, shape)
 
 
 row(
