@@ -31,6 +31,7 @@ SMALLER = {
         "features": 8,
     },
     "segcaps": {"kernel": 3, "atoms": 8},
+    "vm_unet": {"token": 2},
 }
 """What makes a net small, beside its channels."""
 

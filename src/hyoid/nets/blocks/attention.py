@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.registry import Registry
-from ..layers import Part, Style, build_part
+from ..layers import Part, Style, acts, build_part
 from ..resample import ups
 from .conv import blocks
 
@@ -59,19 +59,19 @@ def pooled(x: Tensor) -> Tensor:
     return x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
 
 
-def _bottleneck(style: Style, channels: int, ratio: int, bias: bool = True) -> nn.Sequential:
+def _bottleneck(style: Style, channels: int, ratio: int, bias: bool = True, act: Part = "relu") -> nn.Sequential:
     narrow = max(4, channels // ratio)  # a single one could fall silent for good
     first, second = style.pointwise(channels, narrow, bias), style.pointwise(narrow, channels, bias)
-    return nn.Sequential(first, nn.ReLU(inplace=True), second)
+    return nn.Sequential(first, build_part(acts, act, channels=narrow, inplace=True), second)
 
 
 @attentions.register("squeeze_excitation", papers="hu2018squeeze")
 class SqueezeExcitation(nn.Module):
     """Each channel times a weight found from the means of all channels."""
 
-    def __init__(self, style: Style, channels: int, ratio: int = 16) -> None:
+    def __init__(self, style: Style, channels: int, ratio: int = 16, act: Part = "relu") -> None:
         super().__init__()
-        self.excite = _bottleneck(style, channels, ratio)
+        self.excite = _bottleneck(style, channels, ratio, act=act)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.excite(pooled(x)))
