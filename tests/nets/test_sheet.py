@@ -10,6 +10,7 @@ import yaml
 
 from hyoid.core.errors import ConfigError
 from hyoid.nets import NetSpec, build_spec
+from hyoid.nets.blocks import windows
 from hyoid.nets.cost import cost, without_numbers
 from hyoid.nets.drawing import WIDTH, as_svg
 from hyoid.nets.portrait import portrait
@@ -126,8 +127,12 @@ def test_a_gate_inside_a_skip_does_not_hide_the_width_of_the_level():
 
 @pytest.mark.parametrize("name", ["swin_unet", "swin_unetr"])
 def test_costing_a_net_leaves_nothing_behind_that_disturbs_training(name):
+    windows._relative.cache_clear()
     spec = build_spec(name, 2, 1, 2)
     cost(spec, (64, 64))
+    assert windows._relative.cache_info().currsize
+    made = windows._relative((7, 7), (7, 7))
+    assert torch.equal(made, windows._relative.__wrapped__((7, 7), (7, 7)))
     net = spec.build()
     with torch.inference_mode():
         net(torch.zeros(1, 1, *net.fitting_shape((96, 96))))

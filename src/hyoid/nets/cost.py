@@ -118,7 +118,8 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         packet, options = func.overloadpacket, kwargs or {}
-        out = _SHORT[packet](args) if packet in _SHORT else NotImplemented
+        # a net may also compute with real numbers, such as places in a table
+        out = _SHORT[packet](args) if packet in _SHORT and args[0].is_meta else NotImplemented
         out = func(*args, **options) if out is NotImplemented else out
         if count := flop_registry.get(packet):
             self.flops += int(count(*args, **options, out_val=out))
