@@ -161,3 +161,60 @@ def test_merged_logits_are_one_answer_also_while_training():
     x = torch.randn(2, 1, 8, 8)
     assert [logits.shape for logits in net(x)] == [(2, 2, 8, 8)]
     assert [logits.shape for logits in net.eval()(x)] == [(2, 2, 8, 8)]
+
+
+def shares(layers, x):
+    """Two layers of single voxels with a ReLU between, then the sigmoid."""
+    first, _, second = layers
+    y = functional.conv2d(x, first.weight, first.bias).relu()
+    return functional.conv2d(y, second.weight, second.bias)
+
+
+def test_scse_adds_weighted_channels_and_weighted_voxels():
+    x = torch.randn(2, 16, 5, 6)
+    scse = attentions.build("scse", style=Style(2), channels=16, ratio=2)
+    channel = shares(scse.channel.excite, x.mean((2, 3), keepdim=True)).sigmoid()
+    voxel = functional.conv2d(x, scse.voxel.weight, scse.voxel.bias).sigmoid()
+    assert channel.shape == (2, 16, 1, 1) and voxel.shape == (2, 1, 5, 6)
+    torch.testing.assert_close(scse(x), x * channel + x * voxel)
+
+
+@pytest.mark.parametrize("name", ["cbam", "cspam"])
+def test_cbam_and_cspam_follow_their_formulas(name):
+    x = torch.randn(2, 16, 5, 6)
+    attention = attentions.build(name, style=Style(2), channels=16, ratio=2)
+    bottleneck = attention[0].shared
+    means, maxima = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    y = x * (shares(bottleneck, means) + shares(bottleneck, maxima)).sigmoid()
+    seen = torch.stack((y.mean(1), y.amax(1)), 1)
+    y = y * functional.conv2d(seen, attention[1].conv.weight, padding=3).sigmoid()
+    if name == "cspam":
+        (unit, _), (rows, columns) = attention[2].shared, attention[2].axes
+        for axis, conv in ((3, rows), (2, columns)):  # the mean along one axis leaves places along the other
+            narrow = functional.conv2d(y.mean(axis, keepdim=True), unit.weight, unit.bias).relu()
+            y = y * functional.conv2d(narrow, conv.weight, conv.bias).sigmoid()
+    torch.testing.assert_close(attention(x), y)
+
+
+def test_weighted_skips_multiply_each_voxel_by_its_own_weight():
+    x = torch.randn(1, 4, 5, 6)
+    skip = skips.build("weighted", style=Style(2), in_channels=4, gate_channels=4, level=0)
+    weights = functional.conv2d(x, skip.weight.weight, skip.weight.bias).sigmoid()
+    torch.testing.assert_close(skip(x, x), x * weights)
+
+
+def test_global_aggregation_looks_from_new_voxels_at_the_coarser_map():
+    x = torch.randn(1, 4, 3, 3)
+    style = Style(2, norm="none", act="relu")
+    up = ups.build("global_aggregation", style=style, in_channels=4, out_channels=6, stride=(2, 2), bias=True).eval()
+    y = x.relu()
+    query, key, value = (part(y).flatten(2).unflatten(1, (2, 3)) for part in (up.query, up.key, up.value))
+    weights = (query.transpose(2, 3) @ key / 3**0.5).softmax(-1)
+    found = (weights @ value.transpose(2, 3)).transpose(2, 3).reshape(1, 6, 6, 6)
+    torch.testing.assert_close(up(x), up.residual(x) + up.out(found))
+
+
+def test_use_net_in_its_encoder_form_weighs_five_blocks():
+    plain = count("use_net", 2, 1, 2, block="plain")
+    added = sum(2 * width * (width // 16) + width // 16 + width for width in (64, 128, 256, 512, 1024))
+    assert count("use_net", 2, 1, 2, block_decoder="plain") == plain + added

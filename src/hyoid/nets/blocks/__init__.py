@@ -1,6 +1,6 @@
 """Blocks: what the levels of a net are made of.
 
-- `conv`: plain, residual, preactivated, V-Net
+- `conv`: plain, across slices, residual, preactivated, V-Net
 - `attention`: squeeze and excitation, CBAM, CSPAM, non-local, after any other block
 - `separable`: each channel on its own, then all channels of a voxel
 - `residual`: context modules, asymmetric sums, a bare convolution; weighted skips, strided ways down

@@ -47,6 +47,23 @@ def plain(
     return Stack(in_channels, [Unit(style, a, b, kernel, step) for a, b, step in pairs])
 
 
+@blocks.register("across_slices", papers="han2017liver")
+def across_slices(
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    slices: int = 5,
+) -> nn.Module:
+    """A unit that sees several slices (the first axis of a volume) at once; in 2D a plain one."""
+    if slices % 2 == 0:
+        raise ConfigError(f"a slice and as many on each side of it are an odd number, not {slices}")
+    seen = (slices, *kernel[1:]) if style.dims == 3 else tuple(kernel)
+    return Unit(style, in_channels, out_channels, seen, tuple(stride))
+
+
 class ResidualBlock(nn.Module):
     """Two units and a shortcut, added before the last activation (ResNet-D shortcut).
 

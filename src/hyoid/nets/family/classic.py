@@ -55,6 +55,21 @@ variant(
     **_UNET3D,
 )
 
+# A 2D net on a stack of adjacent slices is a volume's net whose first convolution alone reaches across them. In 2D the
+# channels of the image are the slices. Han's net has residual blocks and long skips besides; this is the U-Net.
+variant(
+    "unet_25d",
+    papers=("han2017liver", "ronneberger2015unet"),
+    about="2.5D U-Net: each slice of a volume is segmented from five, its own and two on each side.",
+    channels=(64, 128, 256, 512, 1024),
+    stem="across_slices",
+    blocks_encoder=(1, 2),
+    norm="batch",
+    act="relu",
+    down="max",
+    in_3d={"kernels": ((1, 3, 3),), "strides": ((1, 1, 1), (1, 2, 2))},
+)
+
 # The stages 1, 2, 3, 2 of the published prototxt, which the common ports follow; the text has 1, 2, 3, 3, 3.
 variant(
     "vnet",

@@ -1,0 +1,22 @@
+"""Classic U-Nets: the 2.5D one against its two forms."""
+
+from __future__ import annotations
+
+import torch
+
+from hyoid.nets import build_spec
+
+
+def test_a_25d_net_on_a_volume_is_the_2d_net_on_stacks_of_slices():
+    torch.manual_seed(0)
+    volume_net = build_spec("unet_25d", 3, 2, 3, channels=(4, 6, 8)).build().eval()
+    stack_net = build_spec("unet_25d", 2, 10, 3, channels=(4, 6, 8)).build().eval()
+    weights = {}
+    for (name, value), target in zip(volume_net.state_dict().items(), stack_net.state_dict().values(), strict=True):
+        if name.startswith("encoder.stem") and value.ndim == 5:
+            value = value.flatten(1, 2)
+        weights[name] = value.reshape(target.shape)
+    stack_net.load_state_dict(weights)
+    volume = torch.randn(1, 2, 9, 16, 16)
+    stack = volume[:, :, 2:7].flatten(1, 2)  # five slices around the fifth
+    torch.testing.assert_close(volume_net(volume)[0][:, :, 4], stack_net(stack)[0], atol=1e-5, rtol=1e-5)
