@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hyoid.core.citations import cite
 from hyoid.losses import DeepSupervision, losses
@@ -172,10 +174,58 @@ def test_cost_counts_the_parameters(name, dims):
     assert counted.flops > 0 and counted.activation_values > 0 and min(counted.receptive_field) > 1
 
 
+@every_net
+def test_cost_is_what_a_real_forward_pass_takes(name, dims):
+    """Operations by torch's counter, and what autograd keeps, of tensors with numbers."""
+    net = small_net(name, dims)
+    x = torch.randn(1, IN_CHANNELS, *net.fitting_shape([17] * dims))
+    kept, known = {}, {one.untyped_storage()._cdata for one in [*net.parameters(), *net.buffers()]}
+
+    def keep(tensor):
+        if tensor.untyped_storage()._cdata not in known:
+            kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as flops:
+        net(x)
+    told = cost(small_spec(name, dims), x.shape[2:])
+    assert told.flops == pytest.approx(flops.get_total_flops(), rel=0.15)
+    values = sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / 4
+    assert told.activation_values == pytest.approx(values, rel=0.15)
+
+
 @pytest.mark.parametrize("name", nets)
 def test_papers_and_summary_are_known(name):
     assert cite(nets[name].papers)
     assert nets[name].summary
+
+
+IN_3D = {nets[name].build.__module__: name for name, dims in EVERY_NET if dims == 3}
+EXPORTED = [(name, dims) for name, dims in EVERY_NET if dims == 2 or name in IN_3D.values()]
+LONG_IN_ONNX = {"punet", "vm_unet"}
+"""The converter takes minutes for the many small operations of their scans; PUNet's answers agreed to 4e-7."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's exporter, of itself
+@pytest.mark.parametrize(("name", "dims"), EXPORTED, ids=[f"{name}-{dims}d" for name, dims in EXPORTED])
+def test_exported_programs_answer_as_the_net_does(name, dims):
+    """By torch.export, saved and loaded, and by ONNX Runtime; in 3D one net of each family, for time."""
+    import onnxruntime
+
+    net = awake(small_net(name, dims)).eval().requires_grad_(False)
+    x, file = image(net, dims, batch=1), io.BytesIO()
+    (logits,) = net(x)
+    program = torch.export.export(net, (x,))
+    torch.export.save(program, file)
+    file.seek(0)
+    near = {"rtol": 0, "atol": 1e-4 * logits.abs().max().item()}
+    torch.testing.assert_close(torch.export.load(file).module()(x)[0], logits, **near)
+    if name not in LONG_IN_ONNX:
+        model = torch.onnx.export(program, dynamo=True, verbose=False).model_proto.SerializeToString()
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        (answer,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(answer), logits, **near)
 
 
 @pytest.mark.slow
