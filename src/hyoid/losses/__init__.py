@@ -1,8 +1,9 @@
 """Losses: how far logits are from a target, for classes and for regions alike. Read in this order:
 
 - `loss`: Loss, what every loss is; the shelf `losses`
-- `entropy`: cross-entropy
-- `overlap`: Dice, Jaccard, Tversky as rows of one formula
+- `entropy`: cross-entropy, focal, of the worst voxels
+- `overlap`: Dice, Jaccard, Tversky and their bent forms as rows of one formula, generalised Dice
+- `lovasz`: the Jaccard loss of sets, extended
 - `compound`: sums of losses, DeepSupervision
 - `weights`: weights of voxels, such as the gaps between touching cells
 

@@ -44,6 +44,10 @@ class CrossEntropy:
             )
             if classes is not None:
                 return (terms * counts).sum() / (counts * classes[target.clamp(min=0)]).sum().clamp(min=1e-8)
+        return self.mean(terms, counts)
+
+    def mean(self, terms: Tensor, counts: Tensor) -> Tensor:
+        """What is made of the negative log probability of each entry and of how much it counts."""
         return (terms * counts).sum() / counts.sum().clamp(min=1e-8)
 
     def _weights(self, logits: Tensor) -> Tensor | None:
@@ -60,3 +64,53 @@ class CrossEntropy:
 def cross_entropy(class_weights: Sequence[float] = (), label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy of classes or regions, with weights of classes and of voxels."""
     return CrossEntropy(class_weights, label_smoothing)
+
+
+class Focal(CrossEntropy):
+    """Cross-entropy in which voxels that are nearly right count little: (1 - p)^power times -log p.
+
+    Reference:
+        lin2017focal, equation 4.
+    """
+
+    def __init__(self, power: float = 2.0) -> None:
+        super().__init__()
+        self.power = power
+
+    def mean(self, terms: Tensor, counts: Tensor) -> Tensor:
+        """The mean of the focused terms."""
+        doubt = (1 - (-terms).exp()).clamp(min=1e-8)  # a power below one has no gradient at zero
+        return super().mean(doubt**self.power * terms, counts)
+
+
+class TopK(CrossEntropy):
+    """Cross-entropy of the share of entries that are worst answered.
+
+    Reference:
+        wu2016bridging, section 3.3.
+    """
+
+    def __init__(self, share: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < share <= 1:
+            raise ConfigError(f"The share of the worst voxels lies above 0 and up to 1, got {share}.")
+        self.share = share
+
+    def mean(self, terms: Tensor, counts: Tensor) -> Tensor:
+        """The mean of the worst terms."""
+        known = counts.flatten() > 0
+        terms, counts = terms.flatten()[known], counts.flatten()[known]
+        worst = terms.topk(max(1, round(self.share * len(terms))) if len(terms) else 0).indices
+        return super().mean(terms[worst], counts[worst]) + 0 * terms.sum()
+
+
+@losses.register("focal", papers="lin2017focal")
+def focal(power: float = 2.0) -> Loss:
+    """Cross-entropy that hardly counts voxels that are nearly right; power 0 is plain cross-entropy."""
+    return Focal(power)
+
+
+@losses.register("top_k", papers="wu2016bridging")
+def top_k(share: float = 0.1) -> Loss:
+    """Cross-entropy of the worst answered share of voxels."""
+    return TopK(share)

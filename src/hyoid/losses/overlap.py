@@ -4,11 +4,14 @@ With I the soft intersection, P and T the soft sizes of prediction and target,
 
     index = (I + s) / (I + a (P - I) + b (T - I) + s),        loss = 1 - mean index.
 
-Dice has a = b = 1/2, Jaccard a = b = 1, Tversky weighs false positives by a and misses by b.
+Dice has a = b = 1/2, Jaccard a = b = 1, Tversky weighs false positives by a and misses by b. With d = 1 - index, some
+rows bend each structure's d before the mean: its power, -log(1 - d), or log cosh d. Generalised Dice adds intersections
+and sizes of all structures before it divides, each by the square of its size in the target.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +34,7 @@ class Overlap:
         squared: Sizes are sums of squares, as in V-Net; else plain sums.
         background: Whether the first class of class targets takes part.
         smooth: Added to both sides of the ratio.
+        bend: What is made of one minus the index of each structure before the mean; nothing when None.
 
     Reference:
         milletari2016vnet; salehi2017tversky.
@@ -42,6 +46,7 @@ class Overlap:
     squared: bool = False
     background: bool = False
     smooth: float = 1e-5
+    bend: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss; 0 when no voxel is annotated."""
@@ -56,7 +61,8 @@ class Overlap:
         wrong = self.false_positives * (predicted - both) + self.false_negatives * (present - both)
         index = (both + self.smooth) / (both + wrong + self.smooth)
         there = (present > 0).float()
-        return _mean(1 - index, there) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
+        loss = 1 - index if self.bend is None else self.bend(1 - index)
+        return _mean(loss, there) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
 
 
 class Sums(NamedTuple):
@@ -116,3 +122,55 @@ def tversky(
 ) -> Loss:
     """Dice loss that weighs misses against false alarms."""
     return Overlap(false_positives, false_negatives, batch, squared, background, smooth)
+
+
+@losses.register("focal_tversky", papers="abraham2019focal")
+def focal_tversky(
+    power: float = 0.75,
+    false_positives: float = 0.3,
+    false_negatives: float = 0.7,
+    batch: bool = False,
+    background: bool = False,
+    smooth: float = 1e-5,
+) -> Loss:
+    """Tversky loss of each structure to a power below one, steep where nearly all is right; (1 - TI)^power."""
+    bend = lambda lost: lost.clamp(min=1e-8) ** power  # noqa: E731
+    return Overlap(false_positives, false_negatives, batch, False, background, smooth, bend)
+
+
+@losses.register("log_dice", papers="wong2018explog")
+def log_dice(power: float = 1.0, batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
+    """The negative logarithm of each structure's Dice, steep where little is found; (-log Dice)^power."""
+    bend = lambda lost: (-(1 - lost).clamp(min=1e-8).log()).clamp(min=1e-8) ** power  # noqa: E731
+    return Overlap(0.5, 0.5, batch, False, background, smooth, bend)
+
+
+@losses.register("log_cosh_dice", papers="jadon2020survey")
+def log_cosh_dice(batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
+    """Dice loss d as log cosh d, flat where all is found."""
+    return Overlap(0.5, 0.5, batch, False, background, smooth, lambda lost: lost.cosh().log())
+
+
+@dataclass(frozen=True)
+class GeneralisedDice(Overlap):
+    """One minus twice the weighted intersections over the weighted sizes, weights 1 / T^2, plus what absent ones got.
+
+    Reference:
+        sudre2017generalised.
+    """
+
+    def of_sums(self, sums: Sums) -> Tensor:
+        """The loss of soft sizes."""
+        both, predicted, present, total = (values.sum(0, keepdim=True) for values in sums) if self.batch else sums
+        there = (present > 0).float()
+        weight = there / present.clamp(min=1e-8).square()
+        scale = weight.amax(-1, keepdim=True).clamp(min=1e-8)  # keeps the smooth term small beside tiny weights
+        weight = weight / scale
+        index = (2 * (weight * both).sum(-1) + self.smooth) / ((weight * (predicted + present)).sum(-1) + self.smooth)
+        return _mean(1 - index, there.amax(-1)) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
+
+
+@losses.register("generalised_dice", papers="sudre2017generalised")
+def generalised_dice(batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
+    """Dice of all structures together, each weighed by the inverse square of its size."""
+    return GeneralisedDice(0.5, 0.5, batch, False, background, smooth)
