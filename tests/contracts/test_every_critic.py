@@ -98,3 +98,8 @@ def test_projection_is_near_one_where_the_volume_holds_anything():
 def test_projection_needs_a_volume():
     with pytest.raises(ConfigError, match="needs 3D"):
         critics.build("projective", dims=2, in_channels=1)
+
+
+def test_projection_of_a_dark_volume_is_nothing():
+    critic = built("projective", 3).eval()
+    assert critic(torch.full((1, 2, 128, 32, 32), -1.0)).score.isfinite().all()

@@ -141,12 +141,12 @@ class _Projective(nn.Module):
         self.critic, self.axis = critic, axis
 
     def forward(self, x: Tensor) -> Judged:
-        return self.critic(1 - torch.exp(-x.sum(2 + self.axis)))
+        return self.critic(1 - torch.exp(-x.clamp(min=0).sum(2 + self.axis)))
 
 
 @critics.register("projective", papers="khosravan2019pan")
 def projective(dims: int, in_channels: int, each: Part = "patch", axis: int = 0) -> nn.Module:
-    """PAN's second: a critic in 2D of a volume seen along one axis, 1 - exp(-sum) of its values.
+    """PAN's second: a critic in 2D of a volume seen along one axis, 1 - exp(-sum) of its values above 0.
 
     Reference:
         khosravan2019pan.
