@@ -72,6 +72,12 @@ def test_autoencoder_branch_equals_monais_when_it_shares_the_decoder():
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
 
 
+def test_autoencoder_branch_has_as_many_parameters_as_monais():
+    with torch.device("meta"):
+        branch = AutoencoderBranch(build_spec("myronenko", 3, 4, 3).build(), (160, 192, 128), latent=256, shared=True)
+    assert sum(p.numel() for p in branch.parameters()) == 30_726_935
+
+
 def copy_branch(theirs, ours, x):
     """The weights of MONAI's net into ours, its branch by the names of its parts."""
     shell, branch = type(theirs).__mro__[1](2, 8, 2, 3), theirs
