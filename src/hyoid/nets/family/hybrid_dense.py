@@ -22,6 +22,9 @@ class HDenseUNetSpec(NetSpec):
     """H-DenseUNet: features of a dense U on slices, each with its neighbours, beside those of one on the volume.
 
     In 2D it is the first of the two alone, DenseUNet-167.
+
+    Its sizes are the paper's; its graph is not that of the authors' code, which enlarges by nearest neighbours, joins
+    maps before their norm, has no joins on slices in the hybrid, and drops before the last norm.
     """
 
     kind: Literal["h_dense_unet"] = "h_dense_unet"
