@@ -1,7 +1,7 @@
 """Parts of your own, without changing hyoid: a net and a loss in a file that the settings name.
 
 hyoid run DATA --into RUN --set extensions=[examples/my_extension.py] \
-    --set planning.net=grouped_unet --set training.loss=focal
+    --set planning.net=grouped_unet --set training.loss=poly
 """
 
 from torch import Tensor
@@ -15,9 +15,9 @@ variant("grouped_unet", block="residual", blocks_encoder=1, norm={"name": "group
 
 
 # A loss is a function of its options that gives a function of logits and target.
-@losses.register("focal")
-def focal(gamma: float = 2.0) -> Loss:
-    """Cross-entropy that counts easy voxels less: the mean of -(1 - p)^gamma log p."""
+@losses.register("poly")
+def poly(epsilon: float = 1.0) -> Loss:
+    """Cross-entropy that trusts unsure voxels less: the mean of -log p + epsilon (1 - p)."""
 
     def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         counts = counted(target, weight)  # 0 where the target is -1: nobody annotated these voxels
@@ -26,7 +26,7 @@ def focal(gamma: float = 2.0) -> Loss:
             terms = functional.binary_cross_entropy_with_logits(logits.float(), masks, reduction="none")
         else:
             terms = functional.cross_entropy(logits.float(), target, ignore_index=-1, reduction="none")
-        hard = 1 - (-terms).exp()
-        return (hard**gamma * terms * counts).sum() / counts.sum().clamp(min=1e-8)
+        doubt = 1 - (-terms).exp()
+        return ((terms + epsilon * doubt) * counts).sum() / counts.sum().clamp(min=1e-8)
 
     return loss

@@ -74,16 +74,16 @@ def test_a_run_uses_net_and_loss_of_an_extension(tmp_path):
         "--set",
         "planning.net=grouped_unet",
         "--set",
-        "training.loss=focal",
+        "training.loss=poly",
     ]
     refused = hyoid("run", data, "--into", tmp_path / "without", "--steps", 3, *chosen, fails=True)
-    assert "grouped_unet" in refused and "focal" not in refused
+    assert "grouped_unet" in refused and "poly" not in refused
 
-    extension = ["--set", f"extensions=[{EXAMPLES / 'my_extension.py'}]", "--set", "training.loss_options={gamma: 1.5}"]
+    extension = ["--set", f"extensions=[{EXAMPLES / 'my_extension.py'}]", "--set", "training.loss_options={epsilon: 1.5}"]
     hyoid("run", data, "--into", tmp_path / "run", "--steps", 3, *chosen, *extension)
     experiment = Experiment.read(tmp_path / "run" / "experiment.yaml")
     assert experiment.plan.net_name == "grouped_unet" and experiment.plan.net.norm == {"name": "group", "groups": 4}
-    assert experiment.training.loss == "focal"
+    assert experiment.training.loss == "poly"
     assert (tmp_path / "run" / "report.html").is_file()
 
     new = data / "images" / "cells_000.png"
@@ -106,7 +106,7 @@ def test_the_python_of_the_readme_runs(tmp_path):
     assert {path.name for path in (tmp_path / "ANSWERS").iterdir()} == {"scan.nii.gz", "other.nii.gz"}
 
 
-FOCAL = """
+POLY = """
 import torch
 from hyoid.losses import losses
 from hyoid.core.extensions import load_extensions
@@ -114,16 +114,16 @@ from hyoid.core.extensions import load_extensions
 load_extensions([{path!r}])
 logits, classes = torch.randn(2, 3, 5, 5), torch.randint(-1, 3, (2, 5, 5))
 plain = losses.build("cross_entropy")(logits, classes)
-assert torch.isclose(losses.build("focal", gamma=0.0)(logits, classes), plain, atol=1e-6)
-assert losses.build("focal")(logits, classes) < plain
+assert torch.isclose(losses.build("poly", epsilon=0.0)(logits, classes), plain, atol=1e-6)
+assert losses.build("poly")(logits, classes) > plain
 regions = torch.randint(-1, 2, (2, 3, 5, 5)).float()
 plain = losses.build("cross_entropy")(logits, regions)
-assert torch.isclose(losses.build("focal", gamma=0.0)(logits, regions), plain, atol=1e-6)
+assert torch.isclose(losses.build("poly", epsilon=0.0)(logits, regions), plain, atol=1e-6)
 """
 
 
 @pytest.mark.slow
-def test_the_focal_loss_of_the_extension_without_focus_is_cross_entropy():
-    program = FOCAL.format(path=str(EXAMPLES / "my_extension.py"))
+def test_the_poly_loss_of_the_extension_without_its_term_is_cross_entropy():
+    program = POLY.format(path=str(EXAMPLES / "my_extension.py"))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
