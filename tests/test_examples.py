@@ -79,7 +79,12 @@ def test_a_run_uses_net_and_loss_of_an_extension(tmp_path):
     refused = hyoid("run", data, "--into", tmp_path / "without", "--steps", 3, *chosen, fails=True)
     assert "grouped_unet" in refused and "poly" not in refused
 
-    extension = ["--set", f"extensions=[{EXAMPLES / 'my_extension.py'}]", "--set", "training.loss_options={epsilon: 1.5}"]
+    extension = [
+        "--set",
+        f"extensions=[{EXAMPLES / 'my_extension.py'}]",
+        "--set",
+        "training.loss_options={epsilon: 1.5}",
+    ]
     hyoid("run", data, "--into", tmp_path / "run", "--steps", 3, *chosen, *extension)
     experiment = Experiment.read(tmp_path / "run" / "experiment.yaml")
     assert experiment.plan.net_name == "grouped_unet" and experiment.plan.net.norm == {"name": "group", "groups": 4}
