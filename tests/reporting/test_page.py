@@ -18,7 +18,7 @@ from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_pairs
 from hyoid.metrics import Rules
 from hyoid.reporting import DataSheet, Overlay, RunFacts, Stage, write_page
-from hyoid.reporting.page import number
+from hyoid.reporting.wording import number
 
 LABELS = Labels.of({1: "left_lung", 2: "right_lung"})
 VOID = {"meta", "input", "img", "br", "link", "hr", "path", "use", "rect"}

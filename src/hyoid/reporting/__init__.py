@@ -7,7 +7,9 @@ Read in this order:
 - `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
 - `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
 - `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
-- `page`: `write_page`, which puts everything into `page.html` with `page.css` and `page.js`
+- `wording`: how a page writes numbers
+- `sections`: what each section of the page tells, and how it looks
+- `page`: `write_page`, which puts the sections into `page.html` with `page.css` and `page.js`
 """
 
 from .facts import DataSheet, Overlay, RunFacts, Stage

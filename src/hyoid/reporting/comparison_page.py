@@ -12,7 +12,7 @@ from ..core.files import atomic_path
 from ..evaluation.comparison import MEAN, Compared, Comparison
 from .comparison_figures import bland_altman, forest, paired_dots
 from .figures import name_of
-from .page import number
+from .wording import number
 
 _MOST_VOLUMES = 12
 

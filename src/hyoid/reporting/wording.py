@@ -1,0 +1,24 @@
+"""How a page writes numbers."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for readers: fixed digits below 100, fewer above, a dash when it is not known."""
+    if value is None or math.isnan(value):
+        return "–"
+    if abs(value) >= 100:
+        return f"{value:,.0f}".replace(",", "\u2009")
+    return f"{value:.{digits if abs(value) < 10 else min(digits, 1)}f}".replace("-", "\u2212")
+
+
+def between(low: float, high: float) -> str:
+    """Two numbers with a dash between them; one dash when they are not known."""
+    return "–" if math.isnan(low) else f"{number(low)} – {number(high)}"
+
+
+def several(count: int, noun: str) -> str:
+    """A number of things: 1 case, 3 cases."""
+    return f"{count} {noun}{'s' * (count != 1)}"
