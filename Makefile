@@ -8,13 +8,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs clean browser
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
 	$(BIN)/hyoid demo --into runs/demo
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/installed-test
@@ -26,6 +26,11 @@ check: $(VENV)/installed-test
 docs: $(VENV)/installed-test
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_banner.py
+
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	    && timeout 300 sh -c 'apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium' >/dev/null 2>&1; } \
+	    || echo "chromium is not installed; the tests of the report in a browser will be skipped"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -124,7 +124,7 @@ def written(folder, report: Report, facts: RunFacts | None = None) -> str:
 def test_nothing_outside_the_file_is_asked_for(whole):
     page = Page(whole)
     assert page.addresses
-    assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert not re.search(r"https?:|@import|url\((?!#)", whole)
 
 
@@ -185,15 +185,32 @@ def test_parts_that_are_not_known_are_not_shown(tmp_path, whole):
     assert {"training", "gallery", "data", "plan", "cost", "environment"} <= everything - alone
 
 
-def test_pictures_are_pictures_and_only_chosen_cases_are_loaded(tmp_path):
-    asked = []
-    facts = RunFacts(overlay=lambda case: asked.append(case) or overlay(case))
-    page = Page(written(tmp_path, example(), facts))
-    pictures = [address for address in page.addresses if address.startswith("data:image/webp;base64,")]
-    assert len(asked) == 4
+def test_pictures_are_pictures_and_every_case_has_its_view(tmp_path):
+    page = written(tmp_path, example(), RunFacts(overlay=overlay))
+    pictures = [address for address in Page(page).addresses if address.startswith("data:image/webp;base64,")]
     assert len(pictures) == 4 * 3 * 2
     with Pillow.open(BytesIO(base64.b64decode(pictures[0].split(",")[1]))) as picture:
         assert max(picture.size) > 200
+    views = dict(re.findall(r'class="view" data-case="(\w+)">(.*?)</script>', page))
+    assert sorted(views) == [f"case_{i}" for i in range(4)]
+    assert json.loads(views["case_0"])["shape"] == [8, 10, 11]
+
+
+def test_a_missed_structure_is_a_failure_and_not_a_gap(tmp_path):
+    report = example()
+    page = Page(written(tmp_path, report)).text
+    assert "Structures were missed in 1 of 4 cases; see them first." in page
+    assert "right_lung missed in case_3" in page
+    [row] = [row for row in report.rows_of("right_lung") if row.finding == "missed"]
+    assert row.values["dice"] == 0
+    values = [one.values["dice"] for one in report.rows_of("right_lung")]
+    assert report.summary("right_lung", "dice").spread.mean == pytest.approx(sum(values) / 4, abs=1e-5)
+
+
+def test_a_leak_turns_the_light_red(tmp_path):
+    sheet = DataSheet(split={"training": ["a1"], "validation": ["a2"]}, groups={"a1": "a", "a2": "a"})
+    page = written(tmp_path, example(), RunFacts(data_sheet=sheet))
+    assert 'class="light failed"' in page and "these numbers flatter" in page
 
 
 def test_a_leak_is_shown(tmp_path):

@@ -5,11 +5,13 @@ Read in this order:
 - `facts`: RunFacts, all that the page can tell beside the Report; every part is optional
 - `figures`: learning curves and distributions as SVG that follows the colours of the page
 - `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
+- `views`: cases small enough to travel in the page, for slices to scroll through
 - `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
 - `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
 - `wording`: how a page writes numbers
 - `sections`: what each section of the page tells, and how it looks
-- `page`: `write_page`, which puts the sections into `page.html` with `page.css` and `page.js`
+- `page`: `write_page`, which puts the sections into `page.html` with `page.css`,
+  `page.js` (tables) and `viewer.js` (cases in full)
 """
 
 from .facts import DataSheet, Overlay, RunFacts, Stage

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.grid import Grid
+from ..core.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Overlay:
         reference: Label values (*S).
         prediction: Label values (*S).
         grid: Where the voxels lie.
+        labels: Which values are which structure; each value is its own when None.
     """
 
     case: str
@@ -28,6 +30,7 @@ class Overlay:
     reference: np.ndarray
     prediction: np.ndarray
     grid: Grid
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class RunFacts:
         costs: Other pairs of expected and measured, such as {"memory": ("3.1 GB", "2.9 GB")}.
         environment: Versions, device, seeds.
         settings: All settings as YAML text.
-        overlay: Gives what is needed to draw a case; called only for the few cases that are shown.
+        overlay: Gives what is needed to draw a case; one case is held at a time.
     """
 
     title: str = "Evaluation"

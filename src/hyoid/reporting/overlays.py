@@ -20,6 +20,13 @@ RIGHT, EXTRA, MISSING, CONFUSED = 1, 2, 3, 4
 COLOURS = {RIGHT: (0, 158, 115), EXTRA: (230, 159, 0), MISSING: (204, 121, 167), CONFUSED: (86, 180, 233)}
 """Colours of the error map, told apart with every kind of colour vision (Okabe and Ito)."""
 
+_KINDS = (
+    ("found by both", "right"),
+    ("marked, but not in the reference", "extra"),
+    ("missing", "missing"),
+    ("marked as another structure", "confused"),
+)
+
 _LONGEST = 512
 
 
@@ -44,6 +51,13 @@ class Picture:
     width: int
     height: int
     letters: tuple[str, str, str, str]
+
+
+def legend(num_structures: int) -> list[tuple[str, str, str]]:
+    """Meaning, colour and name of the marks in an error map; one structure cannot be taken for another."""
+    colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in COLOURS.values()]
+    marks = [(text, colour, name) for (text, name), colour in zip(_KINDS, colours, strict=True)]
+    return marks[: 4 if num_structures > 1 else 3]
 
 
 def chosen_cases(report: Report, num_worst: int = 3) -> list[tuple[str, str]]:

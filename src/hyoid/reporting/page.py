@@ -68,7 +68,10 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
         if content is not None
     ]
     html = jinja.from_string(_text("page.html")).render(
-        sections=sections, style=_text("page.css"), script=_text("page.js"), version=version("hyoid")
+        sections=sections,
+        style=_text("page.css"),
+        script=_text("page.js") + _text("viewer.js"),
+        version=version("hyoid"),
     )
     target = Path(folder) / "report.html"
     with atomic_path(target) as path:

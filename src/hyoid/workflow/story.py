@@ -172,4 +172,5 @@ def _overlay(folder: RunFolder, case_id: str) -> Overlay:
     case = folder.dataset.read(case_id)
     assert case.labels is not None
     answer = read_image(answers_of(folder)[case_id], "labels")
-    return Overlay(case_id, np.asarray(case.image.array), case.labels.array[0], answer.array[0], case.image.grid)
+    image, reference = np.asarray(case.image.array), case.labels.array[0]
+    return Overlay(case_id, image, reference, answer.array[0], case.image.grid, folder.experiment.task_labels)
