@@ -70,10 +70,9 @@ def test_the_report_works_in_a_browser_and_asks_for_nothing(page_of_run, browser
     assert rows.count() == len(found.cases)
 
     def scores() -> list[float]:
-        return page.evaluate(
-            "column => [...document.querySelectorAll('#case-table tbody tr')].map(row => +row.cells[column].dataset.value)",
-            page.evaluate("document.getElementById('score-column').cellIndex"),
-        )
+        column = page.evaluate("document.getElementById('score-column').cellIndex")
+        rows = "[...document.querySelector('#case-table').tBodies[0].rows]"
+        return page.evaluate(f"{rows}.map((row) => Number(row.cells[{column}].dataset.value))")
 
     assert scores() == sorted(scores())
     page.locator("#score-column").click()

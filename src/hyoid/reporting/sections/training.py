@@ -10,7 +10,7 @@ from ..figures import learning_curves, read_curves
 
 _CAPTIONS = {
     "loss": "Loss of the training patches.",
-    "dice": "Dice of whole validation cases during training.",
+    "dice": "Dice of whole validation cases during training, each case judged alone; not a Dice pooled over patches.",
     "learning_rate": "Learning rate.",
 }
 
