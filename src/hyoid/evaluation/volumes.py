@@ -1,4 +1,4 @@
-"""Agreement of volumes: bias and limits between which most differences lie (Bland and Altman)."""
+"""Agreement of volumes: bias, limits between which most differences lie (Bland and Altman), and concordance (Lin)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .statistics import bootstrap_interval
+from .statistics import bootstrap_interval, redrawn
+
+_SIGMAS = 1.96
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class Agreement:
         bias_high: Upper end.
         low: Lower limit of agreement, bias - 1.96 standard deviations.
         high: Upper limit.
+        low_interval: Bootstrap interval of the lower limit, by patient.
+        high_interval: The same of the upper limit.
+        concordance: Lin's coefficient, 1 when every predicted size is the reference size.
         middles: Mean of both sizes of each case, the horizontal axis of the plot.
         differences: Predicted - reference of each case.
     """
@@ -30,6 +35,9 @@ class Agreement:
     bias_high: float
     low: float
     high: float
+    low_interval: tuple[float, float]
+    high_interval: tuple[float, float]
+    concordance: float
     middles: tuple[float, ...]
     differences: tuple[float, ...]
 
@@ -47,12 +55,41 @@ def agreement(
         resamples: Bootstrap draws.
 
     Reference:
-        bland1986statistical.
+        bland1986statistical, lin1989concordance.
     """
     one, other = np.asarray(predicted, float), np.asarray(reference, float)
     change = one - other
     bias = float(change.mean()) if len(change) else float("nan")
-    spread = float(1.96 * change.std(ddof=1)) if len(change) > 1 else float("nan")
+    spread = float(_SIGMAS * change.std(ddof=1)) if len(change) > 1 else float("nan")
     interval = bootstrap_interval(change, groups, confidence, resamples)
-    middles = tuple(((one + other) / 2).tolist())
-    return Agreement(bias, *interval, bias - spread, bias + spread, middles, tuple(change.tolist()))
+    lower, upper = _intervals_of_limits(change, groups, confidence, resamples)
+    middles, concord = tuple(((one + other) / 2).tolist()), concordance(one, other)
+    return Agreement(
+        bias, *interval, bias - spread, bias + spread, lower, upper, concord, middles, tuple(change.tolist())
+    )
+
+
+def concordance(predicted: ArrayLike, reference: ArrayLike) -> float:
+    """Lin's concordance, 2 cov / (var + var + (difference of means)²); NaN when no size differs from another one."""
+    one, other = np.asarray(predicted, float), np.asarray(reference, float)
+    apart = one.var() + other.var() + (one.mean() - other.mean()) ** 2 if len(one) > 1 else 0.0
+    return float(2 * np.mean((one - one.mean()) * (other - other.mean())) / apart) if apart else float("nan")
+
+
+def _intervals_of_limits(
+    change: np.ndarray, groups: Sequence[str], confidence: float, resamples: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Percentile intervals of both limits when whole patients are redrawn; NaN below three patients."""
+    _, index = np.unique(np.asarray(groups, str), return_inverse=True)
+    num_groups = int(index.max(initial=-1)) + 1
+    if num_groups < 3:
+        return (float("nan"),) * 2, (float("nan"),) * 2
+    centre = change.mean()
+    sums = [np.bincount(index, weights, num_groups) for weights in (None, change - centre, (change - centre) ** 2)]
+    count, total, squares = (redrawn(num_groups, resamples, 0) @ np.stack(sums, 1)).T
+    known = count > 1
+    count, mean = count[known], total[known] / count[known]
+    reach = _SIGMAS * np.sqrt(np.maximum(squares[known] - count * mean**2, 0) / (count - 1))
+    edges = [(1 - confidence) / 2, (1 + confidence) / 2]
+    lower, upper = (np.quantile(centre + mean + side * reach, edges).tolist() for side in (-1, 1))
+    return (lower[0], lower[1]), (upper[0], upper[1])
