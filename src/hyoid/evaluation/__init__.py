@@ -4,6 +4,10 @@ Read in this order:
 
 - `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs`, many cases to a Report
 - `folders`: `evaluate_folders`, any two folders of label images to a Report
+- `confusion`: which structure is taken for which
+- `tally`: probabilities counted by value and truth
+- `belief`: how sure the net was of one case, measured while it answers
+- `certainty`: the same over all cases: calibration, detection of lesions
 - `report`: Report, one row per case and structure, written as cases.csv and report.json
 - `comparison`: Comparison, two or more reports of the same cases side by side
 - `paired`: paired differences, Wilcoxon and permutation tests, Holm's correction, detectable difference

@@ -16,6 +16,7 @@ from ..core.progress import log, track
 from ..metrics.metric import Metric
 from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of
+from .confusion import Confusion, table_of
 from .report import EvaluationSettings, Report, Row, rounded
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
@@ -102,17 +103,21 @@ def evaluate_pairs(
 
     numbered = settings.objects == "numbers" and any(metric.compares is Objects for metric in settings.build())
 
-    def judge(one: Judged) -> tuple[list[Row], Grid]:
+    def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray]:
         prediction, reference = one.read()
         numbers = one.numbers() if numbered and one.numbers else (None, None)
-        return evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers), reference.grid
+        rows = evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers)
+        table = table_of(None if prediction is None else prediction.array[0], reference.array[0], labels)
+        return rows, reference.grid, table
 
     rows: list[Row] = []
     grids: list[Grid] = []
+    tables: list[np.ndarray] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for found, grid in track(pool.map(judge, todo), "evaluate", len(todo)):
+        for found, grid, table in track(pool.map(judge, todo), "evaluate", len(todo)):
             rows.extend(found)
             grids.append(grid)
+            tables.append(table)
     calibrated = {grid.calibrated for grid in grids}
     told = list(notes)
     if len(calibrated) > 1:
@@ -121,7 +126,8 @@ def evaluate_pairs(
     known = calibrated == {True}
     size_unit = SIZE_UNITS[known][grids[0].dims]
     facts = {one.case: one.facts for one in todo if one.facts}
-    return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts)
+    confused = Confusion.of(tables, labels)
+    return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
 
 
 def _value(metric: Metric, pair: Pair, settings: EvaluationSettings) -> float:

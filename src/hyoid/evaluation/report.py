@@ -20,6 +20,7 @@ from ..core.files import atomic_path
 from ..core.settings import Settings
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
 from ..metrics.shelves import of_label_images
+from .confusion import Confusion
 from .statistics import Spread, spread
 
 _DIGITS = 6
@@ -111,6 +112,8 @@ class Report:
         size_unit: "ml", "mm²" or "px".
         notes: Sentences on what was assumed or repaired.
         facts: What else is known of each case (site, scanner, sex): the columns of the data set's case table.
+        confusion: Which structure was taken for which; None where structures overlap.
+        certainty: How sure the net was (`Certainty.to_dict`), when its probabilities were measured.
     """
 
     rows: tuple[Row, ...]
@@ -120,6 +123,8 @@ class Report:
     size_unit: str = "ml"
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    confusion: Confusion | None = None
+    certainty: Mapping[str, Any] | None = None
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
@@ -199,7 +204,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """What report.json holds: conventions, summaries, and means; undefined numbers are null."""
         return {
-            "format": "hyoid.report/1",
+            "format": "hyoid.report/2",
             "structures": list(self.structures),
             "judged": list(self.judged),
             "num_cases": len(self.cases),
@@ -220,6 +225,8 @@ class Report:
             },
             "summary": [_flat(one) for one in self.summaries],
             "mean": [_flat(one) for one in self.means],
+            "confusion": None if self.confusion is None else self.confusion.to_dict(),
+            "certainty": self.certainty,
             "unjudged": self.unjudged,
             "notes": list(self.notes),
         }
@@ -268,6 +275,8 @@ class Report:
             facts["size_unit"],
             tuple(facts["notes"]),
             {case: row for case, row in known.items() if row},
+            Confusion.from_dict(facts.get("confusion")),
+            facts.get("certainty"),
         )
 
     @cached_property

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from ..core.case import Case, Image
 from ..core.progress import log, stage
-from .predictor import Predictor
+from .predictor import Predictor, Watch
 
 Read = Callable[[str], Case]
 Write = Callable[..., object]
@@ -16,7 +16,12 @@ Write = Callable[..., object]
 
 
 def predict_cases(
-    predictor: Predictor, ids: Sequence[str], read: Read, write: Write, probabilities: bool = False
+    predictor: Predictor,
+    ids: Sequence[str],
+    read: Read,
+    write: Write,
+    probabilities: bool = False,
+    watch: Callable[[Case], Watch] | None = None,
 ) -> dict[str, str]:
     """Predict many cases; a broken one is reported and does not stop the others.
 
@@ -26,6 +31,7 @@ def predict_cases(
         read: Gives the case of a name.
         write: Keeps the labels of a case; called from another thread, one case at a time.
         probabilities: Whether `write` is given the probabilities too.
+        watch: Gives what looks at the probabilities of a case part by part, where only little of them is to be kept.
 
     Returns:
         For each case that failed, why.
@@ -55,7 +61,7 @@ def predict_cases(
                 if probabilities:
                     answers = predictor.predict_probabilities(case, prepared, advance)
                 else:
-                    answers = (predictor.predict(case, prepared, advance),)
+                    answers = (predictor.predict(case, prepared, advance, watch(case) if watch else None),)
                 _finish(writing, failures)
                 writing = case_id, writer.submit(write, case, *answers)
             except Exception as error:

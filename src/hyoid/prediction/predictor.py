@@ -26,6 +26,7 @@ from .slabs import Piece, all_pieces, same_voxels
 from .tiles import Border, Tiling, Window, stitch, windows
 
 Advance = Callable[[float], object]
+Watch = Callable[[Piece], object]
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
@@ -73,24 +74,31 @@ class Predictor:
         self.plan = plan
         self.settings = settings or PredictionSettings()
 
-    def predict(self, case: Case, prepared: Image | None = None, advance: Advance | None = None) -> Image:
+    def predict(
+        self,
+        case: Case,
+        prepared: Image | None = None,
+        advance: Advance | None = None,
+        watch: Watch | None = None,
+    ) -> Image:
         """The labels of a case on exactly the grid of its image.
 
         Args:
             case: An image in the channels the net was trained with.
             prepared: The prepared image when that was done already.
             advance: Told the share of the case that was just done.
+            watch: Given the probabilities of each part before it is decoded and forgotten.
 
         Raises:
             DataError: When the case has another number of channels or dimensions than the net.
         """
         prepared = self.prepared(case) if prepared is None else prepared
         target = case.image.grid
-        if same_voxels(prepared.grid, target):
+        if watch is None and same_voxels(prepared.grid, target):
             labels = self.predict_labels(prepared.array, advance)
             answer = onto(Image(labels[None], prepared.grid, "labels"), target)
         else:
-            answer = self._settled(self._pieces(prepared, target, advance), target)
+            answer = self._settled(self._pieces(prepared, target, advance), target, watch)
         return keep_largest(answer, self.task.labels, self.settings.largest_component)
 
     def predict_probabilities(
@@ -100,24 +108,22 @@ class Predictor:
 
         Probabilities are float16, and zero where nothing was predicted. The net answers once for both.
         """
-        prepared = self.prepared(case) if prepared is None else prepared
         target = case.image.grid
         maps = np.zeros((self.task.channels, *target.shape), np.float16)
 
-        def kept(pieces: Iterator[Piece]) -> Iterator[Piece]:
-            for piece in pieces:
-                source = Image(piece.probabilities, piece.source, "probabilities")
-                maps[(slice(None), *piece.place)] = onto(source, piece.target).array
-                yield piece
+        def keep(piece: Piece) -> None:
+            source = Image(piece.probabilities, piece.source, "probabilities")
+            maps[(slice(None), *piece.place)] = onto(source, piece.target).array
 
-        answer = self._settled(kept(self._pieces(prepared, target, advance)), target)
-        labels = keep_largest(answer, self.task.labels, self.settings.largest_component)
+        labels = self.predict(case, prepared, advance, keep)
         return labels, Image(maps, target, "probabilities")
 
-    def _settled(self, pieces: Iterator[Piece], target: Grid) -> Image:
+    def _settled(self, pieces: Iterator[Piece], target: Grid, watch: Watch | None) -> Image:
         """Labels on the target, piece by piece."""
         array = np.zeros(target.shape, self._label_type)
         for piece in pieces:
+            if watch is not None:
+                watch(piece)
             array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
         return Image(array[None], target, "labels")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,25 @@ import numpy as np
 from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.progress import log
+from ..evaluation.belief import Measuring, write_beliefs
+from ..evaluation.certainty import Certainty
 from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
 from ..experiment import RunFolder
 from ..io.dataset import Dataset, read_case
 from ..io.formats import read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
+from ..planning.fingerprint import Fingerprint
 from ..prediction.batches import predict_cases
-from ..prediction.predictor import Predictor
+from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 
 if TYPE_CHECKING:
     from ..io.layouts import Entry
+
+MOST_SCATTERED = 8
+"""Structures of which a whole map of probabilities is in memory, to look for lesions."""
 
 
 def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
@@ -52,9 +59,23 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
 
 
 def predict_entries(
-    predictor: Predictor, dataset: Dataset, entries: Sequence[Entry], into: Path, probabilities: bool = False
+    predictor: Predictor,
+    dataset: Dataset,
+    entries: Sequence[Entry],
+    into: Path,
+    probabilities: bool = False,
+    scattered: Collection[str] | None = None,
 ) -> list[Path]:
     """Write the answer of each case into a folder, named after the case.
+
+    Args:
+        predictor: What answers.
+        dataset: Where the images are described.
+        entries: The cases.
+        into: Folder of the answers.
+        probabilities: Also write the probability of each structure.
+        scattered: When the cases are annotated and it is to be measured how sure the net is of them: structures of
+            several pieces.
 
     Raises:
         ConfigError: When an answer would take the place of an image.
@@ -69,23 +90,32 @@ def predict_entries(
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
     written: dict[str, Path] = {}
 
+    measuring: dict[str, Measuring] = {}
+
     def read(case_id: str) -> Case:
-        case = read_case(by_id[case_id], channels)
+        case = read_case(by_id[case_id], channels) if scattered is None else dataset.read(case_id)
         if calibrated and not case.image.grid.calibrated:
             log.warning(
                 "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case_id
             )
         return case
 
+    def watch(case: Case) -> Watch:
+        assert case.labels is not None
+        one = measuring[case.id] = Measuring(case.labels, predictor.task.labels, scattered or ())
+        return lambda piece: one.add(piece.probabilities, piece.source, piece.place)
+
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
         source = by_id[case.id].images[0]
         path = answer_file(into, by_id[case.id])
+        if case.id in measuring:
+            write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
         write_image(path, labels, like=source)
         written[case.id] = path
         if maps is not None:
             _write_probabilities(predictor, maps, case.id, into, source)
 
-    failures = predict_cases(predictor, list(by_id), read, write, probabilities)
+    failures = predict_cases(predictor, list(by_id), read, write, probabilities, None if scattered is None else watch)
     if failures:
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]
@@ -117,7 +147,9 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     dataset = folder.dataset
     waiting = [entry for entry in dataset.cases if entry.id in set(folder.split.validation) - set(done)]
     if waiting:
-        predict_entries(predictor_of(folder), dataset, waiting, folder.predictions)
+        measured = Fingerprint.read(folder.path / "fingerprint.yaml").structures
+        scattered = [one.name for one in measured if one.num_objects > 1][:MOST_SCATTERED]
+        predict_entries(predictor_of(folder), dataset, waiting, folder.predictions, scattered=scattered)
     return [answers_of(folder)[case_id] for case_id in folder.split.validation]
 
 
@@ -166,4 +198,8 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
 
     experiment = folder.experiment.changed(tuple(changes))
     cases = [judged(case_id) for case_id in folder.split.validation]
-    return evaluate_pairs(cases, experiment.task_labels, experiment.evaluation, workers)
+    settings = experiment.evaluation
+    found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
+    sure = Certainty.read(folder.predictions, found.cases, found.structures)
+    told = None if sure is None else sure.to_dict(settings.confidence, settings.resamples, settings.seed)
+    return replace(found, certainty=told)
