@@ -9,6 +9,7 @@ Read in this order:
 - `belief`: how sure the net was of one case, measured while it answers
 - `certainty`: the same over all cases: calibration, detection of lesions
 - `report`: Report, one row per case and structure, written as cases.csv and report.json
+- `record`: what report.json holds, and its schema
 - `comparison`: Comparison, two or more reports of the same cases side by side
 - `paired`: paired differences, Wilcoxon and permutation tests, Holm's correction, detectable difference
 - `ranking`: ranks, their stability, and who wins against whom

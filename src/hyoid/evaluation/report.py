@@ -21,7 +21,10 @@ from ..core.settings import Settings
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
 from ..metrics.shelves import of_label_images
 from .confusion import Confusion
+from .record import FORMAT, plain
 from .statistics import Spread, spread
+from .subgroups import Subgroup, comparable_columns, subgroups
+from .volumes import Agreement, agreement
 
 _DIGITS = 6
 _FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "prediction_size")
@@ -201,10 +204,31 @@ class Report:
         scores = {case: self.score(case) for case in self.cases}
         return tuple(sorted(self.cases, key=lambda case: (math.isnan(scores[case]), sign * scores[case], case)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """What report.json holds: conventions, summaries, and means; undefined numbers are null."""
+    @cached_property
+    def agreements(self) -> dict[str, Agreement]:
+        """Agreement of sizes of each judged structure."""
+        settings = self.settings
+        found = {}
+        for name in self.judged:
+            rows = self.rows_of(name)
+            sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
+            groups = [row.group for row in rows]
+            found[name] = agreement(*sizes, groups, settings.confidence, settings.resamples)
+        return found
+
+    @cached_property
+    def subgroups(self) -> dict[str, tuple[Subgroup, ...]]:
+        """The kinds of cases by the first metric, for each column that tells kinds apart."""
+        return {column: subgroups(self, column) for column in comparable_columns(self)}
+
+    def to_dict(self, story: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What report.json holds: conventions, summaries, means and what follows from them.
+
+        Args:
+            story: What is known of the run beside the numbers.
+        """
         return {
-            "format": "hyoid.report/2",
+            "format": FORMAT,
             "structures": list(self.structures),
             "judged": list(self.judged),
             "num_cases": len(self.cases),
@@ -225,14 +249,25 @@ class Report:
             },
             "summary": [_flat(one) for one in self.summaries],
             "mean": [_flat(one) for one in self.means],
+            "agreement": [
+                {"structure": name, **plain({**asdict(one), "middles": None, "differences": None})}
+                for name, one in self.agreements.items()
+            ],
+            "subgroups": {column: [plain(asdict(one)) for one in kinds] for column, kinds in self.subgroups.items()},
             "confusion": None if self.confusion is None else self.confusion.to_dict(),
             "certainty": self.certainty,
             "unjudged": self.unjudged,
             "notes": list(self.notes),
+            "run": None if story is None else dict(story),
         }
 
-    def write(self, folder: str | Path) -> None:
-        """Write `cases.csv` and `report.json`; equal reports give equal bytes."""
+    def write(self, folder: str | Path, story: Mapping[str, Any] | None = None) -> None:
+        """Write `cases.csv` and `report.json`; equal reports give equal bytes.
+
+        Args:
+            folder: Where they go.
+            story: What is known of the run beside the numbers, kept in report.json.
+        """
         root = Path(folder)
         with atomic_path(root / "cases.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -243,7 +278,7 @@ class Report:
                 known = self.facts.get(row.case, {})
                 writer.writerow([*facts, *map(_cell, numbers), *(known.get(name, "") for name in self.columns)])
         with atomic_path(root / "report.json") as path:
-            path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(self.to_dict(story), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: str | Path) -> Report:

@@ -5,14 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ..core.errors import DataError
-from .report import Report
 from .statistics import bootstrap_interval, redrawn
 
 _MOST_KINDS = 8
+
+
+class Drawing(Protocol):
+    """How intervals are drawn."""
+
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def resamples(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+class Grouped(Protocol):
+    """A case of a patient."""
+
+    @property
+    def group(self) -> str: ...
+
+
+class Scored(Protocol):
+    """Cases with scores and facts, as a Report has them."""
+
+    @property
+    def cases(self) -> Sequence[str]: ...
+    @property
+    def columns(self) -> Sequence[str]: ...
+    @property
+    def facts(self) -> Mapping[str, Mapping[str, str]]: ...
+    @property
+    def settings(self) -> Drawing: ...
+    def score(self, case: str, metric: str | None = None) -> float: ...
+    def rows_of_case(self, case: str) -> Sequence[Grouped]: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +75,7 @@ class Subgroup:
     gap_high: float
 
 
-def subgroups(report: Report, column: str, metric: str | None = None) -> tuple[Subgroup, ...]:
+def subgroups(report: Scored, column: str, metric: str | None = None) -> tuple[Subgroup, ...]:
     """Scores of the kinds of cases that a column tells apart, each against all others.
 
     The score of a case is the mean over its judged structures. Numbers with many values are cut into three bands of
@@ -73,7 +106,7 @@ def subgroups(report: Report, column: str, metric: str | None = None) -> tuple[S
     )
 
 
-def comparable_columns(report: Report) -> tuple[str, ...]:
+def comparable_columns(report: Scored) -> tuple[str, ...]:
     """Columns that tell at least two and at most eight kinds of cases apart, so that subgroups can be compared."""
     found = []
     for column in report.columns:
@@ -116,7 +149,7 @@ def _place(kind: str) -> tuple[bool, float, str]:
     return kind == "unknown", math.inf if first is None else first, kind
 
 
-def _subgroup(kind: str, inside: np.ndarray, scores: np.ndarray, groups: np.ndarray, report: Report) -> Subgroup:
+def _subgroup(kind: str, inside: np.ndarray, scores: np.ndarray, groups: np.ndarray, report: Scored) -> Subgroup:
     settings = report.settings
     low, high = bootstrap_interval(
         scores[inside], groups[inside].tolist(), settings.confidence, settings.resamples, settings.seed

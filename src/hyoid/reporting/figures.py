@@ -124,7 +124,7 @@ def distribution(report: Report, metric: str) -> str:
     structures = report.structures
     limit = _strip_start(report, metric)
     row_height = 0.42 if len(structures) <= 8 else 0.24
-    figure, axes = _figure(4.3, 0.75 + row_height * len(structures))
+    figure, axes = new_figure(4.3, 0.75 + row_height * len(structures))
     for place, structure in enumerate(structures):
         rows = [row for row in report.rows_of(structure) if np.isfinite(row.values[metric])]
         values = np.array([row.values[metric] for row in rows])
@@ -138,7 +138,7 @@ def distribution(report: Report, metric: str) -> str:
         axes.plot(values[shown], heights[shown], "o", ms=3.4, mfc=ACCENT, mec="none", alpha=0.8, zorder=4)
         axes.plot(values[~found], heights[~found], "o", ms=4.2, mfc="none", mec=INK, mew=1.1, zorder=4)
     _dress(axes, report, metric, limit)
-    return _svg(figure, f"distribution:{metric}")
+    return as_svg(figure, f"distribution:{metric}")
 
 
 def crowded(report: Report) -> bool:
@@ -175,7 +175,7 @@ def _dress(axes: Axes, report: Report, metric: str, limit: float | None) -> None
 
 
 def _loss(curves: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure(*_CURVE)
+    figure, axes = new_figure(*_CURVE)
     known = np.isfinite(curves["loss"])
     steps, loss = curves["step"][known], curves["loss"][known]
     axes.plot(steps, loss, color=SOFT, lw=0.8, alpha=0.45, label="each record")
@@ -183,11 +183,11 @@ def _loss(curves: Mapping[str, np.ndarray]) -> str:
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.legend(loc="upper right", frameon=False, labelcolor=INK)
-    return _svg(figure, "loss")
+    return as_svg(figure, "loss")
 
 
 def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure(*_CURVE)
+    figure, axes = new_figure(*_CURVE)
     few = len(dice) <= len(PALETTE)
     for number, (name, values) in enumerate(dice.items()):
         known = np.isfinite(values)
@@ -203,16 +203,16 @@ def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
     axes.set_xlabel("step")
     axes.set_ylabel("Dice")
     figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=min(len(dice), 3) if few else 1)
-    return _svg(figure, "dice")
+    return as_svg(figure, "dice")
 
 
 def _learning_rate(curves: Mapping[str, np.ndarray]) -> str:
-    figure, axes = _figure(*_CURVE)
+    figure, axes = new_figure(*_CURVE)
     axes.plot(curves["step"], curves["learning_rate"], color=ACCENT, lw=1.6)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate")
-    return _svg(figure, "learning_rate")
+    return as_svg(figure, "learning_rate")
 
 
 def _box(axes: Axes, values: np.ndarray, place: int) -> tuple[float, float]:
@@ -241,7 +241,7 @@ def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure without display or global state, in the style of the page."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -251,7 +251,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
         return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure, name: str) -> str:
+def as_svg(figure: Figure, name: str) -> str:
     """The figure as an svg element to put into a page; the same bytes for the same figure."""
     import matplotlib
 
