@@ -14,6 +14,9 @@ from .statistics import bootstrap_interval, redrawn
 
 _MOST_KINDS = 8
 
+_NO_KINDS = ("patient", "pair", "subject", "slice", "section", "frame", "stack", "split", "fold")
+"""Columns that tell which cases belong together or how they were dealt out, not of which kind they are."""
+
 
 class Drawing(Protocol):
     """How intervals are drawn."""
@@ -110,6 +113,8 @@ def comparable_columns(report: Scored) -> tuple[str, ...]:
     """Columns that tell at least two and at most eight kinds of cases apart, so that subgroups can be compared."""
     found = []
     for column in report.columns:
+        if column.lower() in _NO_KINDS:
+            continue
         entries = {case: report.facts.get(case, {}).get(column, "") for case in report.cases}
         kinds = list(_kinds(entries).values())
         if 1 < len(set(kinds)) <= _MOST_KINDS and len(set(kinds)) < len(kinds):

@@ -6,6 +6,8 @@ Read in this order:
 - `figures`: learning curves and distributions as SVG that follows the colours of the page
 - `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
 - `views`: cases small enough to travel in the page, for slices to scroll through
+- `certainty_figures`: reliability diagrams and detection of lesions
+- `confusion_figure`: which structure is taken for which
 - `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
 - `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
 - `wording`: how a page writes numbers

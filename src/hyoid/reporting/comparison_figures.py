@@ -26,8 +26,8 @@ def forest(rows: Sequence[tuple[str, float, float, float, bool]], label: str) ->
     if low == high:
         low, high = low - 1, high + 1
     place = lambda value: _NAME + (_WIDTH - _NAME - 20) * (value - low) / (high - low)  # noqa: E731
-    height = _ROW * len(rows) + 44
-    parts = [_line(place(0), 4, place(0), height - 40, "var(--line)", 1.5)]
+    height = _ROW * len(rows) + 48
+    parts = [_line(place(0), 4, place(0), height - 44, "var(--line)", 1.5)]
     for number, (name, mean, left, right, stressed) in enumerate(rows):
         y = 16 + _ROW * number
         colour = "var(--accent)" if stressed else "var(--soft)"
@@ -36,8 +36,8 @@ def forest(rows: Sequence[tuple[str, float, float, float, bool]], label: str) ->
             parts.append(_line(place(left), y, place(right), y, colour, 2))
         if math.isfinite(mean):
             parts.append(f'<circle cx="{place(mean):.1f}" cy="{y}" r="4.5" fill="{colour}"/>')
-    parts += _ticks(low, high, place, height - 34)
-    parts.append(_text((_NAME + _WIDTH) / 2, height - 2, label, "middle", "var(--soft)"))
+    parts += _ticks(low, high, place, height - 38)
+    parts.append(_text((_NAME + _WIDTH) / 2, height - 6, label, "middle", "var(--soft)"))
     return _svg(height, parts, label)
 
 
@@ -68,7 +68,7 @@ def paired_dots(comparison: Comparison, label: str) -> str:
 def bland_altman(found: Agreement, unit: str, label: str) -> str:
     """Difference of each case over the mean of both sizes, with bias and limits of agreement."""
     x, y = np.array(found.middles), np.array(found.differences)
-    ends = np.array([*y, found.low, found.high, 0.0])
+    ends = np.array([*y, *found.low_interval, *found.high_interval, found.low, found.high, 0.0])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     high = high if high > low else low + 1
     width, height, left = 330, 210, 58
@@ -76,6 +76,9 @@ def bland_altman(found: Agreement, unit: str, label: str) -> str:
     across = lambda value: left + (width - left - 10) * value / widest  # noqa: E731
     place = lambda value: 10 + 150 * (high - value) / (high - low)  # noqa: E731
     parts = [_text(left - 6, place(tick) + 4, f"{tick:g}", "end", "var(--soft)") for tick in _nice(low, high)]
+    for edges in (found.low_interval, found.high_interval):
+        if math.isfinite(edges[0]):
+            parts.append(_band(left, place(min(high, edges[1])), width, place(max(low, edges[0]))))
     parts.append(_line(left, place(0), width, place(0), "var(--line)", 1))
     for value, dash in ((found.bias, ""), (found.low, "5 4"), (found.high, "5 4")):
         if math.isfinite(value):
@@ -109,6 +112,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float,
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} stroke="{colour}" stroke-width="{width}"{dashed}/>'
+
+
+def _band(x1: float, y1: float, x2: float, y2: float) -> str:
+    """A rectangle that shows how uncertain a line is."""
+    frame = f'x="{x1:.1f}" y="{y1:.1f}" width="{x2 - x1:.1f}" height="{y2 - y1:.1f}"'
+    return f'<rect {frame} fill="var(--accent)" fill-opacity=".12"/>'
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str) -> str:

@@ -13,15 +13,20 @@ from ..core.files import atomic_path
 from ..evaluation.report import Report
 from .facts import RunFacts
 from .figures import name_of
+from .sections.agreement import agreement
 from .sections.cases import cases
+from .sections.certainty import certainty
+from .sections.confusion import confusion
 from .sections.cost import cost
 from .sections.data import data
+from .sections.detection import detection
 from .sections.distributions import distributions
 from .sections.environment import environment
 from .sections.gallery import gallery
 from .sections.plan import plan
 from .sections.result import result
 from .sections.rules import rules
+from .sections.subgroups import subgroups
 from .sections.summary import summary
 from .sections.training import training
 from .wording import between, number, several
@@ -36,6 +41,11 @@ SECTIONS: tuple[Section, ...] = (
     result,
     summary,
     distributions,
+    agreement,
+    confusion,
+    certainty,
+    detection,
+    subgroups,
     gallery,
     cases,
     training,
@@ -96,6 +106,7 @@ def _environment(report: Report, facts: RunFacts) -> Environment:
         num_groups=len({row.group for row in report.rows}),
         percent=f"{100 * report.settings.confidence:g} %",
         name_of=name_of,
+        between=between,
     )
     return jinja
 
