@@ -25,7 +25,7 @@ from hyoid.core.registry import Registry
 from hyoid.core.settings import Settings
 from hyoid.experiment import Experiment
 from hyoid.io.formats import formats
-from hyoid.losses import losses
+from hyoid.losses import feature_losses, field_losses, games, image_losses, losses
 from hyoid.metrics import SHELVES, Metric
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.conv import blocks
@@ -311,7 +311,18 @@ def losses_page() -> Iterator[str]:
         "Choose one by `--set training.loss=NAME`, its options by `--set training.loss_options={smooth: 1}`.",
     ]
     yield "Every loss takes class indices and region masks; voxels marked -1 do not count."
+    yield "Which to choose when: [losses](../concepts/losses.md)."
     yield from shelf(losses)
+    for title, text, registry in OTHER_LOSSES:
+        yield from ["", f"## {title}", "", text, *shelf(registry)]
+
+
+OTHER_LOSSES: tuple[tuple[str, str, Registry[Any]], ...] = (
+    ("Of images", "A prediction beside a reference, both (B, C, *S); `hyoid.losses.image_losses`.", image_losses),
+    ("Of displacement fields", "How smooth a field (B, d, *S) is; `hyoid.losses.field_losses`.", field_losses),
+    ("Of net and critic", "What each of two players wants of scores; `hyoid.losses.games`.", games),
+    ("Of features", "Two lists of features, of each scale; `hyoid.losses.feature_losses`.", feature_losses),
+)
 
 
 METRICS_OF = {

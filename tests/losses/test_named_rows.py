@@ -113,3 +113,16 @@ def test_lovasz_equals_its_published_steps():
         jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
         expected.append((errors * jaccard).sum())
     torch.testing.assert_close(losses.build("lovasz", batch=True)(logits, target), torch.stack(expected).mean())
+
+
+def test_hybrid_is_focal_plus_similarity_plus_jaccard():
+    from hyoid.losses import image_losses
+
+    logits, target = pair()
+    maps, masks = logits.softmax(1)[:, 1:], hot(target)[:, 1:]
+    terms = [
+        losses.build("focal")(logits, target),
+        image_losses.build("ms_ssim")(maps, masks),
+        losses.build("jaccard")(logits, target),
+    ]
+    torch.testing.assert_close(losses.build("hybrid")(logits, target), sum(terms))

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..core.errors import ConfigError
-from .entropy import CrossEntropy
-from .loss import Loss, losses
-from .lovasz import Lovasz  # noqa: F401  (on the shelf)
+from .entropy import CrossEntropy, Focal
+from .images import SCALES, StructuralSimilarity
+from .loss import Loss, has_regions, losses
+from .masks import structures
 from .overlap import Overlap, log_dice
 
 
@@ -61,6 +63,56 @@ class Bent:
         """The power of the loss, which is 0 where it is."""
         value = self.loss(logits, target, weight)
         return (value + 1e-8) ** self.power - 1e-8**self.power
+
+
+class Combo:
+    """Cross-entropy that weighs misses against false alarms, less the Dice of the same structures.
+
+    a (-b t log p - (1 - b) (1 - t) log(1 - p)) + (1 - a) (1 - Dice); published with -Dice, which is lower by a
+    constant.
+
+    Reference:
+        taghanaki2019combo, equation 3.
+    """
+
+    def __init__(self, entropy_share: float = 0.5, misses: float = 0.5) -> None:
+        self.entropy_share, self.misses = entropy_share, misses
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss; 0 when no voxel is annotated."""
+        known = structures(logits, target, weight)
+        if has_regions(logits, target):
+            sure, unsure = functional.logsigmoid(logits.float()), functional.logsigmoid(-logits.float())
+        else:
+            sure = logits.float().log_softmax(1)[:, 1:]
+            unsure = (1 - sure.exp()).clamp(min=1e-7).log()
+        terms = -self.misses * known.masks * sure - (1 - self.misses) * (1 - known.masks) * unsure
+        entropy = (terms * known.counts).sum() / known.counts.sum().clamp(min=1e-8)
+        return self.entropy_share * entropy + (1 - self.entropy_share) * Overlap()(logits, target, weight)
+
+
+@losses.register("combo", papers="taghanaki2019combo")
+def combo(entropy_share: float = 0.5, misses: float = 0.5) -> Loss:
+    """Dice with a cross-entropy whose misses and false alarms can be weighed against each other."""
+    return Combo(entropy_share, misses)
+
+
+class MapSimilarity:
+    """One minus the multi-scale structural similarity of probability maps and masks, which weighs outlines most."""
+
+    def __init__(self) -> None:
+        self.similarity = StructuralSimilarity(1.0, 1.5, SCALES)
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The mean over samples and structures."""
+        known = structures(logits, target, weight)
+        return self.similarity(known.probabilities, known.masks)
+
+
+@losses.register("hybrid", papers="huang2020unet3plus")
+def hybrid(power: float = 2.0) -> Loss:
+    """Focal loss of voxels plus structural similarity of patches plus Jaccard of maps (section 2.3), as for UNet 3+."""
+    return WeightedSum([(1.0, Focal(power)), (1.0, MapSimilarity()), (1.0, Overlap(1.0, 1.0))])
 
 
 class DeepSupervision:

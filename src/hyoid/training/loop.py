@@ -21,8 +21,8 @@ from ..core.case import Batch
 from ..core.duration import duration
 from ..core.errors import ConfigError, HyoidError
 from ..core.progress import Listener, log, stage
-from ..losses.compound import losses
 from ..losses.loss import Loss
+from ..losses.shelf import losses
 from ..nets.net import Net
 from ..planning.plan import Plan
 from ..prediction.predictor import PredictionSettings, Predictor
