@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/losses.py [--size 64] [--repeats 3] [--into benchmarks/results/losses.json]
 
-Two samples, a background and two structures, float32, one core; times are those of the processor, peer and ours in turn,
+Two samples, a background and two structures, float32, one core; processor time, peer and ours in turn,
 the median of the repeats. Prints a table in Markdown.
 """
 

@@ -1,4 +1,4 @@
-"""What holds for every loss of labels whatever the images: by hypothesis. Sides are even, since `hybrid` halves them."""
+"""What holds for every loss of labels whatever the images. Sides are even, since `hybrid` halves them."""
 
 from __future__ import annotations
 
