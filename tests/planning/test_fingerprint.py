@@ -193,3 +193,31 @@ def test_real_vessels_are_thin_and_a_real_heart_is_not(real_data: Path) -> None:
     assert vessels.fine_mm < 8 < 16 < ventricle.fine_mm
     assert vessels.extent_mm > 10 * vessels.width_mm
     assert ventricle.num_objects == 1 and ventricle.share < 0.03
+
+
+def test_equal_images_are_known_whatever_type_and_file_hold_them() -> None:
+    image, labels = two_objects()
+    turned = image.copy()
+    turned[0, 0, 0] += 1
+    cases = [
+        case_of(image, labels, name="a"),
+        case_of(image.astype(np.float64), None, (2.0, 2.0, 2.0), name="b"),
+        case_of(turned, None, name="c"),
+        case_of(image.reshape(40, 20, 80), None, name="d"),
+    ]
+    digests = [case.digest for case in measure_dataset(Few(cases)).cases]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+
+
+def test_structures_are_counted_in_each_annotated_case() -> None:
+    image, labels = two_objects()
+    found = measure_dataset(Few([case_of(image, labels, name="a"), case_of(image, None, name="b")]))
+    assert found.cases[0].voxels == (int((labels == 1).sum()), int((labels == 2).sum()))
+    assert found.cases[1].voxels is None
+
+
+def test_the_histogram_holds_all_but_the_outermost_voxels() -> None:
+    labels = np.ones((20, 50), np.uint8)
+    found = measure_dataset(Few([case_of(np.arange(1000.0).reshape(20, 50), labels)])).channels[0]
+    assert len(found.histogram) == 40 and sum(found.histogram) == pytest.approx(1, abs=1e-3)
+    assert found.histogram[20] == pytest.approx(1 / 40, rel=0.1)

@@ -26,6 +26,8 @@ SAMPLES = 2_000_000
 SHAPED_CASES = 40
 """Cases whose objects are counted and measured; frequencies come from all."""
 
+HISTOGRAM_BINS = 40
+
 
 class ChannelFacts(Settings):
     """Intensities of one channel inside the structures (inside the content when nothing is annotated)."""
@@ -41,6 +43,7 @@ class ChannelFacts(Settings):
     high: float = Field(description="99.5th percentile.")
     spread: float = Field(0.0, description="Deviation of the cases' means, in units of the overall deviation.")
     num_samples: int = Field(description="How many voxels these figures come from.")
+    histogram: tuple[float, ...] = Field((), description="Share of voxels in bins of equal width from low to high.")
 
 
 class StructureFacts(Settings):
@@ -174,7 +177,13 @@ def _channel(measured: list[Measured], index: int, names: Sequence[str]) -> Chan
         high=float(high),
         spread=float(np.std([part.values.mean() for part in parts])) / max(float(drawn.std()), 1e-8) if parts else 0.0,
         num_samples=int(drawn.size),
+        histogram=_histogram(drawn, float(low), float(high)),
     )
+
+
+def _histogram(values: np.ndarray, low: float, high: float) -> tuple[float, ...]:
+    counts = np.histogram(values, HISTOGRAM_BINS, (low, high if high > low else low + 1))[0]
+    return tuple(np.round(counts / max(1, counts.sum()), 5).tolist())
 
 
 def _modality(name: str, cases: list[tuple[Drawn, ...]], index: int) -> Literal["ct", "rgb", "general"]:

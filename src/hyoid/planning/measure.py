@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from ..core.case import Case
 from ..core.labels import Labels
 from ..core.settings import Settings
 from ..ops.morphology import bounding_box, components, distance
+
+_DIGESTED = 1 << 20
 
 
 class CaseFacts(Settings):
@@ -25,6 +28,8 @@ class CaseFacts(Settings):
     orientation: str = Field("", description="Where each axis points to; empty in 2D.")
     calibrated: bool = Field(True, description="Whether the file knows its voxel size.")
     object_share: float | None = Field(None, description="Share of annotated voxels in any structure.")
+    voxels: tuple[int, ...] | None = Field(None, description="Voxels of each structure; none without annotation.")
+    digest: str = Field("", description="Of the intensities, whatever file holds them; equal images have equal ones.")
 
 
 class Drawn(NamedTuple):
@@ -112,10 +117,21 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         orientation=grid.orientation if grid.dims == 3 else "",
         calibrated=grid.calibrated,
         object_share=num_inside / num_annotated if num_annotated else None,
+        voxels=None if truth is None else tuple(counts),
+        digest=digest_of(array),
     )
     channels = tuple(_drawn(channel, inside, samples, rng) for channel in array)
     known = None if truth is None else tuple(counts)
     return Measured(facts, channels, known, tuple(objects), num_annotated, num_inside)
+
+
+def digest_of(array: np.ndarray) -> str:
+    """A short fingerprint of numbers and shape, the same for any type that holds them; memory for one part at a time."""
+    found = blake2b(repr(array.shape).encode(), digest_size=12)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    for start in range(0, flat.size, _DIGESTED):
+        found.update(flat[start : start + _DIGESTED].astype("<f4"))
+    return found.hexdigest()
 
 
 def _masks(truth: np.ndarray, labels: Labels) -> Iterator[np.ndarray]:
