@@ -126,11 +126,11 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
 
 
 def digest_of(array: np.ndarray) -> str:
-    """A short fingerprint of numbers and shape, the same for any type that holds them; memory for one part at a time."""
+    """A short fingerprint of numbers and shape, the same for any type that holds them; needs little memory."""
     found = blake2b(repr(array.shape).encode(), digest_size=12)
     flat = np.ascontiguousarray(array).reshape(-1)
     for start in range(0, flat.size, _DIGESTED):
-        found.update(flat[start : start + _DIGESTED].astype("<f4"))
+        found.update(flat[start : start + _DIGESTED].astype("<f4").tobytes())
     return found.hexdigest()
 
 

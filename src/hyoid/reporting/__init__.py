@@ -2,10 +2,12 @@
 
 Read in this order:
 
+- `data_sheet`: DataSheet, what the data set is and whether its split leaks
 - `facts`: RunFacts, all that the page can tell beside the Report; every part is optional
 - `figures`: learning curves and distributions as SVG that follows the colours of the page
 - `overlays`: which cases and slices to show, and pictures of where prediction and reference differ
 - `views`: cases small enough to travel in the page, for slices to scroll through
+- `data_figures`: sizes, intensities and structures of a data set
 - `certainty_figures`: reliability diagrams and detection of lesions
 - `confusion_figure`: which structure is taken for which
 - `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
@@ -16,7 +18,8 @@ Read in this order:
   `page.js` (tables) and `viewer.js` (cases in full)
 """
 
-from .facts import DataSheet, Overlay, RunFacts, Stage
+from .data_sheet import DataSheet
+from .facts import Overlay, RunFacts, Stage
 from .page import write_page
 
 __all__ = ["DataSheet", "Overlay", "RunFacts", "Stage", "write_page"]

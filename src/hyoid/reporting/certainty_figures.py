@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .figures import ACCENT, INK, LINE, PALETTE, SOFT, as_svg, new_figure
+from .wording import shortly
 
 _FALSE_TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16)
 
@@ -86,6 +87,4 @@ def by_size(curves: Sequence[Mapping[str, Any]], unit: str) -> str:
 
 
 def _span(low: float, high: float) -> str:
-    """Two sizes of three digits, thousands written out."""
-    ends = [f"{value:.0f}" if value >= 1000 else f"{value:.3g}" for value in (low, high)]
-    return ends[0] if low == high else "–".join(ends)
+    return shortly(low) if low == high else f"{shortly(low)}–{shortly(high)}"

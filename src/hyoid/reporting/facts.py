@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.grid import Grid
 from ..core.labels import Labels
+from .data_sheet import DataSheet
 
 
 @dataclass(frozen=True)
@@ -48,37 +49,6 @@ class Stage:
     seconds: float
     expected_seconds: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class DataSheet:
-    """What the data set is.
-
-    Attributes:
-        facts: Lines to show as they are, such as layout, channels, number of annotated cases.
-        shapes: Shape of each case.
-        spacings_mm: Spacing of each case; empty when unknown.
-        split: Case ids of each part, such as {"training": ..., "validation": ...}.
-        groups: Patient or other group of each case id; cases that are not named stand on their own.
-        warnings: What was noticed or repaired.
-        groups_known: Whether the data tell which cases belong together.
-    """
-
-    facts: Mapping[str, str] = field(default_factory=dict)
-    shapes: Sequence[tuple[int, ...]] = ()
-    spacings_mm: Sequence[tuple[float, ...]] = ()
-    split: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-    groups_known: bool = True
-
-    def leaks(self) -> tuple[str, ...]:
-        """Groups with cases in more than one part of the split."""
-        parts: dict[str, set[str]] = {}
-        for part, cases in self.split.items():
-            for case in cases:
-                parts.setdefault(self.groups.get(case) or case, set()).add(part)
-        return tuple(sorted(group for group, found in parts.items() if len(found) > 1))
 
 
 @dataclass(frozen=True)

@@ -243,12 +243,18 @@ def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure without display or global state, in the style of the page."""
+    figure, (axes,) = new_figures(width, height, 1)
+    return figure, axes
+
+
+def new_figures(width: float, height: float, rows: int) -> tuple[Figure, list[Axes]]:
+    """The same with several axes below each other."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
+        return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
 
 def as_svg(figure: Figure, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The data sheet, and whether the parts of the split share patients."""
+"""The data sheet, and whether the parts of the split share patients or images."""
 
 from __future__ import annotations
 
@@ -7,24 +7,75 @@ from typing import Any
 import numpy as np
 
 from ...evaluation.report import Report
+from ..data_figures import axis_histograms, intensity_histogram, ratio, structure_sizes
+from ..data_sheet import DataSheet
 from ..facts import RunFacts
+from ..wording import shortly
+
+_MOST_CHANNELS = 4
+_ALIKE = 1.25
 
 
 def data(report: Report, facts: RunFacts) -> dict[str, Any] | None:
-    """The data sheet as lines and checks, when it is known."""
+    """The data sheet as lines, checks and figures, when it is known."""
     sheet = facts.data_sheet
     if sheet is None:
         return None
     lines: dict[str, str] = dict(sheet.facts)
+    unit = "voxels" if sheet.shapes and len(sheet.shapes[0]) == 3 else "pixels"
     if sheet.shapes:
-        lines["Size"] = _span(sheet.shapes, "{:.0f}", "voxels" if len(sheet.shapes[0]) == 3 else "pixels")
+        lines["Size"] = _span(sheet.shapes, "{:.0f}", unit)
     if sheet.spacings_mm:
         lines["Spacing"] = _span(sheet.spacings_mm, "{:.3g}", "mm")
-    parts = {
-        part: (len(cases), len({sheet.groups.get(case) or case for case in cases}))
-        for part, cases in sheet.split.items()
+    return {
+        "lines": lines,
+        "parts": sheet.parts(),
+        "leaks": sheet.leaks(),
+        "copies": sheet.copies(),
+        "leaking": sheet.leaking_copies(),
+        "warnings": sheet.warnings,
+        "figures": _figures(sheet, unit),
+        "present": {name: sum(size > 0 for size in sizes.values()) for name, sizes in sheet.sizes.items()},
+        "annotated": max((len(sizes) for sizes in sheet.sizes.values()), default=0),
     }
-    return {"lines": lines, "parts": parts, "leaks": sheet.leaks(), "warnings": sheet.warnings}
+
+
+def _figures(sheet: DataSheet, unit: str) -> list[tuple[str, str, str]]:
+    """SVG, title and caption of what differs between cases."""
+    found = []
+    for rows, what, name in ((sheet.shapes, "size", unit), (sheet.spacings_mm, "spacing", "mm")):
+        if _differ(rows):
+            figure = axis_histograms(rows, what, name)
+            found.append((figure, _largest_change(rows, what), f"Along each array axis, {len(rows)} cases."))
+    if any(size > 0 for sizes in sheet.sizes.values() for size in sizes.values()):
+        number = max(len(sizes) for sizes in sheet.sizes.values())
+        caption = f"Ticks are cases in which the structure is present, dots medians; {number} annotated cases."
+        found.append((structure_sizes(sheet), alike(sheet), caption))
+    for one in list(sheet.intensities)[:_MOST_CHANNELS]:
+        if one.shares:
+            title = f"{one.channel}: 99 % lie between {shortly(one.low)} and {shortly(one.high)}"
+            found.append((intensity_histogram(one), title, "Voxels inside the structures, drawn from all cases."))
+    return found
+
+
+def alike(sheet: DataSheet) -> str:
+    """Whether validation cases are as large as those of training."""
+    ratios = {name: ratio(sheet, name) for name in sheet.sizes}
+    name = max(ratios, key=lambda one: abs(np.log(ratios[one])))
+    if max(ratios[name], 1 / ratios[name]) < _ALIKE:
+        return "Structures are about as large in validation as in training"
+    kind = "larger" if ratios[name] > 1 else "smaller"
+    return f"{name} is {max(ratios[name], 1 / ratios[name]):.1f} times {kind} in validation than in training"
+
+
+def _differ(rows: Any) -> bool:
+    return len(rows) > 1 and not np.allclose(np.min(rows, axis=0), np.max(rows, axis=0), rtol=1e-3)
+
+
+def _largest_change(rows: Any, what: str) -> str:
+    table = np.asarray(rows, float)
+    change = (table.max(0) / np.maximum(table.min(0), 1e-9)).max()
+    return f"The {what} differs up to {change:.2g}-fold between cases"
 
 
 def _span(rows: Any, form: str, unit: str) -> str:

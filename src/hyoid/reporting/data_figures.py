@@ -1,0 +1,84 @@
+"""Figures of a data set: how sizes and intensities lie, and whether the parts of its split hold alike structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .data_sheet import DataSheet, Intensities
+from .figures import ACCENT, INK, LINE, PALETTE, SOFT, as_svg, new_figure, new_figures
+
+_MOST_STRUCTURES = 30
+
+
+def axis_histograms(rows: Sequence[tuple[float, ...]], what: str, unit: str) -> str:
+    """SVG of histograms along each axis, one below the other.
+
+    Args:
+        rows: A value for each axis of each case.
+        what: Such as "spacing".
+        unit: Of the values.
+    """
+    table = np.asarray(rows, float)
+    figure, all_axes = new_figures(3.6, 0.5 + 0.75 * table.shape[1], table.shape[1])
+    low, high = float(table.min()), float(table.max())
+    edges = np.linspace(low, high, 25) if high > low else np.array([low - 0.5, low + 0.5])
+    for axes, column, name in zip(all_axes, table.T, ("first", "second", "third"), strict=False):
+        axes.hist(column, edges.tolist(), facecolor=ACCENT, alpha=0.75)
+        axes.grid(visible=False, axis="x")
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
+        axes.tick_params(axis="y", labelsize=7)
+        axes.set_yticks([0, int(np.histogram(column, edges)[0].max())])
+        if axes is not all_axes[-1]:
+            axes.set_xticklabels([])
+    all_axes[-1].set_xlabel(f"{what} ({unit}); height: cases")
+    return as_svg(figure, what)
+
+
+def intensity_histogram(found: Intensities) -> str:
+    """SVG of how the intensities of a channel lie."""
+    figure, axes = new_figure(3.6, 2.0)
+    edges = np.linspace(found.low, found.high, len(found.shares) + 1)
+    axes.stairs(100 * np.asarray(found.shares), edges, fill=True, facecolor=ACCENT, alpha=0.75)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(f"{found.channel}: value in the file")
+    axes.set_ylabel("% of voxels")
+    return as_svg(figure, f"intensity:{found.channel}")
+
+
+def structure_sizes(sheet: DataSheet) -> str:
+    """SVG of the size of each structure in each case on a logarithmic scale, a colour for each part of the split.
+
+    Of many structures those whose parts differ most are drawn.
+    """
+    names = sorted(sheet.sizes, key=lambda name: -abs(np.log(ratio(sheet, name))))[:_MOST_STRUCTURES]
+    names = [name for name in sheet.sizes if name in names]
+    figure, axes = new_figure(4.3, 1.0 + 0.36 * len(names))
+    parts = [part for part in sheet.split if part != "held out"] or ["all cases"]
+    for place, name in enumerate(names):
+        for number, part in enumerate(parts):
+            sizes = sheet.sizes_by_part(name)[part]
+            height = place + (number - (len(parts) - 1) / 2) * 0.32
+            colour = PALETTE[number]
+            label = part if not place else None
+            axes.plot(sizes, np.full(len(sizes), height), "|", ms=6, mew=0.9, color=colour, alpha=0.55, label=label)
+            if len(sizes):
+                axes.plot(np.median(sizes), height, "o", ms=4.5, mfc=colour, mec=INK, mew=0.7, zorder=4)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.tick_params(axis="x", which="minor", color=LINE, labelcolor=SOFT)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"size ({sheet.size_unit})")
+    if len(parts) > 1:
+        figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=len(parts), markerscale=2)
+    return as_svg(figure, "structure sizes")
+
+
+def ratio(sheet: DataSheet, structure: str) -> float:
+    """Median size in validation over that in training; 1 when one of them is unknown."""
+    sizes = sheet.sizes_by_part(structure)
+    medians = [np.median(sizes[part]) if len(sizes.get(part, ())) else None for part in ("validation", "training")]
+    return float(medians[0] / medians[1]) if medians[0] and medians[1] else 1.0
