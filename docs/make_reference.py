@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 import hyoid
 from hyoid.augmentation.policies import policies
 from hyoid.augmentation.transform import Transform, transforms
+from hyoid.classical import baselines
 from hyoid.cli import VERBS
 from hyoid.cli.commands import FLAGS, argument_help, summary
 from hyoid.core.registry import Registry
@@ -369,7 +370,7 @@ def formats_page() -> Iterator[str]:
 
 
 def shelves_page() -> Iterator[str]:
-    """The other shelves: tasks, intensity schemes, augmentation, training."""
+    """The other shelves: tasks, intensity schemes, augmentation, training, baselines."""
     yield "# Other shelves"
     for title, registry in {
         "Tasks": tasks,
@@ -378,6 +379,7 @@ def shelves_page() -> Iterator[str]:
         "Optimisers": optimisers,
         "Schedules": schedules,
         "Transforms": transforms,
+        "Classical baselines": baselines,
     }.items():
         yield from ["", f"## {title}", *shelf(registry)]
     yield from ["", "## Augmentation policies", ""]
