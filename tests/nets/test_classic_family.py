@@ -1,4 +1,4 @@
-"""Classic U-Nets: the 2.5D one against its two forms."""
+"""Classic U-Nets: the 2.5D one against its two forms, the entrance of V-Net."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def test_a_25d_net_on_a_volume_is_the_2d_net_on_stacks_of_slices():
     volume = torch.randn(1, 2, 9, 16, 16)
     stack = volume[:, :, 2:7].flatten(1, 2)  # five slices around the fifth
     torch.testing.assert_close(volume_net(volume)[0][:, :, 4], stack_net(stack)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_the_entrance_of_vnet_adds_each_images_own_channels_in_turn():
+    entrance = build_spec("vnet", 2, 3, 2, channels=(16, 32)).build().eval().encoder.stem
+    torch.nn.init.zeros_(entrance.unit.conv.weight)
+    images = torch.rand(2, 3, 8, 8)
+    added = entrance(images)
+    expected = torch.cat([images] * 6, 1)[:, :16]  # along channels; along the batch it would be another image
+    bias = entrance.unit.conv.bias
+    torch.testing.assert_close(added, entrance.act(expected + (0 if bias is None else bias.view(1, -1, 1, 1))))

@@ -59,7 +59,6 @@ def test_a_spec_that_does_not_fit_is_refused_by_a_sentence(changes, sentence):
         ({"norm": {"groups": 4}}, "A norm with options needs a name"),
         ({"block": "vnet"}, "as many channels in as out"),
         ({"block": "residual", "padding": "valid", "down": "max"}, 'needs padding "same"'),
-        ({"stem": "repeated_input", "in_channels": 5}, "not a multiple"),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused_by_a_sentence(changes, sentence):

@@ -179,7 +179,9 @@ def vnet(
 
 
 class RepeatedInput(nn.Module):
-    """One unit to which the image is added, repeated to as many channels: V-Net's entrance.
+    """One unit to which the image is added, its channels repeated in turn to as many: V-Net's entrance.
+
+    Trap: a public port joins the copies along the batch, so that the sum is of the wrong images.
 
     Reference:
         milletari2016vnet.
@@ -188,12 +190,13 @@ class RepeatedInput(nn.Module):
     def __init__(self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int]) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.times = out_channels // in_channels
+        self.times = -(-out_channels // in_channels)
         self.unit = Unit(style, in_channels, out_channels, kernel, order="CN")
         self.act = style.act_layer(out_channels) or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.unit(x) + x.repeat(1, self.times, *[1] * (x.ndim - 2)))
+        repeated = x.repeat(1, self.times, *[1] * (x.ndim - 2))[:, : self.out_channels]
+        return self.act(self.unit(x) + repeated)
 
 
 @blocks.register("repeated_input", papers="milletari2016vnet")
@@ -202,11 +205,6 @@ def repeated_input(
 ) -> nn.Module:
     """V-Net's entrance: a unit plus the repeated image."""
     _refuse_valid(style, "repeated_input")
-    if out_channels % in_channels:
-        raise ConfigError(
-            f"repeated_input repeats {in_channels} image channels to {out_channels}, which is not a multiple. "
-            f"Choose the width of the first level as a multiple of the image channels."
-        )
     return RepeatedInput(style, in_channels, out_channels, kernel)
 
 

@@ -57,12 +57,18 @@ _FILES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "unet_efficientnet_b0",
         _EFFICIENTNET,
     ),
+    "efficientnet_b1": ("efficientnet_b1_rwightman-bac287d4", "bac287d4", "unet_efficientnet_b1", _EFFICIENTNET),
+    "efficientnet_b2": ("efficientnet_b2_rwightman-c35c1473", "c35c1473", "unet_efficientnet_b2", _EFFICIENTNET),
+    "efficientnet_b3": ("efficientnet_b3_rwightman-b3899882", "b3899882", "unet_efficientnet_b3", _EFFICIENTNET),
     "efficientnet_b4": (
         "efficientnet_b4_rwightman-23ab8bcd",
         "23ab8bcd5bdbef61a7a43b91adcad81f622fd7f36fb4935a569828d77888c44e",
         "unet_efficientnet_b4",
         _EFFICIENTNET,
     ),
+    "efficientnet_b5": ("efficientnet_b5_lukemelas-1a07897c", "1a07897c", "unet_efficientnet_b5", _EFFICIENTNET),
+    "efficientnet_b6": ("efficientnet_b6_lukemelas-24a108a5", "24a108a5", "unet_efficientnet_b6", _EFFICIENTNET),
+    "efficientnet_b7": ("efficientnet_b7_lukemelas-c5b4e57e", "c5b4e57e", "unet_efficientnet_b7", _EFFICIENTNET),
 }
 
 CATALOGUE: dict[str, Source] = {
