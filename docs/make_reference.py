@@ -471,17 +471,34 @@ def index_page() -> Iterator[str]:
         yield f"- [{name}]({name}.md): {(inspect.getdoc(make) or '').rstrip('.').lower()}"
 
 
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- nets: written by docs/make_reference.py -->", "<!-- /nets -->"
+
+
+def readme() -> str:
+    """The README with the family of nets as `hyoid nets` knows it."""
+    rows = family(SHAPES[2]).rows
+    deep = {row.name for row in rows if 3 in row.dims}
+    groups = {
+        group: ", ".join(f"`{row.name}`" + ("" if row.name in deep else " (2D)") for row in rows if row.family == group)
+        for group in dict.fromkeys(row.family for row in rows)
+    }
+    lines = table(["family", f"{len(rows)} nets, in 2D and 3D"], [[group, names] for group, names in groups.items()])
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{END}{rest.partition(END)[2]}"
+
+
 def main() -> None:
-    """Write the pages, or say which of them are old."""
+    """Write the pages and the table of the README, or say which of them are old."""
     texts = {name: page(make) for name, make in {**PAGES, "index": index_page}.items()}
-    files = {FOLDER / f"{name}.md": text for name, text in texts.items()}
+    files = {FOLDER / f"{name}.md": text for name, text in texts.items()} | {README: readme()}
     if "--check" in sys.argv:
         old = [path.name for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text]
         sys.exit(f"Old: {', '.join(old)}. Run `python docs/make_reference.py`." if old else 0)
     FOLDER.mkdir(exist_ok=True)
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
-        print(path.relative_to(FOLDER.parent))
+        print(path.name)
 
 
 if __name__ == "__main__":

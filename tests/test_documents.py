@@ -150,6 +150,13 @@ def test_every_paper_that_the_source_names_is_in_the_bibliography():
     assert named and named <= set(bibliography())
 
 
+def test_every_trap_is_a_test():
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs/concepts/traps.md").read_text("utf-8"))
+    assert len(named) > 25
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}::{name}"
+
+
 USE_OF_PARTS = """
 import numpy as np, torch
 from hyoid.io.formats import read_image
