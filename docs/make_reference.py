@@ -24,6 +24,7 @@ from hyoid.cli import VERBS
 from hyoid.cli.commands import FLAGS, argument_help, summary
 from hyoid.core.registry import Registry
 from hyoid.core.settings import Settings
+from hyoid.evaluation.record import schema as report_schema
 from hyoid.experiment import Experiment
 from hyoid.io.formats import formats
 from hyoid.losses import feature_losses, field_losses, games, image_losses, losses
@@ -397,6 +398,56 @@ def _transform(one: Any) -> str:
     return f"{type(one).__name__}({', '.join(f'{name} {_written(value)}' for name, value in fields.items())})"
 
 
+def report_page() -> Iterator[str]:
+    """What report.json holds."""
+    whole = report_schema()
+    yield "# report.json"
+    yield from ["", f"{whole['description']} The schema lies in the package as `hyoid/evaluation/report.schema.json`;"]
+    yield "`hyoid.evaluation.record.schema()` gives it. `[]` stands for every entry of a list, `*` for every key."
+    yield from _schema_tables("", whole, whole["$defs"])
+
+
+def _schema_tables(title: str, thing: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
+    """A table of the keys of an object, then one for each named object that it holds."""
+    rows, named = [], {}
+    for path, one in _entries("", thing):
+        name = one.get("$ref", "").removeprefix("#/$defs/")
+        if name:
+            named[name] = definitions[name]
+        meaning = definitions[name]["description"] if name else one.get("description", "")
+        rows.append([f"`{path}`", f"[{name}](#{name})" if name else _json_type(one), meaning])
+    if title:
+        yield from ["", f"## {title}", "", thing.get("description", "")]
+    yield from table(["key", "holds", ""], rows)
+    for name, one in named.items():
+        if one.get("properties"):
+            yield from _schema_tables(name, one, definitions)
+
+
+def _entries(prefix: str, thing: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Paths of the values below an object, and what the schema says of them."""
+    for name, one in thing.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        inner = one
+        while isinstance(inner.get("items", inner.get("additionalProperties")), dict):
+            path += "[]" if "items" in inner else ".*"
+            inner = inner.get("items", inner.get("additionalProperties"))
+        shown = inner if "$ref" in inner else one
+        yield path, shown
+        if inner.get("properties"):
+            yield from _entries(f"{path}.", inner)
+
+
+def _json_type(one: dict[str, Any]) -> str:
+    if "const" in one:
+        return f"`{one['const']}`"
+    if "enum" in one:
+        return " or ".join(f"`{value}`" for value in one["enum"])
+    kinds = one["type"] if isinstance(one["type"], list) else [one["type"]]
+    names = {"array": "list", "integer": "whole number", "string": "text", "boolean": "yes or no", "object": "group"}
+    return " or ".join(names.get(kind, kind) for kind in kinds)
+
+
 def python_page() -> Iterator[str]:
     """What `import hyoid` gives beside the verbs."""
     yield "# Python"
@@ -452,6 +503,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "metrics": metrics_page,
     "formats": formats_page,
     "shelves": shelves_page,
+    "report": report_page,
     "python": python_page,
 }
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 import hyoid
+from hyoid.evaluation.record import schema
 from hyoid.io.phantoms import write_phantoms
 
 SMALL = (
@@ -40,7 +42,10 @@ def test_a_folder_becomes_a_report(kind, tmp_path):
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     names = {row["structure"] for row in rows_of(tmp_path / "run")}
     assert names == {"cells": {"cell", "border"}, "organs": {"left_kidney", "right_kidney", "spine"}}[kind]
-    assert report
+    assert not list(Draft202012Validator(schema()).iter_errors(report))
+    assert [row["structure"] for row in report["certainty"]["structures"]] == report["structures"]
+    assert report["run"]["data_sheet"]["equal_images_in_several_parts"] == []
+    assert (tmp_path / "run" / "MODEL_CARD.md").is_file()
     for answer in hyoid.predict(tmp_path / "run"):
         source = data / "images" / answer.name
         assert hyoid.read_image(answer, "labels").grid.matches(hyoid.read_image(source).grid)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
+from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
 from .core.labels import Labels
@@ -73,8 +74,8 @@ class RunFolder:
 
     Attributes:
         path: Holds `experiment.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`, `predictions/`,
-            `cases.csv`, `report.json`, `report.html`, `timing.json`. Prepared cases lie in `prepared/` beside the
-            run, so that other runs on the same data share them.
+            `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`. Prepared cases lie
+            in `prepared/` beside the run, so that other runs on the same data share them.
     """
 
     path: Path
@@ -153,8 +154,8 @@ class RunFolder:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Remember how long a stage took; work that goes on after a stop adds up."""
-        started = time.perf_counter()
+        """Remember how long a stage took, and its energy; work that goes on after a stop adds up."""
+        started, meter = time.perf_counter(), EnergyMeter()
         try:
             yield
         finally:
@@ -162,6 +163,14 @@ class RunFolder:
             times[stage] = round(times.get(stage, 0.0) + time.perf_counter() - started, 2)
             if self.path.is_dir():
                 self.write_json("timing.json", times)
+                spent = self.energy()
+                taken = meter.taken()
+                spent[stage] = spent[stage] + taken if stage in spent else taken
+                self.write_json("energy.json", {name: one.to_dict() for name, one in spent.items()})
+
+    def energy(self) -> dict[str, Energy]:
+        """Energy of each stage so far."""
+        return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
 
     @contextmanager
     def logged(self) -> Iterator[None]:

@@ -11,5 +11,7 @@ Read in this order:
 - `files`: atomic writing
 - `progress`: how long work tells what it is doing
 - `duration`: lengths of time in words
+- `energy`: joules that work takes, counted or estimated
+- `machine`: what a computer is, in words
 - `citations`: the papers behind a part (references.bib)
 """

@@ -12,14 +12,17 @@ Read in this order:
 - `confusion_figure`: which structure is taken for which
 - `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
 - `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
+- `claim`: what a paper should tell, and what of it a run knows
+- `card`: `write_card`, the model card as Markdown
 - `wording`: how a page writes numbers
 - `sections`: what each section of the page tells, and how it looks
 - `page`: `write_page`, which puts the sections into `page.html` with `page.css`,
   `page.js` (tables) and `viewer.js` (cases in full)
 """
 
+from .card import write_card
 from .data_sheet import DataSheet
 from .facts import Overlay, RunFacts, Stage
 from .page import write_page
 
-__all__ = ["DataSheet", "Overlay", "RunFacts", "Stage", "write_page"]
+__all__ = ["DataSheet", "Overlay", "RunFacts", "Stage", "write_card", "write_page"]

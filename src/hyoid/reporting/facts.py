@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..core.energy import Energy
 from ..core.grid import Grid
 from ..core.labels import Labels
 from .data_sheet import DataSheet
@@ -43,12 +47,14 @@ class Stage:
         seconds: Measured.
         expected_seconds: What was estimated before, None when nothing was.
         note: A short remark, such as what was reused.
+        energy: What it took, when that was measured or estimated.
     """
 
     name: str
     seconds: float
     expected_seconds: float | None = None
     note: str = ""
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class RunFacts:
         costs: Other pairs of expected and measured, such as {"memory": ("3.1 GB", "2.9 GB")}.
         environment: Versions, device, seeds.
         settings: All settings as YAML text.
+        model: What the net is and how it was trained, as lines.
+        split_rule: How cases were dealt into training and validation, as a sentence.
         overlay: Gives what is needed to draw a case; one case is held at a time.
     """
 
@@ -89,4 +97,31 @@ class RunFacts:
     costs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: str = ""
+    model: Mapping[str, str] = field(default_factory=dict)
+    split_rule: str = ""
     overlay: Callable[[str], Overlay] | None = None
+
+    @property
+    def energy(self) -> Energy | None:
+        """Energy of all stages together; None when it is not known of any."""
+        known = [stage.energy for stage in self.stages if stage.energy]
+        return reduce(add, known) if known else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What report.json holds of the run."""
+        return {
+            "title": self.title,
+            "what": self.what,
+            "data": self.data,
+            "date": self.date,
+            "seconds": self.seconds,
+            "command": self.command,
+            "data_sheet": None if self.data_sheet is None else self.data_sheet.to_dict(),
+            "model": dict(self.model),
+            "split_rule": self.split_rule,
+            "plan": dict(self.plan),
+            "stages": [asdict(stage) for stage in self.stages],
+            "energy": None if self.energy is None else {**asdict(self.energy), "total": round(self.energy.total, 1)},
+            "costs": {name: {"expected": old, "measured": new} for name, (old, new) in self.costs.items()},
+            "environment": dict(self.environment),
+        }

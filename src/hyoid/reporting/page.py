@@ -14,10 +14,11 @@ from ..evaluation.report import Report
 from .facts import RunFacts
 from .figures import name_of
 from .sections.agreement import agreement
+from .sections.card import card
 from .sections.cases import cases
 from .sections.certainty import certainty
 from .sections.confusion import confusion
-from .sections.cost import cost
+from .sections.cost import cost, watt_hours
 from .sections.data import data
 from .sections.detection import detection
 from .sections.distributions import distributions
@@ -53,6 +54,7 @@ SECTIONS: tuple[Section, ...] = (
     plan,
     cost,
     rules,
+    card,
     environment,
 )
 """In the order of the page; the template of each is sections/NAME.html."""
@@ -98,6 +100,7 @@ def _environment(report: Report, facts: RunFacts) -> Environment:
     jinja.filters["several"] = several
     jinja.filters["interval"] = lambda spread: between(spread.low, spread.high)
     jinja.filters["quartiles"] = lambda spread: between(spread.q1, spread.q3)
+    jinja.filters["watt_hours"] = watt_hours
     jinja.filters["duration"] = lambda seconds: "–" if seconds is None else duration(seconds)
     jinja.globals.update(
         report=report,

@@ -9,6 +9,7 @@ Read in this order:
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them
+- `data_story`, `model_story`: the data sheet; the net and what is needed to train it again
 - `story`: what the report page tells of a run
 """
 

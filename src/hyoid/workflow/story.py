@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import shlex
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from .. import __version__
-from ..evaluation.evaluate import SIZE_UNITS
 from ..experiment import Experiment, RunFolder
 from ..io.formats import read_image
-from ..planning.fingerprint import Fingerprint
 from ..planning.plan import Plan
-from ..reporting.data_sheet import DataSheet, Intensities
 from ..reporting.facts import Overlay, RunFacts, Stage
-from ..reporting.wording import shortly
 from .answers import answers_of
+from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds
+from .model_story import environment, model
 
 STAGES = ("plan", "prepare", "train", "predict", "evaluate")
 
@@ -31,7 +27,8 @@ def of_run(folder: RunFolder) -> RunFacts:
     experiment, plan = folder.experiment, folder.experiment.decided
     times, expected = folder.read_json("timing.json"), expected_seconds(folder)
     training = folder.read_json("training.json")
-    stages = [Stage(name, times[name], expected.get(name)) for name in STAGES if name in times]
+    energy = folder.energy()
+    stages = [Stage(name, times[name], expected.get(name), "", energy.get(name)) for name in STAGES if name in times]
     costs = {"memory of training": (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
     costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}")
     costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
@@ -43,14 +40,16 @@ def of_run(folder: RunFolder) -> RunFacts:
         seconds=sum(stage.seconds for stage in stages),
         command=_command(folder),
         curves=folder.weights / "curves.csv",
-        data_sheet=_data_sheet(folder),
+        data_sheet=data_sheet(folder),
         plan=_plan(plan),
         candidates=[_row(candidate) for candidate in plan.candidates],
         chosen=0 if plan.candidates else None,
         stages=stages,
         costs=costs,
-        environment=environment(experiment, training),
+        environment=environment(folder, training),
         settings=experiment.to_yaml(),
+        model=model(experiment),
+        split_rule=split_rule(folder),
         overlay=lambda case_id: _overlay(folder, case_id),
     )
 
@@ -64,25 +63,6 @@ def of_folders(predictions: str | Path, references: str | Path) -> RunFacts:
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         environment={"hyoid": __version__, "python": platform.python_version()},
     )
-
-
-def environment(experiment: Experiment, training: dict[str, object]) -> dict[str, str]:
-    """Versions, machine and seed."""
-    import os
-
-    import torch
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    names = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")
-    return {
-        "hyoid": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": device,
-        "seed": str(experiment.seed),
-        "waiting for data": f"{100 * float(str(training.get('waiting', 0))):.1f} % of training",
-    }
 
 
 def papers(experiment: Experiment) -> list[str]:
@@ -131,79 +111,6 @@ def _command(folder: RunFolder) -> str:
         str(experiment.seed),
     ]
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
-
-
-def _data_sheet(folder: RunFolder) -> DataSheet:
-    dataset, split = folder.dataset, folder.split
-    fingerprint = Fingerprint.read(folder.path / "fingerprint.yaml")
-    parts = {"training": split.training, "validation": split.validation}
-    held_out = {"held out": tuple(entry.id for entry in dataset.held_out)} if dataset.held_out else {}
-    unit = SIZE_UNITS[fingerprint.calibrated][fingerprint.dims]
-    return DataSheet(
-        facts={
-            "source": Path(folder.experiment.data).name,
-            "layout": dataset.layout,
-            "cases": str(len(dataset)),
-            "channels": ", ".join(dataset.channel_names),
-            "structures": ", ".join(dataset.labels.names),
-        },
-        shapes=[seen.shape for seen in dataset.seen.values()],
-        spacings_mm=[seen.spacing_mm for seen in dataset.seen.values() if seen.calibrated],
-        split={**parts, **held_out},
-        groups={case_id: dataset.group_of(case_id) for case_id in dataset.ids},
-        groups_known=dataset.has_groups,
-        warnings=dataset.warnings,
-        notes=dataset.notes,
-        digests={case.id: case.digest for case in fingerprint.cases},
-        sizes=_sizes(fingerprint, unit),
-        size_unit=unit,
-        intensities=[Intensities(one.name, one.low, one.high, one.histogram) for one in fingerprint.channels],
-        unlabelled=[case.id for case in fingerprint.cases if case.object_share is None],
-        choices=_choices(fingerprint, folder.experiment.decided),
-    )
-
-
-def _sizes(fingerprint: Fingerprint, unit: str) -> dict[str, dict[str, float]]:
-    """Size of each structure in each annotated case."""
-    scale = {case.id: math.prod(case.spacing_mm) / (1000 if unit == "ml" else 1) for case in fingerprint.cases}
-    names = [one.name for one in fingerprint.structures]
-    return {
-        name: {
-            case.id: count * (1.0 if unit == "px" else scale[case.id])
-            for case in fingerprint.cases
-            for count in (case.voxels or ())[index : index + 1]
-        }
-        for index, name in enumerate(names)
-    }
-
-
-def _choices(fingerprint: Fingerprint, plan: Plan) -> list[tuple[str, str, str]]:
-    """What was measured of the data, and what the plan made of it."""
-    spacings, shapes = (np.median(np.asarray(rows), axis=0) for rows in fingerprint.geometry())
-    unit, steps = "mm" if fingerprint.calibrated else "px", plan.preparation
-    chosen = plan.spacing_mm or (None,) * len(spacings)
-    kept = " × ".join("as it is" if step is None else f"{step:.3g}" for step in chosen)
-    rows = [
-        ("Spacing", f"median {' × '.join(f'{step:.3g}' for step in spacings)} {unit}", f"{kept} {unit}"),
-        ("Size", f"median {' × '.join(f'{n:g}' for n in shapes)}", f"patch {' × '.join(map(str, plan.patch))}"),
-        ("Orientation", fingerprint.axes or "–", steps.orientation or "as it is"),
-        ("Content", f"{100 * fingerprint.content_share:.0f} % of the image", f"crop: {steps.crop}"),
-        ("Structures", f"{100 * fingerprint.object_share:.3g} % of voxels", _share_of(plan)),
-    ]
-    for number, channel in enumerate(fingerprint.channels):
-        scheme = steps.intensity[number].scheme if number < len(steps.intensity) else "zscore"
-        rows.append(
-            (
-                f"Intensity, {channel.name}",
-                f"{channel.modality}, {shortly(channel.low)} to {shortly(channel.high)}",
-                scheme,
-            )
-        )
-    return rows
-
-
-def _share_of(plan: Plan) -> str:
-    return f"{100 * plan.foreground_share:.0f} % of patches on a structure"
 
 
 def _plan(plan: Plan) -> dict[str, str]:

@@ -181,6 +181,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     Returns:
         The checkpoint with the weights that predict.
     """
+    from ..core.machine import machine
     from ..experiment import RunFolder
     from ..preparation.store import Store
     from ..tasks import task_for
@@ -221,7 +222,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
             resume=resume,
             accelerator=experiment.device,
         )
-    folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb()})
+    folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb(), "machine": machine()})
     return weights
 
 
@@ -294,8 +295,9 @@ def evaluate(
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=_workers())
         if into is not None:
-            found.write(into)
-            write_page(into, found, of_folders(predictions, references))
+            told = of_folders(predictions, references)
+            found.write(into, told.to_dict())
+            write_page(into, found, told)
         return found
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
@@ -335,13 +337,14 @@ def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Co
 
 
 def report(run: str | Path) -> Path:
-    """Write report.html: one page with figures, tables, cases and how they came about.
+    """Write report.html: one page with figures, tables, cases and how they came about; and MODEL_CARD.md.
 
     Args:
         run: Folder of an evaluated run.
     """
     from ..evaluation.report import Report
     from ..experiment import RunFolder
+    from ..reporting.card import write_card
     from ..reporting.page import write_page
     from .story import of_run
 
@@ -349,7 +352,10 @@ def report(run: str | Path) -> Path:
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
     with folder.timed("report"):
-        return write_page(folder.path, Report.read(folder.path), of_run(folder))
+        found, told = Report.read(folder.path), of_run(folder)
+        found.write(folder.path, told.to_dict())
+        write_card(folder.path, found, told)
+        return write_page(folder.path, found, told)
 
 
 def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:

@@ -19,7 +19,8 @@ first metric), `num_groups` (independent groups of cases), `percent` (confidence
 - `cases`: a table of every case, worst first
 - `data`: the data sheet, and whether the parts of the split share patients
 - `plan`: what was decided, and what it was chosen from
-- `cost`: time and memory, expected and measured
+- `cost`: time, energy and memory, expected and measured
 - `rules`: how it was measured
+- `card`: what the net is, its limitations, and the items of CLAIM
 - `environment`: what is needed to repeat it
 """

@@ -1,0 +1,33 @@
+"""What a computer is, in a few lines of text."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+
+def machine() -> dict[str, str]:
+    """Processor, cores, memory, GPU and system of this computer; lines that it does not tell are left out."""
+    import psutil
+    import torch
+
+    lines = {
+        "processor": _processor(),
+        "cores": str(os.cpu_count() or ""),
+        "memory of the machine": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    return {name: text for name, text in lines.items() if text}
+
+
+def _processor() -> str:
+    """The name that Linux knows, else what Python says."""
+    known = Path("/proc/cpuinfo")
+    if known.is_file():
+        found = re.search(r"^model name\s*:\s*(.+)$", known.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        if found:
+            return " ".join(found[1].split())
+    return platform.processor()

@@ -1,0 +1,99 @@
+"""What the report page tells of the net of a run, and of what is needed to train it again."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from .. import __version__
+from ..core.machine import machine
+from ..experiment import Experiment, RunFolder
+from ..nets.cost import cost
+from ..planning.fingerprint import Fingerprint
+from ..tasks import task_for
+
+_LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")
+
+
+def model(experiment: Experiment) -> dict[str, str]:
+    """The net and its training, as lines."""
+    plan, training = experiment.decided, experiment.training
+    task = task_for(experiment.task_labels)
+    patch = plan.patch[-plan.net.dims :]
+    found = cost(plan.net, patch)
+    size = " × ".join(map(str, patch))
+    field = " × ".join("all" if math.isinf(n) else f"{n:g}" for n in found.receptive_field)
+    optimiser = training.optimiser
+    averaged = f"running average (decay {training.ema:g}) of the weights" if training.ema else "weights"
+    mirrored = plan.dims == 2 if experiment.prediction.mirror is None else experiment.prediction.mirror
+    return {
+        "net": f"{plan.net_name} in {plan.net.dims}D",
+        "parameters": f"{found.parameters / 1e6:.3g} million",
+        "operations": f"{found.flops / 1e9:.3g} GFLOP for a patch of {size} (a multiplication and an addition are two)",
+        "receptive field": f"{field} voxels",
+        "input": f"{plan.net.in_channels} channel{'s' * (plan.net.in_channels != 1)}, patches of {size}",
+        "output": f"{task.channels} channels: {', '.join(task.structures)}",
+        "first weights": _first_weights(experiment),
+        "loss": training.loss or task.default_loss,
+        "optimiser": f"{optimiser.name}, schedule {optimiser.schedule}, {_rate(experiment)}",
+        "training": f"{_budget(experiment)}, batches of {plan.batch}, {plan.precision}, augmentation {plan.policy}",
+        "selection": f"{averaged} after the last step; validation cases do not choose",
+        "prediction": f"tiles overlapping by {100 * experiment.prediction.overlap:.0f} %, "
+        f"{'averaged over mirrored tiles' if mirrored and plan.mirror_axes else 'not mirrored'}",
+        "afterwards": f"largest piece kept of {', '.join(experiment.prediction.largest_component)}"
+        if experiment.prediction.largest_component
+        else "nothing is done to the answer",
+    }
+
+
+def environment(folder: RunFolder, training: Mapping[str, Any]) -> dict[str, str]:
+    """Versions, machine, seed, and short hashes of what decides the result."""
+    experiment = folder.experiment
+    trained_on = training.get("machine") or machine()
+    steps = "by number of steps" if experiment.training.steps else "by the clock: the number of steps may differ"
+    return {
+        "hyoid": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+        **{str(name): str(text) for name, text in trained_on.items()},
+        "seed": str(experiment.seed),
+        "deterministic": f"{'yes' if experiment.training.deterministic else 'no'}, training ends {steps}",
+        "weights": _hash((folder.weights / "last.safetensors").read_bytes()),
+        "settings": _hash(experiment.to_yaml().encode()),
+        "images": _images(folder),
+        "waiting for data": f"{100 * float(training.get('waiting', 0)):.1f} % of training",
+    }
+
+
+def _first_weights(experiment: Experiment) -> str:
+    training = experiment.training
+    if training.start_from:
+        return "those of another run, as far as they fit"
+    if training.encoder_weights:
+        return f"encoder {training.encoder_weights}, the rest drawn with seed {experiment.seed}"
+    return f"drawn at random with seed {experiment.seed}"
+
+
+def _rate(experiment: Experiment) -> str:
+    optimiser = experiment.training.optimiser
+    given = optimiser.learning_rate
+    return "its usual learning rate" if given is None else f"learning rate {given:g}"
+
+
+def _budget(experiment: Experiment) -> str:
+    training = experiment.training
+    return f"{training.steps} steps" if training.steps else f"{training.minutes:g} minutes"
+
+
+def _images(folder: RunFolder) -> str:
+    """One hash of all images, whatever their order; empty when they were measured without."""
+    digests = sorted(case.digest for case in Fingerprint.read(folder.path / "fingerprint.yaml").cases)
+    return _hash("".join(digests).encode()) if all(digests) else "not known"
+
+
+def _hash(content: bytes) -> str:
+    return f"sha256 {hashlib.sha256(content).hexdigest()[:16]}"
