@@ -412,16 +412,16 @@ def _schema_tables(title: str, thing: dict[str, Any], definitions: dict[str, Any
     rows, named = [], {}
     for path, one in _entries("", thing):
         name = one.get("$ref", "").removeprefix("#/$defs/")
-        if name:
-            named[name] = definitions[name]
-        meaning = definitions[name]["description"] if name else one.get("description", "")
-        rows.append([f"`{path}`", f"[{name}](#{name})" if name else _json_type(one), meaning])
+        found = definitions[name] if name else one
+        if found.get("properties") and name:
+            named[name] = found
+        kind = f"[{name}](#{name})" if name in named else _json_type(found)
+        rows.append([f"`{path}`", kind, found.get("description", "")])
     if title:
         yield from ["", f"## {title}", "", thing.get("description", "")]
     yield from table(["key", "holds", ""], rows)
     for name, one in named.items():
-        if one.get("properties"):
-            yield from _schema_tables(name, one, definitions)
+        yield from _schema_tables(name, one, definitions)
 
 
 def _entries(prefix: str, thing: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,6 +9,8 @@ from ...evaluation.report import Report
 from ..facts import RunFacts
 from ..wording import shortly
 
+_LEAST = 0.01
+
 
 def cost(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     """Whether stages carry remarks, and how their energy is known; the times are facts already."""
@@ -26,6 +28,8 @@ def watt_hours(energy: Energy | None) -> str:
     if energy is None:
         return "–"
     found = energy.total / 3600
+    if found < _LEAST:
+        return f"below {_LEAST} Wh"
     return f"{shortly(found / 1000)} kWh" if found >= 1000 else f"{shortly(found)} Wh"
 
 
