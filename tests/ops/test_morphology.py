@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hyoid.ops.morphology import bounding_box, components, distance, fill_holes, largest, surface
+from hyoid.ops.morphology import apart, bounding_box, components, distance, fill_holes, largest, surface
 
 SHAPES = [(24, 31), (12, 14, 13), (1, 9, 9)]
 
@@ -44,6 +44,13 @@ def test_distance_agrees_with_scipy(shape):
     spacing = (2.5, 0.7, 1.1)[: len(shape)]
     mask = blobs(shape)
     np.testing.assert_allclose(distance(mask, spacing), ndimage.distance_transform_edt(mask, spacing), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (9, 12, 11)])
+def test_apart_is_the_distance_on_both_sides(shape):
+    mask, spacing = blobs(shape), (0.5, 2.0, 1.5)[: len(shape)]
+    np.testing.assert_array_equal(apart(mask, spacing), distance(mask, spacing) + distance(~mask, spacing))
+    assert np.isinf(apart(np.ones(shape, bool))).all() and np.isinf(apart(np.zeros(shape, bool))).all()
 
 
 def test_distance_without_an_outside_is_infinite():

@@ -52,6 +52,23 @@ def distance(mask: np.ndarray, spacing_mm: Sequence[float] | None = None) -> np.
     return edt.edt(np.ascontiguousarray(mask, bool), anisotropy=spacing, black_border=False, parallel=1)
 
 
+def apart(mask: np.ndarray, spacing_mm: Sequence[float] | None = None) -> np.ndarray:
+    """How far each voxel is from the nearest voxel on the other side of the mask's surface, float32.
+
+    `distance` of the mask and of its complement in one pass, which takes a third of their time; infinite when there is
+    only one side.
+
+    Args:
+        mask: Boolean (*S).
+        spacing_mm: Distances between voxel centres along each axis; 1 by default.
+    """
+    import edt
+
+    spacing = tuple(float(s) for s in spacing_mm) if spacing_mm is not None else (1.0,) * mask.ndim
+    sides = np.ascontiguousarray(mask, np.uint8) + np.uint8(1)  # to the library 0 has no distance
+    return edt.edt(sides, anisotropy=spacing, black_border=False, parallel=1)
+
+
 def fill_holes(mask: np.ndarray) -> np.ndarray:
     """The mask with everything filled that cannot be reached from the border of the array over faces."""
     outside, count = components(~np.asarray(mask, bool), full=False)
