@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hyoid.core.errors import ConfigError
 from hyoid.losses import losses
 from hyoid.losses.boundary import (
     Boundary,
@@ -129,3 +130,24 @@ def test_farther_mistakes_cost_more():
             logits[..., place] = 40.0
             costs.append(losses.build(name)(logits, target).item())
         assert costs == sorted(costs) and costs[0] < costs[2], name
+
+
+def test_spacing_stretches_distances_and_must_fit_the_axes():
+    logits, target = regions()
+    for loss, power in ((Boundary, 1), (HausdorffTransform, 2), (GeneralisedSurface, 0)):
+        thrice = loss(spacing=(3.0, 3.0))(logits, target)
+        torch.testing.assert_close(thrice, 3**power * loss()(logits, target))
+        assert loss(spacing=(1.0, 3.0))(logits, target) != loss()(logits, target)
+    for spacing in ((1.0, 1.0, 1.0), (1.0, 0.0)):
+        with pytest.raises(ConfigError, match="a length for each of 2 axes"):
+            losses.build("boundary", spacing=spacing)(logits, target)
+    with pytest.raises(ConfigError, match="one or more places"):
+        losses.build("star_shape", places=0)
+
+
+def test_a_structure_without_surface_is_left_to_dice():
+    logits, target = regions()
+    for empty in (torch.zeros_like(target), torch.ones_like(target)):
+        assert not signed_distances(empty).any()
+        for loss in (Boundary(), GeneralisedSurface()):
+            assert loss(logits, empty) == 0

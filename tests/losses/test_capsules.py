@@ -17,13 +17,3 @@ def test_margin_by_hand():
     assert losses.build("margin")(softmax, classes).item() == pytest.approx(0.3**2 + 0.5 * 0.3**2)
     sure = torch.tensor([0.95, 0.05]).logit().view(1, 2, 1, 1)
     assert losses.build("margin")(sure, target) == 0
-
-
-def test_combo_by_hand():
-    logits = torch.zeros(1, 1, 1, 2)
-    target = torch.tensor([[[[1.0, 0.0]]]])
-    half = torch.log(torch.tensor(2.0)).item()
-    assert losses.build("combo")(logits, target).item() == pytest.approx(0.5 * 0.5 * half + 0.5 * 0.5, abs=1e-4)
-    assert losses.build("combo", entropy_share=1.0, misses=0.8)(logits, target).item() == pytest.approx(
-        (0.8 * half + 0.2 * half) / 2
-    )

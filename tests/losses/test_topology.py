@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from hyoid.core.errors import ConfigError
+from hyoid.losses import losses
 from hyoid.losses.topology import ClDice, SkeletonRecall, soft_skeleton
 
 
@@ -46,3 +49,9 @@ def test_skeleton_recall_is_the_share_of_the_line_that_is_found():
     torch.testing.assert_close(loss(half, target), expected)
     assert (SkeletonRecall(1).tubes(target) >= line).all()
     assert ((SkeletonRecall(9).tubes(target) - target).abs() == 0).all()
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("cl_dice", {"rounds": 0}), ("skeleton_recall", {"radius": -1})])
+def test_what_makes_no_line_is_refused(name, wrong):
+    with pytest.raises(ConfigError, match=f"got {next(iter(wrong.values()))}"):
+        losses.build(name, **wrong)

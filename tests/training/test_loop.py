@@ -48,9 +48,9 @@ def test_another_seed_gives_other_weights(tiny, tmp_path):
     assert not same(weights(tmp_path / "one"), weights(tmp_path / "two"))
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, optimiser):
-    changes = {"optimiser.name": optimiser, "optimiser.accumulate": 2}
+@pytest.mark.parametrize(("optimiser", "loss"), [("adamw", "dice_ce"), ("sgd", "boundary")])  # the latter grows
+def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, optimiser, loss):
+    changes = {"optimiser.name": optimiser, "optimiser.accumulate": 2, "loss": loss}
     tiny.fit(tmp_path / "whole", steps=9, changes=changes)
 
     steps = []

@@ -5,7 +5,7 @@
 - `overlap`: Dice, Jaccard, Tversky and their bent forms as rows of one formula, generalised Dice
 - `lovasz`: the Jaccard loss of sets, extended
 - `masks`: structures as channels, what the following ones are made with
-- `compound`: sums of losses, DeepSupervision
+- `compound`: sums of losses, Growing, DeepSupervision
 - `boundary`: errors by their distance from a surface: boundary, Hausdorff, surface, edge, star shape
 - `topology`: middle lines of thin structures: clDice, skeleton recall
 - `capsules`: the margin loss

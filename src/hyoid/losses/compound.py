@@ -11,9 +11,31 @@ from torch.nn import functional
 from ..core.errors import ConfigError
 from .entropy import CrossEntropy, Focal
 from .images import SCALES, StructuralSimilarity
-from .loss import Loss, has_regions, losses
+from .loss import Loss, has_regions, losses, tell
 from .masks import structures
 from .overlap import Overlap, log_dice
+
+
+class Growing:
+    """A loss whose weight rises in a straight line while the net learns; whole until it is told of progress.
+
+    Args:
+        loss: What grows.
+        start: Share of it at the beginning.
+    """
+
+    def __init__(self, loss: Loss, start: float) -> None:
+        if not 0 <= start <= 1:
+            raise ConfigError(f"start is a share from 0 to 1, got {start}.")
+        self.loss, self.start, self.share = loss, start, 1.0
+
+    def at(self, progress: float) -> None:
+        """Take the weight for this progress, 0 to 1."""
+        self.share = self.start + (1 - self.start) * progress
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The share of the loss."""
+        return self.share * self.loss(logits, target, weight)
 
 
 class WeightedSum:
@@ -21,6 +43,11 @@ class WeightedSum:
 
     def __init__(self, terms: Sequence[tuple[float, Loss]]) -> None:
         self.terms = tuple(terms)
+
+    def at(self, progress: float) -> None:
+        """Tell the terms."""
+        for _, loss in self.terms:
+            tell(loss, progress)
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The sum."""
@@ -84,11 +111,18 @@ class Combo:
         if has_regions(logits, target):
             sure, unsure = functional.logsigmoid(logits.float()), functional.logsigmoid(-logits.float())
         else:
-            sure = logits.float().log_softmax(1)[:, 1:]
-            unsure = (1 - sure.exp()).clamp(min=1e-7).log()
+            sure, unsure = logits.float().log_softmax(1)[:, 1:], log_others(logits.float())[:, 1:]
         terms = -self.misses * known.masks * sure - (1 - self.misses) * (1 - known.masks) * unsure
         entropy = (terms * known.counts).sum() / known.counts.sum().clamp(min=1e-8)
         return self.entropy_share * entropy + (1 - self.entropy_share) * Overlap()(logits, target, weight)
+
+
+def log_others(logits: Tensor) -> Tensor:
+    """Logarithm of one minus the softmax, (B, C, *S), which keeps its gradient where the softmax is 1."""
+    best = logits.argmax(1, keepdim=True)
+    top = torch.zeros_like(logits, dtype=torch.bool).scatter(1, best, True)
+    rest = logits.masked_fill(top, -torch.inf).logsumexp(1, keepdim=True) - logits.logsumexp(1, keepdim=True)
+    return torch.where(top, rest, torch.log1p(-logits.softmax(1).masked_fill(top, 0)))
 
 
 @losses.register("combo", papers="taghanaki2019combo")
@@ -128,6 +162,10 @@ class DeepSupervision:
 
     def __init__(self, loss: Loss, weights: Sequence[float] | None = None) -> None:
         self.loss, self.weights = loss, weights
+
+    def at(self, progress: float) -> None:
+        """Tell the loss."""
+        tell(self.loss, progress)
 
     def __call__(self, logits: Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The weighted sum; targets and weights are brought to each grid by their nearest voxels."""

@@ -15,7 +15,10 @@ from ..core.registry import Registry
 
 
 class Loss(Protocol):
-    """Judges logits; smaller is better."""
+    """Judges logits; smaller is better.
+
+    A loss may also have `at(progress)`, called before each step with progress in 0..1.
+    """
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """A scalar that has a gradient.
@@ -28,6 +31,12 @@ class Loss(Protocol):
 
 
 losses: Registry[Loss] = Registry("loss")
+
+
+def tell(loss: Loss, progress: float) -> None:
+    """Let a loss that changes while the net learns know how far it is."""
+    if change := getattr(loss, "at", None):
+        change(progress)
 
 
 def has_regions(logits: Tensor, target: Tensor) -> bool:

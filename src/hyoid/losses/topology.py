@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..core.errors import ConfigError
 from ..ops.skeleton import skeleton
 from .compound import WeightedSum
 from .entropy import CrossEntropy
@@ -62,6 +63,8 @@ class ClDice:
     """
 
     def __init__(self, rounds: int = 10, smooth: float = 1e-5) -> None:
+        if rounds < 1:
+            raise ConfigError(f"Middle lines are found in one or more rounds, got {rounds}.")
         self.rounds, self.smooth = rounds, smooth
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -87,6 +90,8 @@ class SkeletonRecall:
     """
 
     def __init__(self, radius: int = 2) -> None:
+        if radius < 0:
+            raise ConfigError(f"The radius of a tube is not negative, got {radius}.")
         self.radius = radius
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -109,7 +114,7 @@ class SkeletonRecall:
 
 
 @losses.register("cl_dice", papers="shit2021cldice")
-def cl_dice(dice_weight: float = 1.0, line_weight: float = 1.0, rounds: int = 10) -> Loss:
+def cl_dice(dice_weight: float = 1.0, line_weight: float = 0.5, rounds: int = 10) -> Loss:
     """Dice plus the agreement of middle lines, for vessels, roads, membranes and neurites."""
     return WeightedSum([(dice_weight, Overlap()), (line_weight, ClDice(rounds))])
 

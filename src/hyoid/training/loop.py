@@ -254,6 +254,8 @@ class _Training:
         group = [batch.to(self.fabric.device) for batch in islice(batches, self.settings.optimiser.accumulate)]
         factor = self.rate(self.clock.progress)
         seed_step(self.seed, self.clock.step)
+        if before := getattr(self.regime, "before_step", None):
+            before(self.clock.progress)
         terms: dict[str, Tensor] = {}
         for turn in self.regime.turns:
             terms |= self._one_turn(turn, group, factor)

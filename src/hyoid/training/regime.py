@@ -16,7 +16,8 @@ class Regime(Protocol):
     Each turn is called like the attribute that holds the module it teaches: with `turns = ("net", "critic")` the
     loop gives `regime.net` and `regime.critic` an optimiser each and lets them learn one after the other.
 
-    A regime may also have `after_step(progress)`, called after all turns of a step with progress in 0..1.
+    A regime may also have `before_step(progress)` and `after_step(progress)`, called before and after all turns of a
+    step with progress in 0..1.
     """
 
     turns: tuple[str, ...]

@@ -28,6 +28,10 @@ class Supervised:
         self.net = net
         self.loss = DeepSupervision(loss)
 
+    def before_step(self, progress: float) -> None:
+        """Let terms grow that grow."""
+        self.loss.at(progress)
+
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         """The loss of a labelled batch."""
         if batch.target is None:
