@@ -111,18 +111,28 @@ class Combo:
         if has_regions(logits, target):
             sure, unsure = functional.logsigmoid(logits.float()), functional.logsigmoid(-logits.float())
         else:
-            sure, unsure = logits.float().log_softmax(1)[:, 1:], log_others(logits.float())[:, 1:]
+            sure, unsure = logits.float().log_softmax(1)[:, 1:], log_others(logits.float())
         terms = -self.misses * known.masks * sure - (1 - self.misses) * (1 - known.masks) * unsure
         entropy = (terms * known.counts).sum() / known.counts.sum().clamp(min=1e-8)
         return self.entropy_share * entropy + (1 - self.entropy_share) * Overlap()(logits, target, weight)
 
 
 def log_others(logits: Tensor) -> Tensor:
-    """Logarithm of one minus the softmax, (B, C, *S), which keeps its gradient where the softmax is 1."""
-    best = logits.argmax(1, keepdim=True)
-    top = torch.zeros_like(logits, dtype=torch.bool).scatter(1, best, True)
-    rest = logits.masked_fill(top, -torch.inf).logsumexp(1, keepdim=True) - logits.logsumexp(1, keepdim=True)
-    return torch.where(top, rest, torch.log1p(-logits.softmax(1).masked_fill(top, 0)))
+    """Logarithm of one minus the softmax of all classes but the first, (B, C - 1, *S).
+
+    It keeps its gradient where the softmax is 1. Classes below and above each one are added up from both ends, so that
+    time and memory grow with the number of classes and not with its square.
+    """
+    classes = logits.unbind(1)
+    below, above = [classes[0]], [classes[-1]]
+    for one in classes[1:-1]:
+        below.append(torch.logaddexp(below[-1], one))
+    for one in classes[-2:1:-1]:
+        above.append(torch.logaddexp(above[-1], one))
+    others = [torch.logaddexp(*sides) for sides in zip(below[:-1], reversed(above), strict=True)] if below[1:] else []
+    others.append(below[-1])
+    odds = [one - other for one, other in zip(classes[1:], others, strict=True)]
+    return functional.logsigmoid(-torch.stack(odds, 1))
 
 
 @losses.register("combo", papers="taghanaki2019combo")

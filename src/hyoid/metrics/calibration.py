@@ -173,15 +173,17 @@ def mce(beliefs: Beliefs, bins: int = 15) -> float:
 def ace(beliefs: Beliefs, bins: int = 15) -> float:
     """Adaptive calibration error: mean of |share of hits - mean confidence| over bins that hold equally many voxels.
 
+    Voxels of one confidence share their hits, so that their order does not matter where a bin ends between them.
     Some toolkits call the mean over bins of equal width by the same letters: here `average_calibration_error`.
 
     Args:
         beliefs: Probabilities and truth.
         bins: Number of bins.
     """
-    order = np.argsort(beliefs.confidence, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return float(np.mean([abs(beliefs.hit[part].mean() - beliefs.confidence[part].mean()) for part in parts]))
+    levels, level, count = np.unique(beliefs.confidence, return_inverse=True, return_counts=True)
+    share = np.bincount(level.ravel(), beliefs.hit.ravel()) / count
+    gaps = np.repeat(share - levels, count)
+    return float(np.mean([abs(part.mean()) for part in np.array_split(gaps, bins) if len(part)]))
 
 
 @metric("brier", papers="brier1950verification", **_ERROR)
