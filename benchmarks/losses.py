@@ -1,6 +1,6 @@
 """What a loss costs in a training step: forward and backward of each loss on one 3D batch, beside MONAI's.
 
-    OMP_NUM_THREADS=1 python benchmarks/losses.py [--size 64] [--repeats 3] [--into benchmarks/results/losses.json]
+    OMP_NUM_THREADS=1 python benchmarks/losses.py [--size 96] [--repeats 3] [--into benchmarks/results/losses.json]
 
 Two samples, a background and two structures, float32, one core; processor time, peer and ours in turn,
 the median of the repeats. Prints a table in Markdown.
@@ -68,7 +68,7 @@ def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
