@@ -1,6 +1,6 @@
 """What holds for any probabilities, images, landmarks and motions, for metrics and losses of every shelf.
 
-Masks and objects have theirs in `tests/metrics/test_properties.py`, losses of labels in `tests/losses/test_properties.py`.
+Masks and objects have theirs in `tests/metrics/test_properties.py`, losses of labels in `tests/losses`.
 """
 
 from __future__ import annotations

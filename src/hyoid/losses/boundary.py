@@ -1,9 +1,9 @@
 """Losses of boundaries: errors count by how far they are from the surface of the structure.
 
 A voxel's distance from the surface is found on the processor with an exact Euclidean transform; a patch of 96^3 takes
-about 20 ms for each structure of each sample (`benchmarks/losses.py`). A structure that the target lacks has no surface;
-the Dice loss beside each of these takes care of it. The terms with distances begin small and grow while the net learns,
-since in its first steps they drown the overlap.
+about 20 ms for each structure of each sample, and a whole step of these losses is measured by `benchmarks/losses.py`. A
+structure that the target lacks has no surface; the Dice loss beside each of these takes care of it. The terms with
+distances begin small and grow while the net learns, since in its first steps they drown the overlap.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def hausdorff_dt(
     power: float = 2.0,
     spacing: Sequence[float] = (),
 ) -> Loss:
-    """Dice plus squared errors weighted by their distance from both surfaces; `start` is the share of these at first."""
+    """Dice plus squared errors weighted by their distance from both surfaces; `start` is their share at first."""
     term = Growing(HausdorffTransform(power, spacing), start)
     return WeightedSum([(dice_weight, Overlap()), (hausdorff_weight, term)])
 
