@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import hyoid
+from hyoid.classical import baselines
 from hyoid.evaluation.record import schema
 from hyoid.io.phantoms import write_phantoms
 
@@ -36,7 +37,7 @@ def rows_of(run: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("kind", ["cells", "organs"])
 def test_a_folder_becomes_a_report(kind, tmp_path):
     data = write_phantoms(tmp_path / "data", kind, num_cases=5, size=48)
-    page = hyoid.run(data, into=tmp_path / "run", steps=20, changes=SMALL)
+    page = hyoid.run(data, into=tmp_path / "run", steps=20, baseline=True, changes=SMALL)
     assert page == tmp_path / "run" / "report.html"
     assert "<html" in page.read_text()
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -46,6 +47,8 @@ def test_a_folder_becomes_a_report(kind, tmp_path):
     assert [row["structure"] for row in report["certainty"]["structures"]] == report["structures"]
     assert report["run"]["data_sheet"]["equal_images_in_several_parts"] == []
     assert (tmp_path / "run" / "MODEL_CARD.md").is_file()
+    assert {one["name"] for one in report["baselines"]["methods"]} == set(baselines)
+    assert report["baselines"]["methods"][0]["mean"][0]["mean"] > 0.3
     for answer in hyoid.predict(tmp_path / "run"):
         source = data / "images" / answer.name
         assert hyoid.read_image(answer, "labels").grid.matches(hyoid.read_image(source).grid)

@@ -7,26 +7,28 @@ import numpy as np
 from ..ops.loops import compiled_fast
 
 ROUNDS = 30
+ROUGH = 5
+"""Rounds that are enough for typical intensities to stand for all."""
 SAMPLED = 20_000
-GRAINS = 200
+GRAINS = 128
 """Typical intensities that mean shift climbs from, each weighing as many voxels as it stands for."""
 
 
-def cluster(points: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
+def cluster(points: np.ndarray, number: int, rounds: int = ROUNDS) -> np.ndarray:
     """Centres (at most `number`, C) of k-means, from dark to bright; fewer when there are fewer different points.
 
-    The first centres are drawn by k-means++; then Lloyd's two steps, at most 30 times:
+    The first centres are drawn by k-means++; then Lloyd's two steps, at most `rounds` times:
     assign each point to its nearest centre, and move each centre to the mean of its points.
 
     Args:
         points: Shape (N, C).
         number: How many clusters.
-        seed: Of the first centres.
+        rounds: When to stop though centres still move.
 
     Reference:
         lloyd1982least, arthur2007kmeanspp.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     points = np.ascontiguousarray(points, np.float32)
     centres = points[rng.integers(len(points))][None]
     far = ((points - centres[0]) ** 2).sum(1)
@@ -34,7 +36,7 @@ def cluster(points: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
         new = points[rng.choice(len(points), p=far / far.sum(dtype=np.float64))]
         centres = np.concatenate([centres, new[None]])
         far = np.minimum(far, ((points - new) ** 2).sum(1))
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         index = nearest(points.T, centres)
         sizes = np.bincount(index, minlength=len(centres))
         sums = np.stack([np.bincount(index, column, len(centres)) for column in points.T], 1)
@@ -53,10 +55,10 @@ def nearest(array: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return answer.reshape(array.shape[1:])
 
 
-def sample(array: np.ndarray, seed: int = 0) -> np.ndarray:
+def sample(array: np.ndarray) -> np.ndarray:
     """Intensities (N, C) of some voxels of an array (C, *S)."""
     flat = array.reshape(len(array), -1)
-    chosen = np.random.default_rng(seed).integers(0, flat.shape[1], min(SAMPLED, flat.shape[1]))
+    chosen = np.random.default_rng(0).integers(0, flat.shape[1], min(SAMPLED, flat.shape[1]))
     return flat[:, chosen].T
 
 
@@ -64,7 +66,7 @@ def modes(array: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray]:
     """The modes (M, C) of the intensities of an array (C, *S), and which mode each voxel (*S) climbs to.
 
     Every intensity x climbs the estimated density by x <- sum(w k x_i) / sum(w k) with a Gaussian window
-    k = exp(-|x - x_i|^2 / (2 h^2)), h being `window` times the standard deviation of each channel. The x_i are 200
+    k = exp(-|x - x_i|^2 / (2 h^2)), h being `window` times the standard deviation of each channel. The x_i are 128
     typical intensities, each weighing as many voxels as it stands for. Modes closer than h are one.
 
     Reference:
@@ -72,7 +74,7 @@ def modes(array: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray]:
     """
     scale = array.reshape(len(array), -1).std(1) * window
     scale[scale == 0] = 1
-    grains = cluster(sample(array), GRAINS)
+    grains = cluster(sample(array), GRAINS, ROUGH)
     grain_of = nearest(array, grains)
     weight = np.bincount(grain_of.ravel(), minlength=len(grains)).astype(float)
     fixed = grains / scale

@@ -10,6 +10,7 @@ Read in this order:
 - `certainty`: the same over all cases: calibration, detection of lesions
 - `report`: Report, one row per case and structure, written as cases.csv and report.json
 - `record`: what report.json holds, and its schema
+- `rivals`: what other methods reach on the same cases
 - `comparison`: Comparison, two or more reports of the same cases side by side
 - `paired`: paired differences, Wilcoxon and permutation tests, Holm's correction, detectable difference
 - `ranking`: ranks, their stability, and who wins against whom

@@ -90,8 +90,17 @@ def evaluate_pairs(
     settings: EvaluationSettings | None = None,
     workers: int = 1,
     notes: Sequence[str] = (),
+    stage: str = "evaluate",
 ) -> Report:
     """The report of many cases; as many as there are workers are in memory at a time.
+
+    Args:
+        cases: What is judged.
+        labels: Structures and their values.
+        settings: Metrics and rules.
+        workers: Threads.
+        notes: Sentences for the report.
+        stage: What a progress bar calls the work.
 
     Raises:
         DataError: When there are no cases, or one of them cannot be judged.
@@ -114,7 +123,7 @@ def evaluate_pairs(
     grids: list[Grid] = []
     tables: list[np.ndarray] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for found, grid, table in track(pool.map(judge, todo), "evaluate", len(todo)):
+        for found, grid, table in track(pool.map(judge, todo), stage, len(todo)):
             rows.extend(found)
             grids.append(grid)
             tables.append(table)

@@ -117,6 +117,7 @@ class Report:
         facts: What else is known of each case (site, scanner, sex): the columns of the data set's case table.
         confusion: Which structure was taken for which; None where structures overlap.
         certainty: How sure the net was (`Certainty.to_dict`), when its probabilities were measured.
+        baselines: What classical methods reach on the same cases (`rivals.against`), when they were asked.
     """
 
     rows: tuple[Row, ...]
@@ -128,6 +129,7 @@ class Report:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     confusion: Confusion | None = None
     certainty: Mapping[str, Any] | None = None
+    baselines: Mapping[str, Any] | None = None
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
@@ -256,6 +258,7 @@ class Report:
             "subgroups": {column: [plain(asdict(one)) for one in kinds] for column, kinds in self.subgroups.items()},
             "confusion": None if self.confusion is None else self.confusion.to_dict(),
             "certainty": self.certainty,
+            "baselines": None if self.baselines is None else dict(self.baselines),
             "unjudged": self.unjudged,
             "notes": list(self.notes),
             "run": None if story is None else dict(story),
@@ -312,6 +315,7 @@ class Report:
             {case: row for case, row in known.items() if row},
             Confusion.from_dict(facts.get("confusion")),
             facts.get("certainty"),
+            facts.get("baselines"),
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from ..evaluation.report import Report
 from .facts import RunFacts
 from .figures import name_of
 from .sections.agreement import agreement
+from .sections.baselines import baselines
 from .sections.card import card
 from .sections.cases import cases
 from .sections.certainty import certainty
@@ -41,6 +42,7 @@ Section = Callable[[Report, RunFacts], dict[str, Any] | None]
 SECTIONS: tuple[Section, ...] = (
     result,
     summary,
+    baselines,
     distributions,
     agreement,
     confusion,

@@ -10,6 +10,7 @@ Read in this order:
 - `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them
 - `data_story`, `model_story`: the data sheet; the net and what is needed to train it again
+- `rivals`: what classical methods reach on the same cases
 - `story`: what the report page tells of a run
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,6 +153,31 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     return [answers_of(folder)[case_id] for case_id in folder.split.validation]
 
 
+def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
+    """The validation cases of a run with what is to be judged of them.
+
+    Args:
+        folder: The run.
+        answer: Gives the labels of a case, on the grid of its image.
+    """
+    dataset = folder.dataset
+    numbered = dataset.encoding.kind in ("instances", "objects")
+
+    def judged(case_id: str) -> Judged:
+        def read() -> tuple[Image, Image]:
+            case = dataset.read(case_id)
+            assert case.labels is not None
+            return answer(case), case.labels
+
+        def numbers() -> tuple[None, np.ndarray]:
+            return None, dataset.read_instances(case_id).array[0]
+
+        facts = dataset.entry(case_id).facts
+        return Judged(case_id, read, dataset.group_of(case_id), facts, numbers if numbered else None)
+
+    return [judged(case_id) for case_id in folder.split.validation]
+
+
 def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Files of predicted validation cases by case id."""
     found = {}
@@ -176,28 +201,15 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
     Raises:
         ConfigError: When they were not predicted yet.
     """
-    answers, dataset = answers_of(folder), folder.dataset
+    answers = answers_of(folder)
     absent = [case_id for case_id in folder.split.validation if case_id not in answers]
     if absent:
         raise ConfigError(
             f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
         )
 
-    def judged(case_id: str) -> Judged:
-        def read() -> tuple[Image, Image]:
-            case = dataset.read(case_id)
-            assert case.labels is not None
-            return read_image(answers[case_id], "labels"), case.labels
-
-        def numbers() -> tuple[None, np.ndarray]:
-            return None, dataset.read_instances(case_id).array[0]
-
-        numbered = dataset.encoding.kind in ("instances", "objects")
-        facts = dataset.entry(case_id).facts
-        return Judged(case_id, read, dataset.group_of(case_id), facts, numbers if numbered else None)
-
     experiment = folder.experiment.changed(tuple(changes))
-    cases = [judged(case_id) for case_id in folder.split.validation]
+    cases = judged_cases(folder, lambda case: read_image(answers[case.id], "labels"))
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)

@@ -19,7 +19,7 @@ from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds
 from .model_story import environment, model
 
-STAGES = ("plan", "prepare", "train", "predict", "evaluate")
+STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
 
 def of_run(folder: RunFolder) -> RunFacts:
@@ -110,6 +110,8 @@ def _command(folder: RunFolder) -> str:
         "--seed",
         str(experiment.seed),
     ]
+    if "baseline" in folder.read_json("timing.json"):
+        words.append("--baseline")
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 

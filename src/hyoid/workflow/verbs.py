@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +32,7 @@ def run(
     steps: int | None = None,
     seed: int = 0,
     start_from: str | Path | None = None,
+    baseline: bool = False,
     changes: Sequence[str] = (),
 ) -> Path:
     """Do everything: plan, prepare, train, predict the validation cases, evaluate, report.
@@ -45,6 +46,7 @@ def run(
         steps: Number of training steps instead of minutes; then the result depends on the seed alone.
         seed: Seed of the split, the first weights and every random draw.
         start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
+        baseline: Also judge classical methods on the validation cases; the net must beat them.
         changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.
 
     Returns:
@@ -64,7 +66,7 @@ def run(
         prepare(into)
         train(into)
         predict(into)
-        evaluate(into)
+        evaluate(into, baseline=baseline)
         page = report(into)
         log.info(comparison(folder))
     return page
@@ -268,6 +270,7 @@ def evaluate(
     *,
     into: str | Path | None = None,
     missing: Literal["error", "worst"] = "error",
+    baseline: bool = False,
     changes: Sequence[str] = (),
 ) -> Report:
     """Measure predictions against references, with intervals by patient.
@@ -277,6 +280,7 @@ def evaluate(
         references: Folder of reference label images, paired by name; not needed for a run.
         into: Folder for cases.csv, report.json and report.html; the run itself when none.
         missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
+        baseline: Also judge classical methods on the validation cases of the run.
         changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
 
     Returns:
@@ -286,12 +290,15 @@ def evaluate(
     from ..experiment import Experiment, RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation
+    from .rivals import judge_baselines
     from .story import of_folders
 
     other = [change for change in changes if not change.startswith("evaluation.")]
     if other:
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     if references is not None:
+        if baseline:
+            raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=_workers())
         if into is not None:
@@ -302,6 +309,10 @@ def evaluate(
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
         found = judge_validation(folder, _workers(), changes)
+    if baseline:
+        prepared = prepare(predictions)
+        with folder.timed("baseline"):
+            found = replace(found, baselines=judge_baselines(folder, prepared, found, _workers()))
     target = Path(into or folder.path)
     found.write(target)
     return found

@@ -8,6 +8,7 @@ first metric), `num_groups` (independent groups of cases), `percent` (confidence
 
 - `result`: the mean, a bar for each structure
 - `summary`: each structure by the first metric, then by all metrics
+- `baselines`: what classical methods reach on the same cases
 - `training`: learning curves
 - `distributions`: each case of each structure as a dot
 - `agreement`: bias and limits of agreement of volumes
