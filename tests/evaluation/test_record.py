@@ -57,3 +57,11 @@ def test_numbers_are_plain():
         "b": [1.234568, None],
         "4": 0.0,
     }
+
+
+def test_what_could_be_told_apart_follows_from_the_spread_of_patients():
+    found = report(Labels.of({1: "a", 2: "b"}), 8)
+    scores = np.array([found.score(case) for case in found.cases])
+    # t(0.975, 7) = 2.3646 and t(0.8, 7) = 0.8960.
+    assert found.detectable == pytest.approx((2.3646 + 0.8960) * scores.std(ddof=1) / np.sqrt(8), rel=1e-3)
+    assert np.isnan(report(Labels.of({1: "a"}), 1).detectable)

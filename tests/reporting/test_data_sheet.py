@@ -85,7 +85,7 @@ def test_only_what_differs_is_drawn(tmp_path):
     ]
     assert data(REPORT, RunFacts(data_sheet=DataSheet()))["figures"] == []
     page = shown(tmp_path, sheet())
-    assert "Not in every annotated case: x in 4 of 5" in page
+    assert "Not in each of the 5 annotated cases: x in 4." in page
     assert len(re.findall(r'<figure role="img" aria-label="[^"]+">', page)) >= 3
 
 
@@ -94,8 +94,21 @@ def test_only_what_differs_is_drawn(tmp_path):
     [(2.0, "x is 2.1 times larger in validation"), (0.5, "x is 1.9 times smaller in validation")],
 )
 def test_validation_cases_of_another_size_are_told(factor, text):
-    sizes = {"a": 2.0, "b": 4.0, "d": 3.0 * factor, "e": 3.2 * factor}
-    assert alike(sheet(sizes={"x": sizes})).startswith(text)
+    sizes = {"a": 2.0, "b": 4.0, "c": 3.0, "d": 3.0 * factor, "e": 3.1 * factor, "f": 3.2 * factor}
+    split = {"training": list("abc"), "validation": list("def")}
+    assert alike(sheet(sizes={"x": sizes}, split=split)).startswith(text)
+
+
+def test_parts_of_one_or_two_cases_are_not_compared():
+    assert "as large" in alike(sheet(sizes={"x": {"a": 1.0, "b": 1.0, "c": 1.0, "d": 300.0, "e": 300.0}}))
+
+
+def test_of_many_rare_structures_the_rarest_are_named():
+    sizes = {f"s{i:02}": {"a": 1.0, "b": float(i > 3)} for i in range(20)} | {"all": {"a": 1.0, "b": 1.0}}
+    told = data(REPORT, RunFacts(data_sheet=sheet(sizes=sizes)))["seldom"]
+    assert told == "Not in each of the 2 annotated cases: s00 in 1, s01 in 1, s02 in 1, s03 in 1."
+    many = {f"s{i:02}": {"a": 1.0, "b": 0.0} for i in range(20)}
+    assert data(REPORT, RunFacts(data_sheet=sheet(sizes=many)))["seldom"].endswith("s07 in 1 and 12 more.")
 
 
 def test_sizes_without_a_split_are_those_of_all_cases(tmp_path):

@@ -112,8 +112,9 @@ def _sample(report: Report, facts: RunFacts) -> str:
     groups = len({row.group for row in report.rows})
     one = report.summary("mean", report.settings.metrics[0]).spread
     width = f"; {100 * report.settings.confidence:g} % interval of the mean {between(one.low, one.high)}"
+    smallest = f"; a difference of {number(report.detectable)} to another net could be found"
     cases = several(len(report.cases), "case")
-    return f"{cases} of {several(groups, 'independent group')}{width if groups > 1 else ''}"
+    return f"{cases} of {several(groups, 'independent group')}{width + smallest if groups > 1 else ''}"
 
 
 def _model(report: Report, facts: RunFacts) -> str:

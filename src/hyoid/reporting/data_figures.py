@@ -9,7 +9,10 @@ import numpy as np
 from .data_sheet import DataSheet, Intensities
 from .figures import ACCENT, INK, LINE, PALETTE, SOFT, as_svg, new_figure, new_figures
 
-_MOST_STRUCTURES = 30
+_MOST_STRUCTURES = 16
+
+_LEAST_CASES = 3
+"""Cases in each part below which their medians are not compared."""
 
 
 def axis_histograms(rows: Sequence[tuple[float, ...]], what: str, unit: str) -> str:
@@ -78,7 +81,9 @@ def structure_sizes(sheet: DataSheet) -> str:
 
 
 def ratio(sheet: DataSheet, structure: str) -> float:
-    """Median size in validation over that in training; 1 when one of them is unknown."""
-    sizes = sheet.sizes_by_part(structure)
-    medians = [np.median(sizes[part]) if len(sizes.get(part, ())) else None for part in ("validation", "training")]
-    return float(medians[0] / medians[1]) if medians[0] and medians[1] else 1.0
+    """Median size in validation over that in training; 1 when one of them has fewer than three cases with it."""
+    parts = sheet.sizes_by_part(structure)
+    sizes = [parts.get(part, np.empty(0)) for part in ("validation", "training")]
+    if min(map(len, sizes)) < _LEAST_CASES:
+        return 1.0
+    return float(np.median(sizes[0]) / np.median(sizes[1]))

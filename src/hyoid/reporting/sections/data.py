@@ -13,6 +13,7 @@ from ..facts import RunFacts
 from ..wording import shortly
 
 _MOST_CHANNELS = 4
+_MOST_SELDOM = 8
 _ALIKE = 1.25
 
 
@@ -35,9 +36,18 @@ def data(report: Report, facts: RunFacts) -> dict[str, Any] | None:
         "leaking": sheet.leaking_copies(),
         "warnings": sheet.warnings,
         "figures": _figures(sheet, unit),
-        "present": {name: sum(size > 0 for size in sizes.values()) for name, sizes in sheet.sizes.items()},
-        "annotated": max((len(sizes) for sizes in sheet.sizes.values()), default=0),
+        "seldom": _seldom(sheet),
     }
+
+
+def _seldom(sheet: DataSheet) -> str:
+    """Structures that some annotated cases lack, the rarest first."""
+    annotated = max((len(sizes) for sizes in sheet.sizes.values()), default=0)
+    present = {name: sum(size > 0 for size in sizes.values()) for name, sizes in sheet.sizes.items()}
+    found = sorted((count, name) for name, count in present.items() if count < annotated)
+    told = [f"{name} in {count}" for count, name in found[:_MOST_SELDOM]]
+    more = f" and {len(found) - _MOST_SELDOM} more" if len(found) > _MOST_SELDOM else ""
+    return f"Not in each of the {annotated} annotated cases: {', '.join(told)}{more}." if found else ""
 
 
 def _figures(sheet: DataSheet, unit: str) -> list[tuple[str, str, str]]:
