@@ -52,6 +52,7 @@ def test_the_same_image_under_two_names_is_told_and_across_parts_it_is_a_leak(tm
     assert across.leaking_copies() == (("a", "e"),)
     page = shown(tmp_path, across)
     assert "the same image lies in more than one part under several names: a = e" in page
+    assert "Training and validation share images: these numbers flatter." in page
     assert "The same image under several names: a = e, b = c" in page
 
 

@@ -127,10 +127,12 @@ def detectable_difference(change: ArrayLike, alpha: float = 0.05, power: float =
     (t_{1 - alpha/2} + t_{power}) s / sqrt(n) with n - 1 degrees of freedom; NaN below two patients. A smaller
     difference that was not significant has not been shown to be absent.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     values = np.asarray(change, float)
     if len(values) < 2:
         return float("nan")
     freedom = len(values) - 1
-    return float((t.ppf(1 - alpha / 2, freedom) + t.ppf(power, freedom)) * values.std(ddof=1) / math.sqrt(len(values)))
+    return float(
+        (stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, power)) * values.std(ddof=1) / math.sqrt(len(values))
+    )

@@ -47,6 +47,8 @@ def judged(report: Report, facts: RunFacts) -> tuple[str, str]:
     unusual = outliers(report)
     if facts.data_sheet and facts.data_sheet.leaks():
         return "failed", "Training and validation share patients: these numbers flatter."
+    if facts.data_sheet and facts.data_sheet.leaking_copies():
+        return "failed", "Training and validation share images: these numbers flatter."
     if "missed" in found:
         cases = len({row.case for row in report.rows if row.finding == "missed"})
         return "failed", f"Structures were missed in {cases} of {several(len(report.cases), 'case')}; see them first."
