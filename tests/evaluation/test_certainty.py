@@ -92,6 +92,19 @@ def test_a_case_without_the_structure_tells_nothing_of_calibration_but_of_detect
     assert math.isnan(found.values["ece"]) and found.lesions == () and found.false == (0.6001,)
 
 
+def test_regions_overlap_and_have_no_channel_for_background():
+    truth = np.zeros((12, 12), np.uint8)
+    truth[2:10, 2:10], truth[4:6, 4:6] = 1, 2
+    maps = np.stack([np.where(truth > 0, 0.9, 0.1), np.where(truth == 2, 0.6, 0.2)]).astype(np.float32)
+    grid = Grid.plain(truth.shape, (1.0, 1.0))
+    regions = Labels(names=("whole", "core"), values=((1, 2), (2,)))
+    one = Measuring(Image(truth[None], grid, "labels"), regions)
+    one.add(maps, grid, (slice(None), slice(None)))
+    whole, core = one.finished("c", "g")
+    assert whole.values["ece"] == pytest.approx(0.1, abs=1e-3) and whole.values["auc_roc"] == 1
+    assert core.values["brier"] == pytest.approx((4 * 0.4**2 + 140 * 0.2**2) / 144, abs=1e-3)
+
+
 def kept(folder, cases: int = 4) -> Certainty:
     names = [f"c{number}" for number in range(cases)]
     for name in names:

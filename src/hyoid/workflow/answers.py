@@ -213,5 +213,12 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)
-    told = None if sure is None else sure.to_dict(settings.confidence, settings.resamples, settings.seed)
-    return replace(found, certainty=told)
+    if sure is None:
+        log.info(
+            "%s: how sure the net was is not told, since some answers were made without measuring it; to have it, "
+            "delete %s and predict again.",
+            folder.path,
+            folder.predictions,
+        )
+        return found
+    return replace(found, certainty=sure.to_dict(settings.confidence, settings.resamples, settings.seed))
