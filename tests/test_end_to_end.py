@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -45,7 +46,14 @@ def test_a_folder_becomes_a_report(kind, tmp_path):
     assert names == {"cells": {"cell", "border"}, "organs": {"left_kidney", "right_kidney", "spine"}}[kind]
     assert not list(Draft202012Validator(schema()).iter_errors(report))
     assert [row["structure"] for row in report["certainty"]["structures"]] == report["structures"]
-    assert report["run"]["data_sheet"]["equal_images_in_several_parts"] == []
+    story = report["run"]
+    assert story["data_sheet"]["equal_images_in_several_parts"] == []
+    assert (
+        story["model"]["first weights"] == "drawn at random with seed 0" and "fold 0 validates" in story["split_rule"]
+    )
+    weights = hashlib.sha256((tmp_path / "run" / "weights" / "last.safetensors").read_bytes()).hexdigest()
+    assert story["environment"]["weights"] == f"sha256 {weights[:16]}" and "cores" in story["environment"]
+    assert story["energy"]["total"] > 0 and {stage["name"] for stage in story["stages"]} >= {"plan", "train", "predict"}
     assert (tmp_path / "run" / "MODEL_CARD.md").is_file()
     assert {one["name"] for one in report["baselines"]["methods"]} == set(baselines)
     assert report["baselines"]["methods"][0]["mean"][0]["mean"] > 0.3

@@ -30,6 +30,11 @@ def test_intervals_of_the_limits_hold_them_and_are_as_wide_as_bland_and_altman_s
         assert high - low == pytest.approx(expected, rel=0.2)
 
 
+def test_the_bias_is_told_as_a_share_too():
+    assert agreement([9.0, 27.0], [10.0, 30.0], ["a", "b"]).relative_bias == pytest.approx(-0.1)
+    assert math.isnan(agreement([1.0, 2.0], [0.0, 0.0], ["a", "b"]).relative_bias)
+
+
 def test_slices_of_one_patient_are_one_witness():
     sizes, reference = [11.0, 11.1, 9.0, 9.1], [10.0] * 4
     assert math.isnan(agreement(sizes, reference, ["a", "a", "b", "b"]).low_interval[0])

@@ -80,7 +80,10 @@ def test_every_number_on_the_page_is_that_of_the_file(folder):
         for row in facts["agreement"]
         for key in ("bias", "low", "high", "concordance")
     }
-    assert told(page, "agreement") == sizes and len(sizes) == 8
+    sizes |= {
+        f"{row['structure']}/relative_bias": f"{number(100 * row['relative_bias'], 1)} %" for row in facts["agreement"]
+    }
+    assert told(page, "agreement") == sizes and len(sizes) == 10
     assert told(page, "detectable") == {"dice": number(facts["detectable"])}
     kinds = {f"{name}/{row['kind']}": number(row["mean"]) for name, rows in facts["subgroups"].items() for row in rows}
     assert told(page, "subgroup") == kinds and set(kinds) == {"site/A", "site/B"}

@@ -25,6 +25,7 @@ class Agreement:
         high: Upper limit.
         low_interval: Bootstrap interval of the lower limit, by patient.
         high_interval: The same of the upper limit.
+        relative_bias: The bias as a share of the mean reference size; NaN when that is 0.
         concordance: Lin's coefficient, 1 when every predicted size is the reference size.
         middles: Mean of both sizes of each case, the horizontal axis of the plot.
         differences: Predicted - reference of each case.
@@ -37,6 +38,7 @@ class Agreement:
     high: float
     low_interval: tuple[float, float]
     high_interval: tuple[float, float]
+    relative_bias: float
     concordance: float
     middles: tuple[float, ...]
     differences: tuple[float, ...]
@@ -63,9 +65,17 @@ def agreement(
     spread = float(_SIGMAS * change.std(ddof=1)) if len(change) > 1 else float("nan")
     interval = bootstrap_interval(change, groups, confidence, resamples)
     lower, upper = _intervals_of_limits(change, groups, confidence, resamples)
-    middles, concord = tuple(((one + other) / 2).tolist()), concordance(one, other)
     return Agreement(
-        bias, *interval, bias - spread, bias + spread, lower, upper, concord, middles, tuple(change.tolist())
+        bias,
+        *interval,
+        bias - spread,
+        bias + spread,
+        lower,
+        upper,
+        relative_bias=bias / float(other.mean()) if other.any() else float("nan"),
+        concordance=concordance(one, other),
+        middles=tuple(((one + other) / 2).tolist()),
+        differences=tuple(change.tolist()),
     )
 
 

@@ -14,6 +14,9 @@ _MOST_STRUCTURES = 16
 _LEAST_CASES = 3
 """Cases in each part below which their medians are not compared."""
 
+_STEEP = 0.5
+"""Share of voxels in one bin from which a histogram is logarithmic, so that the others can be seen."""
+
 
 def axis_histograms(rows: Sequence[tuple[float, ...]], what: str, unit: str) -> str:
     """SVG of histograms along each axis, one below the other.
@@ -46,7 +49,10 @@ def intensity_histogram(found: Intensities) -> str:
     axes.stairs(100 * np.asarray(found.shares), edges, fill=True, facecolor=ACCENT, alpha=0.75)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(f"{found.channel}: value in the file")
-    axes.set_ylabel("% of voxels")
+    steep = max(found.shares) > _STEEP
+    axes.set_ylabel("% of voxels (log)" if steep else "% of voxels")
+    if steep:
+        axes.set_yscale("log")
     return as_svg(figure, f"intensity:{found.channel}")
 
 
