@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..ops.resample import decode_onto, onto
 from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
 from ..tasks.task import Task
+from .backends import Backend, BackendName
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels
 from .tiles import Border, Tiling, Window, stitch, windows
@@ -46,6 +48,9 @@ class PredictionSettings(Settings):
     batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
     whole: float = Field(2.0, ge=0, description="Largest image, in patches, that is not cut into tiles.")
     memory_gb: float = Field(1.5, gt=0, description="Memory for the probabilities that are being blended.")
+    backend: BackendName = Field(
+        "torch", description="What computes the net; auto: torch until another engine pays and agrees with it."
+    )
     largest_component: tuple[str, ...] = Field((), description="Structures of which only the largest piece is kept.")
 
 
@@ -58,6 +63,7 @@ class Predictor:
         plan: How a case is prepared, the patch, and the axes that may be mirrored.
         settings: How the net is applied.
         device: Where the net runs; the CPU when none.
+        kept: Folder in which other engines than torch keep their programs, and a key that tells weights apart.
     """
 
     def __init__(
@@ -67,12 +73,16 @@ class Predictor:
         plan: Plan,
         settings: PredictionSettings | None = None,
         device: torch.device | str | None = None,
+        kept: tuple[Path, str] | None = None,
     ) -> None:
         self.device = torch.device(device or "cpu")
         self.net = net.to(self.device).eval()
         self.task = task
         self.plan = plan
         self.settings = settings or PredictionSettings()
+        folder, key = kept or (None, "")
+        half = self._precision != "32-true"
+        self.backend = Backend(self.net, task.activate, self.settings.backend, half, folder, key)
 
     def predict(
         self,
@@ -226,15 +236,19 @@ class Predictor:
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
         """Probabilities (B, K, *S) float32, part by part, so that logits and probabilities are not there twice."""
-        logits = self.net(tiles)[0]
+        logits = self.backend(tiles)
         answer = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
         rows = max(1, ACTIVATED // max(1, logits[:, :, :1].numel()))
         for some, part in zip(answer.split(rows, 2), logits.split(rows, 2), strict=True):
             some.copy_(self.task.activate(part))
         return answer
 
+    @property
+    def _precision(self) -> str:
+        return self.plan.precision if self.settings.precision == "auto" else self.settings.precision
+
     def _autocast(self) -> AbstractContextManager[object]:
-        precision = self.plan.precision if self.settings.precision == "auto" else self.settings.precision
+        precision = self._precision
         if precision == "32-true":
             return nullcontext()
         half = precision == "16-mixed" and self.device.type != "cpu"

@@ -55,6 +55,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         experiment.decided,
         experiment.prediction,
         resolved_device(experiment.device),
+        (folder.weights / "engines", hashlib.sha256(weights.read_bytes()).hexdigest()[:12]),
     )
 
 

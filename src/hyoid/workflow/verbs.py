@@ -234,6 +234,7 @@ def predict(
     *,
     into: str | Path | None = None,
     probabilities: bool = False,
+    backend: Literal["torch", "auto", "compile", "onnx", "openvino"] = "torch",
     changes: Sequence[str] = (),
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
@@ -243,6 +244,7 @@ def predict(
         images: Files, folders or DICOM series; the validation cases of the run when none are given.
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
+        backend: What computes the net; auto measures whether another engine than torch pays, and takes it if it agrees.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times.
 
     Returns:
@@ -254,12 +256,16 @@ def predict(
 
     folder = RunFolder.open(run)
     if not images:
-        if changes or probabilities or into is not None:
-            raise ConfigError("Name the images: --into, --probabilities and --set are not for the validation cases.")
+        if changes or probabilities or into is not None or backend != "torch":
+            raise ConfigError(
+                "Name the images: --into, --probabilities, --backend and --set are not for the validation cases."
+            )
         with folder.timed("predict"):
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
+    if backend != "torch":
+        changes = (*changes, f"prediction.backend={backend}")
     entries = find_images(images, len(folder.dataset.channel_names))
     return predict_entries(predictor_of(folder, changes), folder.dataset, entries, Path(into), probabilities)
 

@@ -1,0 +1,177 @@
+"""Which engine computes the net, and whether it may: torch is the reference, and the others must agree with it.
+
+A backend is asked for tiles of many shapes and makes an engine for each. `auto` first lets torch work; once torch has
+spent on a shape what making an engine costs, it makes one, compares answers and times, and keeps the better of the two.
+So a single small image costs nothing extra, and a long job at most twice what the best choice would have.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import HyoidError
+from ..core.progress import log
+from .engines import Engine, engines
+
+BackendName = Literal["torch", "auto", "compile", "onnx", "openvino"]
+
+PATIENCE_SECONDS = 6.0
+"""What making an engine costs, about; torch may spend as much on a shape before `auto` makes one."""
+
+ALIKE = 0.999
+"""Share of voxels that an engine must decide as torch does to be chosen by `auto`."""
+
+
+@dataclass
+class Choice:
+    """What computes tiles of one shape.
+
+    Attributes:
+        engine: None is torch.
+        batch: Tiles the engine was built for; fewer are filled up.
+        spent: Seconds that torch has worked on such tiles.
+        calls: How often.
+        settled: Whether `auto` has decided.
+    """
+
+    engine: Engine | None = None
+    batch: int = 0
+    spent: float = 0.0
+    calls: int = 0
+    settled: bool = False
+
+
+@dataclass
+class Backend:
+    """Gives the finest logits of tiles.
+
+    Attributes:
+        net: The net, in evaluation mode.
+        activate: Makes probabilities of logits; answers are compared by them.
+        name: A name from the shelf of engines, torch or auto.
+        half: Whether engines may compute in bfloat16.
+        folder: Where engines are kept; nowhere when None.
+        key: Tells weights apart in the names of kept files.
+    """
+
+    net: nn.Module
+    activate: Callable[[Tensor], Tensor]
+    name: BackendName = "torch"
+    half: bool = False
+    folder: Path | None = None
+    key: str = ""
+    choices: dict[tuple[int, ...], Choice] = field(default_factory=dict)
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The finest logits (B, K, *S) of tiles (B, C, *S)."""
+        if self.name == "torch":
+            return self._by_torch(tiles)
+        choice = self.choices.setdefault(tuple(tiles.shape[1:]), Choice())
+        if choice.engine is None and not choice.settled:
+            self._consider(choice, tiles)
+        if choice.engine is None:
+            begin = time.perf_counter()
+            logits = self._by_torch(tiles)
+            choice.spent, choice.calls = choice.spent + time.perf_counter() - begin, choice.calls + 1
+            return logits
+        return _filled(choice.engine, tiles, choice.batch)
+
+    def _by_torch(self, tiles: Tensor) -> Tensor:
+        logits: Tensor = self.net(tiles)[0]
+        return logits
+
+    def _consider(self, choice: Choice, tiles: Tensor) -> None:
+        """Make an engine, if it is asked for or likely to pay."""
+        if self.name != "auto":
+            choice.settled = True
+            choice.engine, choice.batch = self._made(self.name, tiles), len(tiles)
+            return
+        name = fastest_installed()
+        if name is None or tiles.device.type != "cpu":
+            choice.settled = True
+        elif choice.spent > PATIENCE_SECONDS or self._kept(name, tiles, must_exist=True):
+            choice.settled = True
+            engine = self._made(name, tiles)
+            if engine is not None and self._agrees(name, engine, tiles, choice):
+                choice.engine, choice.batch = engine, len(tiles)
+
+    def _made(self, name: str, tiles: Tensor) -> Engine | None:
+        """The engine, or None with a sentence when the net or the machine does not allow it."""
+        if tiles.device.type != "cpu" and name != "compile":
+            log.warning("%s computes on the processor only; torch answers on %s.", name, tiles.device)
+            return None
+        builder = engines.build(name)
+        try:
+            with torch.autocast(tiles.device.type, enabled=False), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # exporters warn of their own workings
+                engine = builder(self.net, tiles.contiguous(), self.half, self._kept(name, tiles))
+                engine(tiles.contiguous())
+        except HyoidError:
+            raise
+        except Exception as error:  # exporters fail in as many ways as there are operations
+            log.warning("%s cannot compute this net (%s); torch answers.", name, _first_line(error))
+            return None
+        return engine
+
+    def _kept(self, name: str, tiles: Tensor, must_exist: bool = False) -> Path | None:
+        """Where the engine for such tiles is kept, without suffix."""
+        if self.folder is None:
+            return None
+        shape = "x".join(str(size) for size in tiles.shape)
+        path = self.folder / f"{name}_{shape}_{self.key}"
+        there = any(self.folder.glob(f"{path.name}.*")) if must_exist else True
+        return path if there else None
+
+    def _agrees(self, name: str, engine: Engine, tiles: Tensor, choice: Choice) -> bool:
+        """Whether the engine is faster and decides alike; tells both."""
+        times = {}
+        answers = {}
+        for who, compute in (("torch", self._by_torch), (name, engine)):
+            begin = time.perf_counter()
+            answers[who] = self.activate(compute(tiles))
+            times[who] = time.perf_counter() - begin
+        reference = choice.spent / choice.calls if choice.calls else times["torch"]
+        alike = decided_alike(answers["torch"], answers[name])
+        told = (
+            f"{name} takes {times[name]:.2f} s for what takes torch {reference:.2f} s; "
+            f"{100 * alike:.2f} % of voxels are decided alike"
+        )
+        better = times[name] < reference and alike > ALIKE
+        log.info("%s: %s answers.", told, name if better else "torch")
+        return better
+
+
+def decided_alike(ours: Tensor, theirs: Tensor) -> float:
+    """Share of voxels at which two maps (B, K, *S) decide alike: every channel on the same side of a half."""
+    return float(((ours > 0.5) == (theirs > 0.5)).all(1).float().mean())
+
+
+def fastest_installed() -> str | None:
+    """The engine that is usually fastest on a processor, of those whose libraries are installed."""
+    if find_spec("openvino"):
+        return "openvino"
+    return "onnx" if find_spec("onnxruntime") and find_spec("onnxscript") else None
+
+
+def _filled(engine: Engine, tiles: Tensor, batch: int) -> Tensor:
+    """The logits of at most as many tiles as the engine takes; empty ones stand in for those that are lacking."""
+    parts = []
+    for some in tiles.split(batch):
+        lacking = batch - len(some)
+        whole = torch.cat([some, some.new_zeros(lacking, *some.shape[1:])]) if lacking else some
+        parts.append(engine(whole.contiguous())[: len(some)])
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__

@@ -1,0 +1,193 @@
+"""Engines: what computes a net for tiles of one shape, other than torch as it is.
+
+An engine is built for a net and an example of its tiles and gives the same finest logits. Its library is an extra and
+is imported when it is asked for. What an engine can keep on disk, it builds from there the next time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import ConfigError
+from ..core.files import atomic_path
+from ..core.registry import Registry
+
+
+class Engine(Protocol):
+    """Computes a net for tiles of the shape it was built for."""
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The finest logits (B, K, *S) of tiles (B, C, *S), float32."""
+
+
+class Builder(Protocol):
+    """Makes an engine."""
+
+    def __call__(self, net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+        """An engine for tiles like the example.
+
+        Args:
+            net: In evaluation mode.
+            example: Tiles (B, C, *S).
+            half: Whether the engine may compute in bfloat16.
+            kept: File without suffix to keep the program in, and to take it from when it is there; None keeps nothing.
+
+        Raises:
+            ConfigError: When its library is not installed.
+        """
+
+
+engines: Registry[Builder] = Registry("engine")
+
+
+class Finest(nn.Module):
+    """A net that gives its finest logits alone."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """The finest logits."""
+        finest: Tensor = self.net(tiles)[0]
+        return finest
+
+
+def _library(name: str, extra: str) -> Any:
+    """A library, imported now."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ConfigError(f"The engine needs {name}; install it with `pip install 'hyoid[{extra}]'`.") from None
+
+
+def exported(net: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    """The net as a program of plain operations for tiles like the example."""
+    with torch.no_grad():
+        return torch.export.export(Finest(net), (example,))
+
+
+class Compiled:
+    """torch.compile: the same operations, fused for this machine by its C++ compiler."""
+
+    def __init__(self, net: nn.Module, half: bool) -> None:
+        self.net = torch.compile(Finest(net))
+        self.half = half
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The finest logits."""
+        with torch.no_grad(), torch.autocast(tiles.device.type, torch.bfloat16, enabled=self.half):
+            logits: Tensor = self.net(tiles)
+        return logits.float()
+
+
+@engines.register("compile")
+def compiled() -> Builder:
+    """torch.compile; needs a C++ compiler on this machine, and a minute before the first answer."""
+    return lambda net, example, half, kept: Compiled(net, half)
+
+
+class OnnxRuntime:
+    """A session of ONNX Runtime on the processor."""
+
+    def __init__(self, model: bytes) -> None:
+        library = _library("onnxruntime", "onnx")
+        options = library.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        self.session = library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.name = self.session.get_inputs()[0].name
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The finest logits."""
+        (logits,) = self.session.run(None, {self.name: tiles.numpy()})
+        return torch.from_numpy(logits)
+
+
+def onnx_model(net: nn.Module, example: Tensor) -> bytes:
+    """The net as an ONNX model for tiles like the example."""
+    import contextlib
+    import io
+    import logging
+
+    _library("onnxscript", "onnx")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of operators of packages that are not here
+    with contextlib.redirect_stdout(io.StringIO()):
+        made = torch.onnx.export(exported(net, example), dynamo=True, verbose=False)
+    assert made is not None
+    return bytes(made.model_proto.SerializeToString())
+
+
+@engines.register("onnx")
+def onnx() -> Builder:
+    """ONNX Runtime, in 32 bits; with the extra `onnx`."""
+
+    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+        _library("onnxruntime", "onnx")
+        file = None if kept is None else kept.with_suffix(".onnx")
+        if file is not None and file.is_file():
+            return OnnxRuntime(file.read_bytes())
+        model = onnx_model(net, example)
+        if file is not None:
+            with atomic_path(file) as path:
+                path.write_bytes(model)
+        return OnnxRuntime(model)
+
+    return build
+
+
+class OpenVino:
+    """A compiled model of OpenVINO on the processor."""
+
+    def __init__(self, model: Any, half: bool) -> None:
+        library = _library("openvino", "openvino")
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",  # it takes bf16 of itself where the processor has it
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.request = library.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The finest logits."""
+        return torch.from_numpy(np.array(self.request.infer([tiles.numpy()])[0]))
+
+
+def openvino_model(net: nn.Module, example: Tensor) -> Any:
+    """The net as a model of OpenVINO for tiles like the example."""
+    library = _library("openvino", "openvino")
+    return library.convert_model(exported(net, example))
+
+
+@engines.register("openvino")
+def openvino() -> Builder:
+    """OpenVINO, in the precision of the plan; with the extra `openvino`."""
+
+    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+        library = _library("openvino", "openvino")
+        file = None if kept is None else kept.with_suffix(".xml")
+        if file is not None and file.is_file():
+            return OpenVino(library.Core().read_model(file), half)
+        model = openvino_model(net, example)
+        if file is not None:
+            save_model(model, file)
+        return OpenVino(model, half)
+
+    return build
+
+
+def save_model(model: Any, file: Path) -> None:
+    """Keep a model of OpenVINO as FILE.xml and FILE.bin; the first is renamed last, so that it is never there alone."""
+    library = _library("openvino", "openvino")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    making = file.with_name(f"{file.stem}.making.xml")
+    library.save_model(model, making, compress_to_fp16=False)
+    making.with_suffix(".bin").replace(file.with_suffix(".bin"))
+    making.replace(file)

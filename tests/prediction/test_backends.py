@@ -1,0 +1,107 @@
+"""Other engines give torch's answers, are kept, and step back where they cannot or do not pay."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hyoid.core.errors import ConfigError
+from hyoid.nets import build_spec
+from hyoid.prediction import backends
+from hyoid.prediction.backends import Backend, decided_alike
+from hyoid.prediction.engines import engines
+from phantoms import make_case, make_predictor
+
+PATCH = (16, 16)
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return build_spec("unet", 2, 1, 3, channels=(4, 8, 8)).build().eval().requires_grad_(False)
+
+
+def backend(net, name, **options) -> Backend:
+    return Backend(net, lambda logits: logits.softmax(1), name, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", engines)
+def test_engines_answer_as_torch_does(net, name, tmp_path):
+    if name == "compile" and not shutil.which("g++"):
+        pytest.skip("torch.compile needs a C++ compiler")
+    torch.manual_seed(1)
+    tiles = torch.randn(3, 1, *PATCH)
+    reference = net(tiles)[0]
+    one = backend(net, name, folder=tmp_path, key="abc")
+    for some in (tiles, tiles[:2], tiles[:1]):  # fewer tiles than the engine was made for are filled up
+        torch.testing.assert_close(one(some), reference[: len(some)], rtol=0, atol=1e-4)
+    assert one.choices[1, 16, 16].engine is not None
+    if name != "compile":
+        [kept] = [file for file in tmp_path.iterdir() if file.suffix in (".xml", ".onnx")]
+        assert kept.name.startswith(f"{name}_3x1x16x16_abc")
+        again = backend(nn.Identity(), name, folder=tmp_path, key="abc")  # from the file alone
+        torch.testing.assert_close(again(tiles), reference, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_predictor_with_an_engine_answers_as_with_torch(net):
+    case = make_case((40, 37))
+    plain = make_predictor(PATCH, net).predict(case)
+    other = make_predictor(PATCH, net, backend="openvino").predict(case)
+    assert np.mean(plain.array == other.array) > 0.999 and other.grid == plain.grid
+
+
+class Doubled:
+    """An engine whose answers or speed are as wanted."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, net, example, half, kept):
+        return lambda tiles: self.factor * net(tiles)[0]
+
+
+@pytest.mark.parametrize(("factor", "taken"), [(1.0, True), (-1.0, False)])
+def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, factor, taken, monkeypatch, caplog):
+    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(backends.engines, "build", lambda name: Doubled(factor))
+    monkeypatch.setattr(backends, "PATIENCE_SECONDS", 10.0)
+    one, tiles = backend(net, "auto"), torch.randn(2, 1, *PATCH)
+    one(tiles)
+    choice = one.choices[1, 16, 16]
+    assert choice.engine is None and not choice.settled
+    choice.spent, choice.calls = 100.0, 1
+    with caplog.at_level(logging.INFO):
+        one(tiles)
+    assert choice.settled and (choice.engine is not None) == taken
+    assert f"{'made_up' if taken else 'torch'} answers" in caplog.text
+    torch.testing.assert_close(one(tiles), net(tiles)[0])
+
+
+def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplog):
+    def build(net, example, half, kept):
+        raise RuntimeError("no such operation\nmore")
+
+    monkeypatch.setattr(backends.engines, "build", lambda name: build)
+    one, tiles = backend(net, "openvino"), torch.randn(1, 1, *PATCH)
+    torch.testing.assert_close(one(tiles), net(tiles)[0])
+    one(tiles)
+    assert caplog.text.count("openvino cannot compute this net (RuntimeError: no such operation); torch answers") == 1
+
+
+def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(ConfigError, match=r"needs openvino; install it with `pip install 'hyoid\[openvino\]'`"):
+        backend(net, "openvino")(torch.randn(1, 1, *PATCH))
+
+
+def test_alike_is_the_share_of_equal_decisions():
+    ours = torch.tensor([[[0.9, 0.2, 0.6, 0.4]], [[0.1, 0.8, 0.4, 0.6]]]).movedim(0, 1)
+    theirs = torch.tensor([[[0.6, 0.4, 0.4, 0.3]], [[0.4, 0.6, 0.6, 0.7]]]).movedim(0, 1)
+    assert decided_alike(ours, theirs) == 0.75
