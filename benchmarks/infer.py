@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/infer.py [--size 128] [--repeats 3] [--into benchmarks/results/infer.json]
 
-A 3D U-Net with random weights, patches of 64^3 with half overlap and Gaussian blending, a background and two structures;
-reading, normalising, the net, blending, deciding and writing count, start-up and the making of an engine do not (it is told
-apart). One core, time of the processor, all in turn, the median of the repeats. "Alike" is the Dice of the labels
-with those of hyoid's torch in 32 bits.
+A 3D U-Net with random weights, patches of 64^3 with half overlap and Gaussian blending, a background and two
+structures; reading, normalising, the net, blending, deciding and writing count, start-up and the making of an engine
+do not (it is told apart). One core, time of the processor, all in turn, the median of the repeats. "Alike" is the Dice
+of the labels with those of hyoid's torch in 32 bits.
 """
 
 import argparse
@@ -137,7 +137,9 @@ def main() -> None:
     peer = found["MONAI, torch, 32-true"]["seconds"]
     print("| who | s a case | MONAI's time over it | first case, s | Dice with torch |\n|---|---|---|---|---|")
     for who, row in sorted(found.items(), key=lambda item: item[1]["seconds"]):
-        print(f"| {who} | {row['seconds']:.1f} | {peer / row['seconds']:.1f} | {row['first']:.1f} | {row['alike']:.4f} |")
+        print(
+            f"| {who} | {row['seconds']:.1f} | {peer / row['seconds']:.1f} | {row['first']:.1f} | {row['alike']:.4f} |"
+        )
     if options.into:
         told = {"size": options.size, "torch": torch.__version__, "cases": found}
         options.into.write_text(json.dumps(told, indent=1) + "\n")
