@@ -50,7 +50,7 @@ def test_summary_ends_before_the_arguments():
 
 
 def test_every_argument_of_a_verb_is_described():
-    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "start_from", "changes"}
+    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "start_from", "baseline", "changes"}
 
 
 def test_help_names_every_verb():

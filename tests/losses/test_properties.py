@@ -10,6 +10,8 @@ from hypothesis import strategies as some
 from hyoid.losses import losses
 
 BOUNDED = ("dice", "jaccard", "tversky", "generalised_dice", "focal_tversky")
+BY_ORDER = ("skeleton_recall",)
+"""A skeleton of noise depends on the order in which voxels that are equally deep are taken away."""
 images = some.tuples(
     some.integers(0, 2**31), some.sampled_from(["classes", "regions"]), some.sampled_from([(6, 8), (4, 4, 6)])
 )
@@ -36,8 +38,9 @@ def test_left_is_as_good_as_right_and_no_axis_is_special(name, image):
     for axis in range(1, logits.ndim - 1):
         flipped = [values.flip(axis - logits.ndim + 1) for values in (logits, target, weight)]
         torch.testing.assert_close(loss(*flipped), value, rtol=1e-4, atol=1e-5)
-    turned = [values.transpose(-1, -2) for values in (logits, target, weight)]
-    torch.testing.assert_close(loss(*turned), value, rtol=1e-4, atol=1e-5)
+    if name not in BY_ORDER:
+        turned = [values.transpose(-1, -2) for values in (logits, target, weight)]
+        torch.testing.assert_close(loss(*turned), value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", losses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_a_predictor_with_an_engine_answers_as_with_torch(net):
     plain = make_predictor(PATCH, net).predict(case)
     other = make_predictor(PATCH, net, backend="openvino").predict(case)
     assert np.mean(plain.array == other.array) > 0.999 and other.grid == plain.grid
+
+
+@pytest.mark.slow
+def test_stopping_is_heard_after_engines_have_gone_in_any_order(net):
+    tiles = torch.randn(1, 1, *PATCH)
+    first, second = backend(net, "openvino"), backend(net, "openvino")
+    first(tiles), second(tiles)
+    del first
+    del second
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 class Doubled:

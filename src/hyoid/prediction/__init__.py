@@ -7,6 +7,7 @@ Read in this order:
 
 - `tiles`: where tiles lie, how they are read beyond the border, and how overlapping answers are blended
 - `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
+- `signals`: the stack for signals, kept while an engine sets up
 - `engines`: what computes a net for tiles of one shape, other than torch as it is
 - `backends`: which engine does, and whether it agrees with torch
 - `predictor`: Predictor, case in, answer on the same grid out

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..core.errors import ConfigError
 from ..core.files import atomic_path
 from ..core.registry import Registry
+from .signals import signal_stack_kept
 
 
 class Engine(Protocol):
@@ -153,7 +154,8 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.request = library.Core().compile_model(model, "CPU", settings).create_infer_request()
+        with signal_stack_kept():
+            self.request = library.Core().compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """The finest logits."""
