@@ -119,8 +119,10 @@ def random_walker(strength: float = 0.1) -> Baseline:
 
 
 @baselines.register("dense_crf", papers=("krahenbuhl2011dense", "adams2010permutohedral"))
-def dense_crf(appearance: float = 4.0, smoothness: float = 1.0) -> Baseline:
+def dense_crf(appearance: float = 0.3, smoothness: float = 0.3) -> Baseline:
     """A random field in which every voxel hears all others, the more the nearer and the more alike they are.
+
+    Intensities and places alone are unsure of small structures, which stronger weights would talk away.
 
     Args:
         appearance: Weight of nearby voxels that look alike.
