@@ -261,3 +261,13 @@ def test_content_only_is_measured_on_each_case(dataset: Folder, tmp_path: Path):
     settings = PreparationSettings(intensity=(IntensitySettings(options={"content_only": True}),) * 2)
     store = prepare_all(dataset, settings, tmp_path / "store")
     assert np.asarray(store.image("a")).std() == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("slab", [1 << 22, 64])
+def test_slabs_and_cases_without_any_structure_have_no_places(monkeypatch, slab):
+    monkeypatch.setattr("hyoid.preparation.packing._SLAB", slab)
+    labels = np.zeros((10, 8, 8), np.uint8)
+    assert sample_places(labels, "empty") == ({}, {})
+    labels[7, 2, 3] = 5
+    places, counts = sample_places(labels, "one voxel")
+    assert counts == {5: 1} and places[5].tolist() == [[7, 2, 3]]

@@ -88,7 +88,7 @@ def sample_places(labels: np.ndarray, case_id: str) -> tuple[dict[int, np.ndarra
         numbers = rng.random(len(where))
         order = np.argsort(slab[where], kind="stable")
         found, starts = np.unique(slab[where[order]], return_index=True)
-        for value, group in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+        for value, group in zip(found.tolist(), np.split(order, starts)[1:], strict=True):
             known = np.concatenate([drawn.get(value, np.zeros(0)), numbers[group]])
             voxels = np.concatenate([places.get(value, np.zeros(0, np.int64)), where[group] + begin * plane])
             counts[value] = counts.get(value, 0) + len(group)
