@@ -279,6 +279,16 @@ def test_weights_that_do_not_fit_are_refused_by_a_sentence(shapes, sentence):
     assert str(error.value).startswith("resnet18.safetensors: ")
 
 
+def test_a_deeper_net_of_the_same_blocks_and_a_broken_file_are_refused_whatever_the_depth():
+    net = build_spec("unet_resnet18", 2, 3, 2, channels=(8, 64, 64, 128)).build()
+    with pytest.raises(DataError, match=r"have no place in the encoder, such as 'layer1\.2"):
+        load_published(net.encoder, drawn(resnet((3, 4, 6, 3), False)))
+    broken = drawn(SMALL["unet_resnet18"])
+    broken["layer1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
+    with pytest.raises(DataError, match=r"1 weights hold NaN or infinity, such as 'layer1\.0\.conv1\.weight'"):
+        load_published(net.encoder, broken)
+
+
 @pytest.mark.parametrize(("name", "theirs"), [("unet_resnet18", "resnet18"), ("unet_resnet50", "resnet50")])
 def test_resnet_equals_monai(name, theirs):
     from monai.networks.nets import resnet as monai

@@ -115,6 +115,12 @@ def test_a_wrong_shape_or_name_is_refused_in_a_sentence(tmp_path):
     assert made_for("unet") == (2, 3)
 
 
+def test_nets_that_an_image_is_too_small_for_are_named_and_the_others_shown(caplog):
+    found = family((3, 3), names=["unet", "attention_unet"])
+    assert [row.name for row in found.rows] == ["unet"]
+    assert "3x3 is too small to train: attention_unet." in caplog.text
+
+
 def test_the_verb_writes_the_drawing(tmp_path):
     found = nets("unet", input_shape="32x32x32", out_channels=4, svg=tmp_path / "net.svg")
     assert (tmp_path / "net.svg").read_text(encoding="utf-8") == found.to_svg()

@@ -33,7 +33,7 @@ def test_a_tiny_phantom_is_learned(tiny, tmp_path, caplog):
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     assert outcome.dice["ball"] > 0.8
     assert outcome.num_validated == 2
-    assert caplog.messages == [f"Mean Dice {outcome.dice['ball']:.3f} on 2 of 2 validation cases."]
+    assert caplog.messages == [f"Training ends with mean Dice {outcome.dice['ball']:.3f} on 2 of 2 validation cases."]
 
 
 def test_the_same_seed_gives_the_same_weights(tiny, tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..core.citations import cite
 from ..core.errors import ConfigError
-from ..core.progress import stage
+from ..core.progress import log, stage
 from .cost import Cost, cost_of, without_numbers
 from .drawing import as_svg, as_text
 from .family.build import build_spec, nets
@@ -89,16 +89,25 @@ class NetSheet:
 def family(shape: Sequence[int], in_channels: int = 1, out_channels: int = 2, names: Iterable[str] = nets) -> Family:
     """What the nets cost that are made for images of this shape; each is asked once on the meta device.
 
+    Nets that so small an image cannot train are left out and named in the log.
+
     Raises:
-        ConfigError: When the shape has not 2 or 3 sizes, or is too small for a net.
+        ConfigError: When the shape has not 2 or 3 sizes, or is too small for every net.
     """
-    rows, listed = [], list(names)
+    rows, listed, refused = [], list(names), []
     with stage("measuring nets", len(listed)) as progress:
         for name in listed:
             if len(shape) in (dims := made_for(name, in_channels, out_channels)):
                 spec = build_spec(name, len(shape), in_channels, out_channels)
-                rows.append(_row(name, dims, spec, without_numbers(spec), shape))
+                try:
+                    rows.append(_row(name, dims, spec, without_numbers(spec), shape))
+                except ConfigError as error:
+                    refused.append((name, error))
             progress.advance(1)
+    if refused and not rows:
+        raise refused[0][1]
+    if refused:
+        log.warning("%s is too small to train: %s.", _joined(shape), ", ".join(name for name, _ in refused))
     rows.sort(key=lambda row: (row.family, row.cost.parameters))
     return Family(tuple(shape), in_channels, out_channels, tuple(rows))
 
@@ -132,8 +141,11 @@ def _row(name: str, dims: tuple[int, ...], spec: NetSpec, net: Net, shape: Seque
     entry, fitting = nets[name], net.fitting_shape(shape)
     try:
         found = cost_of(net, spec.in_channels, fitting)
-    except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"{name}: an input of {_joined(fitting)} is too small to train on ({error}).") from None
+    except (ValueError, RuntimeError):
+        raise ConfigError(
+            f"{name}: an input of {_joined(shape)}, which it fills up to {_joined(fitting)}, is too small to train on; "
+            f"give a larger one."
+        ) from None
     group = entry.build.__module__.rpartition(".")[2].replace("_", " ")
     return NetRow(name, group, dims, found, fitting, entry.summary, entry.papers)
 

@@ -181,8 +181,10 @@ def _shapes(ground: Ground) -> list[tuple[tuple[float, ...], tuple[int, ...], To
             found.append((spacing, patch, shape))
     if not found:
         what = "planning.patch" if fixed.patch else "the median image"
+        size = "x".join(str(round(n)) for n in (fixed.patch or ground.median))
         raise ConfigError(
-            f"A net of {max(2, levels) if fixed.channels else 2} levels needs more voxels than {what} has."
+            f"A net of {max(2, levels) if fixed.channels else 2} levels needs more voxels than {what} has ({size}); "
+            f"give larger images, or a net of fewer levels with planning.channels."
         )
     deepest = max(shape.levels for _, _, shape in found) if ground.channels else 2
     return [one for one in found if one[2].levels >= deepest]

@@ -47,7 +47,7 @@ REFERENCES = {
     "nnunet": Reference("nnunet_plain", (560e6, 85e6), 8, (2, 12), 0.05, 2),
     "nnunet_residual_m": Reference("nnunet_residual_m", (680e6, 135e6), 8, (2, 12), 1.0, None),
     "nnunet_residual_l": Reference("nnunet_residual_l", (2.1e9, 380e6), 24, (2, 12), 1.0, None),
-    "nnunet_residual_xl": Reference("nnunet_residual_l", (3.6e9, 560e6), 40, (2, 12), 1.0, None),
+    "nnunet_residual_xl": Reference("nnunet_residual_xl", (3.6e9, 560e6), 40, (2, 12), 1.0, None),
 }
 
 

@@ -343,7 +343,8 @@ class _Training:
         if self.validator.num_final:
             if self._validate(self.validator.num_final, interruption):
                 found, every = overall(self.validator.dice), len(self.validator.ids)
-                log.info("Mean Dice %.3f on %d of %d validation cases.", found, self.validator.num_final, every)
+                told = "Training ends with mean Dice %.3f on %d of %d validation cases."
+                log.info(told, found, self.validator.num_final, every)
         else:
             self._settle()
             self._write_row()

@@ -36,6 +36,26 @@ def check_beginning(asked: Experiment) -> None:
         weights_of(training.start_from)
 
 
+def check_ends(folder: RunFolder) -> None:
+    """Refuse a net whose channels are not those of the data, as after a slip in an edited plan.
+
+    Raises:
+        ConfigError: When they differ.
+    """
+    from ..tasks import task_for
+
+    net, channels = folder.experiment.decided.net, len(folder.dataset.channel_names)
+    wanted = task_for(folder.experiment.task_labels).channels
+    if net.out_channels != wanted:
+        raise ConfigError(
+            f"{folder.experiment_file}: plan.net.out_channels is {net.out_channels}, but the structures need {wanted}."
+        )
+    if net.in_channels % channels:
+        raise ConfigError(
+            f"{folder.experiment_file}: plan.net.in_channels is {net.in_channels}, but the images have {channels}."
+        )
+
+
 def weights_of(start: str | Path) -> Path:
     """The file of weights that a run left, or the file itself.
 

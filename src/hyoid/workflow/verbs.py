@@ -189,7 +189,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.loop import fit
-    from .beginning import first_net, weights_of
+    from .beginning import check_ends, first_net, weights_of
     from .forecast import peak_memory_gb
 
     folder = RunFolder.open(run)
@@ -206,6 +206,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         )
         folder = RunFolder.open(run)
     experiment, decided = folder.experiment, folder.experiment.decided
+    check_ends(folder)
     if going_on and read_checkpoint(weights)[1].get("finished"):
         return weights
     store = Store.open(prepare(run), folder.dataset.ids)

@@ -180,8 +180,8 @@ variant(
     deep_supervision=True,
 )
 
-# M and L are one shape; L is planned for larger patches (24 GB in place of 8).
-for _size in ("m", "l"):
+# M, L and XL are one shape; they are planned for larger and larger patches (8, 24 and 40 GB).
+for _size in ("m", "l", "xl"):
     variant(
         f"nnunet_residual_{_size}",
         papers="isensee2024revisited",

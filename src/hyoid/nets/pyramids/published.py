@@ -39,14 +39,32 @@ def load_published(encoder: Pyramid, weights: Mapping[str, Tensor], where: str =
             f"{where}: {len(missing)} of {len(needed)} weights of the encoder are missing, such as {missing[0]!r}. "
             f"Give the weights of the same net in torchvision's naming."
         )
-    further = [key for key in given if key not in ours]
-    if further and len(encoder.channels) == _FULL:
+    known = {_stage(key) for key in ours}
+    whole = len(encoder.channels) == _FULL
+    further = [key for key in given if key not in ours and (whole or _stage(key) in known)]
+    if further:
         raise DataError(
             f"{where}: {len(further)} weights have no place in the encoder, such as {further[0]!r}. "
             f"They belong to another net; choose the net that they were trained in."
         )
+    broken = [key for key in ours if key in given and not given[key].isfinite().all()]
+    if broken:
+        raise DataError(
+            f"{where}: {len(broken)} weights hold NaN or infinity, such as {broken[0]!r}; the file is broken."
+        )
     fitted = {key: _fitted(key, given[key], value, encoder, where) for key, value in ours.items() if key in given}
     encoder.load_state_dict(fitted, strict=False)
+
+
+def _stage(key: str) -> str:
+    """Where in the encoder a weight belongs: layer1 of layer1.2.conv1.weight, features.3 of features.3.0.weight.
+
+    A transition of DenseNet lies between levels, and the last level of a shallower encoder ends within it.
+    """
+    first, _, rest = key.partition(".")
+    if rest.startswith("transition"):
+        return key
+    return f"{first}.{rest.partition('.')[0]}" if first == "features" else first
 
 
 def _modern(key: str) -> str:

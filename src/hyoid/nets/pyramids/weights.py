@@ -6,6 +6,7 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,16 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return _plain(load_file(path))
-        return _plain(torch.load(path, map_location="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch advises to trust files that it does not know
+            return _plain(torch.load(path, map_location="cpu", weights_only=True))
     except DataError:
         raise
-    except Exception as error:
-        first = str(error).strip().split("\n")[0]
-        raise DataError(f"{path}: this is not a readable file of weights ({first}).") from None
+    except Exception:
+        raise DataError(
+            f"{path}: this is not a readable file of weights; expected tensors by name, as .safetensors or as "
+            f"torch.save writes them, and nothing else in the file."
+        ) from None
 
 
 def _plain(found: Any) -> dict[str, Tensor]:
