@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.errors import ConfigError
+from ..ops.neighbours import eroded, widened
 from ..ops.skeleton import skeleton
 from .compound import WeightedSum
 from .entropy import CrossEntropy
@@ -26,30 +27,13 @@ def soft_skeleton(values: Tensor, rounds: int) -> Tensor:
     Reference:
         shit2021cldice, algorithm 1.
     """
-    smaller = _eroded(values)
-    thin = functional.relu(values - _widened(smaller))
+    smaller = eroded(values)
+    thin = functional.relu(values - widened(smaller))
     for _ in range(rounds):
-        values, smaller = smaller, _eroded(smaller)
-        lost = functional.relu(values - _widened(smaller))
-        thin = thin + functional.relu(lost - thin * lost)
+        values, smaller = smaller, eroded(smaller)
+        lost = functional.relu(values - widened(smaller))
+        thin = thin + lost * (1 - thin)
     return thin
-
-
-def _eroded(values: Tensor) -> Tensor:
-    """The smallest of each voxel and its face neighbours; beyond the border there is no neighbour."""
-    pool = functional.max_pool2d if values.ndim == 4 else functional.max_pool3d
-    least = values
-    for axis in range(values.ndim - 2):
-        width = [1] * (values.ndim - 2)
-        width[axis] = 3
-        least = torch.minimum(least, -pool(-values, width, 1, [w // 2 for w in width]))
-    return least
-
-
-def _widened(values: Tensor) -> Tensor:
-    """The largest of each voxel and all its neighbours."""
-    pool = functional.max_pool2d if values.ndim == 4 else functional.max_pool3d
-    return pool(values, 3, 1, 1)
 
 
 class ClDice:

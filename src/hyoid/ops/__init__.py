@@ -10,6 +10,7 @@ Read in this order:
 - `loops`: how loops are compiled, also where nothing can be written
 - `decoding`: from channels to labels
 - `morphology`: components, distances, holes, surfaces
+- `neighbours`: the largest and smallest of a voxel and its neighbours, with light gradients
 - `nearest`: distances between the voxels of two surfaces, without a whole distance transform
 - `surface_elements`: the surface between voxels in pieces with an area
 - `skeleton`: centre lines, Betti numbers, and changes that tear nothing
