@@ -24,12 +24,12 @@ def widened(values: Tensor) -> Tensor:
 
 
 def eroded(values: Tensor) -> Tensor:
-    """The smallest of each voxel and its neighbours over faces; values (B, C, *S), beyond the border is no neighbour."""
+    """The smallest of each voxel and its neighbours over faces; values (B, C, *S)."""
     return -_largest(-values, [(axis, step) for axis in range(2, values.ndim) for step in (1, -1)])
 
 
 def _largest(values: Tensor, moves: list[Move]) -> Tensor:
-    found: Tensor = _Largest.apply(values, moves)  # type: ignore[no-untyped-call]
+    found: Tensor = _Largest.apply(values, moves)
     return found
 
 
