@@ -97,6 +97,10 @@ def test_wrong_beginnings_are_refused_before_any_work(tmp_path):
         plan("planning.net=unet_resnet18", "training.encoder_weights=nowhere")
     with pytest.raises(hyoid.ConfigError, match="no encoder with published weights"):
         plan("training.encoder_weights=resnet18")
+    with pytest.raises(
+        hyoid.ConfigError, match="resnet34 are weights of unet_resnet34; for unet_resnet18 ask for resnet18"
+    ):
+        plan("planning.net=unet_resnet18", "training.encoder_weights=resnet34")
     with pytest.raises(hyoid.ConfigError, match="Set either"):
         plan("training.encoder_weights=resnet18", "training.start_from=nowhere")
     with pytest.raises(hyoid.ConfigError, match="no weight of the net is called 'bottom"):

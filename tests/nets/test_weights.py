@@ -152,6 +152,8 @@ def test_non_commercial_weights_must_be_asked_for_as_such(entry, monkeypatch):
     with pytest.raises(ConfigError, match=r"CC-BY-NC-4\.0 .* ask for non_commercial/tiny"):
         check_weights(net(), "tiny")
     assert load_encoder_weights(net(), "non_commercial/tiny") == bound
+    with pytest.raises(ConfigError, match="may be used commercially too; ask for resnet34"):
+        check_weights(net(), "non_commercial/resnet34")
 
 
 def test_every_entry_names_digest_licence_paper_and_a_net_of_the_shelf():

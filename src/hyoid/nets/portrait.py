@@ -4,7 +4,8 @@ Found by following maps through the net on the meta device, so that it holds for
 grid between two changes of the grid; where a map of an earlier stage joins a later one of the same level lies a skip.
 
 Grids are changed by convolutions, poolings and enlargements; levels that a transformer makes by regrouping its tokens
-alone, as swin_unet does, are not told apart.
+alone, as swin_unet does, are not told apart, nor are encoders that lie side by side. Maps that are joined across levels
+are not drawn.
 """
 
 from __future__ import annotations

@@ -75,10 +75,17 @@ class NetSheet:
             f"a logit sees {row.sees}",
             "",
             *as_text(self.levels, self.spec.out_channels),
+            *self._undrawn(),
             "",
             *self.spec.to_yaml().splitlines(),
         ]
         return [*lines, "", *cite(row.papers).splitlines()] if row.papers else lines
+
+    def _undrawn(self) -> list[str]:
+        """What the drawing, which joins maps of one level only, does not show."""
+        if getattr(self.spec, "decoder", None) != "full_scale":
+            return []
+        return ["", "Not drawn: each level of the way up also takes every finer map down and every coarser one up."]
 
     def to_svg(self) -> str:
         """The drawing as SVG."""

@@ -22,6 +22,7 @@ def check_beginning(asked: Experiment) -> None:
     """
     from ..nets import build_spec
     from ..nets.cost import without_numbers
+    from ..nets.pyramids.catalogue import CATALOGUE
     from ..nets.pyramids.weights import check_weights
 
     training, planning = asked.training, asked.planning
@@ -32,6 +33,12 @@ def check_beginning(asked: Experiment) -> None:
     if training.encoder_weights is not None:
         net = without_numbers(build_spec(planning.net or "unet", planning.dims or 2, 1, 2))
         check_weights(net, training.encoder_weights)
+        fits = CATALOGUE.get(training.encoder_weights)
+        if fits is not None and planning.net in {one.net for one in CATALOGUE.values()} - {fits.net}:
+            raise ConfigError(
+                f"training.encoder_weights: {training.encoder_weights} are weights of {fits.net}; for {planning.net} "
+                f"ask for {planning.net.removeprefix('unet_')}."
+            )
     if training.start_from is not None:
         weights_of(training.start_from)
 

@@ -91,6 +91,8 @@ def source_called(name: str) -> Source:
             f"Known: {', '.join(CATALOGUE)}."
         )
     source = CATALOGUE[plain]
+    if source.commercial and plain != name:
+        raise ConfigError(f"{name}: these weights may be used commercially too; ask for {plain}.")
     if not source.commercial and plain == name:
         raise ConfigError(
             f"{name}: these weights are under {source.licence} and may not be used commercially; ask for "
