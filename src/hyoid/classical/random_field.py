@@ -36,7 +36,7 @@ BEYOND = 3.0
 class FieldSettings(Settings):
     """How strongly, and how far, voxels of a dense random field agree."""
 
-    appearance: float = Field(4.0, ge=0, description="Weight a of nearby voxels that look alike.")
+    appearance: float = Field(2.0, ge=0, description="Weight a of nearby voxels that look alike.")
     appearance_reach: float = Field(8.0, gt=0, description="How far they are heard (A), in steps of the finest axis.")
     contrast: float = Field(
         0.4, gt=0, description="Difference that still looks alike (B), in standard deviations of the intensities."

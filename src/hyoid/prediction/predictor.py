@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from ..classical.random_field import FieldSettings, refine
 from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.grid import Grid
@@ -51,6 +52,10 @@ class PredictionSettings(Settings):
     backend: BackendName = Field(
         "torch", description="What computes the net; auto: torch until another engine pays and agrees with it."
     )
+    refine: Literal["dense_crf"] | None = Field(
+        None, description="What corrects probabilities by the image before they become labels: dense_crf."
+    )
+    dense_crf: FieldSettings = Field(FieldSettings(), description="The random field that `refine: dense_crf` uses.")
     largest_component: tuple[str, ...] = Field((), description="Structures of which only the largest piece is kept.")
 
 
@@ -104,7 +109,9 @@ class Predictor:
         """
         prepared = self.prepared(case) if prepared is None else prepared
         target = case.image.grid
-        if watch is None and same_voxels(prepared.grid, target):
+        if self.settings.refine is not None:
+            answer, _ = self._refined(case, prepared, advance, watch)
+        elif watch is None and same_voxels(prepared.grid, target):
             labels = self.predict_labels(prepared.array, advance)
             answer = onto(Image(labels[None], prepared.grid, "labels"), target)
         else:
@@ -118,15 +125,39 @@ class Predictor:
 
         Probabilities are float16, and zero where nothing was predicted. The net answers once for both.
         """
-        target = case.image.grid
+        if self.settings.refine is not None:
+            prepared = self.prepared(case) if prepared is None else prepared
+            answer, maps = self._refined(case, prepared, advance)
+            return keep_largest(answer, self.task.labels, self.settings.largest_component), maps
+        maps, keep = self._kept(case.image.grid)
+        return self.predict(case, prepared, advance, keep), maps
+
+    def _kept(self, target: Grid) -> tuple[Image, Watch]:
+        """Room for all probabilities on a grid, float16, and what puts a piece into it."""
         maps = np.zeros((self.task.channels, *target.shape), np.float16)
 
         def keep(piece: Piece) -> None:
             source = Image(piece.probabilities, piece.source, "probabilities")
             maps[(slice(None), *piece.place)] = onto(source, piece.target).array
 
-        labels = self.predict(case, prepared, advance, keep)
-        return labels, Image(maps, target, "probabilities")
+        return Image(maps, target, "probabilities"), keep
+
+    def _refined(
+        self, case: Case, prepared: Image, advance: Advance | None, watch: Watch | None = None
+    ) -> tuple[Image, Image]:
+        """Labels and probabilities once these have heard the image as it lies in its file."""
+        target = case.image.grid
+        maps, keep = self._kept(target)
+        for piece in self._pieces(prepared, target, advance):
+            if watch is not None:
+                watch(piece)
+            keep(piece)
+        exclusive = self.task.channels > len(self.task.structures)
+        refined = refine(case.image, maps.array, exclusive, self.settings.dense_crf)
+        labels = np.empty(target.shape, self._label_type)
+        for index in range(target.shape[0]):
+            labels[index] = self.task.decode(refined[:, index])
+        return Image(labels[None], target, "labels"), maps.with_array(refined)
 
     def _settled(self, pieces: Iterator[Piece], target: Grid, watch: Watch | None) -> Image:
         """Labels on the target, piece by piece."""
