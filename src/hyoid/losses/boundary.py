@@ -162,23 +162,28 @@ class StarShape:
         inside = known.masks * known.counts
         wrong = torch.zeros_like(inside)
         for step in range(1, self.places + 1):
-            wrong = wrong + self._along(known, step / (self.places + 1))
+            wrong = wrong + self._along(known, step, self.places + 1)
         whole = (wrong / self.places * inside).flatten(2).sum(2) / inside.flatten(2).sum(2).clamp(min=1e-8)
         return mean_over(whole, known.there)
 
     @staticmethod
-    def _along(known: Structures, share: float) -> Tensor:
-        """The penalty at one place of each ray, (B, R, *S)."""
+    def _along(known: Structures, part: int, parts: int) -> Tensor:
+        """The penalty at one place of each ray, `part` of `parts` of the way to the middle, (B, R, *S).
+
+        Whole numbers throughout: the half way between two voxels is then rounded alike from the left and the right.
+        """
         said, masks = known.probabilities, known.masks
         flat, inside = said.flatten(2), masks.flatten(2)
-        place = torch.zeros_like(flat, dtype=torch.long)
+        within = inside.long()
+        size = within.sum(2, keepdim=True).clamp(min=1)
+        place = torch.zeros_like(within)
         for axis, count in enumerate(masks.shape[2:], start=2):
             shape = [1] * masks.ndim
             shape[axis] = count
-            here = torch.arange(count, device=masks.device, dtype=masks.dtype).view(shape).expand_as(masks).flatten(2)
-            middle = (here * inside).sum(2, keepdim=True) / inside.sum(2, keepdim=True).clamp(min=1)
-            way = share * (middle - here)
-            place = place * count + (here + way.sign() * (way.abs() + 0.5).floor()).long()
+            here = torch.arange(count, device=masks.device).view(shape).expand_as(masks).flatten(2)
+            way = part * ((here * within).sum(2, keepdim=True) - here * size)
+            steps = (2 * way.abs() + parts * size) // (2 * parts * size)
+            place = place * count + here + way.sign() * steps
         nearer, also_inside = flat.gather(2, place), inside.gather(2, place)
         penalty = (inside - flat).abs() * (flat - nearer).abs() * also_inside
         return penalty.view_as(masks)
