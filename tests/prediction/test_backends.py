@@ -13,9 +13,10 @@ from torch import nn
 
 from hyoid.core.errors import ConfigError
 from hyoid.nets import build_spec
+from hyoid.nets.layers import InstanceNorm
 from hyoid.prediction import backends
 from hyoid.prediction.backends import Backend, decided_alike
-from hyoid.prediction.engines import engines
+from hyoid.prediction.engines import engines, spelled_out
 from phantoms import make_case, make_predictor
 
 PATCH = (16, 16)
@@ -50,6 +51,17 @@ def test_engines_answer_as_torch_does(net, name, tmp_path):
         torch.testing.assert_close(again(tiles), reference, rtol=0, atol=1e-4)
 
 
+def test_norms_are_spelled_out_in_a_copy_that_shares_the_weights():
+    net = build_spec("nnunet_plain", 3, 1, 3, channels=(4, 8)).build().eval()
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight)
+    other = spelled_out(net)
+    tiles = 100 + torch.randn(2, 1, 8, 8, 8)
+    torch.testing.assert_close(other(tiles)[0], net(tiles)[0], rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(part, InstanceNorm) for part in other.modules())
+    assert {id(weight) for weight in other.parameters()} == {id(weight) for weight in net.parameters()}
+
+
 @pytest.mark.slow
 def test_a_predictor_with_an_engine_answers_as_with_torch(net):
     case = make_case((40, 37))
@@ -65,8 +77,12 @@ def test_stopping_is_heard_after_engines_have_gone_in_any_order(net):
     first(tiles), second(tiles)
     del first
     del second
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Doubled:

@@ -6,6 +6,7 @@ is imported when it is asked for. What an engine can keep on disk, it builds fro
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from ..core.errors import ConfigError
 from ..core.files import atomic_path
 from ..core.registry import Registry
+from ..nets.layers import InstanceNorm
 from .signals import signal_stack_kept
 
 
@@ -162,10 +164,43 @@ class OpenVino:
         return torch.from_numpy(np.array(self.request.infer([tiles.numpy()])[0]))
 
 
+class SpelledOutNorm(nn.Module):
+    """Instance norm in means and differences.
+
+    OpenVINO computes these in one pass in whatever layout its convolutions like; of torch's own instance norm it makes
+    a batch norm between two changes of layout, which took a third of the time of a 3D net.
+    """
+
+    def __init__(self, norm: InstanceNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel of each sample to mean 0 and variance 1, then scaled and shifted."""
+        axes = tuple(range(2, x.ndim))
+        from_mean = x - x.mean(axes, keepdim=True)
+        normed = from_mean / (from_mean.square().mean(axes, keepdim=True) + self.norm.eps).sqrt()
+        if self.norm.weight is None or self.norm.bias is None:
+            return normed
+        shape = (-1, *(1 for _ in axes))
+        return normed * self.norm.weight.view(shape) + self.norm.bias.view(shape)
+
+
+def spelled_out(net: nn.Module) -> nn.Module:
+    """The net with its norms spelled out; a copy that shares the weights."""
+    shared: dict[int, Any] = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
+    copied = deepcopy(net, shared)
+    for owner in list(copied.modules()):
+        for name, part in owner.named_children():
+            if isinstance(part, InstanceNorm):
+                setattr(owner, name, SpelledOutNorm(part))
+    return copied
+
+
 def openvino_model(net: nn.Module, example: Tensor) -> Any:
     """The net as a model of OpenVINO for tiles like the example."""
     library = _library("openvino", "openvino")
-    return library.convert_model(exported(net, example))
+    return library.convert_model(exported(spelled_out(net), example))
 
 
 @engines.register("openvino")

@@ -235,20 +235,23 @@ def stitch(
     axis = tiling.long_axis
     rows = tiling.rows(window)
     total = math.prod(map(len, rows))
+    indices = iter(sorted(product(*rows), key=lambda index: index[axis]))
     ring: _Ring | None = None
-    for row in rows[axis]:
-        indices = product(*[(row,) if a == axis else rows[a] for a in range(len(rows))])
-        while group := list(islice(indices, batch)):
-            answers = _answers(forward, image, tiling, group)
-            if ring is None:
-                ring = _Ring.around(answers, tiling, window, dtype)
-            for answer, index in zip(answers, group, strict=True):
-                ring.add(answer, index)
-            del answer, answers  # they would stay in memory while the net answers the next tiles
-            if advance is not None:
-                advance(len(group) / total)
-        assert ring is not None
-        yield from ring.finished(row)
+    row = rows[axis][0]
+    while group := list(islice(indices, batch)):
+        answers = _answers(forward, image, tiling, group)
+        if ring is None:
+            ring = _Ring.around(answers, tiling, window, dtype)
+        for answer, index in zip(answers, group, strict=True):
+            if index[axis] != row:
+                yield from ring.finished(row)
+                row = index[axis]
+            ring.add(answer, index)
+        del answer, answers  # they would stay in memory while the net answers the next tiles
+        if advance is not None:
+            advance(len(group) / total)
+    assert ring is not None
+    yield from ring.finished(row)
 
 
 def _answers(forward: Forward, image: np.ndarray, tiling: Tiling, group: list[tuple[int, ...]]) -> torch.Tensor:

@@ -57,7 +57,8 @@ class Classes:
             return self._written[winner(probabilities)]
         import torch
 
-        return torch.from_numpy(self._written).to(probabilities.device)[probabilities.argmax(0)]
+        # `max` is as quick as memory over this axis, `argmax` a tenth of that
+        return torch.from_numpy(self._written).to(probabilities.device)[probabilities.max(0).indices]
 
 
 @tasks.register("classes")
