@@ -173,17 +173,17 @@ class SpelledOutNorm(nn.Module):
 
     def __init__(self, norm: InstanceNorm) -> None:
         super().__init__()
-        self.norm = norm
+        self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """Each channel of each sample to mean 0 and variance 1, then scaled and shifted."""
         axes = tuple(range(2, x.ndim))
         from_mean = x - x.mean(axes, keepdim=True)
-        normed = from_mean / (from_mean.square().mean(axes, keepdim=True) + self.norm.eps).sqrt()
-        if self.norm.weight is None or self.norm.bias is None:
+        normed = from_mean / (from_mean.square().mean(axes, keepdim=True) + self.eps).sqrt()
+        if self.weight is None or self.bias is None:
             return normed
         shape = (-1, *(1 for _ in axes))
-        return normed * self.norm.weight.view(shape) + self.norm.bias.view(shape)
+        return normed * self.weight.view(shape) + self.bias.view(shape)
 
 
 def spelled_out(net: nn.Module) -> nn.Module:
