@@ -141,6 +141,13 @@ def test_single_slice_volumes_are_planned_for_a_2d_net(fingerprint_of) -> None:
     assert plan.patch[0] == 1 and len(plan.patch) == 3
     assert plan.preparation.spacing_mm == (None, 1.0, 1.0)
     assert any("spacing 1x1 in slices that lie as in the files" in line for line in plan.describe())
+    assert any("volumes are cut into slices" in reason for reason in plan.reasons)
+
+
+def test_a_net_made_for_another_purpose_says_so(fingerprint_of) -> None:
+    settings = SMALL.changed({"net": "w_net"})
+    plan = make_plan(fingerprint_of((128, 128), (1.0, 1.0)), ONE, settings, steps=20, device="cpu")
+    assert any("without annotation" in reason for reason in plan.reasons)
 
 
 def test_left_and_right_pairs_are_not_mirrored_across(fingerprint_of) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -18,6 +18,8 @@ from .layers import Part, Parts, Style, build_part, channels_last
 from .net import Net, NetSpec
 from .resample import LINEAR
 from .sizes import Sizes
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class UNetSpec(NetSpec):
@@ -51,7 +53,7 @@ class UNetSpec(NetSpec):
     act: Part = Field("leaky_relu", description="Activation.")
     order: str = Field("CNA", pattern="^[CNAD]+$", description="Unit: C conv, N norm, A activation, D dropout.")
     bias: bool | None = Field(None, description="Bias of convolutions; none: where no norm follows.")
-    dropout: tuple[float, ...] = Field((), description="Per level, at D in `order`, else after each encoder stage.")
+    dropout: tuple[Share, ...] = Field((), description="Per level, at D in `order`, else after each encoder stage.")
     drop: Literal["channels", "elements"] = Field("channels", description="What dropout drops.")
     deep_supervision: bool = Field(False, description="Logits from every level of the decoder while training.")
     answer: Literal["finest", "mean", "merged", "sum"] = Field(

@@ -220,9 +220,25 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
             parameters=row.parameters,
             measured=row.measured,
         ),
-        reasons=(*_memory_warning(asked, row), *reasons, *mirror_notes, *intensity_notes),
+        reasons=(*_memory_warning(asked, row), *_net_notes(frame, row.net), *reasons, *mirror_notes, *intensity_notes),
         candidates=tuple(option.row for option in ranked) if auto else (),
     )
+
+
+OTHER_PURPOSE = {
+    "w_net": "was made to learn without annotation; here its first U learns from annotation as any other net does",
+    "diffusion_unet": "was made to take noise away in many steps; here it answers in one step, at time 0",
+    "probabilistic_unet": "was made to draw many plausible answers; here it learns one",
+}
+"""What nets lose that are trained from annotation alone."""
+
+
+def _net_notes(frame: Frame, name: str) -> list[str]:
+    """What a user who named a net should know of how it is used here."""
+    notes = [f"note: {name} {OTHER_PURPOSE[name]}"] if name in OTHER_PURPOSE else []
+    if frame.flat:
+        notes.append("the net is 2D: volumes are cut into slices along their coarsest axis, answers are stacked")
+    return notes
 
 
 def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
