@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import os
-import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,8 +16,8 @@ from .. import __version__, workflow
 from .commands import command
 from .shown import show
 
-LOOKS = 5
-"""How often to look whether another program runs; a short one is gone by then."""
+SPINS = "1000"
+"""Rounds of waiting before a thread sleeps; see docs/decisions/waiting.md."""
 
 VERBS = (
     workflow.run,
@@ -67,27 +65,12 @@ for verb in VERBS:
 
 
 def wait_politely() -> None:
-    """Let threads that wait for one another sleep, where other programs use the processor too.
+    """Let threads that wait for one another spin for a moment only, then sleep; where the user has decided, that holds.
 
-    By default they spin, which is a third faster on an idle machine; but with a second busy program on two cores the
-    spinning thread takes the time of the one that it waits for, and a training step takes 27 times as long. Where the
-    user has decided, that holds.
+    By default they spin for long, and beside another busy program a thread then takes the time of the one it waits for.
     """
-    if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}.isdisjoint(os.environ) and others_running():
-        os.environ["GOMP_SPINCOUNT"] = "0"
-
-
-def others_running() -> bool:
-    """Whether another program keeps a core busy right now; unknown, so no, where Linux does not tell."""
-    for _ in range(LOOKS):
-        try:
-            running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
-        except (OSError, ValueError, IndexError):
-            return False
-        if running < 2:  # this one itself
-            return False
-        time.sleep(0.005)
-    return True
+    if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}.isdisjoint(os.environ):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
 def main() -> None:
