@@ -68,9 +68,7 @@ def main() -> None:
     print(f"| spins | {' | '.join(f'{others} others' for others in options.others)} |")
     print("|---" * (len(options.others) + 1) + "|")
     for spins in options.spins:
-        cells = [
-            statistics.median(measure(spins, others) for _ in range(options.repeats)) for others in options.others
-        ]
+        cells = [statistics.median(measure(spins, others) for _ in range(options.repeats)) for others in options.others]
         print(f"| {spins} | {' | '.join(f'{cell:.0f}' for cell in cells)} |", flush=True)
 
 

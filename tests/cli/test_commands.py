@@ -167,4 +167,3 @@ def test_threads_that_wait_spin_a_moment_unless_that_was_decided(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     cli.wait_politely()
     assert os.environ == {"GOMP_SPINCOUNT": "1000"}
-
