@@ -6,6 +6,7 @@ Read in this order:
 - `grid`: Grid, where voxels lie in the body
 - `labels`: Labels, what annotation values mean
 - `case`: Image, Case, Batch, the things that flow
+- `boxes`: what stands in for an array that stays on disk
 - `settings`: Settings, frozen strict trees that read and write YAML
 - `registry`: Registry, a named shelf of parts
 - `files`: atomic writing

@@ -3,8 +3,10 @@
 Read in this order:
 
 - `formats`: the shelf of formats; `read_image`, `read_header`, `write_image` by suffix
+- `blocks`: images that stay in their file; `canvas`: labels larger than memory, until they are written
 - `header`: Header, what is known of a file before its voxels are read; Format, who can read it
-- `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff`: one format family each
+- `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff` (with `tiff_tiles`, tile by tile),
+  `ome_zarr`: one format family each
 - `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is
 - `dataset`: Dataset and `open_dataset`, what the rest of the house uses
 - `cases`: `find_images` and `read_case`, images to predict

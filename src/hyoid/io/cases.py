@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.progress import log
 from .agreement import turn_between
+from .blocks import Channels
 from .dicom import holds_volume, is_dicom
 from .entry import Entry, listed
-from .formats import beside_slices, is_image, read_image
+from .formats import beside_slices, is_image, open_image, read_header, read_image
 from .layouts import IMAGE_FOLDERS, group_channels, images_of, mixed_folders, one_of_pairs, subfolder
 
 
@@ -106,6 +108,25 @@ def read_case(entry: Entry, channels: int | None = None) -> Case:
     _check_finite(entry, array)
     facts = {**entry.facts, "image": str(entry.images[0])}
     return Case(entry.id, Image(array, grid), None, facts)
+
+
+def open_case(entry: Entry, channels: int | None = None) -> Case | None:
+    """The image of a case as `read_case` gives it, but on disk and read box by box; None when it must be read whole.
+
+    Numbers that are NaN or infinite are met when they are read.
+    """
+    grids = [read_header(path).grid for path in entry.images]
+    parts = [open_image(path) for path in entry.images]
+    opened = [part for part in parts if part is not None]
+    if len(opened) < len(parts) or not all(grid.matches(grids[0]) for grid in grids):
+        return None
+    if channels == 3 and len(opened) == 1 and opened[0].shape[0] == 1:
+        opened *= 3
+    array = opened[0] if len(opened) == 1 else Channels(tuple(opened))
+    if channels is not None and array.shape[0] != channels:
+        return None
+    facts = {**entry.facts, "image": str(entry.images[0])}
+    return Case(entry.id, Image(cast(np.ndarray, array), grids[0]), None, facts)
 
 
 def _harmonised(entry: Entry, array: np.ndarray, channels: int) -> np.ndarray:

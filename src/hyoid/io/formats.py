@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.boxes import Boxes, Filled
 from ..core.case import Image, Kind
 from ..core.errors import DataError
 from ..core.files import atomic_path
+from ..core.grid import Grid
 from ..core.registry import Registry
-from . import dicom, itk, nifti, raster, tiff
+from . import dicom, itk, nifti, ome_zarr, raster, tiff
 from .dicom import is_dicom
 from .header import Format, Header, Stored
 from .order import in_c_order
@@ -40,6 +42,7 @@ for _name, _format in {
     "npy": raster.NPY,
     "tiff": tiff.FORMAT,
     "dicom": dicom.FORMAT,
+    "ome_zarr": ome_zarr.FORMAT,
 }.items():
     _shelve(_name, _format)
 
@@ -60,6 +63,8 @@ def stem_of(path: str | Path) -> str:
 def suffix_for_labels(path: str | Path) -> str:
     """The ending for predictions of an image: its own where that holds labels, else one that keeps them exact."""
     suffix = suffix_of(path)
+    if suffix in ome_zarr.FORMAT.suffixes:
+        return suffix
     if Path(path).is_dir() or suffix in ("", *dicom.FORMAT.suffixes):
         return ".nii.gz"
     if suffix in nifti.FORMAT.suffixes:
@@ -70,6 +75,8 @@ def suffix_for_labels(path: str | Path) -> str:
 def is_image(path: Path) -> bool:
     """Whether a path is an image by its name, or a folder of DICOM slices that are not fewer than other images."""
     if path.is_dir():
+        if suffix_of(path) in ome_zarr.FORMAT.suffixes:
+            return not path.name.startswith(".")
         return dicom.holds_volume(path) and len(dicom.series_files(path)) > len(beside_slices(path))
     return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and is_dicom(path)))
 
@@ -168,6 +175,36 @@ def write_image(path: str | Path, image: Image, like: str | Path | None = None) 
         entry.write(temporary, image, source)
 
 
+def open_image(path: str | Path) -> Boxes | None:
+    """The intensities of a file that stays on disk and is read box by box; None when it must be read whole.
+
+    Its boxes are what `read_image` gives, and lie on the grid that `read_header` tells.
+
+    Raises:
+        DataError: When the file is missing, damaged or of another kind.
+    """
+    path = Path(path)
+    entry = _format_of(path)
+    with _naming(path):
+        return None if entry.open is None else entry.open(path)
+
+
+def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path) -> None:
+    """Write labels (*S) that are larger than memory, box by box, under a temporary name first.
+
+    Args:
+        path: Where to; the suffix is one that `suffix_for_labels` gives for a file that `open_image` opens.
+        labels: What, in the type it is written in.
+        grid: Where it lies.
+        like: The source file, whose header is kept where the format allows.
+    """
+    path = Path(path)
+    entry = _format_of(path)
+    assert entry.write_boxes is not None
+    with atomic_path(path) as temporary:
+        entry.write_boxes(temporary, labels, grid, Path(like))
+
+
 def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:
     """One channel of label values as whole numbers, shape (1, *S).
 
@@ -205,9 +242,9 @@ def _all() -> list[Format]:
 
 
 def _format_of(path: Path) -> Format:
-    if path.is_dir():
-        return dicom.FORMAT
     suffix = suffix_of(path)
+    if path.is_dir() and suffix not in ome_zarr.FORMAT.suffixes:
+        return dicom.FORMAT
     for entry in _all():
         if suffix in entry.suffixes:
             return entry

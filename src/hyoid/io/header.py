@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.grid import Grid
 
@@ -51,6 +52,13 @@ Write = Callable[[Path, Image, Path | None], None]
 """Writes an image to a path; the last argument is the source file whose header is kept, or None."""
 
 
+Open = Callable[[Path], Boxes | None]
+"""Opens a file whose boxes are read when they are asked for; None when this one must be read whole."""
+
+WriteBoxes = Callable[[Path, Filled, Grid, Path], None]
+"""Writes labels (*S) on a grid to a path, box by box; the last argument is the source file."""
+
+
 @dataclass(frozen=True)
 class Format:
     """One file format.
@@ -62,6 +70,8 @@ class Format:
         read_header: Reads the header alone.
         write: Writes an image, or None when the format can only be read.
         lossless: False when writing changes the numbers, so that labels are refused.
+        open: Opens a file that is larger than memory, or None when the format cannot.
+        write_boxes: Writes labels that are larger than memory.
     """
 
     name: str
@@ -70,3 +80,5 @@ class Format:
     read_header: Callable[[Path], Header]
     write: Write | None = None
     lossless: bool = True
+    open: Open | None = None
+    write_boxes: WriteBoxes | None = None

@@ -74,7 +74,7 @@ def _inspect_image(path: Path) -> Inspection:
             problems.append(f"{bad} voxels{f' of channel {index}' if len(array) > 1 else ''} are NaN or infinite.")
     if _is_constant(array):
         warnings.append("All voxels have one value; the image shows nothing.")
-    if path.is_dir():
+    if path.is_dir() and header.format.startswith("DICOM"):
         if header.grid.dims == 3:
             facts["slices"] = str(header.grid.shape[2])
         facts["DICOM files"] = str(len(dicom.series_files(path)))

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from .blocks import Mapped
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import beginning, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
+_PLANE_BYTES = 1 << 26  # of labels that are written at once
 _RGB = {128: 3, 2304: 4}  # NIfTI codes of RGB24 and RGBA32
 
 
@@ -42,23 +45,74 @@ def read_header(path: Path) -> Header:
     return facts
 
 
+def open_mapped(path: Path) -> Boxes | None:
+    """The voxels of an uncompressed NIfTI file, mapped where they are read."""
+    if path.name.lower().endswith((".gz", *_MGH)):
+        return None
+    header_path, data_path = _partner(path, "hdr"), _partner(path, "img")
+    header = _parse(header_path, _content(header_path, limit=600))
+    space, channels = _shape(path, header)
+    kind = header.get_data_dtype()
+    if kind.names or kind.kind == "c" or beginning(data_path).startswith(b"\x1f\x8b"):
+        return None
+    start = _check_length(data_path, data_path.stat().st_size, header)
+    turned = lambda array: np.moveaxis(array, -1, 0)  # noqa: E731
+
+    def finished(box: np.ndarray) -> np.ndarray:
+        box = _scaled(box, header)
+        return box.astype(np.float32 if box.dtype.kind == "f" else box.dtype.newbyteorder("="))
+
+    return Mapped(data_path, start, (*space, channels), kind, "F", turned, finished)
+
+
 def write(path: Path, image: Image, like: Path | None = None) -> None:
     """Write a NIfTI file; with a NIfTI source the header, its affines and codes stay exactly as they are there."""
+    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
+    if image.grid.dims == 2:
+        array = array[:, :, None]
+    content = _head(path, array.shape, array.dtype, image.grid, like)
+    body = in_c_order(np.asarray(array, array.dtype.newbyteorder("<")).T)  # files run with x fastest
+    content += body.tobytes()
+    if path.name.lower().endswith(".gz"):
+        from isal import igzip
+
+        content = igzip.compress(content, 1, mtime=0)
+    path.write_bytes(content)
+
+
+def write_planes(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+    """Write labels as `write` does, some planes at a time."""
+    shape = (*labels.shape, 1)[:3]
+    step = max(1, _PLANE_BYTES // (shape[0] * shape[1] * labels.dtype.itemsize))
+    with _opened_to_write(path) as file:
+        file.write(_head(path, shape, labels.dtype, grid, like))
+        for begin in range(0, shape[2], step):
+            planes = labels[slice(None), slice(None), slice(begin, begin + step)]
+            file.write(in_c_order(np.asarray(planes, planes.dtype.newbyteorder("<")).T).tobytes())
+
+
+def _opened_to_write(path: Path) -> Any:
+    if not path.name.lower().endswith(".gz"):
+        return path.open("wb")
+    from isal import igzip
+
+    return igzip.open(path, "wb", compresslevel=1)
+
+
+def _head(path: Path, shape: tuple[int, ...], dtype: np.dtype, grid: Grid, like: Path | None) -> bytes:
+    """Everything before the voxels of a file with this shape (x, y, z[, C])."""
     import nibabel
 
     if path.name.lower().endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
         raise DataError(f"{path}: hdr/img pairs are read but not written; choose .nii.gz.")
-    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
-    if image.grid.dims == 2:
-        array = array[:, :, None]
     header = _header_like(like) if like is not None else None
     if header is None:
-        header = nibabel.Nifti1Header() if max(array.shape) < 32768 else nibabel.Nifti2Header()
-        _describe_grid(header, image.grid)
+        header = nibabel.Nifti1Header() if max(shape) < 32768 else nibabel.Nifti2Header()
+        _describe_grid(header, grid)
     sizes = np.array(header["pixdim"])
     dims = int(header["dim"][0])
-    header.set_data_dtype(array.dtype)
-    header.set_data_shape(array.shape[:dims] if dims == 2 and array.ndim == 3 else array.shape)
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape[:dims] if dims == 2 and len(shape) == 3 else shape)
     header["pixdim"][:4] = sizes[:4]
     header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = 1, 0, 0, 0
     header["intent_code"] = 0
@@ -67,13 +121,7 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     header["vox_offset"] = offset = -(-offset // 16) * 16
     if "extents" in header:  # kept for Analyze readers only; the value is fixed by the standard
         header["extents"] = 16384
-    body = in_c_order(np.asarray(array, array.dtype.newbyteorder("<")).T)  # files run with x fastest
-    content = header.binaryblock.ljust(offset, b"\0") + body.tobytes()
-    if path.name.lower().endswith(".gz"):
-        from isal import igzip
-
-        content = igzip.compress(content, 1, mtime=0)
-    path.write_bytes(content)
+    return bytes(header.binaryblock.ljust(offset, b"\0"))
 
 
 def _header_like(like: Path) -> Any:
@@ -188,10 +236,15 @@ def _voxels(path: Path, content: bytes | np.ndarray, header: Any) -> np.ndarray:
         return np.moveaxis(flat.reshape((channels, *space), order="F"), 0, -1)
     flat = np.frombuffer(content, dtype, int(np.prod(space)) * channels, start)
     array = flat.reshape((*space, channels), order="F")
+    return _scaled(array, header)
+
+
+def _scaled(array: np.ndarray, header: Any) -> np.ndarray:
+    """The numbers that are meant by those that are stored."""
     slope, inter = _scaling(header)
     if (slope, inter) == (1.0, 0.0):
         return array
-    scaled: Any = np.asarray(array, np.float32 if dtype.itemsize <= 2 else np.float64)
+    scaled: Any = np.asarray(array, np.float32 if array.dtype.itemsize <= 2 else np.float64)
     return scaled * scaled.dtype.type(slope) + scaled.dtype.type(inter)
 
 
@@ -276,4 +329,5 @@ def _read_mgh(path: Path) -> Stored:
 
 
 _MGH = (".mgz", ".mgh")
-FORMAT = Format("NIfTI", (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH), read, read_header, write)
+_SUFFIXES = (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH)
+FORMAT = Format("NIfTI", _SUFFIXES, read, read_header, write, open=open_mapped, write_boxes=write_planes)

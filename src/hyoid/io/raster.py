@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from .blocks import Mapped
 from .header import Format, Header, Stored
 from .sniff import beginning, refusal
 
@@ -74,6 +77,28 @@ def read_npy_header(path: Path) -> Header:
         raise
     except Exception as error:
         raise refusal(path, "a NumPy array", error) from None
+
+
+def open_npy(path: Path) -> Boxes | None:
+    """An array file, mapped where it is read; None when it holds yes and no, or what runs the other way."""
+    facts = read_npy_header(path)
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.dtype == bool or not array.flags.c_contiguous:
+        return None
+    kept = np.dtype(np.float32 if array.dtype.kind == "f" else facts.dtype)
+    finished = lambda box: box.astype(kept)  # noqa: E731
+    return Mapped(path, array.offset, array.shape, array.dtype, "C", _arranged, finished)
+
+
+def write_npy_boxes(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+    """Write labels as an array file, some rows at a time."""
+    with path.open("wb") as file:
+        described = {"descr": labels.dtype.str, "fortran_order": False, "shape": labels.shape}
+        np.lib.format.write_array_header_1_0(file, described)
+        step = max(1, (1 << 26) // (math.prod(labels.shape[1:]) * labels.dtype.itemsize))
+        for begin in range(0, labels.shape[0], step):
+            place = (slice(begin, begin + step), *(slice(None),) * (len(labels.shape) - 1))
+            file.write(labels[place].tobytes())
 
 
 def write_npy(path: Path, image: Image, like: Path | None = None) -> None:
@@ -195,4 +220,4 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
 
 PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write)
 JPEG = Format("JPEG", (".jpeg", ".jpg"), read, read_header, write, lossless=False)
-NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy)
+NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy, open=open_npy, write_boxes=write_npy_boxes)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
+from .tiff_tiles import TILE, as_tiles, tiles_of
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
@@ -46,23 +49,71 @@ def read_header(path: Path) -> Header:
         return _facts(path, tiff)[0]
 
 
+def open_tiles(path: Path) -> Boxes | None:
+    """The first image of the file at its full resolution, decoded where it is read."""
+    tiff = _opened(path)  # stays open as long as what reads from it
+    header, series = _facts(path, tiff)
+    kept = [i for i, (a, n) in enumerate(zip(series.axes, series.shape, strict=True)) if n > 1 or a in "YX"]
+    letters = list(series.axes)
+    for i, letter in zip(kept, _letters("".join(series.axes[i] for i in kept)), strict=True):
+        letters[i] = letter
+    return tiles_of(path, series, "".join(letters), header)
+
+
 def write(path: Path, image: Image, like: Path | None = None) -> None:
     """Write a deflated OME-TIFF with the pixel size in micrometres, when it is known."""
     import tifffile
 
     spatial = _SPACE[-image.grid.dims :]
-    axes = spatial if image.channels == 1 else "C" + spatial
     array = image.array[0] if image.channels == 1 else image.array
-    metadata: dict[str, Any] = {"axes": axes}
-    if image.grid.calibrated:
-        for axis, spacing in zip(spatial, image.grid.spacing_mm, strict=True):
-            metadata |= {f"PhysicalSize{axis}": spacing * 1000, f"PhysicalSize{axis}Unit": "µm"}
+    metadata = _described(image.grid, spatial if image.channels == 1 else "C" + spatial)
     if array.dtype == bool:
         array = array.astype(np.uint8)
     if array.dtype in (np.int64, np.uint64):
         raise DataError(f"{path}: OME-TIFF has no 64-bit whole numbers; use 32 bits.")
     options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "bigtiff": array.nbytes > 2**31}
     tifffile.imwrite(path, array, ome=True, metadata=metadata, **options)
+
+
+def write_tiles(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+    """Write labels as a deflated, tiled OME-TIFF with the pixel size, a BigTIFF where it may pass 2 GB."""
+    import tifffile
+
+    num_bytes = math.prod(labels.shape) * labels.dtype.itemsize
+    tifffile.imwrite(
+        path,
+        as_tiles(labels),
+        shape=labels.shape,
+        dtype=labels.dtype,
+        tile=(TILE, TILE),
+        photometric="minisblack",
+        compression="zlib",
+        bigtiff=num_bytes > 2**31,
+        ome=True,
+        metadata=_described(grid, _SPACE[-grid.dims :]),
+        **_resolution(like),
+    )
+
+
+def _resolution(like: Path) -> dict[str, Any]:
+    """The resolution tags of a TIFF; nothing for other files."""
+    if not like.name.lower().endswith(_SUFFIXES):
+        return {}
+    with _opened(like) as tiff:
+        tags = tiff.pages[0].tags
+        if not all(name in tags for name in ("XResolution", "YResolution", "ResolutionUnit")):
+            return {}
+        unit = tags["ResolutionUnit"].value
+        return {"resolution": (tags["XResolution"].value, tags["YResolution"].value), "resolutionunit": unit}
+
+
+def _described(grid: Grid, axes: str) -> dict[str, Any]:
+    """What OME is told of an image: its axes, and the pixel size when it is known."""
+    described: dict[str, Any] = {"axes": axes}
+    if grid.calibrated:
+        for axis, spacing in zip(_SPACE[-grid.dims :], grid.spacing_mm, strict=True):
+            described |= {f"PhysicalSize{axis}": spacing * 1000, f"PhysicalSize{axis}Unit": "µm"}
+    return described
 
 
 def _decoding_error(path: Path, page: Any, error: Exception) -> DataError:
@@ -173,4 +224,5 @@ def _coloured(array: np.ndarray, colormap: np.ndarray) -> np.ndarray:
     return np.moveaxis((np.asarray(colormap)[:, array] >> 8).astype(np.uint8), 0, -1)
 
 
-FORMAT = Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), read, read_header, write)
+_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+FORMAT = Format("TIFF", _SUFFIXES, read, read_header, write, open=open_tiles, write_boxes=write_tiles)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import zip_longest
 
 from ..core.case import Case, Image
@@ -69,8 +70,22 @@ def predict_cases(
             progress.advance(1 - told, case_id)
         _finish(writing, failures)
     for case_id, reason in failures.items():
-        log.warning("%s was not predicted: %s", case_id, reason)
+        _tell(case_id, reason)
     return failures
+
+
+@contextmanager
+def failing(case_id: str, failures: dict[str, str]) -> Iterator[None]:
+    """Work on a case; when it fails this is told and kept, and goes no further."""
+    try:
+        yield
+    except Exception as error:
+        failures[case_id] = _reason(error)
+        _tell(case_id, failures[case_id])
+
+
+def _tell(case_id: str, reason: str) -> None:
+    log.warning("%s was not predicted: %s", case_id, reason)
 
 
 def _load(predictor: Predictor, read: Read, case_id: str) -> tuple[Case, Image]:

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 
 from ..classical.random_field import FieldSettings, refine
+from ..core.boxes import Writable
 from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.grid import Grid
@@ -22,6 +23,7 @@ from ..nets.net import Net
 from ..ops.resample import decode_onto, onto
 from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
+from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
 from .backends import Backend, BackendName
 from .postprocess import keep_largest
@@ -154,14 +156,26 @@ class Predictor:
             keep(piece)
         exclusive = self.task.channels > len(self.task.structures)
         refined = refine(case.image, maps.array, exclusive, self.settings.dense_crf)
-        labels = np.empty(target.shape, self._label_type)
+        labels = np.empty(target.shape, self.label_type)
         for index in range(target.shape[0]):
             labels[index] = self.task.decode(refined[:, index])
         return Image(labels[None], target, "labels"), maps.with_array(refined)
 
+    def predict_into(self, labels: Writable, case: Case, advance: Advance | None = None) -> None:
+        """Write the labels of a case piece by piece, for what is larger than memory; postprocessing is left out.
+
+        Args:
+            labels: Takes labels (*S) at their places on the grid of the case's image; zeros so far.
+            case: Its image may be on disk.
+            advance: Told the share of the case that was just done.
+        """
+        target = case.image.grid
+        for piece in self._pieces(self.prepared(case), target, advance):
+            labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+
     def _settled(self, pieces: Iterator[Piece], target: Grid, watch: Watch | None) -> Image:
         """Labels on the target, piece by piece."""
-        array = np.zeros(target.shape, self._label_type)
+        array = np.zeros(target.shape, self.label_type)
         for piece in pieces:
             if watch is not None:
                 watch(piece)
@@ -177,7 +191,7 @@ class Predictor:
 
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
-        labels = np.empty(image.shape[1:], self._label_type)
+        labels = np.empty(image.shape[1:], self.label_type)
         for place, slab in self._blended(image, advance):
             labels[place] = self.task.decode(slab).cpu().numpy()
         return labels
@@ -194,6 +208,8 @@ class Predictor:
             raise DataError(
                 f"{case.id}: the net learned from {dims}D images; this one has {case.image.grid.dims} axes."
             )
+        if not isinstance(case.image.array, np.ndarray):
+            return prepare_streamed(case, self.plan.preparation)
         return prepare(Case(case.id, case.image, None, case.facts), self.plan.preparation).image
 
     def tiling(self, shape: Sequence[int]) -> Tiling:
@@ -215,7 +231,8 @@ class Predictor:
         return self.plan.dims == 2 if self.settings.mirror is None else self.settings.mirror
 
     @property
-    def _label_type(self) -> np.dtype:
+    def label_type(self) -> np.dtype:
+        """Type in which labels are kept."""
         return np.min_scalar_type(max(self.task.labels.written))
 
     def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:

@@ -6,7 +6,8 @@ has to be remembered. Read in this order:
 - `spatial`: orient, crop to the content, resample to a spacing
 - `intensity`: schemes that make intensities comparable (z-score, CT window, percentiles, RGB, none)
 - `pipeline`: PreparationSettings and `prepare`, the steps in their order
-- `statistics`: mean and standard deviation, a chunk at a time
+- `streamed`: the same steps for an image that stays on disk, box by box
+- `statistics`: mean, standard deviation and percentiles, a chunk at a time
 - `packing`: how arrays lie on disk
 - `store`: prepared cases on disk, read patch by patch; `prepare_all` fills it
 """

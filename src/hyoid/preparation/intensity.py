@@ -23,6 +23,9 @@ schemes: Registry[Scheme] = Registry("intensity scheme")
 
 _SMALLEST_STD = 1e-8
 
+LOW, HIGH = 0.5, 99.5
+"""Percentiles to which the scheme of that name clips."""
+
 
 class IntensitySettings(Settings):
     """How the intensities of one channel are made comparable."""
@@ -49,8 +52,8 @@ def zscore(content_only: bool = False) -> Scheme:
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         if not content_only or mask is None or not mask.any():
-            return _standardised(channel, *mean_and_std(channel))
-        return np.where(mask, _standardised(channel, *mean_and_std(channel[mask])), np.float32(0))
+            return standardised(channel, *mean_and_std(channel))
+        return np.where(mask, standardised(channel, *mean_and_std(channel[mask])), np.float32(0))
 
     return scheme
 
@@ -60,18 +63,18 @@ def ct(lower: float, upper: float, mean: float, std: float) -> Scheme:
     """Clipped to percentiles of the data set's foreground, then its mean 0 and standard deviation 1."""
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-        return _standardised(np.clip(channel.astype(np.float32), lower, upper), mean, std)
+        return standardised(np.clip(channel.astype(np.float32), lower, upper), mean, std)
 
     return scheme
 
 
 @schemes.register("percentiles")
-def percentiles(low: float = 0.5, high: float = 99.5) -> Scheme:
+def percentiles(low: float = LOW, high: float = HIGH) -> Scheme:
     """Each image clipped to two of its percentiles, then mean 0 and standard deviation 1."""
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         clipped = np.clip(channel.astype(np.float32), *np.percentile(channel, [low, high]).astype(np.float32))
-        return _standardised(clipped, *mean_and_std(clipped))
+        return standardised(clipped, *mean_and_std(clipped))
 
     return scheme
 
@@ -81,7 +84,7 @@ def rgb(mean: float = 0.0, std: float = 1.0) -> Scheme:
     """Divided by 255, then by the given mean and standard deviation of that."""
 
     def scheme(channel: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-        return _standardised(channel.astype(np.float32) / np.float32(255), mean, std)
+        return standardised(channel.astype(np.float32) / np.float32(255), mean, std)
 
     return scheme
 
@@ -92,7 +95,7 @@ def none() -> Scheme:
     return lambda channel, mask: channel.astype(np.float32)
 
 
-def _standardised(channel: np.ndarray, mean: float, std: float) -> np.ndarray:
+def standardised(channel: np.ndarray, mean: float, std: float) -> np.ndarray:
     """Zero mean and unit deviation; only centred when there is no deviation to speak of."""
     scale = std if std > _SMALLEST_STD * max(1.0, abs(mean)) else 1.0
     result = channel.astype(np.float32)

@@ -36,12 +36,12 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     Raises:
         DataError: When the number of channels or axes is not what the settings were made for.
     """
-    _check(case, settings)
+    check(case, settings)
     if settings.orientation and case.image.grid.dims == 3:
         case = orient(case, settings.orientation)
     mask = None
     inside = any(one.options.get("content_only") for one in settings.intensity)
-    crop = settings.crop == "content" and not _is_colour(case)
+    crop = settings.crop == "content" and not is_colour(case)
     if inside or crop:
         mask = content(case.image, filled=inside)
     if crop and mask is not None:
@@ -52,7 +52,8 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     return case
 
 
-def _check(case: Case, settings: PreparationSettings) -> None:
+def check(case: Case, settings: PreparationSettings) -> None:
+    """Refuse a case that has not the channels or axes that settings were made for."""
     grid, channels = case.image.grid, case.image.channels
     if settings.intensity and len(settings.intensity) != channels:
         raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
@@ -60,7 +61,8 @@ def _check(case: Case, settings: PreparationSettings) -> None:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
 
 
-def _is_colour(case: Case) -> bool:
+def is_colour(case: Case) -> bool:
+    """Whether a case is a colour picture, of which no border is empty."""
     return case.image.grid.dims == 2 and case.image.channels == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -23,10 +24,11 @@ from ..io.dataset import Dataset, read_case
 from ..io.formats import read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
 from ..planning.fingerprint import Fingerprint
-from ..prediction.batches import predict_cases
+from ..prediction.batches import failing, predict_cases
 from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
+from .large import answer_large, too_large
 
 if TYPE_CHECKING:
     from ..io.layouts import Entry
@@ -66,6 +68,7 @@ def predict_entries(
     into: Path,
     probabilities: bool = False,
     scattered: Collection[str] | None = None,
+    memory_gb: float = math.inf,
 ) -> list[Path]:
     """Write the answer of each case into a folder, named after the case.
 
@@ -77,9 +80,10 @@ def predict_entries(
         probabilities: Also write the probability of each structure.
         scattered: When the cases are annotated and it is to be measured how sure the net is of them: structures of
             several pieces.
+        memory_gb: Images that would take more are read, answered and written in parts.
 
     Raises:
-        ConfigError: When an answer would take the place of an image.
+        ConfigError: When an answer would take the place of an image, or one is too large for what is asked.
         DataError: When cases could not be predicted; the others were.
     """
     by_id = {entry.id: entry for entry in entries}
@@ -116,7 +120,13 @@ def predict_entries(
         if maps is not None:
             _write_probabilities(predictor, maps, case.id, into, source)
 
-    failures = predict_cases(predictor, list(by_id), read, write, probabilities, None if scattered is None else watch)
+    large = too_large(predictor, entries, channels, memory_gb, probabilities)
+    whole = [case_id for case_id in by_id if case_id not in large]
+    failures = predict_cases(predictor, whole, read, write, probabilities, None if scattered is None else watch)
+    for case_id, case in large.items():
+        written[case_id] = answer_file(into, by_id[case_id])
+        with failing(case_id, failures):
+            answer_large(predictor, case, by_id[case_id].images[0], written[case_id])
     if failures:
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]

@@ -253,6 +253,7 @@ def predict(
     """
     from ..experiment import RunFolder
     from ..io.dataset import find_images
+    from ..planning.budget import available_gb
     from .answers import predict_entries, predict_validation, predictor_of
 
     folder = RunFolder.open(run)
@@ -268,7 +269,9 @@ def predict(
     if backend != "torch":
         changes = (*changes, f"prediction.backend={backend}")
     entries = find_images(images, len(folder.dataset.channel_names))
-    return predict_entries(predictor_of(folder, changes), folder.dataset, entries, Path(into), probabilities)
+    memory_gb = folder.experiment.changed(tuple(changes)).planning.memory_gb or available_gb("cpu")
+    predictor = predictor_of(folder, changes)
+    return predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
 
 
 def evaluate(

@@ -1,0 +1,204 @@
+"""OME-Zarr: folders of compressed chunks, of versions 0.1 to 0.5 (zarr formats 2 and 3), at full resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.boxes import Boxes, Filled
+from ..core.case import Image
+from ..core.errors import ConfigError, DataError
+from ..core.grid import Grid
+from .blocks import Blocks
+from .header import Format, Header, Stored
+from .sniff import damaged
+
+CHUNK = {2: (1024, 1024), 3: (128, 128, 128)}
+"""Chunks of labels that are written, at most."""
+
+_MM = {
+    "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
+}  # fmt: skip
+
+
+def read(path: Path, as_labels: bool = False) -> Stored:
+    """The whole image as (C, *S)."""
+    header, boxes = _opened(path)
+    return Stored(boxes[(slice(None),) * len(boxes.shape)], header)
+
+
+def read_header(path: Path) -> Header:
+    """Axes, channels, type and pixel size, without decoding."""
+    return _opened(path)[0]
+
+
+def open_chunks(path: Path) -> Boxes | None:
+    """The image, decoded chunk by chunk where it is read."""
+    return _opened(path)[1]
+
+
+def write(path: Path, image: Image, like: Path | None = None) -> None:
+    """Write an image; with an OME-Zarr source its version and scale stay exactly as they are there."""
+    _written(path, image.array[0] if image.channels == 1 else image.array, image.grid, like)
+
+
+def write_chunks(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+    """Write labels as `write` does, chunk by chunk."""
+    _written(path, labels, grid, like)
+
+
+def _zarr(path: Path) -> Any:
+    try:
+        import zarr
+    except ImportError:
+        raise ConfigError(f"{path}: OME-Zarr needs the package zarr: pip install 'hyoid[zarr]'.") from None
+    return zarr
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The finest array of an image.
+
+    Attributes:
+        array: The array.
+        names: A letter of t, c, z, y, x for each of its axes.
+        units: The unit of each axis, empty when unknown.
+        scale: Units for each step along each axis.
+        shift: Where each axis begins.
+    """
+
+    array: Any
+    names: list[str]
+    units: list[str]
+    scale: list[float]
+    shift: list[float]
+
+
+def _opened(path: Path) -> tuple[Header, Boxes]:
+    """What is known of the image, and the image itself."""
+    source = _source(path)
+    array, names = source.array, source.names
+    sizes = dict(zip(names, array.shape, strict=False))
+    if sizes.get("t", 1) > 1:
+        raise DataError(f"{path}: it holds {sizes['t']} points in time; save each as an image of its own.")
+    if set(sizes) - set("tczyx") or not {"y", "x"} <= set(sizes) or not len(sizes) == len(names) == array.ndim:
+        raise DataError(f"{path}: expected axes among channel, z, y and x; it has {', '.join(names)} {array.shape}.")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: an image holds real numbers; this one holds {array.dtype}.")
+    spatial = [name for name in "zyx" if name in sizes and (name != "z" or sizes["z"] > 1)]
+    lengths = [one * _MM.get(unit, 0) for one, unit in zip(source.scale, source.units, strict=True)]
+    spacing = tuple(lengths[names.index(name)] for name in spatial)
+    known = all(0 < one < np.inf for one in spacing)
+    grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)
+    dtype = np.dtype(np.uint8) if array.dtype == bool else array.dtype.newbyteorder("=")
+    header = Header(f"OME-Zarr (zarr {array.metadata.zarr_format})", grid, sizes.get("c", 1), str(dtype))
+    return header, _blocks(path, array, names, spatial, dtype)
+
+
+def _blocks(path: Path, array: Any, names: list[str], spatial: list[str], dtype: np.dtype) -> Blocks:
+    wanted = ["c", *spatial]
+    size = dict(zip(names, array.shape, strict=True))
+    chunk = dict(zip(names, array.chunks, strict=True))
+    block = {name: min(chunk.get(name, 1), size.get(name, 1)) for name in wanted}
+
+    def fetch(place: tuple[int, ...]) -> np.ndarray:
+        begin = {name: number * block[name] for name, number in zip(wanted, place, strict=True)}
+        index = tuple(slice(begin[n], begin[n] + block[n]) if n in begin else slice(0, 1) for n in names)
+        try:
+            part = np.asarray(array[index], dtype)
+        except Exception as error:
+            raise damaged(path, error) from error
+        kept = [name for name in names if name in wanted]
+        part = part.reshape([part.shape[names.index(name)] for name in kept])
+        part = part.transpose([kept.index(name) for name in wanted if name in kept])
+        return np.ascontiguousarray(part if "c" in kept else part[None])
+
+    return Blocks(tuple(size.get(name, 1) for name in wanted), dtype, tuple(block[name] for name in wanted), fetch)
+
+
+def _source(path: Path) -> _Source:
+    """The finest array of an image and how it lies."""
+    zarr = _zarr(path)
+    try:
+        node = zarr.open(path, mode="r")
+    except Exception as error:
+        raise DataError(f"{path}: expected an OME-Zarr image, but it cannot be read as one ({error}).") from None
+    if isinstance(node, zarr.Array):
+        names = list("tczyx"[5 - node.ndim :]) if node.ndim != 4 else list("czyx")
+        if not 2 <= node.ndim <= 5:
+            raise DataError(f"{path}: an image has 2 or 3 axes, and channels; got shape {node.shape}.")
+        return _Source(node, names, [""] * node.ndim, [1.0] * node.ndim, [0.0] * node.ndim)
+    facts = _facts(node)
+    if "multiscales" not in facts and "0" in node and "multiscales" in _facts(node["0"]):
+        node = node["0"]  # as bioformats2raw lays images out
+        facts = _facts(node)
+    try:
+        image = facts["multiscales"][0]
+        finest = image["datasets"][0]
+        array = node[finest["path"]]
+        axes = image.get("axes") or list("tczyx")
+        named = [(a, "") if isinstance(a, str) else (str(a["name"]), str(a.get("unit", ""))) for a in axes]
+        steps = [*finest.get("coordinateTransformations", ()), *image.get("coordinateTransformations", ())]
+        scale, shift = np.ones(array.ndim), np.zeros(array.ndim)
+        for step in steps:
+            if "scale" in step:
+                scale, shift = scale * step["scale"], shift * step["scale"]
+            if "translation" in step:
+                shift = shift + step["translation"]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise DataError(f"{path}: expected an OME-Zarr image, but the folder describes none (`multiscales`).") from None
+    return _Source(array, [n.lower() for n, _ in named], [u for _, u in named], scale.tolist(), shift.tolist())
+
+
+def _facts(node: Any) -> dict[str, Any]:
+    attributes = dict(node.attrs)
+    return dict(attributes.get("ome", attributes))
+
+
+def _written(path: Path, array: Filled, grid: Grid, like: Path | None) -> None:
+    """A group with one resolution; an OME-Zarr source says its version and how it lies."""
+    zarr = _zarr(path)
+    source = _source(like) if like is not None and like.name.lower().endswith(FORMAT.suffixes) else None
+    kind = 3 if source is None else int(source.array.metadata.zarr_format)
+    names = [*"c"[: len(array.shape) - grid.dims], *"zyx"[-grid.dims :]]
+    described = {"version": "0.5" if kind == 3 else "0.4", **_described(names, grid, source)}
+    attributes = {"ome": {"version": "0.5", "multiscales": [described]}} if kind == 3 else {"multiscales": [described]}
+    group = zarr.create_group(store=path, zarr_format=kind, attributes=attributes)
+    largest = (1,) * (len(names) - grid.dims) + CHUNK[grid.dims]
+    chunks = tuple(min(a, b) for a, b in zip(array.shape, largest, strict=True))
+    encoding = {"name": "default" if kind == 3 else "v2", "separator": "/"}
+    further = {"dimension_names": names} if kind == 3 else {}
+    stored = group.create_array(
+        "0", shape=array.shape, chunks=chunks, dtype=array.dtype, chunk_key_encoding=encoding, **further
+    )
+    for start in product(*(range(0, size, step) for size, step in zip(array.shape, chunks, strict=True))):
+        place = tuple(slice(a, min(a + n, size)) for a, n, size in zip(start, chunks, array.shape, strict=True))
+        stored[place] = array[place]
+
+
+def _described(names: list[str], grid: Grid, source: _Source | None) -> dict[str, Any]:
+    """Axes and transformations of an image with these axes."""
+    units = dict.fromkeys(names, "millimeter" if grid.calibrated else "")
+    scale = dict(zip(names[-grid.dims :], grid.spacing_mm, strict=True))
+    shift = dict.fromkeys(names, 0.0)
+    if source is not None:
+        units |= dict(zip(source.names, source.units, strict=True))
+        scale |= dict(zip(source.names, source.scale, strict=True))
+        shift |= dict(zip(source.names, source.shift, strict=True))
+    axes = []
+    for name in names:
+        unit = {"unit": units[name]} if units[name] and name != "c" else {}
+        axes.append({"name": name, "type": "channel" if name == "c" else "space", **unit})
+    steps: list[dict[str, Any]] = [{"type": "scale", "scale": [scale.get(name, 1.0) for name in names]}]
+    if any(shift[name] for name in names):
+        steps.append({"type": "translation", "translation": [shift[name] for name in names]})
+    return {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+
+
+FORMAT = Format(
+    "OME-Zarr", (".ome.zarr", ".zarr"), read, read_header, write, open=open_chunks, write_boxes=write_chunks
+)

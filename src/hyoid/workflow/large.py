@@ -1,0 +1,95 @@
+"""Images too large for memory: which they are, and answering them block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Case
+from ..core.errors import ConfigError, DataError
+from ..core.progress import log, stage
+from ..io.canvas import Canvas
+from ..io.cases import open_case
+from ..io.entry import Entry
+from ..io.formats import read_header, suffix_of, write_boxes
+from ..planning.plan import Plan
+from ..prediction.predictor import Predictor
+from ..preparation.streamed import needs_all
+
+
+def too_large(
+    predictor: Predictor, entries: Sequence[Entry], channels: int, memory_gb: float, probabilities: bool
+) -> dict[str, Case]:
+    """The cases, still on disk, that are answered block by block since their images do not fit the memory.
+
+    Args:
+        predictor: What answers.
+        entries: The cases asked for.
+        channels: How many channels the net wants.
+        memory_gb: Memory that may be used.
+        probabilities: Whether these are asked for, too.
+
+    Raises:
+        ConfigError: When something is asked for that needs all of such an image at once.
+    """
+    # The next image is read while one is predicted.
+    each_gb = memory_gb / min(2, max(1, len(entries)))
+    found = {}
+    for entry in entries:
+        needed = whole_gb(entry, predictor.plan)
+        if needed <= each_gb:
+            continue
+        told = f"{entry.id}: in memory it would take about {needed:.3g} GB, and {each_gb:.3g} GB may be used"
+        reason = needs_all(predictor.plan.preparation)
+        case = open_case(entry, channels) if reason is None else None
+        if case is None:
+            reason = reason or "its file cannot be read in parts, as tiled TIFF, OME-Zarr and uncompressed NIfTI can"
+            log.warning("%s; it is read whole all the same, since %s.", told, reason)
+            continue
+        if asked := _needs_whole_answers(predictor, probabilities):
+            raise ConfigError(f"{told}; in parts it cannot be answered with {asked}. Leave that out.")
+        log.info("%s; it is read, answered and written in parts.", told)
+        found[entry.id] = case
+    return found
+
+
+def whole_gb(entry: Entry, plan: Plan) -> float:
+    """Memory of an image that is read and prepared whole, about; 0 when that is not known from its headers."""
+    if any(path.is_dir() and not suffix_of(path) for path in entry.images):
+        return 0.0  # a DICOM series, whose slices are small files
+    try:
+        headers = [read_header(path) for path in entry.images]
+    except DataError:
+        return 0.0
+    grid = headers[0].grid
+    channels = sum(header.channels for header in headers)
+    stored = sum(header.channels * np.dtype(header.dtype).itemsize for header in headers)
+    resampled = 0.0
+    if plan.spacing_mm and len(plan.spacing_mm) == grid.dims:
+        steps = zip(grid.spacing_mm, plan.spacing_mm, strict=True)
+        resampled = 4 * (channels + 1) * math.prod(old / (new or old) for old, new in steps)
+    # Numbers of the file, normalised ones with a copy of one channel, and labels.
+    return math.prod(grid.shape) * (stored + 4 * (channels + 1) + resampled + 1) / 1e9
+
+
+def _needs_whole_answers(predictor: Predictor, probabilities: bool) -> str:
+    settings = predictor.settings
+    asked = {
+        "--probabilities": probabilities,
+        "prediction.refine": settings.refine is not None,
+        "prediction.largest_component": bool(settings.largest_component),
+    }
+    return " and ".join(name for name, wanted in asked.items() if wanted)
+
+
+def answer_large(predictor: Predictor, case: Case, source: Path, into: Path) -> None:
+    """Write the answer to a case on disk into a file, of which nothing is left when this is stopped."""
+    grid = case.image.grid
+    with Canvas(into.parent, grid.shape, predictor.label_type) as labels:
+        with stage("predict", 1) as progress:
+            predictor.predict_into(labels, case, lambda share: progress.advance(share, case.id))
+        with stage("write"):
+            write_boxes(into, labels, grid, like=source)
