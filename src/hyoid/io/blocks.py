@@ -17,6 +17,12 @@ KEPT_BYTES = 2**28
 """Decoded blocks that stay in memory, since neighbouring tiles read the same ones."""
 
 
+def as_read(dtype: np.dtype | str) -> np.dtype:
+    """The type in which numbers of a type are computed with: fractions in 32 bits, whole numbers as they are."""
+    kind = np.dtype(dtype)
+    return np.dtype(np.float32) if kind.kind == "f" else kind.newbyteorder("=")
+
+
 @dataclass
 class Blocks:
     """An image stored in blocks, each of which is decoded whole; the last ones used are kept.

@@ -35,15 +35,16 @@ class Canvas:
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         num_bytes = math.prod(shape) * self.dtype.itemsize
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
             # Room is taken now: a disk that is found full while the file is mapped ends the process.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._file.fileno(), 0, num_bytes)
             else:
                 self._file.truncate(num_bytes)
         except OSError as error:
+            self._file.close()
             raise HyoidError(
                 f"{folder}: there is no room for the {num_bytes / 1e9:.3g} GB of an answer ({error.strerror})."
             ) from error

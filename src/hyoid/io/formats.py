@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.boxes import Boxes, Filled
 from ..core.case import Image, Kind
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_path
 from ..core.grid import Grid
 from ..core.registry import Registry
@@ -137,6 +137,8 @@ def _naming(path: Path) -> Iterator[None]:
     """Say what is wrong with the file, whatever its reader came upon."""
     try:
         yield
+    except ConfigError:
+        raise
     except DataError as error:
         raise error if path.name in str(error) else DataError(f"{path}: {error}") from None
     except Exception as error:  # readers of foreign bytes meet everything

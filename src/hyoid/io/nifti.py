@@ -11,7 +11,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
-from .blocks import Mapped
+from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import beginning, describe, refusal
@@ -60,7 +60,7 @@ def open_mapped(path: Path) -> Boxes | None:
 
     def finished(box: np.ndarray) -> np.ndarray:
         box = _scaled(box, header)
-        return box.astype(np.float32 if box.dtype.kind == "f" else box.dtype.newbyteorder("="))
+        return box.astype(as_read(box.dtype))
 
     return Mapped(data_path, start, (*space, channels), kind, "F", turned, finished)
 

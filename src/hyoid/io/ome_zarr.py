@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
-from .blocks import Blocks
+from .blocks import Blocks, as_read
 from .header import Format, Header, Stored
 from .sniff import damaged
 
@@ -27,18 +28,22 @@ _MM = {
 
 def read(path: Path, as_labels: bool = False) -> Stored:
     """The whole image as (C, *S)."""
-    header, boxes = _opened(path)
+    source = _source(path)
+    header = _header(path, source)
+    boxes = _blocks(path, source, header, np.dtype(header.dtype))
     return Stored(boxes[(slice(None),) * len(boxes.shape)], header)
 
 
 def read_header(path: Path) -> Header:
     """Axes, channels, type and pixel size, without decoding."""
-    return _opened(path)[0]
+    return _header(path, _source(path))
 
 
 def open_chunks(path: Path) -> Boxes | None:
     """The image, decoded chunk by chunk where it is read."""
-    return _opened(path)[1]
+    source = _source(path)
+    header = _header(path, source)
+    return _blocks(path, source, header, as_read(header.dtype))
 
 
 def write(path: Path, image: Image, like: Path | None = None) -> None:
@@ -78,9 +83,7 @@ class _Source:
     shift: list[float]
 
 
-def _opened(path: Path) -> tuple[Header, Boxes]:
-    """What is known of the image, and the image itself."""
-    source = _source(path)
+def _header(path: Path, source: _Source) -> Header:
     array, names = source.array, source.names
     sizes = dict(zip(names, array.shape, strict=False))
     if sizes.get("t", 1) > 1:
@@ -89,19 +92,23 @@ def _opened(path: Path) -> tuple[Header, Boxes]:
         raise DataError(f"{path}: expected axes among channel, z, y and x; it has {', '.join(names)} {array.shape}.")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: an image holds real numbers; this one holds {array.dtype}.")
-    spatial = [name for name in "zyx" if name in sizes and (name != "z" or sizes["z"] > 1)]
+    spatial = _spatial(sizes)
     lengths = [one * _MM.get(unit, 0) for one, unit in zip(source.scale, source.units, strict=True)]
     spacing = tuple(lengths[names.index(name)] for name in spatial)
     known = all(0 < one < np.inf for one in spacing)
     grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)
-    dtype = np.dtype(np.uint8) if array.dtype == bool else array.dtype.newbyteorder("=")
-    header = Header(f"OME-Zarr (zarr {array.metadata.zarr_format})", grid, sizes.get("c", 1), str(dtype))
-    return header, _blocks(path, array, names, spatial, dtype)
+    dtype = "uint8" if array.dtype == bool else str(array.dtype.newbyteorder("="))
+    return Header(f"OME-Zarr (zarr {array.metadata.zarr_format})", grid, sizes.get("c", 1), dtype)
 
 
-def _blocks(path: Path, array: Any, names: list[str], spatial: list[str], dtype: np.dtype) -> Blocks:
-    wanted = ["c", *spatial]
+def _spatial(sizes: Mapping[str, int]) -> list[str]:
+    return [name for name in "zyx" if name in sizes and (name != "z" or sizes["z"] > 1)]
+
+
+def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blocks:
+    array, names = source.array, source.names
     size = dict(zip(names, array.shape, strict=True))
+    wanted = ["c", *_spatial(size)]
     chunk = dict(zip(names, array.chunks, strict=True))
     block = {name: min(chunk.get(name, 1), size.get(name, 1)) for name in wanted}
 
@@ -117,7 +124,7 @@ def _blocks(path: Path, array: Any, names: list[str], spatial: list[str], dtype:
         part = part.transpose([kept.index(name) for name in wanted if name in kept])
         return np.ascontiguousarray(part if "c" in kept else part[None])
 
-    return Blocks(tuple(size.get(name, 1) for name in wanted), dtype, tuple(block[name] for name in wanted), fetch)
+    return Blocks((header.channels, *header.shape), dtype, tuple(block[name] for name in wanted), fetch)
 
 
 def _source(path: Path) -> _Source:

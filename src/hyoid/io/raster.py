@@ -12,7 +12,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
-from .blocks import Mapped
+from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .sniff import beginning, refusal
 
@@ -85,8 +85,7 @@ def open_npy(path: Path) -> Boxes | None:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype == bool or not array.flags.c_contiguous:
         return None
-    kept = np.dtype(np.float32 if array.dtype.kind == "f" else facts.dtype)
-    finished = lambda box: box.astype(kept)  # noqa: E731
+    finished = lambda box: box.astype(as_read(facts.dtype))  # noqa: E731
     return Mapped(path, array.offset, array.shape, array.dtype, "C", _arranged, finished)
 
 

@@ -51,13 +51,13 @@ def read_header(path: Path) -> Header:
 
 def open_tiles(path: Path) -> Boxes | None:
     """The first image of the file at its full resolution, decoded where it is read."""
-    tiff = _opened(path)  # stays open as long as what reads from it
-    header, series = _facts(path, tiff)
-    kept = [i for i, (a, n) in enumerate(zip(series.axes, series.shape, strict=True)) if n > 1 or a in "YX"]
-    letters = list(series.axes)
-    for i, letter in zip(kept, _letters("".join(series.axes[i] for i in kept)), strict=True):
-        letters[i] = letter
-    return tiles_of(path, series, "".join(letters), header)
+    with _opened(path) as tiff:
+        header, series = _facts(path, tiff)
+        kept = [i for i, (a, n) in enumerate(zip(series.axes, series.shape, strict=True)) if n > 1 or a in "YX"]
+        letters = list(series.axes)
+        for i, letter in zip(kept, _letters("".join(series.axes[i] for i in kept)), strict=True):
+            letters[i] = letter
+        return tiles_of(path, series, "".join(letters), header)
 
 
 def write(path: Path, image: Image, like: Path | None = None) -> None:

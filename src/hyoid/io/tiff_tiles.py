@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import Boxes, Filled, Index
-from .blocks import Blocks, Mapped
+from .blocks import Blocks, Mapped, as_read
 from .header import Header
 from .sniff import damaged
 
@@ -36,7 +37,7 @@ def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None
     if not plain or series.axes[-inner:] != page.axes or series.shape[-inner:] != page.shape:
         return None
     shape = (header.channels, *header.shape)
-    dtype = np.dtype(header.dtype)
+    dtype = as_read(header.dtype)
     if series.dataoffset is not None and page.dtype != bool:
         kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
         arranged = lambda array: _arranged(array, axes, header.channels)  # noqa: E731
@@ -47,7 +48,9 @@ def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None
         return None
     tile = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
     flat = len(header.shape) == 2
-    decode = _Decode(path, pages, leading, axes[: len(leading)], tile, dtype, flat)
+    decode = _Decode(
+        path, partial(page.decode, jpegheader=page.jpegheader), pages, leading, axes[: len(leading)], tile, dtype, flat
+    )
     together = page.samplesperpixel if page.planarconfig == 1 else 1
     return Blocks(shape, dtype, (together, *tile) if flat else (together, 1, *tile), decode)
 
@@ -67,6 +70,7 @@ class _Decode:
 
     Attributes:
         path: The file.
+        decode: Makes pixels of the bytes of a tile; asked for while the file is open.
         pages: Pages in the order of the leading axes.
         leading: Length of these axes.
         letters: Their letters.
@@ -76,6 +80,7 @@ class _Decode:
     """
 
     path: Path
+    decode: Callable[..., Any]
     pages: list[Any]
     leading: tuple[int, ...]
     letters: str
@@ -94,9 +99,10 @@ class _Decode:
         number = (sample * down + row) * across + column
         size = page.databytecounts[number]
         try:
-            page.parent.filehandle.seek(page.dataoffsets[number])
-            data = page.parent.filehandle.read(size) if size else None
-            tile, _, valid = key.decode(data, number, jpegtables=page.jpegtables, jpegheader=key.jpegheader)
+            with self.path.open("rb") as file:
+                file.seek(page.dataoffsets[number])
+                data = file.read(size) if size else None
+            tile, _, valid = self.decode(data, number, jpegtables=page.jpegtables)
         except Exception as error:
             raise damaged(self.path, error) from error
         if tile is None:  # a sparse file leaves out empty tiles

@@ -98,10 +98,12 @@ def predict_entries(
     measuring: dict[str, Measuring] = {}
 
     def read(case_id: str) -> Case:
-        case = read_case(by_id[case_id], channels) if scattered is None else dataset.read(case_id)
+        return checked(read_case(by_id[case_id], channels) if scattered is None else dataset.read(case_id))
+
+    def checked(case: Case) -> Case:
         if calibrated and not case.image.grid.calibrated:
             log.warning(
-                "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case_id
+                "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case.id
             )
         return case
 
@@ -126,7 +128,7 @@ def predict_entries(
     for case_id, case in large.items():
         written[case_id] = answer_file(into, by_id[case_id])
         with failing(case_id, failures):
-            answer_large(predictor, case, by_id[case_id].images[0], written[case_id])
+            answer_large(predictor, checked(case), by_id[case_id].images[0], written[case_id])
     if failures:
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]
