@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.labels import Labels
@@ -94,7 +95,6 @@ def test_a_volume_in_parts_is_answered_as_in_memory(preparation, tmp_path):
 
 
 def test_zarr_gives_zarr(tmp_path):
-    zarr = pytest.importorskip("zarr")
     array = RNG.integers(0, 999, (40, 36, 34), np.uint16)
     dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [4.0, 2.0, 2.0]}]}
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]

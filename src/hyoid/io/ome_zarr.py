@@ -60,7 +60,7 @@ def _zarr(path: Path) -> Any:
     try:
         import zarr
     except ImportError:
-        raise ConfigError(f"{path}: OME-Zarr needs the package zarr: pip install 'hyoid[zarr]'.") from None
+        raise ConfigError(f"{path}: OME-Zarr needs the package zarr: pip install 'zarr>=3'.") from None
     return zarr
 
 
