@@ -86,7 +86,11 @@ def train(folder: Path, dims: int, patch: int, steps: int) -> Path:
         name = f"case_{index}.{'png' if dims == 2 else 'nii.gz'}"
         write_image(folder / "data" / "images" / name, Image(array, grid))
         write_image(folder / "data" / "labels" / name, Image(pattern(place)[None].astype(np.uint8), grid, "labels"))
-    settings = [f"planning.patch={[patch] * dims}", "planning.channels=[4, 8]", "planning.batch=2"]
+    settings = [
+        f"planning.patch={[patch] * dims}",
+        "planning.channels=[4, 8]",
+        f"planning.batch={2 if dims == 2 else 1}",
+    ]
     settings += ["planning.policy=none", "training.validation=0.01"]
     hyoid("plan", folder / "data", "--into", folder / "run", "--steps", steps, *sets(settings))
     hyoid("train", folder / "run")
@@ -131,7 +135,8 @@ def measure(kind: str, size: int, patch: int, steps: int, folder: Path) -> dict[
     (write_slide if dims == 2 else write_volume)(image, size)
     print(f"{kind}: written in {time.perf_counter() - began:.0f} s", flush=True)
     run = train(folder / kind, dims, patch, steps)
-    chosen = ["prediction.overlap=0.25", "prediction.mirror=false", f"planning.memory_gb={LIMIT_GB}"]
+    overlap = 0.25 if dims == 2 else 0.125
+    chosen = [f"prediction.overlap={overlap}", "prediction.mirror=false", f"planning.memory_gb={LIMIT_GB}"]
     seconds, memory_gb = hyoid("predict", run, image, "--into", folder / "answers", *sets(chosen))
     answer = folder / "answers" / image.name
     assert read_header(answer).grid == read_header(image).grid
@@ -155,7 +160,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["slide", "volume"])
     parser.add_argument("--size", type=int, nargs=2, default=(40_000, 1024), help="sides of slide and volume")
     parser.add_argument("--patch", type=int, nargs=2, default=(512, 128), help="sides of the tiles of both")
-    parser.add_argument("--steps", type=int, nargs=2, default=(300, 60), help="training steps of both")
+    parser.add_argument("--steps", type=int, nargs=2, default=(300, 30), help="training steps of both")
     parser.add_argument("--into", type=Path, help="where the numbers go; those of the other image stay there")
     options = parser.parse_args()
     for kind, *sides in zip(("slide", "volume"), options.size, options.patch, options.steps, strict=True):

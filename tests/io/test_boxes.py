@@ -83,6 +83,7 @@ FILES = {
     "scaled NIfTI": nifti("a.nii", RNG.integers(-900, 900, (20, 30, 14), np.int16), slope=2.5, inter=-7),
     "NIfTI of channels": nifti("a.nii", RNG.random((20, 30, 14, 2)).astype(np.float64)),
     "array": npy("a.npy", deep(12, 30, 40)),
+    "array of channels": npy("a.npy", deep(2, 12, 30, 40)),
     "array of colours": npy("a.npy", colours(40, 50, 3)),
     "zarr 2": chunked("a.ome.zarr", deep(1, 2, 30, 41, 25), "tczyx", 2),
     "zarr 2, flat names": chunked("a.zarr", deep(1, 3, 1, 41, 25), "tczyx", 2, "."),
@@ -167,6 +168,12 @@ def test_a_damaged_tile_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.tif: the file is damaged"):
         open_image(path)[(slice(None),) * 3]
+
+
+def test_one_large_strip_is_as_good_as_whole(tmp_path, monkeypatch):
+    path = FILES["pages"](tmp_path)
+    monkeypatch.setattr("hyoid.io.formats.LARGEST_BLOCK", 5000)
+    assert open_image(path) is None
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.png"])

@@ -100,10 +100,12 @@ class Mapped:
 
     @property
     def block(self) -> tuple[int, ...]:
-        """One plane across the axis that runs slowest in the file."""
+        """One plane across the spatial axis that runs slowest in the file, of one channel where these lie apart."""
         view = self._view()
-        slowest = int(np.argmax([abs(step) * (n > 1) for step, n in zip(view.strides, view.shape, strict=True)]))
-        return tuple(1 if axis == slowest else n for axis, n in enumerate(view.shape))
+        steps = [abs(step) * (n > 1) for step, n in zip(view.strides, view.shape, strict=True)]
+        slowest = 1 + int(np.argmax(steps[1:]))
+        apart = {0, slowest} if steps[0] > steps[slowest] else {slowest}
+        return tuple(1 if axis in apart else n for axis, n in enumerate(view.shape))
 
     def __getitem__(self, index: Index) -> np.ndarray:
         """A box, copied."""

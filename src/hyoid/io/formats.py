@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,9 @@ from .dicom import is_dicom
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import damaged
+
+LARGEST_BLOCK = 2**28
+"""Bytes that must be decoded at once beyond which a file is as good as whole, such as one compressed strip."""
 
 formats: Registry[Format] = Registry("file format")
 """Every format by name; `register` a builder that gives a `Format` to add one."""
@@ -188,7 +192,10 @@ def open_image(path: str | Path) -> Boxes | None:
     path = Path(path)
     entry = _format_of(path)
     with _naming(path):
-        return None if entry.open is None else entry.open(path)
+        boxes = None if entry.open is None else entry.open(path)
+        if boxes is None or math.prod(boxes.block) * boxes.dtype.itemsize > LARGEST_BLOCK:
+            return None
+        return boxes
 
 
 def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path) -> None:

@@ -133,7 +133,8 @@ def _source(path: Path) -> _Source:
     try:
         node = zarr.open(path, mode="r")
     except Exception as error:
-        raise DataError(f"{path}: expected an OME-Zarr image, but it cannot be read as one ({error}).") from None
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: expected an OME-Zarr image, but it cannot be read as one ({words}).") from None
     if isinstance(node, zarr.Array):
         names = list("tczyx"[5 - node.ndim :]) if node.ndim != 4 else list("czyx")
         if not 2 <= node.ndim <= 5:
