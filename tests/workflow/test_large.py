@@ -24,7 +24,7 @@ from hyoid.workflow.answers import predict_entries
 from phantoms import make_plan
 
 RNG = np.random.default_rng(0)
-SMALLEST_GB = 1e-6
+LITTLE_GB, AMPLE_GB = 5e-4, 100
 
 
 def predictor_for(patch, channels=1, scheme="zscore", preparation=None, **settings) -> Predictor:
@@ -36,6 +36,7 @@ def predictor_for(patch, channels=1, scheme="zscore", preparation=None, **settin
 
 
 def predict(predictor, source: Path, into: Path, memory_gb: float, channels: int = 1, **options) -> Path:
+    """The answer to one image, within a memory that is a little too small for it or ample."""
     dataset = SimpleNamespace(channel_names=("c",) * channels, seen={})
     entries = find_images(source, channels)
     (path,) = predict_entries(predictor, dataset, entries, into, memory_gb=memory_gb, **options)
@@ -64,9 +65,9 @@ def volume(folder: Path, *shape: int) -> Path:
 def test_a_slide_in_parts_is_answered_as_in_memory(shape, blending_gb, scheme, tmp_path, caplog):
     source = slide(tmp_path, *shape)
     predictor = predictor_for((64, 64), 3, scheme, memory_gb=blending_gb)
-    whole = predict(predictor, source, tmp_path / "whole", 100, 3)
+    whole = predict(predictor, source, tmp_path / "whole", AMPLE_GB, 3)
     with caplog.at_level(logging.INFO, "hyoid"):
-        parts = predict(predictor, source, tmp_path / "parts", SMALLEST_GB, 3)
+        parts = predict(predictor, source, tmp_path / "parts", LITTLE_GB, 3)
     assert "slide: in memory it would take about" in caplog.text and "written in parts" in caplog.text
     expected, found = read_image(whole, "labels"), read_image(parts, "labels")
     assert len(np.unique(expected.array)) == 3
@@ -86,24 +87,24 @@ def test_a_slide_in_parts_is_answered_as_in_memory(shape, blending_gb, scheme, t
     ],
 )
 def test_a_volume_in_parts_is_answered_as_in_memory(preparation, tmp_path):
-    source = volume(tmp_path, 40, 44, 30)
+    source = volume(tmp_path, 120, 24, 23)
     predictor = predictor_for((16, 16, 16), preparation=preparation)
-    expected = read_image(predict(predictor, source, tmp_path / "whole", 100), "labels")
-    found = read_image(predict(predictor, source, tmp_path / "parts", SMALLEST_GB), "labels")
+    expected = read_image(predict(predictor, source, tmp_path / "whole", AMPLE_GB), "labels")
+    found = read_image(predict(predictor, source, tmp_path / "parts", LITTLE_GB), "labels")
     assert (found.array == expected.array).mean() > (0.9999 if "spacing_mm" in preparation else 1 - 1e-9)
     assert found.grid == expected.grid
 
 
 def test_zarr_gives_zarr(tmp_path):
-    array = RNG.integers(0, 999, (40, 36, 34), np.uint16)
+    array = RNG.integers(0, 999, (120, 24, 23), np.uint16)
     dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [4.0, 2.0, 2.0]}]}
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
     facts = {"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}}
     source = tmp_path / "sheet.ome.zarr"
     zarr.create_group(source, attributes=facts).create_array("0", data=array, chunks=(16, 16, 16))
     predictor = predictor_for((16, 16, 16))
-    whole = predict(predictor, source, tmp_path / "whole", 100)
-    parts = predict(predictor, source, tmp_path / "parts", SMALLEST_GB)
+    whole = predict(predictor, source, tmp_path / "whole", AMPLE_GB)
+    parts = predict(predictor, source, tmp_path / "parts", LITTLE_GB)
     assert whole.name == parts.name == "sheet.ome.zarr"
     np.testing.assert_array_equal(read_image(parts, "labels").array, read_image(whole, "labels").array)
     assert read_header(parts).grid == read_header(source).grid == read_header(whole).grid
@@ -118,16 +119,16 @@ def test_zarr_gives_zarr(tmp_path):
     ],
 )
 def test_what_needs_the_whole_answer_is_refused_before_work_begins(options, settings, words, tmp_path):
-    source = slide(tmp_path, 90, 100)
+    source = slide(tmp_path, 300, 210)
     with pytest.raises(ConfigError, match=f"slide: .* cannot be answered with {words}"):
-        predict(predictor_for((64, 64), 3, **settings), source, tmp_path / "parts", SMALLEST_GB, 3, **options)
+        predict(predictor_for((64, 64), 3, **settings), source, tmp_path / "parts", LITTLE_GB, 3, **options)
     assert not (tmp_path / "parts").exists()
 
 
 def test_a_file_that_cannot_be_read_in_parts_is_read_whole_and_told(tmp_path, caplog):
-    source = volume(tmp_path, 20, 20, 20)
+    source = volume(tmp_path, 120, 24, 23)
     nibabel.save(nibabel.load(source), tmp_path / "packed.nii.gz")
-    answer = predict(predictor_for((16, 16, 16)), tmp_path / "packed.nii.gz", tmp_path / "parts", SMALLEST_GB)
+    answer = predict(predictor_for((16, 16, 16)), tmp_path / "packed.nii.gz", tmp_path / "parts", LITTLE_GB)
     assert "packed: in memory" in caplog.text and "read whole all the same" in caplog.text
     assert answer.is_file()
 
@@ -140,7 +141,7 @@ def test_what_fails_on_the_way_is_told_and_leaves_nothing(tmp_path, caplog):
     content[offset : offset + 40] = bytes(40)
     source.write_bytes(content)
     with pytest.raises(DataError, match="1 of 1 images were not predicted: slide"):
-        predict(predictor_for((64, 64), 3, "rgb"), source, tmp_path / "parts", SMALLEST_GB, 3)
+        predict(predictor_for((64, 64), 3, "rgb"), source, tmp_path / "parts", LITTLE_GB, 3)
     assert "damaged" in caplog.text
     assert not list((tmp_path / "parts").iterdir())
 
@@ -158,5 +159,11 @@ def test_a_stop_leaves_no_broken_answer(tmp_path, monkeypatch):
 
     monkeypatch.setattr(predictor, "forward", stop)
     with pytest.raises(KeyboardInterrupt):
-        predict(predictor, source, tmp_path / "parts", SMALLEST_GB, 3)
+        predict(predictor, source, tmp_path / "parts", LITTLE_GB, 3)
     assert not list((tmp_path / "parts").iterdir())
+
+
+def test_probabilities_take_at_most_a_third_of_the_memory():
+    predictor = predictor_for((16, 16, 16), memory_gb=1.5)
+    assert predictor.within(3).settings.memory_gb == 1 and predictor.within(30).settings.memory_gb == 1.5
+    assert predictor.settings.memory_gb == 1.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -160,6 +161,13 @@ class Predictor:
         for index in range(target.shape[0]):
             labels[index] = self.task.decode(refined[:, index])
         return Image(labels[None], target, "labels"), maps.with_array(refined)
+
+    def within(self, memory_gb: float) -> Predictor:
+        """The same predictor, whose probabilities take at most a third of a memory: the rest is for net and image."""
+        other = copy(self)
+        blended = min(self.settings.memory_gb, memory_gb / 3)
+        other.settings = self.settings.model_copy(update={"memory_gb": blended})
+        return other
 
     def predict_into(self, labels: Writable, case: Case, advance: Advance | None = None) -> None:
         """Write the labels of a case piece by piece, for what is larger than memory; postprocessing is left out.

@@ -128,7 +128,7 @@ def predict_entries(
     for case_id, case in large.items():
         written[case_id] = answer_file(into, by_id[case_id])
         with failing(case_id, failures):
-            answer_large(predictor, checked(case), by_id[case_id].images[0], written[case_id])
+            answer_large(predictor.within(memory_gb), checked(case), by_id[case_id].images[0], written[case_id])
     if failures:
         raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
     return [written[case_id] for case_id in by_id]
