@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
 from .core.labels import Labels
+from .core.machine import use_threads
 from .core.progress import log
 from .core.settings import Settings
 from .evaluation.report import EvaluationSettings
@@ -38,6 +40,7 @@ class Experiment(Settings):
     fold: int = Field(0, ge=0, description="Which fold is kept for validation.")
     num_folds: int = Field(5, ge=2, description="Number of folds the cases are dealt into, whole groups at a time.")
     device: str = Field("auto", description="Where the net runs: auto, cpu, cuda, cuda:1, mps.")
+    threads: int | None = Field(None, ge=1, description="Threads of the processor; none: all cores.")
     extensions: tuple[str, ...] = Field((), description="Python files that register parts of your own.")
     labels: Labels | None = Field(None, description="Structures; found in the data when none.")
     planning: PlanningSettings = Field(PlanningSettings(), description="How the plan is made.")
@@ -121,7 +124,13 @@ class RunFolder:
 
         experiment = Experiment.read(self.experiment_file)
         load_extensions(experiment.extensions)
+        use_threads(experiment.threads)
         return experiment
+
+    @property
+    def workers(self) -> int:
+        """Cases that are worked on at once."""
+        return self.experiment.threads or os.cpu_count() or 1
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hyoid import cli
 from hyoid.cli.commands import argument_help, summary
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
+from hyoid.experiment import Experiment
 from hyoid.io.formats import write_image
 from hyoid.io.phantoms import write_phantoms
 from hyoid.workflow import run
@@ -50,7 +52,7 @@ def test_summary_ends_before_the_arguments():
 
 
 def test_every_argument_of_a_verb_is_described():
-    assert set(argument_help(run)) == {"data", "into", "minutes", "steps", "seed", "start_from", "baseline", "changes"}
+    assert set(argument_help(run)) == set(signature(run).parameters)
 
 
 def test_help_names_every_verb():
@@ -66,6 +68,17 @@ def test_help_and_import_do_not_load_torch():
 
 def test_an_unknown_option_is_refused(cells, tmp_path):
     assert hyoid("run", cells, "--into", tmp_path, "--minuts", "3").returncode == 2
+
+
+def test_limits_of_the_machine_are_kept_in_the_run(cells, tmp_path):
+    into = tmp_path / "run"
+    told = hyoid("plan", cells, "--into", into, "--steps", "2", "--memory", "2.5", "--threads", "1")
+    assert told.returncode == 0, told.stderr
+    experiment = Experiment.read(into / "experiment.yaml")
+    assert experiment.threads == 1 and experiment.planning.memory_gb == 2.5
+    again = hyoid("plan", cells, "--into", into, "--steps", "2", "--memory", "2.5", "--threads", "1")
+    assert again.returncode == 0, again.stderr
+    refused(hyoid("plan", cells, "--into", tmp_path / "other", "--steps", "2", "--threads", "0"), "threads")
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):

@@ -1,4 +1,4 @@
-"""What a computer is, in a few lines of text."""
+"""What a computer is, in a few lines of text, and how much of it is used."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
     }
     return {name: text for name, text in lines.items() if text}
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch compute with so many threads; None leaves it as it is."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def _processor() -> str:

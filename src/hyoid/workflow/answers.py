@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
+from ..core.machine import use_threads
 from ..core.progress import log
 from ..evaluation.belief import Measuring, write_beliefs
 from ..evaluation.certainty import Certainty
@@ -49,6 +50,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
     if not read_checkpoint(weights)[1].get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     experiment = folder.experiment.changed(tuple(changes))
+    use_threads(experiment.threads)
     net = experiment.decided.net.build()
     load_weights(net, weights)
     return Predictor(

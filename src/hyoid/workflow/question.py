@@ -9,6 +9,7 @@ from typing import Any
 from ..core.errors import ConfigError, closest
 from ..core.extensions import load_extensions
 from ..core.labels import Labels
+from ..core.machine import use_threads
 from ..core.progress import log
 from ..experiment import Experiment, RunFolder
 from .beginning import check_beginning
@@ -35,6 +36,7 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
         asked = asked.changed({"training.minutes": DEFAULT_MINUTES})
     extensions = tuple(str(Path(path).expanduser().resolve()) for path in asked.extensions)
     load_extensions(extensions)
+    use_threads(asked.threads)
     _check_names(asked)
     return asked.changed({"extensions": list(extensions)})
 

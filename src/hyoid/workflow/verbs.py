@@ -30,6 +30,8 @@ def run(
     into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
+    memory: float | None = None,
+    threads: int | None = None,
     seed: int = 0,
     start_from: str | Path | None = None,
     baseline: bool = False,
@@ -44,6 +46,8 @@ def run(
         into: Folder for the run; made when it is missing.
         minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
         steps: Number of training steps instead of minutes; then the result depends on the seed alone.
+        memory: Gigabytes that training may use; 70 % of what is free when not given.
+        threads: Threads of the processor that may be used; all cores when not given.
         seed: Seed of the split, the first weights and every random draw.
         start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
         baseline: Also judge classical methods on the validation cases; the net must beat them.
@@ -61,7 +65,8 @@ def run(
     if start_from is not None:
         changes = (*changes, f"training.start_from={Path(start_from).resolve()}")
     with folder.logged():
-        for line in plan(data, into=into, minutes=minutes, steps=steps, seed=seed, changes=changes).describe():
+        limits = {"minutes": minutes, "steps": steps, "memory": memory, "threads": threads}
+        for line in plan(data, into=into, **limits, seed=seed, changes=changes).describe():  # type: ignore[arg-type]
             log.info(line)
         prepare(into)
         train(into)
@@ -89,6 +94,8 @@ def plan(
     into: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
+    memory: float | None = None,
+    threads: int | None = None,
     seed: int = 0,
     changes: Sequence[str] = (),
 ) -> Plan:
@@ -99,6 +106,8 @@ def plan(
         into: Folder for the run; made when it is missing.
         minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
         steps: Number of training steps instead of minutes.
+        memory: Gigabytes that training may use; 70 % of what is free when not given.
+        threads: Threads of the processor that may be used; all cores when not given.
         seed: Seed of the split, the first weights and every random draw.
         changes: A setting to change, such as planning.preset=nnunet; may be given many times.
 
@@ -114,6 +123,10 @@ def plan(
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
+    if memory is not None:
+        changes = (*changes, f"planning.memory_gb={memory}")
+    if threads is not None:
+        changes = (*changes, f"threads={threads}")
     asked = ask(data, minutes, steps, seed, changes)
     if is_answered(folder, asked, changes):
         return folder.experiment.decided
@@ -169,7 +182,7 @@ def prepare(run: str | Path) -> Path:
     folder = RunFolder.open(run)
     settings = folder.experiment.decided.preparation
     with folder.timed("prepare"):
-        return prepare_all(folder.dataset, settings, folder.prepared, _workers(), maps_of(folder)).folder
+        return prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps_of(folder)).folder
 
 
 def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
@@ -310,7 +323,8 @@ def evaluate(
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
-        found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=_workers())
+        workers = os.cpu_count() or 1
+        found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=workers)
         if into is not None:
             told = of_folders(predictions, references)
             found.write(into, told.to_dict())
@@ -318,11 +332,11 @@ def evaluate(
         return found
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
-        found = judge_validation(folder, _workers(), changes)
+        found = judge_validation(folder, folder.workers, changes)
     if baseline:
         prepared = prepare(predictions)
         with folder.timed("baseline"):
-            found = replace(found, baselines=judge_baselines(folder, prepared, found, _workers()))
+            found = replace(found, baselines=judge_baselines(folder, prepared, found, folder.workers))
     target = Path(into or folder.path)
     found.write(target)
     return found
@@ -414,7 +428,3 @@ def cite(run: str | Path) -> str:
     from .story import papers
 
     return bibtex(papers(RunFolder.open(run).experiment))
-
-
-def _workers() -> int:
-    return os.cpu_count() or 1
