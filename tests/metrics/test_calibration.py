@@ -1,4 +1,4 @@
-"""Metrics of probabilities against values worked out by hand, scikit-learn and MONAI."""
+"""Metrics of probabilities against values worked out by hand, scikit-learn, MONAI and torchmetrics."""
 
 from __future__ import annotations
 
@@ -102,6 +102,25 @@ def test_agrees_with_calibration_of_monai():
         theirs(torch.tensor(probabilities), torch.tensor(truth.reshape(1, 1, 20, 20)).float())
         ours = value(name, probabilities[0, 0], truth.reshape(20, 20))
         assert ours == pytest.approx(float(theirs.aggregate()), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_agrees_with_torchmetrics():
+    import torch
+    from torchmetrics.functional import classification as theirs
+
+    probabilities, truth = beliefs(5)
+    given = torch.tensor(probabilities), torch.tensor(truth).long()
+    for name, norm in (("ece", "l1"), ("mce", "max")):
+        expected = theirs.binary_calibration_error(*given, n_bins=15, norm=norm)
+        assert value(name, probabilities, truth) == pytest.approx(float(expected), abs=1e-5)
+    assert value("auc_roc", probabilities, truth) == pytest.approx(float(theirs.binary_auroc(*given)), abs=1e-5)
+    precision = float(theirs.binary_average_precision(*given))
+    assert value("average_precision", probabilities, truth) == pytest.approx(precision, abs=1e-5)
+    several, classes = softmax(6)
+    expected = theirs.multiclass_calibration_error(torch.tensor(several.T), torch.tensor(classes), 4, n_bins=15)
+    assert value("ece", several, classes) == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_a_reliability_curve_holds_every_voxel_once():

@@ -82,6 +82,19 @@ def test_agrees_with_panoptic_quality_of_monai(iou):
         assert quality == pytest.approx(theirs["sq"], abs=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_agrees_with_panoptic_quality_of_torchmetrics():
+    import torch
+    from torchmetrics.functional.detection import panoptic_quality
+
+    prediction, reference = cells(5)
+    pairs = [torch.stack([torch.tensor(one > 0).long(), torch.tensor(one).long()], -1) for one in cells(5)]
+    theirs = panoptic_quality(*(pair[None] for pair in pairs), things={1}, stuffs={0}, return_per_class=True)
+    ours = object_metrics.build("panoptic_quality")(prediction, reference)
+    assert ours == pytest.approx(float(theirs.flatten()[0]), abs=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_aji_and_seg_follow_their_definitions_object_by_object(seed):
     prediction, reference = cells(seed, (14, 16, 18), 9)
