@@ -180,6 +180,7 @@ class Predictor:
         target = case.image.grid
         for piece in self._pieces(self.prepared(case), target, advance):
             labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+            del piece  # it would be in memory together with the next one
 
     def _settled(self, pieces: Iterator[Piece], target: Grid, watch: Watch | None) -> Image:
         """Labels on the target, piece by piece."""

@@ -118,6 +118,7 @@ def all_pieces(
             place = list(piece.place)
             place[across.axis] = slice(wanted.start, wanted.stop)
             yield replace(piece, place=tuple(place))
+            del piece
 
 
 def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, target: Grid) -> Iterator[Piece]:
@@ -142,6 +143,7 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
     for first, slab in slabs:
         known = slab if tail is None else torch.cat([tail, slab], axis + 1)
         end = first + slab.shape[axis + 1]
+        del slab  # here and below: at most one slab and what it is joined into are in memory together
         ready = size - 1 + EDGE if end == size else end - 1.0
         if wanted := along.between(settled, ready):
             part = source.cropped(only(axis, end - known.shape[axis + 1], source.dims), known.shape[1:])
@@ -151,6 +153,7 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
         settled = ready
         kept = min(along.context, known.shape[axis + 1])
         tail = known.narrow(axis + 1, known.shape[axis + 1] - kept, kept).clone()
+        del known
 
 
 def narrowed(grid: Grid, axis: int, voxels: range) -> Grid:

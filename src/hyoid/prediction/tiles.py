@@ -318,9 +318,9 @@ class _Ring:
             stop = min(end, begin + step, (begin // tile + 1) * tile)
             part = self.sums.narrow(axis + 1, begin % tile, stop - begin)
             low, high = max(begin, offset), min(stop, offset + tiling.shape[axis])
-            # A copy, since a view would keep this ring in memory while that of the next window is filled.
-            slab = part.narrow(axis + 1, low - begin, high - low).clone() if low < high else None
+            if low < high:
+                # A copy, since a view would keep this ring in memory while that of the next window is filled; it is
+                # not kept here, where it would be in memory together with what is made of it.
+                yield low - offset, part.narrow(axis + 1, low - begin, high - low).clone()
             part.zero_()
-            if slab is not None:
-                yield low - offset, slab
             begin = stop
