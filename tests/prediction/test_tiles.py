@@ -96,6 +96,29 @@ def test_a_net_that_changes_nothing_gives_the_image_back():
     np.testing.assert_allclose(torch.cat(list(slabs), 1 + tiling.long_axis), image, atol=1e-5)
 
 
+def test_tiles_of_one_value_go_through_the_net_once():
+    image = np.zeros((2, 40, 33), np.float32)
+    image[1] = 7
+    image[:, 12:15, 10:14] = 1
+    tiling = Tiling(image.shape[1:], (8, 8), (1, 1), overlap=0.25, border="mirror")
+    seen = []
+
+    def forward(tiles: torch.Tensor) -> torch.Tensor:
+        seen.extend(tiles)
+        return (tiles[:, :, 1:-1, 1:-1] * torch.arange(1, 9)).cumsum(-1)  # places in a tile are told apart
+
+    answer = torch.cat([slab for _, slab in stitch(forward, image, tiling, batch=3)], 1)
+    assert len(seen) < tiling.num_tiles / 2
+    flat = [tile for tile in seen if all(channel.unique().numel() == 1 for channel in tile)]
+    assert len(flat) <= 3  # those of the first batch
+    noisy = image + np.random.default_rng(0).normal(0, 1e-7, image.shape).astype(np.float32)
+    noisy[0] += 1e-6 * np.arange(33, dtype=np.float32)  # no tile is like another, the answer nearly the same
+    before = len(seen)
+    other = torch.cat([slab for _, slab in stitch(forward, noisy, tiling, batch=3)], 1)
+    assert len(seen) - before == tiling.num_tiles
+    torch.testing.assert_close(answer, other, atol=5e-3, rtol=0)
+
+
 def test_progress_adds_up_to_one():
     told = []
     tiling = Tiling((30, 30), (8, 8), (0, 0))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -235,30 +235,69 @@ def stitch(
     axis = tiling.long_axis
     rows = tiling.rows(window)
     total = math.prod(map(len, rows))
-    indices = iter(sorted(product(*rows), key=lambda index: index[axis]))
+    indices = sorted(product(*rows), key=lambda index: index[axis])
     ring: _Ring | None = None
     row = rows[axis][0]
-    while group := list(islice(indices, batch)):
-        answers = _answers(forward, image, tiling, group)
+    for index, answer in _answered(forward, image, tiling, indices, batch):
         if ring is None:
-            ring = _Ring.around(answers, tiling, window, dtype)
-        for answer, index in zip(answers, group, strict=True):
-            if index[axis] != row:
-                yield from ring.finished(row)
-                row = index[axis]
-            ring.add(answer, index)
-        del answer, answers  # they would stay in memory while the net answers the next tiles
+            ring = _Ring.around(answer, tiling, window, dtype)
+        if index[axis] != row:
+            yield from ring.finished(row)
+            row = index[axis]
+        ring.add(answer, index)
+        del answer  # it would stay in memory while the net answers the next tiles
         if advance is not None:
-            advance(len(group) / total)
+            advance(1 / total)
     assert ring is not None
     yield from ring.finished(row)
 
 
-def _answers(forward: Forward, image: np.ndarray, tiling: Tiling, group: list[tuple[int, ...]]) -> torch.Tensor:
+Index = tuple[int, ...]
+
+
+def _answered(
+    forward: Forward, image: np.ndarray, tiling: Tiling, indices: Sequence[Index], batch: int
+) -> Iterator[tuple[Index, torch.Tensor]]:
+    """Each tile with its answer (K, *tile), in order.
+
+    A net gives the same answer to the same tile, so of tiles that hold one value throughout (air, the glass of a slide,
+    what lies outside a mask) only the first goes through it.
+    """
     import torch
 
-    boxes = np.stack([tiling.read(image, index) for index in group])
-    return forward(torch.from_numpy(boxes))
+    known: dict[bytes | None, torch.Tensor] = {}
+    waiting: list[tuple[Index, bytes | None]] = []
+    boxes: dict[Index, np.ndarray] = {}
+    for position, index in enumerate(indices):
+        box = tiling.read(image, index)
+        value = _only_value(box)
+        waiting.append((index, value))
+        if value not in known:
+            boxes[index] = box
+        if len(boxes) < batch and position + 1 < len(indices):
+            continue
+        found: dict[Index, torch.Tensor] = {}
+        if boxes:
+            found.update(zip(boxes, forward(torch.from_numpy(np.stack(list(boxes.values())))), strict=True))
+        boxes = {}
+        for one, value in waiting:
+            answer = found.pop(one) if one in found else known[value]
+            if value is not None and value not in known and (len(known) + 1) * answer.nbytes <= KEPT_BYTES:
+                known[value] = answer.clone()
+            yield one, answer
+            del answer
+        waiting = []
+
+
+KEPT_BYTES = 2**27
+"""What answers may take that are kept for tiles that are alike."""
+
+
+def _only_value(box: np.ndarray) -> bytes | None:
+    """What every voxel of a tile (C, *S) holds, or None when they differ."""
+    first = box[(slice(None), *(slice(0, 1),) * (box.ndim - 1))]
+    corners = box[(slice(None), *(slice(None, None, max(1, n - 1)) for n in box.shape[1:]))]
+    return first.tobytes() if (corners == first).all() and (box == first).all() else None
 
 
 @dataclass
@@ -276,15 +315,15 @@ class _Ring:
     low: tuple[int, ...]
 
     @classmethod
-    def around(cls, answers: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype | None) -> _Ring:
-        """An empty ring for answers like these."""
+    def around(cls, answer: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype | None) -> _Ring:
+        """An empty ring for answers (K, *tile) like this one."""
         low, shape = list(tiling.offset), list(tiling.shape)
         if window is not None:
             low[window.axis] += window.start
             shape[window.axis] = window.stop - window.start
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
-        return cls(answers.new_zeros((answers.shape[1], *shape), dtype=dtype), tiling, tuple(low))
+        return cls(answer.new_zeros((len(answer), *shape), dtype=dtype), tiling, tuple(low))
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
