@@ -148,6 +148,8 @@ def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
         (["--set", "planning.policy=ligth"], "Did you mean 'light'?"),
         (["--set", "planning.mirror_axes=[7]"], "axis"),
         (["--set", "training.loss=dise"], "Did you mean 'dice'?"),
+        (["--set", "training.loss_options={smoth: 1}"], "Did you mean 'smooth'?"),
+        (["--set", "training.loss_options={smooth: -1}"], "smooth = -1 does not fit"),
         (["--set", "evaluation.metrics=[dise]"], "Did you mean 'dice'?"),
         (["--set", "prediction.largest_component=[sell]"], "Did you mean 'cell'?"),
     ],

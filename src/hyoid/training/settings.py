@@ -45,7 +45,9 @@ class TrainingSettings(Settings):
         {}, description="Factors of the learning rate by pattern, the first that matches: {encoder.*: 0.1}."
     )
     sampling: Literal["cycle", "uniform"] = Field("cycle", description="Each case in turn, or any case each time.")
-    voxel_weights: str | None = Field(None, description="Map of the store that weighs voxels in the loss, or none.")
+    voxel_weights: str | None = Field(
+        None, description="Weighs voxels in the loss: touching makes gaps between close objects dear; none: all alike."
+    )
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
     checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
     workers: int | None = Field(

@@ -45,6 +45,7 @@ def _check_names(asked: Experiment) -> None:
     """Look up every part that settings name, so that a wrong name fails before any work is done."""
     from ..losses import losses
     from ..planning.check import check_settings
+    from ..tasks.choose import Classes, Regions
     from ..training.optim import optimisers, schedules
     from ..training.regimes import regimes
 
@@ -52,8 +53,8 @@ def _check_names(asked: Experiment) -> None:
     check_settings(asked.planning)
     training = asked.training
     check_beginning(asked)
-    if training.loss is not None:
-        losses.build(training.loss, **training.loss_options)
+    for loss in [training.loss] if training.loss else sorted({Classes.default_loss, Regions.default_loss}):
+        losses.build(loss, **training.loss_options)
     if training.voxel_weights is not None and training.voxel_weights not in MAPS:
         raise ConfigError(
             f"training.voxel_weights = {training.voxel_weights!r}: there is no such map."
