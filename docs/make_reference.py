@@ -314,9 +314,23 @@ def losses_page() -> Iterator[str]:
     ]
     yield "Every loss takes class indices and region masks; voxels marked -1 do not count."
     yield "Which to choose when: [losses](../concepts/losses.md)."
-    yield from shelf(losses)
+    yield ""
+    yield "In the equations p is the probability and t the target (0 or 1) of a structure, p_t the probability of a voxel's"
+    yield "target, D the Dice of a structure as in `dice`, w_ the weights among the options. Sums run over annotated voxels,"
+    yield "means over voxels, structures and samples."
+    yield from with_equations(losses)
     for title, text, registry in OTHER_LOSSES:
-        yield from ["", f"## {title}", "", text, *shelf(registry)]
+        yield from ["", f"## {title}", "", text, *with_equations(registry)]
+
+
+def with_equations(registry: Registry[Any]) -> list[str]:
+    """Everything on a shelf, with the equation that follows the summary."""
+    rows = []
+    for name in registry:
+        build, papers = registry[name].build, ", ".join(registry[name].papers)
+        _, _, equation = sections(build)[""].partition("\n\n")
+        rows.append([f"`{name}`", registry[name].summary, equation, options_of(build), papers])
+    return table(["name", "", "equation", "options", "papers"], rows)
 
 
 OTHER_LOSSES: tuple[tuple[str, str, Registry[Any]], ...] = (

@@ -81,5 +81,5 @@ def test_a_term_grows_from_its_start_and_levels_of_a_net_hear_of_it():
     for progress, expected in ((0.0, 11.0), (0.5, 13.0), (1.0, 15.0)):
         loss.at(progress)
         assert loss([level], target).item() == pytest.approx(expected)
-    with pytest.raises(ConfigError, match="start is a share from 0 to 1, got 3"):
+    with pytest.raises(ConfigError, match=r"start = 3\.0 does not fit"):
         losses.build("boundary", start=3.0)

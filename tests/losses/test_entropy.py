@@ -47,5 +47,5 @@ def test_wrong_number_of_class_weights_is_refused():
     loss = losses.build("cross_entropy", class_weights=(1.0, 2.0))
     with pytest.raises(ConfigError, match="class_weights has 2 entries but the net has 3 channels"):
         loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long))
-    with pytest.raises(ConfigError, match="label_smoothing is a share"):
+    with pytest.raises(ConfigError, match=r"label_smoothing = 1\.0 does not fit"):
         losses.build("cross_entropy", label_smoothing=1.0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import ConfigError, closest
 
@@ -30,6 +32,10 @@ class Entry(Generic[Part]):
 class Registry(Generic[Part]):
     """A shelf of parts of one kind, built by name.
 
+    Args:
+        kind: What messages call a part.
+        checked: Whether options are held to the annotations of their builder, `Annotated[float, Field(ge=0)]` or plain.
+
     Example:
         >>> losses = Registry("loss")
         >>> @losses.register("dice", papers="milletari2016vnet")
@@ -37,8 +43,9 @@ class Registry(Generic[Part]):
         >>> loss = losses.build("dice", smooth=1.0)
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, checked: bool = False) -> None:
         self.kind = kind
+        self.checked = checked
         self._entries: dict[str, Entry[Part]] = {}
 
     def register(self, name: str, papers: str | tuple[str, ...] = ()) -> Callable[[Builder], Builder]:
@@ -58,7 +65,11 @@ class Registry(Generic[Part]):
         return shelve
 
     def build(self, name: str, **options: Any) -> Part:
-        """The part called `name`, built with these options; unknown options are refused."""
+        """The part called `name`, built with these options.
+
+        Raises:
+            ConfigError: When the name or an option is unknown, or a value does not fit its option.
+        """
         entry = self[name]
         accepted = inspect.signature(entry.build).parameters
         for option in options:
@@ -67,7 +78,20 @@ class Registry(Generic[Part]):
                     f"{self.kind} {name!r} has no option {option!r}.{closest(option, accepted)}"
                     f" Options: {', '.join(accepted) or 'none'}."
                 )
+        if self.checked:
+            self._check_values(entry, options)
         return entry.build(**options)
+
+    def _check_values(self, entry: Entry[Part], options: dict[str, Any]) -> None:
+        kinds = get_type_hints(entry.build, include_extras=True)
+        for option, value in options.items():
+            try:
+                TypeAdapter(kinds.get(option, Any)).validate_python(value)
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                raise ConfigError(
+                    f"{self.kind} {entry.name!r}: {option} = {value!r} does not fit: {problem}."
+                ) from None
 
     def __getitem__(self, name: str) -> Entry[Part]:
         if name not in self._entries:

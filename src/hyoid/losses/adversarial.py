@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.registry import Registry
+from .options import Positive
 
 
 class Game(Protocol):
@@ -26,7 +27,7 @@ class Game(Protocol):
         """Loss of the net, of the critic's scores of what it made."""
 
 
-games: Registry[Game] = Registry("adversarial loss")
+games: Registry[Game] = Registry("adversarial loss", checked=True)
 
 
 class Entropy:
@@ -138,31 +139,46 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Ten
 
 @games.register("entropy", papers="goodfellow2014generative")
 def entropy() -> Game:
-    """Cross-entropy of the critic's logits."""
+    """Cross-entropy of the critic's logits.
+
+    L_critic = mean -log D(x) - log(1 - D(y)), L_net = mean -log D(y), of real images x and made images y.
+    """
     return Entropy()
 
 
 @games.register("least_squares", papers="mao2017least")
 def least_squares() -> Game:
-    """Squared distance of scores from 1 and 0."""
+    """Squared distance of scores from 1 and 0.
+
+    L_critic = mean (D(x) - 1)^2 / 2 + D(y)^2 / 2, L_net = mean (D(y) - 1)^2 / 2.
+    """
     return LeastSquares()
 
 
 @games.register("hinge", papers="lim2017geometric")
 def hinge() -> Game:
-    """Scores within a margin of one."""
+    """Scores within a margin of one.
+
+    L_critic = mean max(0, 1 - D(x)) + max(0, 1 + D(y)), L_net = -mean D(y).
+    """
     return Hinge()
 
 
 @games.register("wasserstein", papers=("arjovsky2017wasserstein", "gulrajani2017improved"))
 def wasserstein() -> Game:
-    """Difference of mean scores."""
+    """Difference of mean scores.
+
+    L_critic = mean D(y) - mean D(x), L_net = -mean D(y).
+    """
     return Wasserstein()
 
 
 @games.register("energy", papers="zhao2017energy")
-def energy(margin: float = 1.0) -> Game:
-    """Energies below or above a margin."""
+def energy(margin: Positive = 1.0) -> Game:
+    """Energies below or above a margin.
+
+    L_critic = mean D(x) + max(0, margin - D(y)), L_net = mean D(y).
+    """
     return Energy(margin)
 
 
@@ -193,11 +209,17 @@ def matched_means(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
 
 @feature_losses.register("multi_scale_l1", papers="xue2018segan")
 def multi_scale_l1() -> FeatureLoss:
-    """Absolute difference of features of every scale: what SegAN's net lowers and its critic raises (equation 2)."""
+    """Absolute difference of features of every scale: what SegAN's net lowers and its critic raises.
+
+    L = mean over scales of mean |f(x) - f(y)| (equation 2).
+    """
     return multi_scale_distance
 
 
 @feature_losses.register("feature_matching", papers="salimans2016improved")
 def feature_matching() -> FeatureLoss:
-    """Squared distance of the batches' mean features (section 3.1), which does not ask for pairs."""
+    """Squared distance of the batches' mean features, which does not ask for pairs.
+
+    L = |mean f(x) - mean f(y)|^2 (section 3.1).
+    """
     return matched_means

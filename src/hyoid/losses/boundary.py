@@ -19,6 +19,7 @@ from ..ops.morphology import apart
 from .compound import Growing, WeightedSum
 from .loss import Loss, losses
 from .masks import Structures, mean_over, shares, structures
+from .options import Count, Positive, Share, Weight
 from .overlap import Overlap
 
 
@@ -32,7 +33,7 @@ def signed_distances(masks: Tensor, spacing: Sequence[float] = ()) -> Tensor:
         spacing: Distance of voxels along each axis; 1 when empty.
     """
     steps = tuple(spacing) or (1.0,) * (masks.ndim - 2)
-    if len(steps) != masks.ndim - 2 or min(steps) <= 0:
+    if len(steps) != masks.ndim - 2:
         raise ConfigError(f"The spacing of a loss has a length for each of {masks.ndim - 2} axes, got {list(steps)}.")
     inside = masks.detach().cpu().numpy() > 0.5
     found = np.zeros(masks.shape, np.float32)
@@ -110,7 +111,8 @@ class GeneralisedSurface:
 class Edges:
     """Mean squared difference of the gradients of probability and mask, by Sobel's filters.
 
-    The filter along an axis takes central differences along it and the weights (1, 2, 1) / 4 along the others.
+    mean sum_a (G_a s - G_a g)^2, with G_a the filter along axis a, s the probability and g the mask. The filter along
+    an axis takes central differences along it and the weights (1, 2, 1) / 4 along the others.
 
     Reference:
         sobel1968isotropic.
@@ -152,8 +154,6 @@ class StarShape:
     """
 
     def __init__(self, places: int = 6) -> None:
-        if places < 1:
-            raise ConfigError(f"The star shape looks at one or more places of each ray, got {places}.")
         self.places = places
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -191,40 +191,55 @@ class StarShape:
 
 @losses.register("boundary", papers="kervadec2019boundary")
 def boundary(
-    dice_weight: float = 1.0, boundary_weight: float = 0.1, start: float = 0.1, spacing: Sequence[float] = ()
+    dice_weight: Weight = 1.0, boundary_weight: Weight = 0.1, start: Share = 0.1, spacing: Sequence[Positive] = ()
 ) -> Loss:
-    """Dice plus the distance between surfaces, in voxels or the unit of `spacing`; `start` is its share at first."""
+    """Dice plus the distance between surfaces, in voxels or the unit of `spacing`; `start` is its share at first.
+
+    L = w_D (1 - D) + w_B mean phi (p - t), with phi the signed distance from the reference's surface, negative inside.
+    """
     return WeightedSum([(dice_weight, Overlap()), (boundary_weight, Growing(Boundary(spacing), start))])
 
 
 @losses.register("hausdorff_dt", papers="karimi2020hausdorff")
 def hausdorff_dt(
-    dice_weight: float = 1.0,
-    hausdorff_weight: float = 0.1,
-    start: float = 0.1,
-    power: float = 2.0,
-    spacing: Sequence[float] = (),
+    dice_weight: Weight = 1.0,
+    hausdorff_weight: Weight = 0.1,
+    start: Share = 0.1,
+    power: Positive = 2.0,
+    spacing: Sequence[Positive] = (),
 ) -> Loss:
-    """Dice plus squared errors weighted by their distance from both surfaces; `start` is their share at first."""
+    """Dice plus squared errors weighted by their distance from both surfaces; `start` is their share at first.
+
+    L = w_D (1 - D) + w_H mean (p - t)^2 (d_t^power + d_p^power), with d_t, d_p the distances from the two surfaces.
+    """
     term = Growing(HausdorffTransform(power, spacing), start)
     return WeightedSum([(dice_weight, Overlap()), (hausdorff_weight, term)])
 
 
 @losses.register("generalised_surface", papers="celaya2023generalized")
 def generalised_surface(
-    dice_weight: float = 1.0, surface_weight: float = 1.0, start: float = 0.1, spacing: Sequence[float] = ()
+    dice_weight: Weight = 1.0, surface_weight: Weight = 1.0, start: Share = 0.1, spacing: Sequence[Positive] = ()
 ) -> Loss:
-    """Dice plus the share of squared distances from the surface that are wrong; `start` is its share at first."""
+    """Dice plus the share of squared distances from the surface that are wrong; `start` is its share at first.
+
+    L = w_D (1 - D) + w_S (1 - sum (phi (1 - p - t))^2 / sum phi^2), with phi the distance from the reference's surface.
+    """
     return WeightedSum([(dice_weight, Overlap()), (surface_weight, Growing(GeneralisedSurface(spacing), start))])
 
 
 @losses.register("edge", papers="sobel1968isotropic")
-def edge(dice_weight: float = 1.0, edge_weight: float = 1.0) -> Loss:
-    """Dice plus squared differences of Sobel gradients, for crisp outlines."""
+def edge(dice_weight: Weight = 1.0, edge_weight: Weight = 1.0) -> Loss:
+    """Dice plus squared differences of Sobel gradients, for crisp outlines.
+
+    L = w_D (1 - D) + w_E mean sum_a (G_a p - G_a t)^2, with G_a = Sobel's filter along axis a.
+    """
     return WeightedSum([(dice_weight, Overlap()), (edge_weight, Edges())])
 
 
 @losses.register("star_shape", papers="mirikharaji2018star")
-def star_shape(dice_weight: float = 1.0, star_weight: float = 1.0, places: int = 6) -> Loss:
-    """Dice plus errors that break a ray to the middle, for structures seen whole from there (lesions, cells)."""
+def star_shape(dice_weight: Weight = 1.0, star_weight: Weight = 1.0, places: Count = 6) -> Loss:
+    """Dice plus errors that break a ray to the middle, for structures seen whole from there (lesions, cells).
+
+    L = w_D (1 - D) + w_S mean |t_x - p_x| |p_x - p_q|, over voxels x inside and places q on the ray to the middle.
+    """
     return WeightedSum([(dice_weight, Overlap()), (star_weight, StarShape(places))])

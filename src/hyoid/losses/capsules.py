@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .loss import Loss, counted, has_regions, losses
+from .options import Share, Weight
 
 
 class Margin:
@@ -37,6 +38,9 @@ class Margin:
 
 
 @losses.register("margin", papers="sabour2017dynamic")
-def margin(present: float = 0.9, absent: float = 0.1, absent_weight: float = 0.5) -> Loss:
-    """Squared excess over margins, as capsule networks are trained with."""
+def margin(present: Share = 0.9, absent: Share = 0.1, absent_weight: Weight = 0.5) -> Loss:
+    """Squared excess over margins, as capsule networks are trained with.
+
+    L = mean sum_k t_k max(0, present - p_k)^2 + absent_weight (1 - t_k) max(0, p_k - absent)^2.
+    """
     return Margin(present, absent, absent_weight)

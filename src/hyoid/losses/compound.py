@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from ..core.errors import ConfigError
-from .entropy import CrossEntropy, Focal
+from .entropy import CrossEntropy, Focal, mean_of, surprise
 from .images import SCALES, StructuralSimilarity
-from .loss import Loss, has_regions, losses, tell
+from .loss import Loss, counted, has_regions, losses, tell
 from .masks import structures
+from .options import Positive, Share, Weight
 from .overlap import Overlap, log_dice
 
 
@@ -25,8 +28,6 @@ class Growing:
     """
 
     def __init__(self, loss: Loss, start: float) -> None:
-        if not 0 <= start <= 1:
-            raise ConfigError(f"start is a share from 0 to 1, got {start}.")
         self.loss, self.start, self.share = loss, start, 1.0
 
     def at(self, progress: float) -> None:
@@ -39,9 +40,11 @@ class Growing:
 
 
 class WeightedSum:
-    """A sum of losses with weights."""
+    """A sum of losses with weights, of which one at least is more than 0."""
 
     def __init__(self, terms: Sequence[tuple[float, Loss]]) -> None:
+        if not any(factor for factor, _ in terms):
+            raise ConfigError("The weights of the terms of this loss are all 0, so that nothing is learned.")
         self.terms = tuple(terms)
 
     def at(self, progress: float) -> None:
@@ -57,39 +60,66 @@ class WeightedSum:
 
 @losses.register("dice_ce", papers="isensee2021nnunet")
 def dice_ce(
-    dice_weight: float = 1.0,
-    entropy_weight: float = 1.0,
-    class_weights: Sequence[float] = (),
-    label_smoothing: float = 0.0,
+    dice_weight: Weight = 1.0,
+    entropy_weight: Weight = 1.0,
+    class_weights: Sequence[Weight] = (),
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     batch: bool = False,
     squared: bool = False,
     background: bool = False,
-    smooth: float = 1e-5,
+    smooth: Weight = 1e-5,
 ) -> Loss:
-    """Dice plus cross-entropy, for classes or regions."""
+    """Dice plus cross-entropy, for classes or regions.
+
+    L = w_D (1 - D) - w_E mean log p_t, with D as in `dice` and p_t the probability of the target.
+    """
     overlap = Overlap(0.5, 0.5, batch, squared, background, smooth)
     return WeightedSum([(dice_weight, overlap), (entropy_weight, CrossEntropy(class_weights, label_smoothing))])
 
 
-@losses.register("exponential_logarithmic", papers="wong2018explog")
-def exponential_logarithmic(
-    dice_weight: float = 0.8, entropy_weight: float = 0.2, power: float = 0.3, batch: bool = False
-) -> Loss:
-    """Dice and cross-entropy as logarithms to a small power, for small structures; w_D (-log D)^g + w_C CE^g."""
-    bent = Bent(CrossEntropy(), power)
-    return WeightedSum([(dice_weight, log_dice(power, batch)), (entropy_weight, bent)])
+class RareEntropy:
+    """Each voxel's cross-entropy to a power, weighted by how rare its label is.
 
+    mean over voxels of w_l (-log p_l)^power,  w_l = (sum_k f_k / f_l)^0.5, with f_l the voxels of label l in the batch.
+    The labels of a region are inside and outside.
 
-class Bent:
-    """A loss to a power."""
+    Reference:
+        wong2018explog, equation 3.
+    """
 
-    def __init__(self, loss: Loss, power: float) -> None:
-        self.loss, self.power = loss, power
+    def __init__(self, power: float) -> None:
+        self.power = power
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The power of the loss, which is 0 where it is."""
-        value = self.loss(logits, target, weight)
-        return (value + 1e-8) ** self.power - 1e-8**self.power
+        """The loss; 0 when no voxel is annotated."""
+        terms, counts = surprise(logits, target), counted(target, weight)
+        bent = (terms + 1e-8) ** self.power - 1e-8**self.power  # a power below one has no gradient at zero
+        return mean_of(self.weights(target, counts, logits.shape[1]) * bent, counts)
+
+    @staticmethod
+    def weights(target: Tensor, counts: Tensor, channels: int) -> Tensor:
+        """w_l at each entry of the target."""
+        if target.dtype.is_floating_point:
+            space = (0, *range(2, target.ndim))
+            inside = (target.clamp(min=0) * counts).sum(space, keepdim=True)
+            whole = counts.sum(space, keepdim=True)
+            found = torch.where(target > 0, inside, whole - inside)
+        else:
+            index = target.clamp(min=0).flatten()
+            sizes = counts.new_zeros(channels).scatter_add(0, index, counts.flatten())
+            whole, found = counts.sum(), sizes[index].view_as(target)
+        return (whole / found.clamp(min=1e-8)).sqrt()
+
+
+@losses.register("exponential_logarithmic", papers="wong2018explog")
+def exponential_logarithmic(
+    dice_weight: Weight = 0.8, entropy_weight: Weight = 0.2, power: Positive = 0.3, batch: bool = False
+) -> Loss:
+    """Dice and cross-entropy as logarithms to a small power, and rare labels weighted, for small structures.
+
+    L = w_D mean_k (-log D_k)^power + w_E mean_x w_l (-log p_l)^power, with w_l = (sum_k f_k / f_l)^0.5, f their voxels.
+    """
+    return WeightedSum([(dice_weight, log_dice(power, batch)), (entropy_weight, RareEntropy(power))])
 
 
 class Combo:
@@ -136,13 +166,22 @@ def log_others(logits: Tensor) -> Tensor:
 
 
 @losses.register("combo", papers="taghanaki2019combo")
-def combo(entropy_share: float = 0.5, misses: float = 0.5) -> Loss:
-    """Dice with a cross-entropy whose misses and false alarms can be weighed against each other."""
+def combo(entropy_share: Share = 0.5, misses: Share = 0.5) -> Loss:
+    """Dice with a cross-entropy whose misses and false alarms can be weighed against each other.
+
+    L = a mean (-b t log p - (1 - b) (1 - t) log(1 - p)) + (1 - a) (1 - D), with a = entropy_share, b = misses.
+    """
     return Combo(entropy_share, misses)
 
 
 class MapSimilarity:
-    """One minus the multi-scale structural similarity of probability maps and masks, which weighs outlines most."""
+    """One minus the multi-scale structural similarity of probability maps and masks, which weighs outlines most.
+
+    1 - l_M^b_M prod_j cs_j^b_j over scales j = 1 to M.
+
+    Reference:
+        huang2020unet3plus, equation 3.
+    """
 
     def __init__(self) -> None:
         self.similarity = StructuralSimilarity(1.0, 1.5, SCALES)
@@ -154,8 +193,11 @@ class MapSimilarity:
 
 
 @losses.register("hybrid", papers="huang2020unet3plus")
-def hybrid(power: float = 2.0) -> Loss:
-    """Focal loss of voxels plus structural similarity of patches plus Jaccard of maps (section 2.3), as for UNet 3+."""
+def hybrid(power: Weight = 2.0) -> Loss:
+    """Focal loss of voxels plus structural similarity of patches plus Jaccard of maps (section 2.3), as for UNet 3+.
+
+    L = -mean (1 - p_t)^power log p_t + (1 - MS-SSIM(p, t)) + (1 - I / (P + T - I)).
+    """
     return WeightedSum([(1.0, Focal(power)), (1.0, MapSimilarity()), (1.0, Overlap(1.0, 1.0))])
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.registry import Registry
+from .options import Positive
 
 
 class FieldLoss(Protocol):
@@ -21,7 +22,7 @@ class FieldLoss(Protocol):
         """A scalar with a gradient, of a field (B, d, *S)."""
 
 
-field_losses: Registry[FieldLoss] = Registry("field loss")
+field_losses: Registry[FieldLoss] = Registry("field loss", checked=True)
 
 
 def second_derivative(values: Tensor, one: int, other: int, steps: tuple[float, float]) -> Tensor:
@@ -82,12 +83,18 @@ class BendingEnergy:
 
 
 @field_losses.register("diffusion", papers="balakrishnan2019voxelmorph")
-def diffusion(spacing: Sequence[float] = ()) -> FieldLoss:
-    """Mean squared gradient of the field."""
+def diffusion(spacing: Sequence[Positive] = ()) -> FieldLoss:
+    """Mean squared gradient of the field.
+
+    L = mean |grad u|^2.
+    """
     return Diffusion(spacing)
 
 
 @field_losses.register("bending_energy", papers="rueckert1999nonrigid")
-def bending_energy(spacing: Sequence[float] = ()) -> FieldLoss:
-    """Mean squared second derivatives of the field."""
+def bending_energy(spacing: Sequence[Positive] = ()) -> FieldLoss:
+    """Mean squared second derivatives of the field.
+
+    L = mean sum_ij (d^2 u / dx_i dx_j)^2.
+    """
     return BendingEnergy(spacing)

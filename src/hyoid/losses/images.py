@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..core.errors import ConfigError
 from ..core.registry import Registry
+from .options import Positive
 
 
 class ImageLoss(Protocol):
@@ -31,7 +31,7 @@ class ImageLoss(Protocol):
         """
 
 
-image_losses: Registry[ImageLoss] = Registry("image loss")
+image_losses: Registry[ImageLoss] = Registry("image loss", checked=True)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
@@ -55,13 +55,19 @@ class Difference:
 
 @image_losses.register("l1", papers="zhao2017loss")
 def l1() -> ImageLoss:
-    """Mean absolute difference, |a - b|."""
+    """Mean absolute difference.
+
+    L = mean |a - b|.
+    """
     return Difference(torch.abs)
 
 
 @image_losses.register("l2", papers="zhao2017loss")
 def l2() -> ImageLoss:
-    """Mean squared difference, (a - b)^2."""
+    """Mean squared difference.
+
+    L = mean (a - b)^2.
+    """
     return Difference(torch.square)
 
 
@@ -103,8 +109,6 @@ class StructuralSimilarity:
     """
 
     def __init__(self, data_range: float, sigma: float, factors: Sequence[float]) -> None:
-        if data_range <= 0:
-            raise ConfigError(f"The data range of a structural similarity is positive, got {data_range}.")
         self.data_range, self.sigma, self.factors = data_range, sigma, tuple(factors)
 
     def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -137,8 +141,11 @@ class StructuralSimilarity:
 
 
 @image_losses.register("ssim", papers="wang2004image")
-def ssim(data_range: float = 1.0, sigma: float = 1.5) -> ImageLoss:
-    """One minus the structural similarity in Gaussian windows; images span `data_range`."""
+def ssim(data_range: Positive = 1.0, sigma: Positive = 1.5) -> ImageLoss:
+    """One minus the structural similarity in Gaussian windows; images span `data_range`.
+
+    L = 1 - mean (2 m_a m_b + c1) (2 v_ab + c2) / ((m_a^2 + m_b^2 + c1) (v_a + v_b + c2)), m means, v variances.
+    """
     return StructuralSimilarity(data_range, sigma, (1.0,))
 
 
@@ -147,8 +154,11 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 @image_losses.register("ms_ssim", papers="wang2003multiscale")
-def ms_ssim(data_range: float = 1.0, sigma: float = 1.5) -> ImageLoss:
-    """One minus the structural similarity on up to five scales."""
+def ms_ssim(data_range: Positive = 1.0, sigma: Positive = 1.5) -> ImageLoss:
+    """One minus the structural similarity on up to five scales.
+
+    L = 1 - l_M^b_M prod_j cs_j^b_j, with l_j, cs_j the means of brightness and structure on scale j = 1 to M.
+    """
     return StructuralSimilarity(data_range, sigma, SCALES)
 
 

@@ -30,7 +30,7 @@ class Loss(Protocol):
         """
 
 
-losses: Registry[Loss] = Registry("loss")
+losses: Registry[Loss] = Registry("loss", checked=True)
 
 
 def tell(loss: Loss, progress: float) -> None:

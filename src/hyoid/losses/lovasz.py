@@ -67,5 +67,8 @@ def _mean(values: Tensor, where: Tensor) -> Tensor:
 
 @losses.register("lovasz", papers="berman2018lovasz")
 def lovasz(batch: bool = False, background: bool = False) -> Loss:
-    """The Jaccard loss of sets, extended to probabilities by Lovasz."""
+    """The Jaccard loss of sets, extended to probabilities by Lovasz.
+
+    L = sum_i e_i (J_i - J_(i-1)), with errors e = |t - p| from large to small, J_i = 1 - Jaccard if i are wrong.
+    """
     return Lovasz(batch, background)

@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..core.errors import ConfigError
 from .loss import Loss, counted, has_regions, losses
+from .options import Positive, Weight
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Overlap:
     background: bool = False
     smooth: float = 1e-5
     bend: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.false_positives or self.false_negatives):
+            raise ConfigError("false_positives and false_negatives are both 0, so that no mistake counts.")
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss; 0 when no voxel is annotated."""
@@ -100,60 +106,80 @@ def _mean(values: Tensor, where: Tensor) -> Tensor:
 
 
 @losses.register("dice", papers=("milletari2016vnet", "drozdzal2016importance"))
-def dice(batch: bool = False, squared: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
-    """Dice loss, of each sample or of the batch."""
+def dice(batch: bool = False, squared: bool = False, background: bool = False, smooth: Weight = 1e-5) -> Loss:
+    """Dice loss, of each sample or of the batch.
+
+    L = 1 - D, D = (2 I + 2 s) / (P + T + 2 s), with I = sum p t, P = sum p (p^2 if squared), T = sum t, s = smooth.
+    """
     return Overlap(0.5, 0.5, batch, squared, background, smooth)
 
 
 @losses.register("jaccard", papers="rahman2016optimizing")
-def jaccard(batch: bool = False, squared: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
-    """Jaccard (intersection over union) loss."""
+def jaccard(batch: bool = False, squared: bool = False, background: bool = False, smooth: Weight = 1e-5) -> Loss:
+    """Jaccard (intersection over union) loss.
+
+    L = 1 - (I + s) / (P + T - I + s), with I = sum p t, P = sum p, T = sum t, s = smooth.
+    """
     return Overlap(1.0, 1.0, batch, squared, background, smooth)
 
 
 @losses.register("tversky", papers="salehi2017tversky")
 def tversky(
-    false_positives: float = 0.3,
-    false_negatives: float = 0.7,
+    false_positives: Weight = 0.3,
+    false_negatives: Weight = 0.7,
     batch: bool = False,
     squared: bool = False,
     background: bool = False,
-    smooth: float = 1e-5,
+    smooth: Weight = 1e-5,
 ) -> Loss:
-    """Dice loss that weighs misses against false alarms."""
+    """Dice loss that weighs misses against false alarms.
+
+    L = 1 - TI, TI = (I + s) / (I + a (P - I) + b (T - I) + s), with a = false_positives, b = false_negatives.
+    """
     return Overlap(false_positives, false_negatives, batch, squared, background, smooth)
 
 
 @losses.register("focal_tversky", papers="abraham2019focal")
 def focal_tversky(
-    power: float = 0.75,
-    false_positives: float = 0.3,
-    false_negatives: float = 0.7,
+    power: Positive = 0.75,
+    false_positives: Weight = 0.3,
+    false_negatives: Weight = 0.7,
     batch: bool = False,
     background: bool = False,
-    smooth: float = 1e-5,
+    smooth: Weight = 1e-5,
 ) -> Loss:
-    """Tversky loss of each structure to a power below one, steep where nearly all is right; (1 - TI)^power."""
+    """Tversky loss of each structure to a power below one, steep where nearly all is right.
+
+    L = (1 - TI)^power, with TI as in `tversky`; power = 1 / gamma of the paper.
+    """
     bend = lambda lost: lost.clamp(min=1e-8) ** power  # noqa: E731
     return Overlap(false_positives, false_negatives, batch, False, background, smooth, bend)
 
 
 @losses.register("log_dice", papers="wong2018explog")
-def log_dice(power: float = 1.0, batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
-    """The negative logarithm of each structure's Dice, steep where little is found; (-log Dice)^power."""
+def log_dice(power: Positive = 1.0, batch: bool = False, background: bool = False, smooth: Weight = 1e-5) -> Loss:
+    """The negative logarithm of each structure's Dice, steep where little is found.
+
+    L = (-log D)^power, with D as in `dice`.
+    """
     bend = lambda lost: (-(1 - lost).clamp(min=1e-8).log()).clamp(min=1e-8) ** power  # noqa: E731
     return Overlap(0.5, 0.5, batch, False, background, smooth, bend)
 
 
 @losses.register("log_cosh_dice", papers="jadon2020survey")
-def log_cosh_dice(batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
-    """Dice loss d as log cosh d, flat where all is found."""
+def log_cosh_dice(batch: bool = False, background: bool = False, smooth: Weight = 1e-5) -> Loss:
+    """Dice loss under the logarithm of cosh, flat where all is found.
+
+    L = log cosh(1 - D), with D as in `dice`.
+    """
     return Overlap(0.5, 0.5, batch, False, background, smooth, lambda lost: lost.cosh().log())
 
 
 @dataclass(frozen=True)
 class GeneralisedDice(Overlap):
-    """One minus twice the weighted intersections over the weighted sizes, weights 1 / T^2, plus what absent ones got.
+    """One minus twice the weighted intersections over the weighted sizes, plus what absent structures got.
+
+    1 - 2 sum_k w_k I_k / sum_k w_k (P_k + T_k),  w_k = 1 / T_k^2.
 
     Reference:
         sudre2017generalised.
@@ -171,6 +197,9 @@ class GeneralisedDice(Overlap):
 
 
 @losses.register("generalised_dice", papers="sudre2017generalised")
-def generalised_dice(batch: bool = False, background: bool = False, smooth: float = 1e-5) -> Loss:
-    """Dice of all structures together, each weighed by the inverse square of its size."""
+def generalised_dice(batch: bool = False, background: bool = False, smooth: Weight = 1e-5) -> Loss:
+    """Dice of all structures together, each weighed by the inverse square of its size.
+
+    L = 1 - 2 sum_k w_k I_k / sum_k w_k (P_k + T_k), with w_k = 1 / T_k^2.
+    """
     return GeneralisedDice(0.5, 0.5, batch, False, background, smooth)

@@ -17,6 +17,9 @@ class Correlation:
     """One minus the normalised cross-correlation of whole images.
 
     NCC = sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2), of each sample and channel.
+
+    Reference:
+        lewis1995fast.
     """
 
     def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -111,17 +114,26 @@ class MutualInformation:
 
 @image_losses.register("ncc", papers="lewis1995fast")
 def ncc() -> ImageLoss:
-    """One minus the normalised cross-correlation of whole images."""
+    """One minus the normalised cross-correlation of whole images.
+
+    L = 1 - sum (a - mean a) (b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2).
+    """
     return Correlation()
 
 
 @image_losses.register("local_ncc", papers="balakrishnan2019voxelmorph")
 def local_ncc(width: int = 9) -> ImageLoss:
-    """One minus the squared cross-correlation in windows."""
+    """One minus the squared cross-correlation in windows.
+
+    L = 1 - mean_x cov_x(a, b)^2 / (var_x(a) var_x(b)), over a cube around each voxel x.
+    """
     return LocalCorrelation(width)
 
 
 @image_losses.register("mutual_information", papers="mattes2003petct")
 def mutual_information(bins: int = 32) -> ImageLoss:
-    """Negative mutual information of soft histograms, for images of different modalities."""
+    """Negative mutual information of soft histograms, for images of different modalities.
+
+    L = sum_ij p_ij log(p_i p_j / p_ij), over the bins i of one image and j of the other.
+    """
     return MutualInformation(bins)

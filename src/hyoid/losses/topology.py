@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ..core.errors import ConfigError
 from ..ops.neighbours import eroded, widened
 from ..ops.skeleton import skeleton
 from .compound import WeightedSum
 from .entropy import CrossEntropy
 from .loss import Loss, losses
 from .masks import mean_over, structures
+from .options import Count, Weight
 from .overlap import Overlap
 
 
@@ -47,8 +50,6 @@ class ClDice:
     """
 
     def __init__(self, rounds: int = 10, smooth: float = 1e-5) -> None:
-        if rounds < 1:
-            raise ConfigError(f"Middle lines are found in one or more rounds, got {rounds}.")
         self.rounds, self.smooth = rounds, smooth
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -67,15 +68,14 @@ class ClDice:
 class SkeletonRecall:
     """One minus the share of the reference's middle line, widened to a tube, that is found.
 
-    The line is found once for each target on the processor, so that a step costs little more than without it.
+    1 - sum S p / sum S, with S the tube around the reference's skeleton. The line is found once for each target on
+    the processor, so that a step costs little more than without it.
 
     Reference:
         kirchhoff2024skeleton, equation 3.
     """
 
     def __init__(self, radius: int = 2) -> None:
-        if radius < 0:
-            raise ConfigError(f"The radius of a tube is not negative, got {radius}.")
         self.radius = radius
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -98,15 +98,24 @@ class SkeletonRecall:
 
 
 @losses.register("cl_dice", papers="shit2021cldice")
-def cl_dice(dice_weight: float = 1.0, line_weight: float = 0.5, rounds: int = 10) -> Loss:
-    """Dice plus the agreement of middle lines, for vessels, roads, membranes and neurites."""
+def cl_dice(dice_weight: Weight = 1.0, line_weight: Weight = 0.5, rounds: Count = 10) -> Loss:
+    """Dice plus the agreement of middle lines, for vessels, roads, membranes and neurites.
+
+    L = w_D (1 - D) + w_L (1 - 2 a b / (a + b)), with a = |S_P T| / |S_P|, b = |S_T P| / |S_T|, S soft skeletons.
+    """
     return WeightedSum([(dice_weight, Overlap()), (line_weight, ClDice(rounds))])
 
 
 @losses.register("skeleton_recall", papers="kirchhoff2024skeleton")
 def skeleton_recall(
-    dice_weight: float = 1.0, entropy_weight: float = 1.0, recall_weight: float = 1.0, radius: int = 2
+    dice_weight: Weight = 1.0,
+    entropy_weight: Weight = 1.0,
+    recall_weight: Weight = 1.0,
+    radius: Annotated[int, Field(ge=0)] = 2,
 ) -> Loss:
-    """Dice and cross-entropy plus the share of the reference's middle line that is found."""
+    """Dice and cross-entropy plus the share of the reference's middle line that is found.
+
+    L = w_D (1 - D) - w_E mean log p_t + w_R (1 - sum S p / sum S), with S the reference's skeleton, widened to a tube.
+    """
     terms: list[tuple[float, Loss]] = [(dice_weight, Overlap()), (entropy_weight, CrossEntropy())]
     return WeightedSum([*terms, (recall_weight, SkeletonRecall(radius))])
