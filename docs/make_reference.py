@@ -315,9 +315,9 @@ def losses_page() -> Iterator[str]:
     yield "Every loss takes class indices and region masks; voxels marked -1 do not count."
     yield "Which to choose when: [losses](../concepts/losses.md)."
     yield ""
-    yield "In the equations p is the probability and t the target (0 or 1) of a structure, p_t the probability of a voxel's"
-    yield "target, D the Dice of a structure as in `dice`, w_ the weights among the options. Sums run over annotated voxels,"
-    yield "means over voxels, structures and samples."
+    yield "In the equations p is the probability and t the target (0 or 1) of a structure, p_t the probability of"
+    yield "a voxel's target, D the Dice of a structure as in `dice`, w_ the weights among the options. Sums run over"
+    yield "annotated voxels, means over voxels, structures and samples."
     yield from with_equations(losses)
     for title, text, registry in OTHER_LOSSES:
         yield from ["", f"## {title}", "", text, *with_equations(registry)]
