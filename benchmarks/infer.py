@@ -14,9 +14,10 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,20 +54,31 @@ def learned(net: Any) -> Any:
     """The net, once it has learned to find balls."""
     from hyoid.losses import losses
 
-    image, labels = volume(96, seed=1)
-    image = (image - image.mean()) / image.std()
-    loss, draw = losses.build("dice_ce"), np.random.default_rng(2)
+    loss, patches = losses.build("dice_ce"), drawn(seed=1)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3)
     net.train()
-    for _ in range(LEARNING_STEPS):
-        low = draw.integers(0, 97 - np.array(PATCH))
-        box = tuple(slice(first, first + length) for first, length in zip(low, PATCH, strict=True))
+    for image, labels in islice(patches, LEARNING_STEPS):
         with torch.autocast("cpu", torch.bfloat16):
-            logits = net(torch.from_numpy(image[box])[None, None])[0]
+            logits = net(image[None])[0]
         optimiser.zero_grad()
-        loss(logits.float(), torch.from_numpy(labels[box])[None].long()).backward()
+        loss(logits.float(), labels[None].long()).backward()
         optimiser.step()
     return net.eval().requires_grad_(False)
+
+
+def drawn(seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Patches (1, *PATCH) of a volume of their own, and their labels, without end."""
+    image, labels = volume(96, seed)
+    image, draw = (image - image.mean()) / image.std(), np.random.default_rng(seed)
+    while True:
+        low = draw.integers(0, 97 - np.array(PATCH))
+        box = tuple(slice(first, first + length) for first, length in zip(low, PATCH, strict=True))
+        yield torch.from_numpy(image[box])[None], torch.from_numpy(labels[box])
+
+
+def calibrating(part: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Patches for the engine of 8 bits."""
+    return torch.stack([image for image, _ in islice(drawn(1 if part == "training" else 2), 8)])
 
 
 def net_and_plan() -> Any:
@@ -142,9 +154,10 @@ def contenders(folder: Path) -> dict[str, Callable[[Path, Path], None]]:
         ("32-true", "openvino"),
         ("bf16-mixed", "torch"),
         ("bf16-mixed", "openvino"),
+        ("bf16-mixed", "openvino_int8"),
     ):
         settings = PredictionSettings(backend=backend, mirror=False, whole=0)
-        predictor = Predictor(net, task, plan(precision), settings, kept=(folder, precision))
+        predictor = Predictor(net, task, plan(precision), settings, kept=(folder, precision), patches=calibrating)
         found[f"hyoid, {backend}, {precision}"] = partial(by_hyoid, predictor)
     found["MONAI, torch, 32-true"] = partial(by_windows, monai_windows(net))
     if find_spec("nnunetv2"):

@@ -26,7 +26,7 @@ from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
-from .backends import Backend, BackendName
+from .backends import Backend, BackendName, Patches
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels
 from .tiles import Border, Tiling, Window, stitch, windows
@@ -72,6 +72,7 @@ class Predictor:
         settings: How the net is applied.
         device: Where the net runs; the CPU when none.
         kept: Folder in which other engines than torch keep their programs, and a key that tells weights apart.
+        patches: Gives tiles of prepared cases, for engines that are calibrated.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Predictor:
         settings: PredictionSettings | None = None,
         device: torch.device | str | None = None,
         kept: tuple[Path, str] | None = None,
+        patches: Patches | None = None,
     ) -> None:
         self.device = torch.device(device or "cpu")
         self.net = net.to(self.device).eval()
@@ -90,7 +92,7 @@ class Predictor:
         self.settings = settings or PredictionSettings()
         folder, key = kept or (None, "")
         half = self._precision != "32-true"
-        self.backend = Backend(self.net, task.activate, self.settings.backend, half, folder, key)
+        self.backend = Backend(self.net, task.activate, self.settings.backend, half, folder, key, patches)
 
     def predict(
         self,

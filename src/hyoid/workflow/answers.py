@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
+from .patches import patches_of
 
 if TYPE_CHECKING:
     from ..io.layouts import Entry
@@ -60,6 +62,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         experiment.prediction,
         resolved_device(experiment.device),
         (folder.weights / "engines", hashlib.sha256(weights.read_bytes()).hexdigest()[:12]),
+        partial(patches_of, folder),
     )
 
 

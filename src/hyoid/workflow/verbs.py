@@ -248,7 +248,7 @@ def predict(
     *,
     into: str | Path | None = None,
     probabilities: bool = False,
-    backend: Literal["torch", "auto", "compile", "onnx", "openvino"] = "torch",
+    backend: Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"] = "torch",
     changes: Sequence[str] = (),
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.

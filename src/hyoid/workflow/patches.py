@@ -1,0 +1,54 @@
+"""Patches of the prepared cases of a run, for what is calibrated or judged on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import ConfigError
+from ..experiment import RunFolder
+from ..prediction.tiles import read_box
+from ..preparation.store import Store, prepare_all
+from .voxel_weights import maps_of
+
+COUNT = 16
+"""Patches that are taken, of as many cases as there are."""
+
+
+def patches_of(folder: RunFolder, part: str, shape: Sequence[int]) -> Tensor:
+    """Patches (n, C, *shape) around structures, of the cases that train or validate a run.
+
+    Cases are prepared again when their store is gone.
+
+    Args:
+        folder: A planned run.
+        part: "training" or "validation".
+        shape: Of a patch; shorter than the cases where a 2D net answers slices of volumes.
+
+    Raises:
+        ConfigError: When the run has no such cases.
+    """
+    ids = folder.split.training if part == "training" else folder.split.validation
+    if not ids:
+        raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
+    settings = folder.experiment.decided.preparation
+    place = prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps_of(folder)).folder
+    store, draw = Store.open(place, ids), np.random.default_rng(0)
+    return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))
+
+
+def _patch(store: Store, case: str, shape: Sequence[int], draw: np.random.Generator) -> np.ndarray:
+    """The box around a voxel of a structure, or around the middle of the image when there is none."""
+    image = store.image(case)
+    size = (1,) * (len(image.shape) - 1 - len(shape)) + tuple(shape)
+    found = store.locations(case)
+    if found:
+        voxels = found[sorted(found)[draw.integers(len(found))]]
+        centre = [int(index) for index in voxels[draw.integers(len(voxels))]]
+    else:
+        centre = [n // 2 for n in image.shape[1:]]
+    box = read_box(image, [c - n // 2 for c, n in zip(centre, size, strict=True)], size)  # type: ignore[arg-type]
+    return box.astype(np.float32).reshape(box.shape[0], *shape)
