@@ -46,6 +46,16 @@ def test_bins_are_those_of_the_reliability_diagram():
     np.testing.assert_allclose(hits / count, expected.frequency)
 
 
+@pytest.mark.parametrize("spread", [6, 15])
+def test_nets_that_are_sure_are_as_surprised_as_they_should_be(spread):
+    rng = np.random.default_rng(spread)
+    logits = spread * rng.standard_normal(50000)
+    probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    truth = rng.random(50000) < 1 / (1 + np.exp(-logits / 5))
+    exact = probability_metrics.build("nll")(probabilities, truth)
+    assert counted(probabilities, truth).numbers()["nll"] == pytest.approx(exact, rel=1e-3)
+
+
 def test_a_negative_zero_is_no_certainty():
     tally = counted(np.array([-0.0, 0.0], np.float32), np.array([False, False]))
     assert tally.numbers()["brier"] == 0

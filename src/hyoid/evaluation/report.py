@@ -34,7 +34,9 @@ _FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "pr
 class EvaluationSettings(Settings):
     """What is measured, and by which rules."""
 
-    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="Names of metrics; the first one ranks cases.")
+    metrics: tuple[str, ...] = Field(
+        DEFAULT_METRICS, min_length=1, description="Names of metrics; the first one ranks cases."
+    )
     rules: Rules = Field(Rules(), description="What a metric gives when a mask is empty.")
     tolerance_mm: float = Field(1.0, gt=0, description="Distance that nsd and nsd_area still count as agreement.")
     options: dict[str, dict[str, float | str]] = Field(

@@ -16,9 +16,9 @@ import numpy as np
 from ..core.errors import DataError
 from ..core.registry import Registry
 from .finding import Finding
-from .metric import Metric, metric
+from .metric import Bins, Metric, metric
 
-probability_metrics: Registry[Metric] = Registry("metric of probabilities")
+probability_metrics: Registry[Metric] = Registry("metric of probabilities", checked=True)
 
 _SMALLEST = 1e-12
 """Probabilities below count as this much, so that one sure mistake does not make a mean infinite."""
@@ -122,7 +122,7 @@ _ERROR: dict[str, Any] = {"best": 0.0, "worst": 1.0, **_FACTS}
 _SHARE: dict[str, Any] = {"best": 1.0, "worst": 0.0, **_FACTS}
 
 
-def reliability(beliefs: Beliefs, bins: int = 15) -> Reliability:
+def reliability(beliefs: Beliefs, bins: Bins = 15) -> Reliability:
     """Mean confidence and share of hits in bins of equal width; bins without a voxel are left out."""
     place = np.minimum((beliefs.confidence * bins).astype(np.intp), bins - 1)
     count = np.bincount(place, minlength=bins)
@@ -132,7 +132,7 @@ def reliability(beliefs: Beliefs, bins: int = 15) -> Reliability:
 
 
 @metric("ece", papers="guo2017calibration", convention="bins of equal width, weighted", **_ERROR)
-def ece(beliefs: Beliefs, bins: int = 15) -> float:
+def ece(beliefs: Beliefs, bins: Bins = 15) -> float:
     """Expected calibration error: mean over voxels of |share of hits - mean confidence| of their bin.
 
     Background that is easy fills the lowest bin and makes it small: judge a box around the structure, or read `mce`.
@@ -146,7 +146,7 @@ def ece(beliefs: Beliefs, bins: int = 15) -> float:
 
 
 @metric("average_calibration_error", papers="neumann2018relaxed", convention="bins of equal width, alike", **_ERROR)
-def average_calibration_error(beliefs: Beliefs, bins: int = 15) -> float:
+def average_calibration_error(beliefs: Beliefs, bins: Bins = 15) -> float:
     """Mean over bins of |share of hits - mean confidence|, each bin that has a voxel counting the same.
 
     Args:
@@ -158,7 +158,7 @@ def average_calibration_error(beliefs: Beliefs, bins: int = 15) -> float:
 
 
 @metric("mce", papers="guo2017calibration", convention="bins of equal width, largest", **_ERROR)
-def mce(beliefs: Beliefs, bins: int = 15) -> float:
+def mce(beliefs: Beliefs, bins: Bins = 15) -> float:
     """Maximum calibration error: the largest |share of hits - mean confidence| of a bin.
 
     Args:
@@ -170,7 +170,7 @@ def mce(beliefs: Beliefs, bins: int = 15) -> float:
 
 
 @metric("ace", papers="nixon2019measuring", convention="bins of equal count", **_ERROR)
-def ace(beliefs: Beliefs, bins: int = 15) -> float:
+def ace(beliefs: Beliefs, bins: Bins = 15) -> float:
     """Adaptive calibration error: mean of |share of hits - mean confidence| over bins that hold equally many voxels.
 
     Voxels of one confidence share their hits, so that their order does not matter where a bin ends between them.

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import Registry
-from .metric import Metric, metric
+from .metric import Metric, Share, metric
 from .objects import Objects
 
-object_metrics: Registry[Metric] = Registry("metric of objects")
+object_metrics: Registry[Metric] = Registry("metric of objects", checked=True)
 
 _FACTS: dict[str, Any] = {"shelf": object_metrics, "compares": Objects}
 _SHARE: dict[str, Any] = {"best": 1.0, "worst": 0.0, **_FACTS}
 
 
 @metric("object_f1", papers="caicedo2019nucleus", convention="IoU above 0.5", **_SHARE)
-def object_f1(objects: Objects, iou: float = 0.5) -> float:
+def object_f1(objects: Objects, iou: Share = 0.5) -> float:
     """Share of objects that are found, 2 TP / (2 TP + FP + FN).
 
     Args:
@@ -32,7 +32,7 @@ def object_f1(objects: Objects, iou: float = 0.5) -> float:
 
 
 @metric("object_ap", papers="caicedo2019nucleus", convention="IoU above 0.5, without scores", **_SHARE)
-def object_ap(objects: Objects, iou: float = 0.5) -> float:
+def object_ap(objects: Objects, iou: Share = 0.5) -> float:
     """Objects that are found among all there are or that were made up, TP / (TP + FP + FN).
 
     The average precision of answers without scores, as in the 2018 Data Science Bowl and in StarDist.

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -17,6 +17,11 @@ from .finding import Finding
 from .pair import Pair
 
 Score = Callable[..., float]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Bins = Annotated[int, Field(ge=1)]
 
 DEFAULT_METRICS = ("dice", "iou", "precision", "recall", "hd95", "assd", "nsd", "volume_error")
 """What an evaluation measures when nothing else is asked for."""
@@ -139,7 +144,7 @@ class Metric:
         return compared.worst(self.unit) if np.isinf(self.worst) else self.worst
 
 
-metrics: Registry[Metric] = Registry("metric")
+metrics: Registry[Metric] = Registry("metric", checked=True)
 
 
 def metric(

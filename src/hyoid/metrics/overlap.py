@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from .metric import metric
+from .metric import Positive, metric
 from .pair import Pair
 
 _SHARE: dict[str, Any] = {"best": 1.0, "worst": 0.0}
@@ -27,7 +27,7 @@ def iou(pair: Pair) -> float:
 
 
 @metric("f_beta", papers="vanrijsbergen1979information", convention="beta 2", **_SHARE)
-def f_beta(pair: Pair, beta: float = 2.0) -> float:
+def f_beta(pair: Pair, beta: Positive = 2.0) -> float:
     """Precision and recall in one number, (1 + b²) TP / ((1 + b²) TP + b² FN + FP); with b = 1 it is Dice.
 
     Args:

@@ -13,7 +13,7 @@ from ..core.registry import Registry
 from .finding import Finding
 from .metric import Metric, metric
 
-registration_metrics: Registry[Metric] = Registry("metric of registration")
+registration_metrics: Registry[Metric] = Registry("metric of registration", checked=True)
 
 
 @dataclass(frozen=True)

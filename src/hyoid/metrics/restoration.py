@@ -11,9 +11,9 @@ import numpy as np
 from ..core.errors import DataError
 from ..core.registry import Registry
 from .finding import Finding
-from .metric import Metric, metric
+from .metric import Metric, Positive, metric
 
-image_metrics: Registry[Metric] = Registry("metric of images")
+image_metrics: Registry[Metric] = Registry("metric of images", checked=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Images:
         """Mean squared difference."""
         return float(np.mean((self.prediction - self.reference) ** 2))
 
-    def spread(self, data_range: float | None) -> float:
+    def spread(self, data_range: Positive | None) -> float:
         """The range of intensities: as given, or that of the true image (1 when it is constant)."""
         return data_range or float(np.ptp(self.reference)) or 1.0
 
@@ -63,7 +63,7 @@ _FACTS: dict[str, Any] = {"shelf": image_metrics, "compares": Images, "defined_f
 
 
 @metric("psnr", best=float("inf"), worst=float("-inf"), unit="dB", convention="range of the true image", **_FACTS)
-def psnr(images: Images, data_range: float | None = None) -> float:
+def psnr(images: Images, data_range: Positive | None = None) -> float:
     """Peak signal to noise ratio, 10 log10(range² / mean squared difference); infinite for equal images.
 
     Args:
@@ -76,7 +76,7 @@ def psnr(images: Images, data_range: float | None = None) -> float:
 
 
 @metric("ssim", papers="wang2004image", best=1.0, worst=-1.0, convention="Gaussian window, sigma 1.5", **_FACTS)
-def ssim(images: Images, data_range: float | None = None) -> float:
+def ssim(images: Images, data_range: Positive | None = None) -> float:
     """Likeness of local mean, contrast and pattern (structural similarity), averaged over places with a whole window.
 
     (2 m_p m_r + c1)(2 s_pr + c2) / ((m_p² + m_r² + c1)(s_p² + s_r² + c2)), c1 = (0.01 range)², c2 = (0.03 range)²;

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .metric import metric
+from .metric import Percent, Positive, metric
 from .pair import Pair
 
 _DISTANCE: dict[str, Any] = {"best": 0.0, "worst": float("inf"), "unit": "mm"}
@@ -20,7 +20,7 @@ _SHARE: dict[str, Any] = {"best": 1.0, "worst": 0.0}
 
 
 @metric("hausdorff", papers="huttenlocher1993hausdorff", convention="voxels, larger of both ways", **_DISTANCE)
-def hausdorff(pair: Pair, percentile: float = 100.0) -> float:
+def hausdorff(pair: Pair, percentile: Percent = 100.0) -> float:
     """Distance to the other surface that a percentage of each surface stays within; at 100 the largest of all.
 
     max(P(d(p, R)), P(d(r, P))): the larger of the two directed values.
@@ -80,7 +80,7 @@ def msd(pair: Pair) -> float:
 
 
 @metric("nsd", papers="nikolov2021surface", convention="voxels", **_SHARE)
-def nsd(pair: Pair, tolerance_mm: float = 1.0) -> float:
+def nsd(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
     """Share of both surfaces that lies within a tolerance of the other one (normalised surface Dice).
 
     Counts voxels, as MONAI does; the default, since its surface is the one that all other distances here go to.
@@ -95,7 +95,7 @@ def nsd(pair: Pair, tolerance_mm: float = 1.0) -> float:
 
 
 @metric("nsd_area", papers="nikolov2021surface", convention="area", **_SHARE)
-def nsd_area(pair: Pair, tolerance_mm: float = 1.0) -> float:
+def nsd_area(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
     """Share of the area of both surfaces within a tolerance of the other one, as published and in surface-distance.
 
     Args:
@@ -108,7 +108,7 @@ def nsd_area(pair: Pair, tolerance_mm: float = 1.0) -> float:
 
 
 @metric("boundary_iou", papers="cheng2021boundary", **_SHARE)
-def boundary_iou(pair: Pair, depth_mm: float | None = None) -> float:
+def boundary_iou(pair: Pair, depth_mm: Positive | None = None) -> float:
     """Overlap of the rims of both masks relative to their union; a rim is what lies within a depth of the surface.
 
     |(P_d and P) n (R_d and R)| / |(P_d and P) u (R_d and R)|
