@@ -79,6 +79,15 @@ def test_a_walk_starts_at_its_seeds():
     assert probability == pytest.approx(np.arange(9) / 8, abs=2e-3)  # along a line the chance grows evenly
 
 
+@pytest.mark.parametrize("shape", [(30, 31), (17, 18, 19)])
+def test_a_walk_does_not_wash_away_a_small_structure_that_the_prior_sees(shape):
+    truth = disc(shape, 4)
+    energies = np.stack([truth * 2.0, ~truth * 2.0])
+    noise = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
+    found = walk(Image(noise, Grid.plain(shape)), energies).argmax(0)
+    assert 2 * (found * truth).sum() / (found.sum() + truth.sum()) > 0.95
+
+
 @pytest.mark.parametrize("shape", [(14, 15), (9, 10, 11)])
 @pytest.mark.parametrize("value", [0, 1])
 def test_smoothing_is_that_of_morphological_snakes(shape, value):

@@ -9,6 +9,9 @@ from .baseline import Labelling
 from .prior import Examples
 from .shelf import baselines
 
+OPTIONS = {"random_walker": {"strength": 0.1}}
+"""Walks go far between marks, since intensities without places say less than the marks."""
+
 
 def from_scribbles(image: Image, scribbles: Image, labels: Labels, method: str = "graph_cut") -> Image:
     """Labels of an image in which some voxels were marked by hand.
@@ -25,7 +28,7 @@ def from_scribbles(image: Image, scribbles: Image, labels: Labels, method: str =
         ConfigError: When unmarked voxels have no value, or the method cannot keep seeds.
         DataError: When nothing is marked, or only one class.
     """
-    baseline = baselines.build(method)
+    baseline = baselines.build(method, **OPTIONS.get(method, {}))
     if not isinstance(baseline, Labelling):
         raise ConfigError(f"baseline {method!r} finds its parts by itself and cannot keep scribbles.")
     if labels.ignore is None:

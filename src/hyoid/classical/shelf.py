@@ -11,7 +11,7 @@ from .clustering import cluster, modes, nearest, sample
 from .graph_cut import least_energy
 from .prior import Examples, checked
 from .random_field import FieldSettings, mean_field
-from .random_walker import walk
+from .random_walker import STRENGTH, walk
 from .regions import watershed
 from .thresholds import otsu_thresholds
 
@@ -109,7 +109,7 @@ def geodesic_contour() -> Baseline:
 
 
 @baselines.register("random_walker", papers=("grady2006random", "grady2005prior"))
-def random_walker(strength: float = 0.1) -> Baseline:
+def random_walker(strength: float = STRENGTH) -> Baseline:
     """The structure that a walk which avoids edges is likeliest to reach first.
 
     Args:
