@@ -12,13 +12,17 @@ import xml.etree.ElementTree as Xml
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer.main
 
 import hyoid
 from hyoid.cli import VERBS, app
+from hyoid.core.case import Image
 from hyoid.core.citations import bibliography
+from hyoid.core.grid import Grid
 from hyoid.experiment import Experiment
+from hyoid.io.formats import read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -182,6 +186,21 @@ np.savetxt("numbers.txt", np.arange(6).reshape(2, 3))
 image = read_image("numbers.txt")
 assert image.array.shape == (1, 2, 3) and not image.grid.calibrated and image.array[0, 1, 2] == 5
 """
+
+
+def test_classical_methods_work_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    truth = np.zeros((8, 20, 30), np.uint8)
+    truth[2:6, 5:15, 3:13], truth[2:6, 5:15, 17:27] = 1, 2
+    noise = 0.1 * np.random.default_rng(0).standard_normal(truth.shape)
+    marks = np.full(truth.shape, 255, np.uint8)
+    marks[4, 10, 5:11], marks[4, 10, 19:25], marks[:, 2, :], marks[4, :, 15] = 1, 2, 0, 0
+    grid = Grid.plain(truth.shape)
+    write_image("image.nii.gz", Image(((truth > 0) + noise)[None].astype(np.float32), grid))
+    write_image("marks.nii.gz", Image(marks[None], grid, "labels"))
+    for block in blocks(ROOT / "docs/how-to/classical_methods.md", "python"):
+        exec(block, {})
+    assert (read_image("found.nii.gz", "labels").array[0] == truth).mean() > 0.95
 
 
 @pytest.mark.slow

@@ -32,6 +32,13 @@ def test_strokes_are_completed_to_the_structures(method):
     assert ((found > 0) == (truth > 0)).mean() > 0.9
 
 
+@pytest.mark.parametrize("method", ["bayes", "chan_vese", "dense_crf", "geodesic_contour"])
+def test_every_mark_is_kept(method):
+    image, marks, _ = picture()
+    known = marks.array != 255
+    assert np.array_equal(from_scribbles(image, marks, LABELS, method).array[known], marks.array[known])
+
+
 def test_a_random_walk_tells_structures_of_the_same_brightness_apart():
     image, marks, truth = picture()
     assert (from_scribbles(image, marks, LABELS, "random_walker").array[0] == truth).mean() > 0.9

@@ -84,12 +84,14 @@ class Labelling:
         """Labels; those of seeds, where they are known values, hold."""
         _check(self, image)
         energies = self.prior.energies(self.examples.word_of(image))
-        if seeds is not None:
-            for index, value in enumerate(self.prior.values):
-                marked = seeds.array[0] == value
-                energies[:, marked] = EXCLUDED
-                energies[index, marked] = 0
-        return _labels(self.solve(image, energies), self.prior, image)
+        marks = [] if seeds is None else [seeds.array[0] == value for value in self.prior.values]
+        for index, marked in enumerate(marks):
+            energies[:, marked] = EXCLUDED
+            energies[index, marked] = 0
+        classes = self.solve(image, energies)
+        for index, marked in enumerate(marks):
+            classes[marked] = index  # a contour may have slid over them
+        return _labels(classes, self.prior, image)
 
 
 def _check(baseline: Naming | Labelling, image: Image) -> None:

@@ -17,8 +17,8 @@ HELD = 1e4
 CERTAIN = 30.0
 """Energy that all other classes must have for a voxel to be a seed."""
 STRENGTH = 2.0
-"""How strongly a prior from cases holds. Walks that nothing stops go about sqrt(1 / g) voxels, which must stay below the
-size of a structure: at 0.1, three voxels, they wash small structures away."""
+"""How strongly a prior from cases holds. Walks that nothing stops go about sqrt(1 / g) voxels, which must stay below
+the size of a structure: at 0.1, three voxels, they wash small structures away."""
 LEAST = 1e-3
 """Weight between neighbours that are not alike at all, so that no voxel is cut off."""
 
