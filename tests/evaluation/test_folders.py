@@ -57,7 +57,7 @@ def test_given_labels_and_groups_win(folders):
 
 def test_a_missing_prediction_is_an_error_or_counts_as_missed(folders):
     (folders[0] / "case_1.png").unlink()
-    with pytest.raises(DataError, match="no prediction for case_1"):
+    with pytest.raises(DataError, match="no prediction for case_1 .* `--missing worst`"):
         evaluate_folders(*folders)
     found = evaluate_folders(*folders, missing="worst")
     assert found.summary("label_1", "dice").num_missed == 1
@@ -151,3 +151,55 @@ def test_columns_of_the_case_table_are_carried(folders):
     found = evaluate_folders(*folders)
     assert found.columns == ("site", "sex")
     assert found.facts["case_2"] == {"site": "B", "sex": "f"}
+
+
+def test_other_structures_in_the_prediction_are_background_when_one_is_judged(tmp_path):
+    (tmp_path / "ref").mkdir()
+    (tmp_path / "ref" / "labels.yaml").write_text("liver: 1\n")
+    put(tmp_path / "ref", "a.png", (REFERENCE == 1).astype(np.uint8))
+    put(tmp_path / "pred", "a.png", REFERENCE)
+    found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+    assert found.rows[0].values["dice"] == 1.0
+    assert "Predictions: values that no structure has (2) count as background." in found.notes
+    put(tmp_path / "pred", "a.png", REFERENCE // 2 * 2)
+    with pytest.raises(DataError, match="predictions hold 2, which are not values of liver"):
+        evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_grey_probabilities_are_cut_at_half_of_their_range(tmp_path, white):
+    rows, columns = np.mgrid[:64, :64] - 31.5
+    grey = np.round(220 / (1 + np.exp((np.hypot(rows, columns) - 15) / 3))).astype(np.uint8)
+    put(tmp_path / "pred", "a.png", grey)
+    put(tmp_path / "ref", "a.png", (grey > 127).astype(np.uint8) * white)
+    found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+    assert found.rows[0].values["dice"] == 1.0
+    assert "Predictions: numbers above 127.5, half of the range 0 to 255, are foreground." in found.notes
+
+
+def test_numbers_that_are_neither_labels_nor_probabilities_are_refused(tmp_path):
+    logits = np.where(REFERENCE > 0, 3.5, -2.25).astype(np.float32)
+    mask = (REFERENCE > 0).astype(np.uint8)
+    for folder, array in (("share", (logits + 2.25) / 6), ("logit", logits), ("ref", mask)):
+        (tmp_path / folder).mkdir()
+        grid = Grid.plain((1, *array.shape), (1, 1, 1))
+        write_image(tmp_path / folder / "a.nii.gz", Image(array[None, None], grid, "image"))
+    assert evaluate_folders(tmp_path / "share", tmp_path / "ref").rows[0].values["dice"] == 1.0
+    with pytest.raises(DataError, match="predictions hold"):
+        evaluate_folders(tmp_path / "logit", tmp_path / "ref")
+
+
+def test_references_without_any_structure_are_judged_when_labels_are_declared(folders):
+    for i in range(3):
+        put(folders[1], f"case_{i}.png", np.zeros_like(REFERENCE))
+    with pytest.raises(DataError, match="are empty"):
+        evaluate_folders(*folders)
+    (folders[1] / "labels.yaml").write_text("body: 1\ntail: 2\n")
+    found = evaluate_folders(*folders)
+    assert {row.finding for row in found.rows} == {"spurious"}
+    assert evaluate_folders(folders[1], folders[1]).summary("mean", "dice").spread.mean == 1.0
+
+
+def test_a_folder_that_is_not_there_is_called_missing(folders, tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        evaluate_folders(tmp_path / "nowhere", folders[1])

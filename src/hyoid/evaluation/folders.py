@@ -20,6 +20,16 @@ from .report import EvaluationSettings, Report
 if TYPE_CHECKING:
     from ..io.masks import Encoding, Marks
 
+_WHITE = 255
+
+_MOST_LABELS = 128
+"""So many structures no label map has; more values are shades of grey."""
+
+_MANY_SHADES = 12
+
+_PIECES_OF_A_SHADE = 4
+"""Where values lie in so many connected pieces each, they are shades of grey: a label is one piece or two."""
+
 
 def evaluate_folders(
     predictions: str | Path,
@@ -46,15 +56,16 @@ def evaluate_folders(
         workers: Cases read and judged at the same time.
 
     Raises:
-        DataError: When folders are empty, a prediction is missing, or grids differ.
+        DataError: When folders are missing or empty, a prediction is missing, or grids differ.
     """
     guesses, truths = _images_in(predictions), _images_in(references)
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
     declared, instances = (labels, False) if labels else _declared(beside)
-    known = declared is not None
-    guess_marks = _looked_at({case: path for case, path in guesses.items() if case in truths}, workers, known)
-    truth_encoding, labels = _reference_encoding(_looked_at(truths, workers, known), declared, instances, notes)
+    truth_marks = _looked_at(truths, workers, pieces=declared is None)
+    truth_encoding, labels = _reference_encoding(truth_marks, declared, instances, notes)
+    judged = {case: path for case, path in guesses.items() if case in truths}
+    guess_marks = _looked_at(judged, workers, pieces=len(labels.names) == 1)
     guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
     facts = _facts(beside, list(truths))
     groups = groups if groups is not None else _groups(facts, notes)
@@ -78,6 +89,8 @@ def _images_in(place: str | Path) -> dict[str, Path]:
     from ..io.formats import is_image, stem_of
 
     root = Path(place)
+    if not root.exists():
+        raise DataError(f"{root}: no such folder.")
     paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
     found: dict[str, Path] = {}
     for path in filter(is_image, paths):
@@ -105,7 +118,8 @@ def _unpaired(
     if absent and (missing == "error" or len(absent) == len(truths)):
         raise DataError(
             f"{predictions}: no prediction for {listed(absent)} of {references}. Files are paired by name without "
-            "ending; predict the missing cases, or count them as missed with missing='worst'."
+            "ending; predict the missing cases, or count them as missed with `--missing worst` (in Python, "
+            "missing='worst')."
         )
     if absent:
         notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {listed(absent)}.")
@@ -115,19 +129,23 @@ def _unpaired(
     return notes
 
 
-def _looked_at(paths: Mapping[str, Path], workers: int, known: bool) -> list[Marks]:
-    """The facts of each mask; its pieces only where the labels are not known and might number objects."""
+def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> list[Marks]:
+    """The facts of each mask; its pieces only where values might be numbers of objects or shades of grey."""
     from ..io.masks import look_at
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(pool.map(lambda case: look_at(case, paths[case], pieces=not known)[0], paths))
+        return list(pool.map(lambda case: look_at(case, paths[case], pieces)[0], paths))
 
 
 def _reference_encoding(
     marks: list[Marks], declared: Labels | None, instances: bool, notes: list[str]
 ) -> tuple[Encoding, Labels]:
+    from ..io.masks import Encoding
     from ..io.recognise import recognise
 
+    if declared and not any(value for one in marks for value in one.counts):
+        notes.append("References: nothing is labelled in any of them.")
+        return Encoding(), declared
     encoding, labels, told, _ = recognise(marks, declared, instances)
     notes += [f"References: {text}" for text in told]
     return encoding, labels
@@ -140,22 +158,52 @@ def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding
     if any(one.coloured for one in marks):
         return reference
     found = {value for one in marks for value in one.counts if value}
-    plain = not any(one.fractional or one.lossy for one in marks)
-    if plain and found <= set(labels.known_values):
+    whole = not any(one.fractional or one.lossy for one in marks)
+    if whole and found <= set(labels.known_values):
         return Encoding()
-    if len(labels.names) == 1:
-        threshold = max(found) / 2 if any(one.lossy for one in marks) else 0.5
-        notes.append(f"Predictions: numbers above {threshold:g} are {labels.names[0]}.")
+    threshold = _threshold(marks, labels, reference) if len(labels.names) == 1 else None
+    if threshold is not None:
+        range_of = f", half of the range 0 to {_WHITE}," if threshold > 1 else ""
+        notes.append(f"Predictions: numbers above {threshold:g}{range_of} are {labels.names[0]}.")
         return Encoding(kind="threshold", threshold=threshold, written=labels.written[0])
-    unknown = sorted(found - set(labels.known_values))
-    if not plain or not found & set(labels.known_values):
+    unknown = [f"{value:g}" for value in sorted(found - set(labels.known_values))]
+    if not whole or not found & {value for group in labels.values for value in group}:
         raise DataError(
-            f"{marks[0].case}: predictions hold {', '.join(f'{v:g}' for v in unknown[:5])}, which are not values of "
-            f"{', '.join(labels.names)}. Predictions must hold the label values of the references."
+            f"{marks[0].case}: predictions hold {listed(unknown)}, which are not values of "
+            f"{listed(labels.names)}. Predictions must hold the label values of the references."
         )
-    listed = ", ".join(f"{value:g}" for value in unknown[:8])
-    notes.append(f"Predictions: values that no structure has ({listed}) count as background.")
+    notes.append(f"Predictions: values that no structure has ({listed(unknown, 8)}) count as background.")
     return Encoding()
+
+
+def _threshold(marks: list[Marks], labels: Labels, reference: Encoding) -> float | None:
+    """Where masks of one structure are cut: black and white ones, probabilities and grey; None for label values."""
+    found = {value for one in marks for value in one.counts if value}
+    lowest, highest = min(found, default=0), max(found, default=0)
+    if any(one.lossy for one in marks):
+        return _WHITE / 2
+    if any(one.fractional for one in marks):
+        shares, grey = lowest > -0.01 and highest < 1.5, lowest > 0 and _WHITE / 2 < highest <= _WHITE
+        return 0.5 if shares else _WHITE / 2 if grey else None
+    if reference.kind in ("instances", "objects") and lowest > 0:
+        return 0.5
+    if all(value == 1 or _WHITE / 2 < value <= _WHITE for value in found) and max(map(_num_values, marks)) <= 1:
+        return 0.5
+    return _WHITE / 2 if _are_grey(marks, found, labels) else None
+
+
+def _are_grey(marks: list[Marks], found: set[float], labels: Labels) -> bool:
+    """Whether whole numbers are shades of grey up to white: many, and more than labels are or scattered over pieces."""
+    if min(found) < 0 or not _WHITE / 2 < max(found) <= _WHITE:
+        return False
+    if _WHITE in labels.values[0] or len(found) > _MOST_LABELS:
+        return True
+    pieces, values = sum(one.pieces for one in marks), sum(_num_values(one) for one in marks if one.pieces)
+    return len(found) > _MANY_SHADES and pieces > _PIECES_OF_A_SHADE * values
+
+
+def _num_values(marks: Marks) -> int:
+    return sum(value != 0 for value in marks.counts)
 
 
 def _reader(

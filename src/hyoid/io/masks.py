@@ -105,7 +105,7 @@ def grey(path: Path, array: np.ndarray) -> np.ndarray:
     """One channel: equal channels are one; JPEG's tiny differences between channels are levelled."""
     if len(array) > 1 and suffix_of(path) in _LOSSY:
         return array.max(axis=0, keepdims=True)
-    if len(array) == 3 and np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]):
+    if len(array) > 1 and all(np.array_equal(array[0], channel) for channel in array[1:]):
         return array[:1]
     return array
 
