@@ -36,6 +36,13 @@ def test_wilcoxon_of_five_equal_signs_is_exact_and_zeros_do_not_fail():
     assert 0 < wilcoxon(np.array([0.0, 0.0, 0.1, 0.1, -0.2, 0.3])) <= 1
 
 
+def test_wilcoxon_of_few_patients_is_exact_with_ties_too():
+    assert wilcoxon(np.full(5, 0.1)) == 2 / 32
+    # Ranks 1.5, 1.5, 3.5, -3.5 sum to 3; of 16 choices of signs only four sum to less, to 0.
+    assert wilcoxon(np.array([0.1, 0.1, 0.2, -0.2])) == 12 / 16
+    assert wilcoxon(np.array([0.0, 0.1, 0.1, 0.1])) == 2 / 8
+
+
 def test_holm_worked_out_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     adjusted = holm([0.9, math.nan, 0.6])
