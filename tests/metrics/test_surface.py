@@ -164,3 +164,25 @@ def test_penalty_of_a_missed_structure_is_the_diagonal_of_the_whole_image():
     reference[3:6, 3:6] = True
     assert Pair.of(~reference & False, reference, (1.0, 1.0)).diagonal_mm == 50.0
     assert metrics.build("hd95")(np.zeros_like(reference), reference, (1.0, 1.0)) == 50.0
+
+
+@pytest.mark.parametrize("name", ["nsd", "nsd_area"])
+@pytest.mark.parametrize("spacing", [0.1, 0.2, float(np.float32(0.1)), float(np.float32(0.2))])
+@pytest.mark.parametrize("tolerance", [0.3, 0.6, 0.7, 1.0, 1.2, 1.4])
+def test_a_surface_at_the_tolerance_lies_within_it(name, spacing, tolerance):
+    steps = int(tolerance / spacing + 1e-3)
+    for axis in range(3):
+        masks = np.zeros((2, 24, 24, 24), bool)
+        masks[0].swapaxes(0, axis)[4] = masks[1].swapaxes(0, axis)[4 + steps] = True
+        score = metrics.build(name, tolerance_mm=tolerance)
+        assert score(masks[0], masks[1], (spacing,) * 3) > (0.99 if name == "nsd" else 0.4)
+        masks[1] = np.roll(masks[1], 1, axis)
+        assert metrics.build("nsd", tolerance_mm=tolerance)(masks[0], masks[1], (spacing,) * 3) == 0
+
+
+def test_a_rim_reaches_its_depth_whatever_the_rounding():
+    mask = np.ones((41, 41), bool)
+    inner = mask.copy()
+    inner[11:30, 11:30] = False
+    for spacing in (0.1, float(np.float32(0.1))):
+        assert metrics.build("boundary_iou", depth_mm=1.0)(mask, inner, (spacing,) * 2) == 1.0

@@ -57,11 +57,11 @@ def near(lines: np.ndarray, queries: np.ndarray, spacing_mm: Sequence[float], re
         lines: What `line_distances` gave, (*S).
         queries: Boolean (*S).
         spacing_mm: Distance between voxel centres along each axis.
-        reach_mm: The largest distance that counts.
+        reach_mm: The largest distance that counts, with the rounding of spacings in single precision allowed for.
     """
     found = np.empty(np.count_nonzero(queries), bool)
     spacing = np.array([1.0, *spacing_mm][-3:])
-    _reach(_as_3d(lines), _as_3d(queries).view(np.uint8), spacing, reach_mm**2 * (1 + 1e-12), found)
+    _reach(_as_3d(lines), _as_3d(queries).view(np.uint8), spacing, (reach_mm * (1 + 1e-6)) ** 2, found)
     return found
 
 
