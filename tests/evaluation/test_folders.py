@@ -57,7 +57,7 @@ def test_given_labels_and_groups_win(folders):
 
 def test_a_missing_prediction_is_an_error_or_counts_as_missed(folders):
     (folders[0] / "case_1.png").unlink()
-    with pytest.raises(DataError, match="no prediction for case_1 .* `--missing worst`"):
+    with pytest.raises(DataError, match=r"no prediction for case_1 .* `--missing worst`"):
         evaluate_folders(*folders)
     found = evaluate_folders(*folders, missing="worst")
     assert found.summary("label_1", "dice").num_missed == 1
