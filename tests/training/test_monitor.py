@@ -1,5 +1,6 @@
 """Curves: a row now and then, cut back to the checkpoint when training goes on."""
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -10,9 +11,10 @@ from hyoid.training.monitor import Monitor, read_curves
 def test_a_row_has_the_mean_loss_and_the_dice(tmp_path):
     monitor = Monitor(tmp_path, ["liver", "spleen"])
     monitor.take({"loss": 1.0})
-    monitor.take({"loss": 2.0})
+    monitor.take({"loss": 2.0}, np.array([[1, 0], [2, 0], [2, 0]]))
     monitor.write(2, 0.5, 1.234, 1e-3)
-    monitor.take({"loss": 4.0})
+    monitor.take({"loss": 4.0}, np.array([[0, 5], [4, 6], [0, 6]]))
+    monitor.take({"loss": 4.0}, np.array([[1, 0], [1, 3], [1, 1]]))
     monitor.write(3, 1.0, 2.0, 0.0, {"liver": 0.75, "spleen": 0.5})
     assert read_curves(tmp_path) == {
         "step": [2, 3],
@@ -22,7 +24,22 @@ def test_a_row_has_the_mean_loss_and_the_dice(tmp_path):
         "loss": [1.5, 4.0],
         "dice:liver": [None, 0.75],
         "dice:spleen": [None, 0.5],
+        "patch_dice:liver": [0.5, 0.333333],
+        "patch_dice:spleen": [None, 0.625],
     }
+
+
+def test_curves_that_were_begun_without_a_column_go_on_without_it(tmp_path):
+    monitor = Monitor(tmp_path, ["liver"])
+    monitor.take({"loss": 1.0})
+    state = monitor.state()
+    del state["counts"]
+    (tmp_path / "curves.csv").write_text("step,progress,seconds,learning_rate,loss,dice:liver\n1,0.1,1,1,2,\n")
+    again = Monitor(tmp_path, ["liver"], state | {"rows": 1})
+    again.take({"loss": 3.0}, np.ones((3, 1), int))
+    again.write(2, 0.2, 2, 1, {"liver": 0.5})
+    curves = read_curves(tmp_path)
+    assert curves["loss"] == [2, 2] and curves["dice:liver"] == [None, 0.5] and "patch_dice:liver" not in curves
 
 
 def test_a_row_without_steps_has_no_loss(tmp_path):
@@ -37,7 +54,7 @@ def test_rows_after_the_checkpoint_are_dropped(tmp_path):
     monitor = Monitor(tmp_path, ["liver"])
     monitor.take({"loss": 1.0})
     monitor.write(1, 0.1, 1, 1)
-    monitor.take({"loss": 3.0})
+    monitor.take({"loss": 3.0}, np.ones((3, 1), int))
     state = monitor.state()
     monitor.take({"loss": 9.0})
     monitor.write(3, 0.3, 3, 1)
@@ -45,6 +62,7 @@ def test_rows_after_the_checkpoint_are_dropped(tmp_path):
     again.take({"loss": 5.0})
     again.write(3, 0.3, 3, 1)
     assert read_curves(tmp_path)["loss"] == [1.0, 4.0]
+    assert read_curves(tmp_path)["patch_dice:liver"] == [None, 1.0]
 
 
 def test_a_new_training_starts_new_curves(tmp_path):

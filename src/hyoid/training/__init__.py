@@ -12,6 +12,7 @@ Read in this order:
 - `optim`: optimisers, schedules by progress, the average of the weights
 - `transfer`: starting from another training, frozen parts, learning rates by part
 - `clock`: progress by steps or by time
+- `patches`: which voxels of the training patches were answered rightly
 - `validation`: whole-image Dice of prepared cases, and how often
 - `quiet`: seeds, repeatable operations, and ending in order when interrupted
 - `checkpoint`: weights and facts in one file, written atomically

@@ -130,7 +130,7 @@ class _Training:
     seed: int
     accelerator: str
     finished: bool = False
-    pending: list[tuple[int, dict[str, Tensor], tuple[str, ...]]] = field(default_factory=list)
+    pending: list[tuple[int, dict[str, Tensor], tuple[str, ...], Tensor | None]] = field(default_factory=list)
     saved_at: float = field(default_factory=lambda: time.perf_counter())
     save_seconds: float = 0.0
     row: int = 0
@@ -263,7 +263,8 @@ class _Training:
         if after := getattr(self.regime, "after_step", None):
             after(self.clock.progress)
         cases = tuple(case_id for batch in group for case_id in batch.case_ids)
-        self.pending.append((self.clock.step + 1, terms, cases))
+        counted = getattr(self.regime, "counted", None)
+        self.pending.append((self.clock.step + 1, terms, cases, counted() if counted else None))
         # Reading a number from a GPU stops it until it has caught up; on the CPU it costs nothing.
         if self.fabric.device.type == "cpu" or len(self.pending) >= 20:
             self._settle()
@@ -290,7 +291,7 @@ class _Training:
 
     def _settle(self) -> None:
         """Look at the losses that were not looked at yet."""
-        for step, terms, cases in self.pending:
+        for step, terms, cases, counts in self.pending:
             values = {name: value.item() for name, value in terms.items()}
             bad = [name for name, value in values.items() if not math.isfinite(value)]
             if bad:
@@ -299,7 +300,7 @@ class _Training:
                     f" {', '.join(dict.fromkeys(cases))}. Look at these cases, or lower"
                     " training.optimiser.learning_rate."
                 )
-            self.monitor.take(values)
+            self.monitor.take(values, None if counts is None else counts.cpu().numpy())
         self.pending.clear()
 
     def _rows_and_rounds(self, interruption: Interruption) -> None:

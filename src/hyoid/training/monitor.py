@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import DataError
 from ..core.files import atomic_path
 
@@ -35,6 +37,9 @@ class Monitor:
         self.structures = tuple(structures)
         self._sums: dict[str, float] = dict(resume["sums"]) if resume else {}
         self._count: int = resume["count"] if resume else 0
+        self._counts = np.zeros((3, len(self.structures)), np.int64)
+        if resume and "counts" in resume:  # checkpoints of 0.1.0 have none
+            self._counts += resume["counts"]
         self._latest: dict[str, float] = {}
         self._board: Any = None
         events = folder / "tensorboard"
@@ -50,8 +55,15 @@ class Monitor:
 
             self._board = SummaryWriter(str(events), purge_step=resume["step"] + 1 if resume else None)
 
-    def take(self, losses: Mapping[str, float]) -> None:
-        """Remember the losses of a step for the next row."""
+    def take(self, losses: Mapping[str, float], counts: np.ndarray | None = None) -> None:
+        """Remember a step for the next row.
+
+        Args:
+            losses: By name.
+            counts: Voxels (3, structures) of its patches that were hit, answered, and in the target.
+        """
+        if counts is not None:
+            self._counts += counts
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -65,24 +77,31 @@ class Monitor:
         """Mean losses since the last row."""
         return {name: value / self._count for name, value in self._sums.items()} if self._count else {}
 
+    def patch_dice(self) -> dict[str, float]:
+        """Dice of each structure over all patches since the last row together; of those that occurred."""
+        hits, answered, there = self._counts
+        found = zip(self.structures, hits, answered + there, strict=True)
+        return {name: float(2 * hit / both) for name, hit, both in found if both}
+
     def write(
         self, step: int, progress: float, seconds: float, learning_rate: float, dice: Mapping[str, float] | None = None
     ) -> None:
-        """Write a row with the mean losses since the last one, and the Dice of a validation when there was one."""
+        """Write a row with what the steps since the last one gave, and the Dice of a validation when there was one."""
         row: dict[str, float] = {
             "step": step,
             "progress": round(progress, 6),
             "seconds": round(seconds, 2),
             "learning_rate": learning_rate,
             **self.means(),
+            **{f"patch_dice:{name}": value for name, value in self.patch_dice().items()},
         }
-        columns = [*FIRST, *self._sums, *(f"dice:{name}" for name in self.structures)]
         if dice is not None:
             row |= {f"dice:{name}": value for name, value in dice.items()}
-        new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            if new:
+        with self.path.open("a+", newline="", encoding="utf-8") as file:
+            file.seek(0)
+            begun = next(csv.reader(file), None)
+            writer = csv.DictWriter(file, begun or self._columns(), "", "ignore", lineterminator="\n")
+            if not begun:
                 writer.writeheader()
             writer.writerow({name: f"{value:.6g}" if name not in FIRST else value for name, value in row.items()})
         if self._board is not None:
@@ -91,10 +110,21 @@ class Monitor:
         self._num_rows += 1
         self._step = step
         self._sums, self._count = dict.fromkeys(self._sums, 0.0), 0
+        self._counts[:] = 0
 
     def state(self) -> dict[str, Any]:
         """What has to be remembered to go on from here."""
-        return {"rows": self._num_rows, "step": self._step, "sums": dict(self._sums), "count": self._count}
+        return {
+            "rows": self._num_rows,
+            "step": self._step,
+            "sums": dict(self._sums),
+            "count": self._count,
+            "counts": self._counts.tolist(),
+        }
+
+    def _columns(self) -> list[str]:
+        kinds = ("dice", "patch_dice")
+        return [*FIRST, *self._sums, *(f"{kind}:{name}" for kind in kinds for name in self.structures)]
 
     def close(self) -> None:
         """Write out what is waiting."""

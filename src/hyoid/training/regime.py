@@ -17,7 +17,8 @@ class Regime(Protocol):
     loop gives `regime.net` and `regime.critic` an optimiser each and lets them learn one after the other.
 
     A regime may also have `before_step(progress)` and `after_step(progress)`, called before and after all turns of a
-    step with progress in 0..1.
+    step with progress in 0..1, and `counted()`, which gives the voxels (3, structures) that were hit, answered, and in
+    the target, of the patches since it was asked last.
     """
 
     turns: tuple[str, ...]

@@ -9,6 +9,7 @@ from ...core.errors import DataError
 from ...losses.compound import DeepSupervision
 from ...losses.loss import Loss
 from ...tasks.task import Task
+from ..patches import count_voxels
 from ..regime import regimes
 
 
@@ -27,6 +28,7 @@ class Supervised:
     def __init__(self, net: nn.Module, task: Task, loss: Loss) -> None:
         self.net = net
         self.loss = DeepSupervision(loss)
+        self._counts: Tensor | None = None
 
     def before_step(self, progress: float) -> None:
         """Let terms grow that grow."""
@@ -36,4 +38,12 @@ class Supervised:
         """The loss of a labelled batch."""
         if batch.target is None:
             raise DataError(f"Supervised training needs labels, but {', '.join(batch.case_ids)} has none.")
-        return {"loss": self.loss(self.net(batch.image), batch.target, batch.weight)}
+        logits = self.net(batch.image)
+        counts = count_voxels(logits[0], batch.target)
+        self._counts = counts if self._counts is None else self._counts + counts
+        return {"loss": self.loss(logits, batch.target, batch.weight)}
+
+    def counted(self) -> Tensor | None:
+        """Voxels of the patches since last asked; None without any."""
+        counts, self._counts = self._counts, None
+        return counts
