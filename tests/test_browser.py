@@ -120,3 +120,33 @@ def test_the_page_opens_at_the_case_of_its_address(page_of_run, browser):
     page.goto(f"{path.as_uri()}#view={case}")
     page.wait_for_function(f"document.getElementById('viewer').dataset.shown === '{case}'")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_two_folders_have_pictures_of_their_masks_and_a_case_to_look_into(page_of_run, browser, tmp_path):
+    path, _, failure = page_of_run
+    references = path.parents[1] / "data" / "labels"
+    evaluate(path.parent / "predictions", _only_predicted(path.parent, references, tmp_path), into=tmp_path / "into")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "into" / "report.html").as_uri())
+    assert page.locator(".slice img").count() == 3 * page.locator(".case").count() > 0
+    page.locator(f"#case-table tr[data-case='{failure.case}']").click()
+    page.wait_for_function(f"document.getElementById('viewer').dataset.shown === '{failure.case}'")
+    seen = [pixels(page)]
+    page.locator("#viewer input[name=reference]").uncheck()
+    seen.append(pixels(page))
+    page.locator("#viewer .stage figure:first-child input[type=range]").fill("0")
+    seen.append(pixels(page))
+    assert len(set(seen)) == len(seen)
+    assert complaints == []
+
+
+def _only_predicted(run_folder, references, tmp_path):
+    """A folder with the references of the predicted cases."""
+    kept = tmp_path / "references"
+    kept.mkdir()
+    for answer in (run_folder / "predictions").glob("*.nii.gz"):
+        shutil.copy(references / answer.name, kept)
+    return kept

@@ -1,6 +1,7 @@
 """Frozen, strict settings that read and write YAML."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -107,6 +108,7 @@ class Checked(Settings):
 class Around(Settings):
     part: Checked = Checked()
     many: tuple[int, ...] = Field((), description="Numbers.")
+    kind: Literal["round", "square"] | None = Field(None, description="Shape.")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,7 @@ class Around(Settings):
         ({"part": {"low": 3}}, "part does not fit: low is above high."),
         ({"part": {"low": -10}}, "Numbers below -9 are not known."),
         ({"many": "a" * 500}, "many = '" + "a" * 59 + " ... does not fit: Input should be a valid tuple."),
+        ({"kind": "sqare"}, "kind cannot be 'sqare'. Did you mean 'square'? Known: round, square."),
     ],
 )
 def test_what_does_not_fit_is_one_short_sentence_however_it_comes(values, message):

@@ -9,7 +9,10 @@ import pytest
 
 from hyoid.core.errors import DataError
 from hyoid.evaluation.report import EvaluationSettings, Report, Row
-from hyoid.reporting.figures import distribution, learning_curves, read_curves
+from hyoid.reporting.comparison_figures import forest
+from hyoid.reporting.data_figures import structure_sizes
+from hyoid.reporting.data_sheet import DataSheet
+from hyoid.reporting.figures import distribution, has_patches, learning_curves, read_curves
 
 
 def report(*values: float, metric: str = "dice", finding: str = "found") -> Report:
@@ -46,6 +49,16 @@ def test_each_recorded_curve_has_a_figure(num_structures):
     assert list(figures) == ["loss", "dice", "learning_rate"]
     assert all(svg.startswith("<svg") and svg.endswith("</svg>") for svg in figures.values())
     assert (">s0</text>" in figures["dice"]) == (num_structures <= 8)
+
+
+@pytest.mark.parametrize("num_structures", [2, 20])
+def test_patches_are_a_second_line_where_they_were_recorded(num_structures):
+    plain = curves(num_structures)
+    both = plain | {name.replace("dice:", "patch_dice:"): np.full(60, 0.5) for name in plain if "dice:" in name}
+    one, two = (learning_curves(found)["dice"] for found in (plain, both))
+    assert "patches" in two and "patches" not in one
+    assert two.count("<path") > one.count("<path")
+    assert has_patches(both) and not has_patches(plain)
 
 
 def test_curves_that_were_not_recorded_are_left_out():
@@ -90,3 +103,18 @@ def test_missed_structures_do_not_squeeze_the_scale_of_distances():
     svg = distribution(Report((*found.rows, missed), ("a",), found.settings), "hd95")
     assert ">800</text>" not in svg
     assert ">2.0</text>" in svg
+
+
+def test_no_interval_of_a_forest_ends_on_its_frame():
+    svg = forest([("a", 0.1, -0.5, 0.3, False), ("b", 0.2, 0.1, 1.0, True)], "gap")
+    *lines, frame = [tuple(map(float, ends)) for ends in re.findall(r'x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', svg)]
+    assert min(min(ends) for ends in lines) > frame[0] and max(max(ends) for ends in lines) < frame[1]
+
+
+@pytest.mark.parametrize("most", [2.4, 80.0, 3e6])
+def test_sizes_are_written_without_powers(most):
+    sizes = {"a": {f"c{i}": float(size) for i, size in enumerate(np.geomspace(0.9, most, 9))}}
+    sheet = DataSheet({}, [(8, 8, 8)] * 9, [(1.0, 1.0, 1.0)] * 9, sizes=sizes, size_unit="ml")
+    svg = structure_sizes(sheet)
+    written = re.findall(r">([\d.\u2009]+)</text>", svg)
+    assert len(written) >= 3 and "times" not in svg

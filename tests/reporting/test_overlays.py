@@ -134,3 +134,10 @@ def test_colour_images_stay_in_colour_and_flat_ones_do_not_fail():
     for image in (np.full((3, 20, 20), 200, np.uint8), np.zeros((1, 20, 20)), np.full((2, 20, 20), np.nan)):
         (picture,) = pictures(Overlay("c", image, mask, mask, grid))
         assert picture.plain.startswith("data:image/webp;base64,")
+
+
+def test_without_an_image_marks_stand_on_a_plain_ground():
+    for overlay in (marked("LPS"), marked("RAS")):
+        seen, bare = pictures(overlay), pictures(replace(overlay, image=None))
+        assert [replace(one, plain="", marked="") for one in seen] == [replace(one, marked="") for one in bare]
+        assert all(picture.marked.startswith("data:image/webp;base64,") for picture in bare)

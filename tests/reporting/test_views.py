@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -81,3 +82,19 @@ def test_voxels_that_nobody_annotated_are_not_judged():
 def test_many_cases_share_the_page():
     assert allowance(74) * 74 < 4_000_000
     assert allowance(1) == 300_000
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_without_an_image_the_masks_travel_alone(flat):
+    overlay = volume()
+    if flat:
+        overlay = replace(
+            overlay,
+            image=overlay.image[..., 4],
+            reference=overlay.reference[..., 4],
+            prediction=overlay.prediction[..., 4],
+            grid=Grid.plain((20, 16)),
+        )
+    seen, bare = view(overlay, 100_000), view(replace(overlay, image=None), 100_000)
+    assert bare == replace(seen, image="")
+    assert bare.num_bytes < seen.num_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,19 +160,26 @@ def _sentences(model: type[BaseModel], error: ValidationError, where: str, value
             lines.append(f"{where}: there is no setting {place!r}.{closest(name, known)}{options}")
         elif problem["type"] == "missing":
             lines.append(f"{where}: the setting {place!r} is missing.")
+        elif problem["type"] == "literal_error":
+            known = [name.strip("'") for name in re.split(", | or ", problem["ctx"]["expected"])]
+            hint = closest(str(problem["input"]), known)
+            lines.append(f"{where}: {place} cannot be {_shown(problem['input'])}.{hint} Known: {', '.join(known)}.")
         else:
             message = problem["msg"].removeprefix("Value error, ").rstrip(".")
-            value = f"{place}{_shown(problem['input'])} does not fit: " if place else ""
+            value = f"{place}{_told(problem['input'])} does not fit: " if place else ""
             lines.append(f"{where}: {value}{message}.")
     return "\n".join(lines)
 
 
+def _told(value: Any) -> str:
+    """A wrong value as ` = value`; nothing of whole groups, whose message tells what is wrong."""
+    return "" if isinstance(value, dict | BaseModel) else f" = {_shown(value)}"
+
+
 def _shown(value: Any) -> str:
-    """A wrong value as ` = value`, cut when it is long; nothing of whole groups, whose message tells what is wrong."""
-    if isinstance(value, dict | BaseModel):
-        return ""
+    """A value, cut when it is long."""
     text = repr(value)
-    return f" = {text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + ' ...'}"
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + " ..."
 
 
 def _fields_at(model: Any, place: tuple[Any, ...], values: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +32,21 @@ _PIECES_OF_A_SHADE = 4
 """Where values lie in so many connected pieces each, they are shades of grey: a label is one piece or two."""
 
 
+@dataclass(frozen=True)
+class Paired:
+    """Two folders of label images, paired and understood.
+
+    Attributes:
+        cases: What is to be judged; images are read when asked for.
+        labels: The structures and their values.
+        notes: What was recognised, as sentences.
+    """
+
+    cases: Sequence[Judged]
+    labels: Labels
+    notes: Sequence[str]
+
+
 def evaluate_folders(
     predictions: str | Path,
     references: str | Path,
@@ -40,11 +56,7 @@ def evaluate_folders(
     missing: Literal["error", "worst"] = "error",
     workers: int = 2,
 ) -> Report:
-    """The report of two folders of label images, paired by file name without its ending.
-
-    Masks may be stored as class values, 0 and 255, probabilities, colours or object numbers; what was recognised is
-    told in the report. Structures are named by `labels.yaml` in or beside the folder of references, or by the
-    values that occur; cases of one patient by `cases.csv` there.
+    """The report of two folders of label images, paired as `pair_folders` does it.
 
     Args:
         predictions: Folder of predicted label images, or one file.
@@ -57,6 +69,35 @@ def evaluate_folders(
 
     Raises:
         DataError: When folders are missing or empty, a prediction is missing, or grids differ.
+    """
+    paired = pair_folders(predictions, references, labels, groups, missing, workers)
+    return evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
+
+
+def pair_folders(
+    predictions: str | Path,
+    references: str | Path,
+    labels: Labels | None = None,
+    groups: Mapping[str, str] | None = None,
+    missing: Literal["error", "worst"] = "error",
+    workers: int = 2,
+) -> Paired:
+    """Two folders of label images, paired by file name without its ending.
+
+    Masks may be stored as class values, 0 and 255, probabilities, colours or object numbers; what was recognised is
+    told in the notes. Structures are named by `labels.yaml` in or beside the folder of references, or by the
+    values that occur; cases of one patient by `cases.csv` there.
+
+    Args:
+        predictions: Folder of predicted label images, or one file.
+        references: Folder of reference label images, or one file; each is judged.
+        labels: Structures and their values, when known already.
+        groups: Patient of each case id, for the intervals.
+        missing: What a reference without prediction is: an error, or a pair without prediction.
+        workers: Files looked at at the same time.
+
+    Raises:
+        DataError: When folders are empty or a prediction is missing.
     """
     guesses, truths = _images_in(predictions), _images_in(references)
     notes = _unpaired(guesses, truths, missing, predictions, references)
@@ -81,7 +122,7 @@ def evaluate_folders(
         )
         for case, truth in truths.items()
     ]
-    return evaluate_pairs(todo, labels, settings, workers, notes)
+    return Paired(todo, labels, notes)
 
 
 def _images_in(place: str | Path) -> dict[str, Path]:

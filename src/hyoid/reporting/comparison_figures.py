@@ -25,6 +25,7 @@ def forest(rows: Sequence[tuple[str, float, float, float, bool]], label: str) ->
     low, high = min(0.0, *ends), max(0.0, *ends)
     if low == high:
         low, high = low - 1, high + 1
+    low, high = _padded(low, high)
     place = lambda value: _NAME + (_WIDTH - _NAME - 20) * (value - low) / (high - low)  # noqa: E731
     height = _ROW * len(rows) + 48
     parts = [_line(place(0), 4, place(0), height - 44, "var(--line)", 1.5)]
@@ -70,9 +71,9 @@ def bland_altman(found: Agreement, unit: str, label: str) -> str:
     x, y = np.array(found.middles), np.array(found.differences)
     ends = np.array([*y, *found.low_interval, *found.high_interval, found.low, found.high, 0.0])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-    high = high if high > low else low + 1
+    low, high = _padded(low, high if high > low else low + 1)
     width, height, left = 330, 210, 58
-    widest = float(x.max()) if len(x) and x.max() > 0 else 1.0
+    widest = 1.05 * float(x.max()) if len(x) and x.max() > 0 else 1.0
     across = lambda value: left + (width - left - 10) * value / widest  # noqa: E731
     place = lambda value: 10 + 150 * (high - value) / (high - low)  # noqa: E731
     parts = [_text(left - 6, place(tick) + 4, f"{tick:g}", "end", "var(--soft)") for tick in _nice(low, high)]
@@ -90,6 +91,12 @@ def bland_altman(found: Agreement, unit: str, label: str) -> str:
     parts += [_text(across(tick), 178, f"{tick:g}", "middle", "var(--soft)") for tick in _nice(0, widest)]
     parts.append(_text((left + width) / 2, 198, f"mean of both, {unit}", "middle", "var(--soft)"))
     return _svg(height, parts, label, width)
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """Both ends a little further out, so that nothing ends on the frame."""
+    room = 0.05 * (high - low)
+    return low - room, high + room
 
 
 def _short(name: str) -> str:

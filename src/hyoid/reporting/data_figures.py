@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .data_sheet import DataSheet, Intensities
-from .figures import ACCENT, INK, LINE, PALETTE, SOFT, as_svg, new_figure, new_figures
+from .figures import ACCENT, INK, PALETTE, as_svg, new_figure, new_figures
+from .wording import shortly
 
 _MOST_STRUCTURES = 16
 
@@ -48,11 +49,13 @@ def intensity_histogram(found: Intensities) -> str:
     edges = np.linspace(found.low, found.high, len(found.shares) + 1)
     axes.stairs(100 * np.asarray(found.shares), edges, fill=True, facecolor=ACCENT, alpha=0.75)
     axes.grid(visible=False, axis="x")
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(f"{found.channel}: value in the file")
     steep = max(found.shares) > _STEEP
     axes.set_ylabel("% of voxels (log)" if steep else "% of voxels")
     if steep:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_plain)
     return as_svg(figure, f"intensity:{found.channel}")
 
 
@@ -75,15 +78,34 @@ def structure_sizes(sheet: DataSheet) -> str:
             if len(sizes):
                 axes.plot(np.median(sizes), height, "o", ms=4.5, mfc=colour, mec=INK, mew=0.7, zorder=4)
     axes.set_xscale("log")
+    axes.set_xticks(_round_sizes(*axes.get_xlim()))
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter(_plain)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.tick_params(axis="x", which="minor", color=LINE, labelcolor=SOFT)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"size ({sheet.size_unit})")
     if len(parts) > 1:
         figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=len(parts), markerscale=2)
     return as_svg(figure, "structure sizes")
+
+
+def _plain(value: float, _: float) -> str:
+    """A tick of a logarithmic axis as a number without powers."""
+    return shortly(value)
+
+
+def _round_sizes(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis: evenly spaced within a decade, else 1, 2, 5 of each, or powers of ten."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    decades = np.log10(high / low)
+    if decades < 1:
+        ticks = MaxNLocator(5).tick_values(low, high)
+    else:
+        ticks = LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)).tick_values(low, high)
+    return [float(tick) for tick in ticks if low <= tick <= high]
 
 
 def ratio(sheet: DataSheet, structure: str) -> float:

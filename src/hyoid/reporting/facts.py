@@ -23,7 +23,7 @@ class Overlay:
 
     Attributes:
         case: Case id.
-        image: Intensities (C, *S).
+        image: Intensities (C, *S); None when they are not known.
         reference: Label values (*S).
         prediction: Label values (*S).
         grid: Where the voxels lie.
@@ -31,7 +31,7 @@ class Overlay:
     """
 
     case: str
-    image: np.ndarray
+    image: np.ndarray | None
     reference: np.ndarray
     prediction: np.ndarray
     grid: Grid
@@ -68,7 +68,8 @@ class RunFacts:
         date: When, as text.
         seconds: How long the whole run took.
         command: The command line.
-        curves: curves.csv of the training: progress, step, seconds, loss, learning_rate, dice:<structure>, ...
+        curves: curves.csv of the training: progress, step, seconds, loss, learning_rate, dice:<structure>,
+            patch_dice:<structure>, ...
         data_sheet: What the data set is.
         plan: What was decided, as lines.
         candidates: The table the plan was chosen from: one mapping per row with the same keys.

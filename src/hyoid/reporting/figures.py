@@ -30,6 +30,8 @@ _CURVE = (3.7, 2.6)
 
 _MOST_DOTS = 2000
 
+_MEAN = "mean of structures"
+
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -107,9 +109,9 @@ def learning_curves(curves: Mapping[str, np.ndarray]) -> dict[str, str]:
     figures = {}
     if "loss" in curves:
         figures["loss"] = _loss(curves)
-    dice = {name.removeprefix("dice:"): values for name, values in curves.items() if name.startswith("dice:")}
-    if any(np.isfinite(values).any() for values in dice.values()):
-        figures["dice"] = _dice(curves["step"], dice)
+    whole, patches = (_of_structures(curves, kind) for kind in ("dice:", "patch_dice:"))
+    if whole or patches:
+        figures["dice"] = _dice(curves["step"], whole, patches)
     if "learning_rate" in curves:
         figures["learning_rate"] = _learning_rate(curves)
     return figures
@@ -186,24 +188,57 @@ def _loss(curves: Mapping[str, np.ndarray]) -> str:
     return as_svg(figure, "loss")
 
 
-def _dice(steps: np.ndarray, dice: Mapping[str, np.ndarray]) -> str:
+def has_patches(curves: Mapping[str, np.ndarray]) -> bool:
+    """Whether the Dice of training patches was recorded."""
+    return bool(_of_structures(curves, "patch_dice:"))
+
+
+def _of_structures(curves: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+    """Curves of this kind by structure, of those that were ever measured."""
+    found = {name.removeprefix(kind): values for name, values in curves.items() if name.startswith(kind)}
+    return {name: values for name, values in found.items() if np.isfinite(values).any()}
+
+
+def _dice(steps: np.ndarray, whole: Mapping[str, np.ndarray], patches: Mapping[str, np.ndarray]) -> str:
     figure, axes = new_figure(*_CURVE)
-    few = len(dice) <= len(PALETTE)
-    for number, (name, values) in enumerate(dice.items()):
-        known = np.isfinite(values)
-        colour, width = (PALETTE[number], 1.6) if few else (SOFT, 0.6)
-        marker = "o" if few and known.sum() < 40 else None
-        style: Any = {"marker": marker, "ms": 3, "alpha": 1 if few else 0.35, "label": name if few else None}
-        axes.plot(steps[known], values[known], color=colour, lw=width, **style)
-    if not few:
-        table = np.stack(list(dice.values()))
-        known = np.isfinite(table).any(0)
-        axes.plot(steps[known], np.nanmean(table[:, known], 0), color=ACCENT, lw=2, label="mean of structures")
+    names = list({**whole, **patches})
+    colours = dict(zip(names, PALETTE, strict=False))
+    if len(names) > len(PALETTE):
+        for values in whole.values():
+            known = np.isfinite(values)
+            axes.plot(steps[known], values[known], color=SOFT, lw=0.6, alpha=0.35)
+        colours, whole, patches = {_MEAN: ACCENT}, _mean_curve(whole), _mean_curve(patches)
+    for name, colour in colours.items():
+        axes.plot([], [], color=colour, lw=1.8, label=name)
+        if name in patches:
+            known = np.isfinite(patches[name])
+            axes.plot(steps[known], _smooth(patches[name][known]), color=colour, lw=0.7)
+        if name in whole:
+            known = np.isfinite(whole[name])
+            axes.plot(
+                steps[known], whole[name][known], color=colour, lw=1.8, marker="o" if known.sum() < 40 else "", ms=3
+            )
+    if patches:
+        axes.plot([], [], color=SOFT, lw=1.8, marker="o", ms=3, label="whole cases")
+        axes.plot([], [], color=SOFT, lw=0.7, label="patches")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("step")
     axes.set_ylabel("Dice")
-    figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=min(len(dice), 3) if few else 1)
+    columns = min(len(axes.get_legend_handles_labels()[0]), 3)
+    tight = {"handlelength": 1.2, "columnspacing": 1.2, "fontsize": 8}
+    figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=columns, **tight)
     return as_svg(figure, "dice")
+
+
+def _mean_curve(curves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The mean of curves where any is known; nothing of none."""
+    if not curves:
+        return {}
+    table = np.stack(list(curves.values()))
+    known = np.isfinite(table).any(0)
+    mean = np.full(table.shape[1], np.nan)
+    mean[known] = np.nanmean(table[:, known], 0)
+    return {_MEAN: mean}
 
 
 def _learning_rate(curves: Mapping[str, np.ndarray]) -> str:

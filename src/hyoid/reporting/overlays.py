@@ -20,6 +20,9 @@ RIGHT, EXTRA, MISSING, CONFUSED = 1, 2, 3, 4
 COLOURS = {RIGHT: (0, 158, 115), EXTRA: (230, 159, 0), MISSING: (204, 121, 167), CONFUSED: (86, 180, 233)}
 """Colours of the error map, told apart with every kind of colour vision (Okabe and Ito)."""
 
+GROUND = "#3b4247"
+"""Stands where an image would be that is not known."""
+
 _KINDS = (
     ("found by both", "right"),
     ("marked, but not in the reference", "extra"),
@@ -37,8 +40,8 @@ class Picture:
     Attributes:
         plane: "axial", "coronal", "sagittal", or "" in 2D.
         place: Which slice of how many, such as "slice 12 of 36"; empty in 2D.
-        plain: The image alone.
-        marked: The image with the error map.
+        plain: The image alone; empty when it is not known.
+        marked: The error map on the image, or on a plain ground.
         width: Of the pictures in pixels.
         height: Of the pictures in pixels.
         letters: Directions at the left, right, top and bottom edge; empty in 2D.
@@ -88,7 +91,7 @@ def pictures(overlay: Overlay) -> list[Picture]:
         if min(np.delete(errors.shape, axis)) == 1 and errors.shape[axis] > 1:
             continue  # a single line of voxels shows nothing
         index = worst_slice(errors, axis)
-        flat = _on_screen(np.take(image, index, axis + 1))
+        flat = None if image is None else _on_screen(np.take(image, index, axis + 1))
         marks = _on_screen(np.take(errors, index, axis)[None])[0]
         rest = [s for a, s in enumerate(spacing) if a != axis]
         letters = {0: ("A", "P", "S", "I"), 1: ("R", "L", "S", "I"), 2: ("R", "L", "A", "P")}[axis]
@@ -118,14 +121,15 @@ def worst_slice(errors: np.ndarray, axis: int) -> int:
     return int(np.argmax(right)) if right.any() else errors.shape[axis] // 2
 
 
-def upright(overlay: Overlay, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Image (C, x, y, z) and error map with axes to the right, front and head, and their spacing."""
+def upright(overlay: Overlay, errors: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, tuple[float, ...]]:
+    """Image (C, x, y, z) if known, and error map with axes to the right, front and head, and their spacing."""
     mine = overlay.grid.orientation
     image = overlay.image
     groups = ("LR", "PA", "IS")
     axes = [next(i for i, code in enumerate(mine) if code in group) for group in groups]
     flips = tuple(a for a, axis in enumerate(axes) if mine[axis] != "RAS"[a])
-    image = np.flip(image.transpose(0, *(a + 1 for a in axes)), tuple(f + 1 for f in flips))
+    if image is not None:
+        image = np.flip(image.transpose(0, *(a + 1 for a in axes)), tuple(f + 1 for f in flips))
     errors = np.flip(errors.transpose(axes), flips)
     return image, errors, tuple(overlay.grid.spacing_mm[a] for a in axes)
 
@@ -139,7 +143,7 @@ def _on_screen(plane: np.ndarray) -> np.ndarray:
 
 
 def _picture(
-    image: np.ndarray,
+    image: np.ndarray | None,
     errors: np.ndarray,
     spacing_mm: tuple[float, ...],
     plane: str,
@@ -149,12 +153,17 @@ def _picture(
     from PIL import Image
 
     box = _window(errors, spacing_mm)
-    image, errors = image[(slice(None), *box)], errors[box]
+    errors = errors[box]
     extent = np.multiply(errors.shape, spacing_mm)
     rows, columns = (max(1, round(_LONGEST * e / extent.max())) for e in extent)
-    grey = Image.fromarray(_brightness(image)).convert("RGB").resize((columns, rows), Image.Resampling.BICUBIC)
+    if image is None:
+        ground = Image.new("RGB", (columns, rows), GROUND)
+    else:
+        grey = Image.fromarray(_brightness(image[(slice(None), *box)])).convert("RGB")
+        ground = grey.resize((columns, rows), Image.Resampling.BICUBIC)
     marks = np.asarray(Image.fromarray(errors).resize((columns, rows), Image.Resampling.NEAREST))
-    return Picture(plane, place, _address(grey), _address(_painted(grey, marks)), columns, rows, letters)
+    plain = "" if image is None else _address(ground)
+    return Picture(plane, place, plain, _address(_painted(ground, marks)), columns, rows, letters)
 
 
 def _window(errors: np.ndarray, spacing_mm: tuple[float, ...], share: float = 0.45) -> tuple[slice, slice]:

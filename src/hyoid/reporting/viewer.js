@@ -60,13 +60,11 @@ if (viewer) {
 
   function drawn(plane) {
     const { view, image, reference, prediction, at } = open;
-    const channels = 3;
-    const grey = cut(image, view.shape, plane, at[plane], channels);
-    const truth = cut(reference, view.shape, plane, at[plane]).flat;
+    const { flat: truth, ...size } = cut(reference, view.shape, plane, at[plane]);
     const guess = cut(prediction, view.shape, plane, at[plane]).flat;
     const canvas = stage.querySelectorAll("canvas")[plane];
     const spacing = view.spacing.filter((_, axis) => axis !== plane);
-    const [tall, wide] = [grey.height * spacing[0], grey.width * spacing[1]];
+    const [tall, wide] = [size.height * spacing[0], size.width * spacing[1]];
     const side = Math.max(1, Math.round(canvas.clientWidth * devicePixelRatio));
     canvas.width = canvas.height = side;
     const scale = side / Math.max(tall, wide);
@@ -74,26 +72,32 @@ if (viewer) {
     const context = canvas.getContext("2d");
     context.translate((side - width) / 2, (side - height) / 2);
     const paint = (pixels, smooth, alpha) => {
-      const small = new OffscreenCanvas(grey.width, grey.height);
-      small.getContext("2d").putImageData(new ImageData(pixels, grey.width, grey.height), 0, 0);
+      const small = new OffscreenCanvas(size.width, size.height);
+      small.getContext("2d").putImageData(new ImageData(pixels, size.width, size.height), 0, 0);
       context.imageSmoothingEnabled = smooth;
       context.imageSmoothingQuality = "high";
       context.globalAlpha = alpha;
       context.drawImage(small, 0, 0, width, height);
       context.globalAlpha = 1;
     };
-    const opaque = new Uint8ClampedArray(4 * grey.height * grey.width);
-    for (let i = 0; i < grey.height * grey.width; i++) {
-      opaque.set(grey.flat.subarray(3 * i, 3 * i + 3), 4 * i);
-      opaque[4 * i + 3] = 255;
+    if (image) paint(opaque(cut(image, view.shape, plane, at[plane], 3).flat), true, 1);
+    else {
+      context.fillStyle = stage.dataset.ground;
+      context.fillRect(0, 0, width, height);
     }
-    paint(opaque, true, 1);
     paint(veil(truth, guess), false, controls.opacity.value / 100);
-    const [right, down] = [width / grey.width, height / grey.height];
+    const [right, down] = [width / size.width, height / size.height];
     const wanted = members();
-    if (controls.reference.checked) outline(context, truth, grey, right, down, wanted, colours.reference, []);
+    if (controls.reference.checked) outline(context, truth, size, right, down, wanted, colours.reference, []);
     if (controls.prediction.checked)
-      outline(context, guess, grey, right, down, wanted, colours.prediction, [6 * devicePixelRatio, 3 * devicePixelRatio]);
+      outline(context, guess, size, right, down, wanted, colours.prediction, [6 * devicePixelRatio, 3 * devicePixelRatio]);
+  }
+
+  // Three channels as pixels that hide what is below.
+  function opaque(flat) {
+    const pixels = new Uint8ClampedArray((4 * flat.length) / 3).fill(255);
+    for (let i = 0; 3 * i < flat.length; i++) pixels.set(flat.subarray(3 * i, 3 * i + 3), 4 * i);
+    return pixels;
   }
 
   // Codes of the chosen structure; null when all are shown.
@@ -143,12 +147,12 @@ if (viewer) {
   }
 
   function redraw() {
-    if (!open?.image) return;
+    if (!open?.reference) return;
     [...stage.children].forEach((figure, plane) => figure.hidden || drawn(plane));
   }
 
   function moveTo(plane, index) {
-    if (!open?.image) return;
+    if (!open?.reference) return;
     const last = open.view.shape[plane] - 1;
     open.at[plane] = Math.min(last, Math.max(0, index));
     const figure = stage.children[plane];
@@ -220,7 +224,7 @@ if (viewer) {
     history.replaceState(null, "", `#view=${encodeURIComponent(name)}`);
     const across = view.columns;
     const [image, reference, prediction] = await Promise.all([
-      unfolded(view.image, view.shape, across, 3),
+      view.image && unfolded(view.image, view.shape, across, 3),
       unfolded(view.reference, view.shape, across, 1),
       unfolded(view.prediction, view.shape, across, 1),
     ]);
@@ -243,7 +247,7 @@ if (viewer) {
       "wheel",
       (event) => {
         event.preventDefault();
-        if (open?.image && open.view.shape[0] > 1) moveTo(plane, open.at[plane] + Math.sign(event.deltaY));
+        if (open?.reference && open.view.shape[0] > 1) moveTo(plane, open.at[plane] + Math.sign(event.deltaY));
       },
       { passive: false },
     );

@@ -38,7 +38,7 @@ class View:
         spacing: Distance of neighbours along each of these, in mm or pixels.
         columns: Slices side by side in the mosaic.
         start: Slice, row and column to show first: where most voxels are wrong.
-        image: Data address of the mosaic of the image, lossy.
+        image: Data address of the mosaic of the image, lossy; empty when it is not known.
         reference: Data address of the mosaic of the reference's codes, exact.
         prediction: Data address of the mosaic of the prediction's codes, exact.
         codes: For each structure the codes that belong to it; 255 is not judged.
@@ -80,34 +80,37 @@ def view(overlay: Overlay, num_bytes: int) -> View:
     """The case in at most about `num_bytes` of text; never less than a few voxels."""
     image, reference, prediction, spacing = _sliced(overlay)
     box = _region(reference, prediction, overlay.grid)
-    image, reference, prediction = image[(*box, slice(None))], reference[box], prediction[box]
-    grey = _eight_bits(image)
+    reference, prediction = reference[box], prediction[box]
+    grey = None if image is None else _eight_bits(image[(*box, slice(None))])
     most = num_bytes * 4.0 if overlay.grid.dims == 3 else float(_LONGEST_2D**2)
     for _ in range(6):
         steps = _steps(reference.shape, spacing, most)
         thin = [_picked(values, steps) for values in (reference, prediction)]
         coded, codes = _coded(overlay.labels, thin)
-        found = _packed(_averaged(grey, steps), coded[0], coded[1], spacing, steps, codes)
+        thin_grey = None if grey is None else _averaged(grey, steps)
+        found = _packed(thin_grey, coded[0], coded[1], spacing, steps, codes)
         if found.num_bytes <= num_bytes or max(found.shape) <= 8:
             break
         most = min(most, math.prod(found.shape)) * max(0.2, 0.85 * num_bytes / found.num_bytes)
     return found
 
 
-def _sliced(overlay: Overlay) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """Image (slices, rows, columns, C), reference and prediction as they lie on the screen, and their spacing.
+def _sliced(overlay: Overlay) -> tuple[np.ndarray | None, np.ndarray, np.ndarray, tuple[float, float, float]]:
+    """Image (slices, rows, columns, C) if known, reference and prediction as they lie on the screen, and their spacing.
 
     Volumes: slices from head to feet, rows from front to back, columns from the patient's right to the left.
     """
     if overlay.grid.dims == 2:
-        image = np.moveaxis(overlay.image, 0, -1)[None]
+        image = None if overlay.image is None else np.moveaxis(overlay.image, 0, -1)[None]
         rows, columns = overlay.grid.spacing_mm
         return image, overlay.reference[None], overlay.prediction[None], (1.0, rows, columns)
     image, reference, spacing = upright(overlay, overlay.reference)
     _, prediction, _ = upright(overlay, overlay.prediction)
     turned = [values[::-1, ::-1, ::-1].transpose(2, 1, 0) for values in (reference, prediction)]
     x, y, z = spacing
-    return image[:, ::-1, ::-1, ::-1].transpose(3, 2, 1, 0), turned[0], turned[1], (z, y, x)
+    if image is not None:
+        image = image[:, ::-1, ::-1, ::-1].transpose(3, 2, 1, 0)
+    return image, turned[0], turned[1], (z, y, x)
 
 
 def _region(reference: np.ndarray, prediction: np.ndarray, grid: Grid) -> tuple[slice, slice, slice]:
@@ -184,7 +187,7 @@ def _eight_bits(image: np.ndarray) -> np.ndarray:
 
 
 def _packed(
-    image: np.ndarray,
+    image: np.ndarray | None,
     reference: np.ndarray,
     prediction: np.ndarray,
     spacing: Sequence[float],
@@ -199,7 +202,7 @@ def _packed(
         (spacing[0] * steps[0], spacing[1] * steps[1], spacing[2] * steps[2]),
         across,
         (worst_slice(errors, 0), worst_slice(errors, 1), worst_slice(errors, 2)),
-        _address(_mosaic(image, across), exact=False),
+        "" if image is None else _address(_mosaic(image, across), exact=False),
         _address(_mosaic(reference[..., None], across), exact=True),
         _address(_mosaic(prediction[..., None], across), exact=True),
         codes,

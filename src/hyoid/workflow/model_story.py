@@ -14,6 +14,7 @@ from ..core.machine import machine
 from ..experiment import Experiment, RunFolder
 from ..nets.cost import cost
 from ..planning.fingerprint import Fingerprint
+from ..prediction.predictor import PredictionSettings
 from ..tasks import task_for
 
 _LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")
@@ -44,10 +45,15 @@ def model(experiment: Experiment) -> dict[str, str]:
         "selection": f"{averaged} after the last step; validation cases do not choose",
         "prediction": f"tiles overlapping by {100 * experiment.prediction.overlap:.0f} %, "
         f"{'averaged over mirrored tiles' if mirrored and plan.mirror_axes else 'not mirrored'}",
-        "afterwards": f"largest piece kept of {', '.join(experiment.prediction.largest_component)}"
-        if experiment.prediction.largest_component
-        else "nothing is done to the answer",
+        "afterwards": _afterwards(experiment.prediction),
     }
+
+
+def _afterwards(settings: PredictionSettings) -> str:
+    done = [f"refined by {settings.refine}"] if settings.refine else []
+    if settings.largest_component:
+        done.append(f"largest piece kept of {', '.join(settings.largest_component)}")
+    return ", ".join(done) or "nothing is done to the answer"
 
 
 def environment(folder: RunFolder, training: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..evaluation.folders import Paired
 from ..experiment import Experiment, RunFolder
 from ..io.formats import read_image
 from ..planning.plan import Plan
@@ -54,14 +55,23 @@ def of_run(folder: RunFolder) -> RunFacts:
     )
 
 
-def of_folders(predictions: str | Path, references: str | Path) -> RunFacts:
+def of_folders(predictions: str | Path, references: str | Path, paired: Paired) -> RunFacts:
     """The story of two folders of label images."""
+    cases = {one.case: one for one in paired.cases}
+
+    def overlay(case_id: str) -> Overlay:
+        prediction, reference = cases[case_id].read()
+        truth = reference.array[0]
+        guess = np.zeros_like(truth) if prediction is None else prediction.array[0]
+        return Overlay(case_id, None, truth, guess, reference.grid, paired.labels)
+
     return RunFacts(
         title=Path(predictions).resolve().name,
         what=f"Predictions in {Path(predictions).name} against references in {Path(references).name}",
         data=Path(references).resolve().parent.name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         environment={"hyoid": __version__, "python": platform.python_version()},
+        overlay=overlay,
     )
 
 

@@ -259,7 +259,8 @@ def predict(
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
         backend: What computes the net; auto measures whether another engine than torch pays, and takes it if it agrees.
-        changes: A setting to change for these images, such as prediction.mirror=true; may be given many times.
+        changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
+            the validation cases are changed in the run's experiment.yaml.
 
     Returns:
         The files that were written.
@@ -273,7 +274,9 @@ def predict(
     if not images:
         if changes or probabilities or into is not None or backend != "torch":
             raise ConfigError(
-                "Name the images: --into, --probabilities, --backend and --set are not for the validation cases."
+                "Name the images that --into, --probabilities, --backend and --set are for. To answer the validation"
+                f" cases of the run anew, change {folder.path / 'experiment.yaml'}, such as `refine: dense_crf`"
+                f" below `prediction:`; then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
         with folder.timed("predict"):
             return predict_validation(folder)
@@ -309,7 +312,8 @@ def evaluate(
     Returns:
         The report.
     """
-    from ..evaluation.folders import evaluate_folders
+    from ..evaluation.evaluate import evaluate_pairs
+    from ..evaluation.folders import pair_folders
     from ..experiment import Experiment, RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation
@@ -324,9 +328,10 @@ def evaluate(
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = os.cpu_count() or 1
-        found = evaluate_folders(predictions, references, settings=settings, missing=missing, workers=workers)
+        paired = pair_folders(predictions, references, missing=missing, workers=workers)
+        found = evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
         if into is not None:
-            told = of_folders(predictions, references)
+            told = of_folders(predictions, references, paired)
             found.write(into, told.to_dict())
             write_page(into, found, told)
         return found

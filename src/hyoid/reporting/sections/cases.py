@@ -12,7 +12,7 @@ from ...core.progress import track
 from ...evaluation.report import Report
 from ..facts import RunFacts
 from ..figures import name_of
-from ..overlays import legend
+from ..overlays import GROUND, legend
 from ..views import View, allowance, view, viewed_cases
 
 _MOST_COLUMNS = 8
@@ -34,6 +34,7 @@ def cases(report: Report, facts: RunFacts) -> dict[str, Any]:
         "outliers": any(kind == "outlier" for row in rows for kind, _ in row["flags"]),
         "numbers": _as_script(_numbers(report)),
         "views": [(case, _as_script(_told(one))) for case, one in _views(facts, shown)],
+        "ground": GROUND,
         "legend": legend(len(report.structures)),
         "left_out": len(report.cases) - len(shown) if shown else 0,
     }

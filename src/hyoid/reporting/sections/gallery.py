@@ -14,7 +14,8 @@ def gallery(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     """The pictures of the chosen cases and what their colours mean, when the images are at hand."""
     if facts.overlay is None:
         return None
-    shown = []
+    shown: list[dict[str, Any]] = []
     for why, case in track(chosen_cases(report), "draw cases"):
         shown.append({"why": why, "case": case, "score": report.score(case), "pictures": pictures(facts.overlay(case))})
-    return {"gallery": shown, "legend": legend(len(report.structures))}
+    bare = not shown[0]["pictures"][0].plain
+    return {"gallery": shown, "legend": legend(len(report.structures)), "bare": bare}
