@@ -84,7 +84,7 @@ class RareEntropy:
     The labels of a region are inside and outside.
 
     Reference:
-        wong2018explog, equation 3.
+        wong2018explog.
     """
 
     def __init__(self, power: float) -> None:
@@ -180,7 +180,7 @@ class MapSimilarity:
     1 - l_M^b_M prod_j cs_j^b_j over scales j = 1 to M.
 
     Reference:
-        huang2020unet3plus, equation 3.
+        huang2020unet3plus, section 2.3.
     """
 
     def __init__(self) -> None:
