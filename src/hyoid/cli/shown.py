@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..nets.sheet import Family
 
 SHOWN_CASES = 12
+SHOWN_COLUMNS = 12
 
 
 def show(result: Any, console: Console) -> None:
@@ -48,12 +49,15 @@ def show_inspection(found: Inspection, console: Console) -> None:
     console.print(facts, highlight=False)
     if found.cases:
         cases = Table(box=None, pad_edge=False, header_style="bold")
-        for column in found.cases[0]:
+        columns = list(found.cases[0])
+        for column in columns[:SHOWN_COLUMNS]:
             cases.add_column(column, overflow="fold")
         for row in found.cases[:SHOWN_CASES]:
-            cases.add_row(*row.values())
+            cases.add_row(*list(row.values())[:SHOWN_COLUMNS])
         console.print()
         console.print(cases, highlight=False)
+        if len(columns) > SHOWN_COLUMNS:
+            console.print(f"... and {len(columns) - SHOWN_COLUMNS} more columns", style="dim", highlight=False)
         if len(found.cases) > SHOWN_CASES:
             console.print(f"... and {len(found.cases) - SHOWN_CASES} more cases", style="dim", highlight=False)
     told = (

@@ -24,11 +24,11 @@ def machine() -> dict[str, str]:
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch compute with so many threads; None leaves it as it is."""
+    """Let torch compute with so many threads, at most one for each core; None leaves it as it is."""
     if count is not None:
         import torch
 
-        torch.set_num_threads(count)
+        torch.set_num_threads(min(count, os.cpu_count() or count))
 
 
 def _processor() -> str:
