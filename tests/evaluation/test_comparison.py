@@ -81,11 +81,19 @@ def test_metrics_with_other_options_are_not_compared():
     tight = EvaluationSettings(metrics=("dice", "nsd"), tolerance_mm=1.0)
     base = report(1)
     both = {name: Report(base.rows, base.structures, one) for name, one in (("loose", loose), ("tight", tight))}
-    assert Comparison.of(both).metrics == ("dice",)
+    found = Comparison.of(both)
+    assert found.metrics == ("dice",) and found.notes[0].endswith("with the same tolerance and options: nsd.")
     rows = tuple(replace(row, values={"dice": 1.0, "aji": 1.0}) for row in base.rows)
     pieces, numbers = (EvaluationSettings(metrics=("dice", "aji"), objects=kind) for kind in ("pieces", "numbers"))
     both = {name: Report(rows, base.structures, one) for name, one in (("pieces", pieces), ("numbers", numbers))}
     assert Comparison.of(both).metrics == ("dice",)
+
+
+def test_runs_judged_against_other_references_are_refused():
+    found = report(1)
+    other = replace(found, rows=tuple(replace(row, reference_size=1.5 * row.reference_size) for row in found.rows))
+    with pytest.raises(DataError, match=r"c0: liver measures .* same references only"):
+        Comparison.of({"one": found, "other": other})
 
 
 def test_gaps_between_sites_and_bands_of_age():

@@ -200,6 +200,17 @@ def test_references_without_any_structure_are_judged_when_labels_are_declared(fo
     assert evaluate_folders(folders[1], folders[1]).summary("mean", "dice").spread.mean == 1.0
 
 
+def test_a_shifted_prediction_is_refused_with_both_origins(tmp_path):
+    for folder, x in (("pred", 5.0), ("ref", 0.0)):
+        (tmp_path / folder).mkdir()
+        affine = np.eye(4)
+        affine[0, 3] = x
+        grid = Grid.from_affine(affine, (3, *REFERENCE.shape))
+        write_image(tmp_path / folder / "a.nii.gz", Image(np.stack([REFERENCE] * 3)[None], grid, "labels"))
+    with pytest.raises(DataError, match="they start at 5x0x0 and 0x0x0 mm"):
+        evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+
+
 def test_a_folder_that_is_not_there_is_called_missing(folders, tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder"):
         evaluate_folders(tmp_path / "nowhere", folders[1])

@@ -19,6 +19,9 @@ from .screen import listener_for, show_notices
 # Where Python and the shell say the same thing differently.
 FLAGS = {"changes": "--set", "input_shape": "--input"}
 
+RESUMED = ("run", "prepare", "train")
+"""Verbs that go on where they were stopped."""
+
 WIDTH_OF_FILES = 160
 
 
@@ -113,7 +116,8 @@ def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], argumen
     except HyoidError as error:
         _fail(messages, str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        _fail(messages, "Stopped. The same command goes on where this one was.", 130, debug, label="")
+        how = " The same command goes on where this one was." if verb.__name__ in RESUMED else ""
+        _fail(messages, f"Stopped.{how}", 130, debug, label="")
     except MemoryError:
         _fail(messages, "The memory of this machine is used up; give a smaller `planning.memory_gb`.", 1, debug)
     except OSError as error:

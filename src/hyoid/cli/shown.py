@@ -28,7 +28,10 @@ def show(result: Any, console: Console) -> None:
     elif hasattr(result, "differences"):
         show_comparison(result, console)
     elif hasattr(result, "summaries"):
-        console.print(report_table(result))
+        console.print(report_table(result, console.width))
+        left_out = len(result.settings.metrics) - len(fitting(result, console.width))
+        if left_out:
+            console.print(f"... and {left_out} more metrics, in report.json and cases.csv of --into", style="dim")
     elif hasattr(result, "rows"):
         show_family(result, console)
     elif hasattr(result, "problems"):
@@ -100,18 +103,30 @@ def show_family(found: Family, console: Console) -> None:
     console.print("MB: activations kept for the gradient of one sample, 32 bits; sees: voxels that reach a logit.")
 
 
-def report_table(report: Report) -> Table:
-    """Mean of each structure and metric, with the interval of the first metric."""
-    names = list(report.metrics)
+def fitting(report: Report, width: int) -> list[str]:
+    """As many metrics, the first ones first, as a table of this width has room for."""
+    structures = max(map(len, ("structure", *report.structures)))
+    room = width - structures - 2 * len("0.000 to 0.000") - 4
+    names: list[str] = []
+    for name in report.metrics:
+        room -= len(_heading(report, name)) + 2
+        if names and room < 0:
+            break
+        names.append(name)
+    return names
+
+
+def report_table(report: Report, width: int) -> Table:
+    """Mean of each structure and metric that fits, with the interval of the first metric."""
+    names = fitting(report, width)
     first = names[0]
     level = f"{100 * report.settings.confidence:.0f} %"
-    table = Table(
-        box=None, pad_edge=False, header_style="bold", title=f"{len(report.cases)} cases", title_justify="left"
-    )
+    number = len(report.cases)
+    title = f"{number} case{'s' * (number != 1)}"
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     table.add_column("structure")
     for name in names:
-        unit = report.unit(name)
-        table.add_column(f"{name} ({unit})" if unit else name, justify="right")
+        table.add_column(_heading(report, name), justify="right")
         if name == first:
             table.add_column(level, justify="right")
     table.add_column("missed", justify="right")
@@ -124,10 +139,15 @@ def report_table(report: Report) -> Table:
             spread = rows[name].spread
             cells.append(f"{spread.mean:.3f}")
             if name == first:
-                cells.append(f"{spread.low:.3f} to {spread.high:.3f}")
+                cells.append("-" if spread.low != spread.low else f"{spread.low:.3f} to {spread.high:.3f}")
         missed = f"{rows[first].num_missed} of {rows[first].num_present}"
         table.add_row(structure, *cells, missed, style="bold" if structure == "mean" else "")
     return table
+
+
+def _heading(report: Report, metric: str) -> str:
+    unit = report.unit(metric)
+    return f"{metric} ({unit})" if unit else metric
 
 
 def show_comparison(found: Comparison, console: Console) -> None:

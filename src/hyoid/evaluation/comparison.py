@@ -66,7 +66,7 @@ class Comparison:
         """The comparison of what the reports share: cases, structures and metrics.
 
         Raises:
-            DataError: When there is nothing to compare, or empty masks were judged by different rules.
+            DataError: When there is nothing to compare, or reports used different rules or references.
         """
         if len(reports) < 2:
             raise DataError("A comparison needs two evaluated runs or more.")
@@ -86,7 +86,26 @@ class Comparison:
         found = cls({name: _only(one, shared) for name, one in reports.items()}, tuple(notes))
         if not found.metrics or not found.structures:
             raise DataError(f"{' and '.join(reports)} share no metric or no structure.")
+        found._check_references()
+        measured = dict.fromkeys(name for one in reports.values() for name in one.settings.metrics)
+        if left_out := [name for name in measured if name not in found.metrics]:
+            told = (
+                f"Not compared, since not all measured it with the same tolerance and options: {', '.join(left_out)}."
+            )
+            log.warning(told)
+            found = replace(found, notes=(*notes, told))
         return found
+
+    def _check_references(self) -> None:
+        """Refuse reports of cases that have one name but not one reference, which its size gives away."""
+        for (name, one), structure in itertools.product(self.reports.items(), self.structures):
+            for mine, usual in zip(one.rows_of(structure), self.first.rows_of(structure), strict=True):
+                if not math.isclose(mine.reference_size, usual.reference_size, rel_tol=1e-4, abs_tol=1e-5):
+                    raise DataError(
+                        f"{mine.case}: {structure} measures {mine.reference_size:g} {one.size_unit} in the reference "
+                        f"of {name} and {usual.reference_size:g} in that of {next(iter(self.reports))}; runs are "
+                        "compared on the same references only."
+                    )
 
     @property
     def first(self) -> Report:

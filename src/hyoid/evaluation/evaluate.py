@@ -13,6 +13,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log, track
+from ..io.agreement import difference
 from ..metrics.metric import Metric
 from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of
@@ -156,8 +157,8 @@ def _check_grids(case: str, prediction: Grid, reference: Grid) -> None:
         same = prediction.shape == reference.shape
     if not same:
         raise DataError(
-            f"{case}: the prediction lies on {prediction} and the reference on {reference}. Put the prediction onto "
-            "the grid of the reference, or correct the header."
+            f"{case}: prediction and reference are not on one grid: {difference(reference, prediction)} Put the "
+            "prediction onto the grid of the reference, or correct the header."
         )
 
 

@@ -53,7 +53,7 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
     if other_name == image_name:
         other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
     raise DataError(
-        f"{case}: {other_name} and {image_name} are not on one grid: {_difference(grid, mine)}"
+        f"{case}: {other_name} and {image_name} are not on one grid: {difference(grid, mine)}"
         f" Resample one onto the other, or correct the header ({other_path}, {image_path})."
     )
 
@@ -76,7 +76,8 @@ def _reoriented(mine: Grid, target: Grid) -> tuple[Turn, Grid]:
     return Turn(axes, flips), mine.oriented(target.orientation)
 
 
-def _difference(grid: Grid, mine: Grid) -> str:
+def difference(grid: Grid, mine: Grid) -> str:
+    """What differs first between another grid (`mine`) and one: axes, shape, spacing, direction or origin."""
     if grid.dims != mine.dims:
         return f"one is {mine.dims}D ({mine}), the other {grid.dims}D ({grid})."
     if sorted(grid.shape) != sorted(mine.shape) or grid.shape != mine.shape:

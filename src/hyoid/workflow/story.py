@@ -68,7 +68,7 @@ def of_folders(predictions: str | Path, references: str | Path, paired: Paired) 
     return RunFacts(
         title=Path(predictions).resolve().name,
         what=f"Predictions in {Path(predictions).name} against references in {Path(references).name}",
-        data=Path(references).resolve().parent.name,
+        data=Path(references).resolve().name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         environment={"hyoid": __version__, "python": platform.python_version()},
         overlay=overlay,

@@ -17,6 +17,10 @@ FEW = 10
 """Patients below which an interval says little."""
 
 
+_FEWEST = 5
+"""Patients below which no gap is told in words."""
+
+
 def subgroups(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     """A forest of gaps for each column of cases.csv that tells kinds of cases apart."""
     if not report.subgroups:
@@ -42,8 +46,11 @@ def clear(kind: Subgroup) -> bool:
 
 
 def finding(column: str, kinds: Sequence[Subgroup]) -> str:
-    """The largest gap whose interval leaves out zero."""
-    differing = sorted((kind for kind in kinds if clear(kind)), key=lambda kind: -abs(kind.gap))
+    """The largest gap whose interval leaves out zero, among kinds of enough patients."""
+    enough = [kind for kind in kinds if kind.num_groups >= _FEWEST]
+    differing = sorted((kind for kind in enough if clear(kind)), key=lambda kind: -abs(kind.gap))
+    if not enough:
+        return f"{column}: too few cases of each kind to tell"
     if not differing:
         return f"{column}: no clear gap between {len(kinds)} kinds"
     worst = differing[0]
