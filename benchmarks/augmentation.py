@@ -1,116 +1,216 @@
-"""Seconds per patch of warps and policies, as ratios to other libraries in the same run.
+"""Augmented patches with labels a second: hyoid beside MONAI, TorchIO and batchgeneratorsv2, in the same run.
 
-Run with: python benchmarks/augmentation.py
+    OMP_NUM_THREADS=1 python benchmarks/augmentation.py [--size 128] [--repeats 5] [--into benchmarks/results/augmentation.json]
 
-Figures are CPU milliseconds of one thread, the smallest of a few repetitions. Every peer gets the same map: torch is
-`warp_tensor` (coordinates, then grid_sample), SciPy is `map_coordinates` with the coordinates ready-made, MONAI its
-`Affine`. In brackets how many times longer than ours.
+A patch and its labels (four values) are cut from an image in memory, turned, scaled and bent, then get noise, blur and
+gamma, and are mirrored; every step happens every time, image linear. hyoid and batchgeneratorsv2 interpolate labels by
+the shares of their values, the others take the nearest voxel, which costs less. MONAI appears with its elastic
+deformation and with its cheaper distorted grid; TorchIO cannot cut, so its patch lies in memory. One core, time of the
+processor, all in turn, medians; the first call does not count. Single steps are told apart.
 """
 
-from __future__ import annotations
-
+import argparse
+import json
+import statistics
 import time
 import warnings
 from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import map_coordinates
 
-from hyoid.augmentation.policies import augmented_patch, build_policy, policies
-from hyoid.ops.warp import Warp, source_box, spline_control, warp_array, warp_labels, warp_tensor
-
-SHAPES = {"3D 128^3": (128, 128, 128), "3D 40x56x40": (40, 56, 40), "2D 512^2": (512, 512), "2D 192^2": (192, 192)}
+Work = Callable[[], object]
+STEPS = ("affine + elastic", "noise", "blur", "gamma", "mirror")
 
 
-def milliseconds(work: Callable[[], object], repetitions: int = 5) -> float:
-    """CPU time of the calling thread."""
-    work()
-    seconds = []
-    for _ in range(repetitions):
-        begin = time.thread_time()
-        work()
-        seconds.append(time.thread_time() - begin)
-    return 1e3 * min(seconds)
+def sources(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image and its labels, a quarter larger than the patch."""
+    shape = (size + size // 4,) * 3
+    axes = np.meshgrid(*(np.linspace(0, 3 * np.pi, n) for n in shape), indexing="ij")
+    waves = np.prod([np.sin(axis) for axis in axes], 0)
+    noise = np.random.default_rng(0).standard_normal((1, *shape))
+    labels = np.digitize(waves, [0.1, 0.3, 0.6])[None]
+    return (waves[None] + 0.3 * noise).astype(np.float32), labels.astype(np.int32)
 
 
-def warp_of(shape: tuple[int, ...], elastic: bool) -> tuple[np.ndarray, Warp]:
-    """A source, and a warp that turns, scales and bends a patch in its middle."""
-    dims, rng = len(shape), np.random.default_rng(0)
-    angle = 0.3
-    matrix = 0.95 * np.eye(dims)
-    matrix[-2:, -2:] = 0.95 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    control = spline_control(rng.normal(0, 3, (dims, *[5] * dims))) if elastic else None
-    size = [round(1.3 * n) for n in shape]
-    offset = np.array(size) / 2 - matrix @ ((np.array(shape) - 1) / 2)
-    return rng.standard_normal((1, *size)).astype(np.float32), Warp(shape, matrix, offset, control)
+def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work]:
+    """Ours: the spatial steps are one warp, the others work in place."""
+    from hyoid.augmentation.artefacts import Blur, Noise
+    from hyoid.augmentation.elastic import ElasticGrid
+    from hyoid.augmentation.intensity import Gamma
+    from hyoid.augmentation.policies import Policy, augmented_patch
+    from hyoid.augmentation.spatial import Flip, Rotation, Scaling
+    from hyoid.augmentation.transform import Frame
+
+    warp = Rotation(degrees=30), Scaling(factor=(0.8, 1.2)), ElasticGrid(nodes=7, sigma_voxels=6)
+    noise, blur = Noise(std=(0.1, 0.1)), Blur(sigma_voxels=(0.5, 1.5), channel_probability=1)
+    frame = Frame((size,) * 3, (1.0,) * 3, (0, 1, 2), (0, 1, 2))
+    rng = np.random.default_rng(0)
+    shape, centre = image.shape[1:], [n // 2 for n in image.shape[1:]]
+
+    def read(array: np.ndarray) -> Callable[..., np.ndarray]:
+        return lambda start, box: array[(slice(None), *map(slice, start, np.add(start, box)))]
+
+    def sample(spatial: tuple[Any, ...], intensity: tuple[Any, ...]) -> Work:
+        policy = Policy("benchmark", frame, spatial, intensity)
+        return lambda: augmented_patch(read(image), read(labels), shape, centre, policy, rng)
+
+    patch = image[:, :size, :size, :size].copy()
+
+    def alone(transform: Any) -> Work:
+        policy = Policy("benchmark", frame, (), (transform,))
+        return lambda: policy.apply_intensity(rng, patch)
+
+    return {
+        "all": sample((*warp, Flip()), (noise, blur, Gamma())),
+        "affine + elastic": sample(warp, ()),
+        "noise": alone(noise),
+        "blur": alone(blur),
+        "gamma": alone(Gamma()),
+        "mirror": sample((Flip(axis_probability=1),), ()),
+    }
 
 
-def blobs(shape: tuple[int, ...]) -> np.ndarray:
-    """Labels of some large round structures."""
-    axes = np.meshgrid(*(np.linspace(0, 3 * np.pi, n) for n in shape[1:]), indexing="ij")
-    return (np.prod([np.sin(axis) for axis in axes], 0) > 0.3).astype(np.int32)[None]
+def by_monai(image: np.ndarray, labels: np.ndarray, size: int, elastic: bool) -> dict[str, Work]:
+    """MONAI's dictionary transforms."""
+    from monai import transforms as T
+
+    both, modes = ("image", "label"), ("bilinear", "nearest")
+    affine = {"prob": 1.0, "rotate_range": [0.5] * 3, "scale_range": [0.2] * 3, "spatial_size": (size,) * 3}
+    common = {"mode": modes, "padding_mode": "zeros"}
+    warp: Any
+    if elastic:
+        warp = T.Rand3DElasticd(both, (5, 7), (50, 150), **affine, **common)
+    else:
+        distortion = T.RandGridDistortiond(both, num_cells=5, prob=1.0, distort_limit=0.1, **common)
+        warp = T.Compose([T.RandAffined(both, **affine, **common), distortion])
+    sigma = {f"sigma_{axis}": (0.5, 1.5) for axis in "xyz"}
+    steps = {
+        "affine + elastic": warp,
+        "noise": T.RandGaussianNoised(both[:1], prob=1.0, std=0.1),
+        "blur": T.RandGaussianSmoothd(both[:1], prob=1.0, **sigma),
+        "gamma": T.RandAdjustContrastd(both[:1], prob=1.0, gamma=(0.7, 1.5), retain_stats=True),
+        "mirror": T.Compose([T.RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in range(3)]),
+    }
+    case = {"image": torch.from_numpy(image), "label": torch.from_numpy(labels)}
+    return in_turn(steps, case, {name: tensor[:, :size, :size, :size] for name, tensor in case.items()})
 
 
-def monai_affine(source: np.ndarray, warp: Warp) -> Callable[[], object]:
-    """MONAI's affine resampling of the same patch (it has no coarse elastic grid to compare with)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from monai.transforms import Affine
+def by_torchio(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work]:
+    """TorchIO's subjects."""
+    import torchio as tio
 
-    affine = np.eye(warp.dims + 1)
-    affine[:-1, :-1] = warp.matrix
-    transform = Affine(affine=affine, spatial_size=warp.shape, padding_mode="zeros", image_only=True)
-    image = torch.from_numpy(source)
-    return lambda: transform(image)
-
-
-def warps() -> None:
-    """One resampling: ours, for labels too, and peers."""
-    print(f"{'affine + elastic, order 1':28}{'image':>8}{'labels':>8}{'torch':>16}{'scipy':>16}{'MONAI affine':>16}")
-    for name, shape in SHAPES.items():
-        for elastic in (False, True):
-            source, warp = warp_of(shape, elastic)
-            labels = blobs(source.shape)
-            start = (0,) * len(shape)
-            ours = milliseconds(lambda s=source, w=warp, z=start: warp_array(s, z, w))
-            labelled = milliseconds(lambda s=labels, w=warp, z=start: warp_labels(s, z, w))
-            tensor = torch.from_numpy(source)[None]
-            peers = [milliseconds(lambda s=tensor, w=warp, z=start: warp_tensor(s, [z], [w]), 3)]
-            points = warp.coordinates()
-            peers.append(milliseconds(lambda s=source, p=points: map_coordinates(s[0], p, order=1), 2))
-            if not elastic:
-                peers.append(milliseconds(monai_affine(source, warp), 2))
-            row = "".join(f"{p:8.1f} ({p / ours:4.1f}x)" for p in peers)
-            box = milliseconds(lambda w=warp: source_box(w))
-            print(f"{name + (' elastic' if elastic else ' affine'):28}{ours:8.2f}{labelled:8.2f}{row}   box {box:.2f}")
+    image, labels = (array[:, :size, :size, :size].copy() for array in (image, labels))
+    subject = tio.Subject(
+        image=tio.ScalarImage(tensor=torch.from_numpy(image)), label=tio.LabelMap(tensor=torch.from_numpy(labels))
+    )
+    warp = [tio.RandomAffine(scales=0.2, degrees=30), tio.RandomElasticDeformation(num_control_points=7)]
+    steps = {
+        "affine + elastic": tio.Compose(warp),
+        "noise": tio.RandomNoise(std=(0.1, 0.1)),
+        "blur": tio.RandomBlur(std=(0.5, 1.5)),
+        "gamma": tio.RandomGamma(),
+        "mirror": tio.RandomFlip(axes=(0, 1, 2)),
+    }
+    return in_turn(steps, subject, subject)
 
 
-def samples() -> None:
-    """Whole samples, image and labels: mean and largest time of 40 seeds."""
-    print(f"\n{'policy: mean / largest ms':28}" + "".join(f"{name:>20}" for name in policies))
-    for name, shape in SHAPES.items():
-        channels = 3 if name == "2D 192^2" else 1
-        size = tuple(2 * n for n in shape)
-        image = np.random.default_rng(0).standard_normal((channels, *size)).astype(np.float32)
-        labels = blobs((1, *size))
+def by_batchgenerators(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work]:
+    """The transforms of nnU-Net."""
+    from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
+    from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
+    from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+    from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+    from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
-        def reader(array: np.ndarray) -> Callable[..., np.ndarray]:
-            return lambda start, box: array[(slice(None), *map(slice, start, np.add(start, box)))]
+    warp = SpatialTransform(
+        (size,) * 3,
+        patch_center_dist_from_border=0,
+        random_crop=False,
+        p_elastic_deform=1,
+        p_rotation=1,
+        rotation=(-0.5, 0.5),
+        p_scaling=1,
+        scaling=(0.8, 1.2),
+    )
+    steps = {
+        "affine + elastic": warp,
+        "noise": GaussianNoiseTransform((0.1, 0.1), p_per_channel=1),
+        "blur": GaussianBlurTransform((0.5, 1.5), p_per_channel=1),
+        "gamma": GammaTransform((0.7, 1.5), 0, False, True, p_retain_stats=1),
+        "mirror": MirrorTransform((0, 1, 2)),
+    }
+    case = {"image": torch.from_numpy(image), "segmentation": torch.from_numpy(labels)}
+    patch = {name: tensor[:, :size, :size, :size] for name, tensor in case.items()}
+    called = {name: lambda case, t=transform: t(**case) for name, transform in steps.items()}
+    return in_turn(called, case, patch)
 
-        row = ""
-        for chosen in policies:
-            policy, centre, times = build_policy(chosen, shape, mirror_axes=range(len(shape))), shape, []
-            for seed in range(10 if np.prod(shape) > 1e6 else 40):
-                begin = time.thread_time()
-                rng = np.random.default_rng(seed)
-                augmented_patch(reader(image), reader(labels), size, centre, policy, rng)
-                times.append(1e3 * (time.thread_time() - begin))
-            row += f"{np.mean(times[1:]):12.2f} / {max(times[1:]):5.1f}"
-        print(f"{name + ' x ' + str(channels):28}{row}")
+
+def in_turn(steps: dict[str, Callable[[Any], Any]], case: Any, patch: Any) -> dict[str, Work]:
+    """All steps one after another on a case, and each alone on a patch (the first on the case); inputs stay whole."""
+
+    def every() -> Any:
+        result = copied(case)
+        for step in steps.values():
+            result = step(result)
+        return result
+
+    alone = {name: lambda s=step: s(copied(patch)) for name, step in steps.items()}
+    alone[STEPS[0]] = lambda: steps[STEPS[0]](copied(case))
+    return {"all": every, **alone}
+
+
+def copied(case: Any) -> Any:
+    """A case whose arrays may be changed in place; TorchIO copies by itself."""
+    return {name: tensor.clone() for name, tensor in case.items()} if type(case) is dict else case
+
+
+def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of everyone, for all steps and for each."""
+    image, labels = sources(size)
+    everyone = {
+        "hyoid": by_hyoid(image, labels, size),
+        "batchgeneratorsv2": by_batchgenerators(image, labels, size),
+        "MONAI, distorted grid": by_monai(image, labels, size, elastic=False),
+        "MONAI, elastic": by_monai(image, labels, size, elastic=True),
+        "TorchIO": by_torchio(image, labels, size),
+    }
+    times: dict[str, dict[str, list[float]]] = {who: {name: [] for name in works} for who, works in everyone.items()}
+    for name in ("all", *STEPS):
+        for who, works in everyone.items():
+            works[name]()
+        for _ in range(repeats):
+            for who, works in everyone.items():
+                begin = time.process_time()
+                works[name]()
+                times[who][name].append(1e3 * (time.process_time() - begin))
+    return {
+        who: {name: round(statistics.median(some), 1) for name, some in rows.items()} for who, rows in times.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--into", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    found = measure(options.size, options.repeats)
+    ours = found["hyoid"]["all"]
+    print(f"| milliseconds | all | patches/s | times hyoid | {' | '.join(STEPS)} |\n" + "|---" * (len(STEPS) + 4) + "|")
+    for who, row in sorted(found.items(), key=lambda item: item[1]["all"]):
+        steps = " | ".join(f"{row[step]:.1f}" for step in STEPS)
+        print(f"| {who} | {row['all']:.0f} | {1e3 / row['all']:.1f} | {row['all'] / ours:.1f} | {steps} |")
+    if options.into:
+        facts = {name: version(name) for name in ("torch", "monai", "torchio", "batchgeneratorsv2")}
+        told = {"size": options.size, "facts": facts, "milliseconds": found}
+        options.into.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    warps()
-    samples()
+    main()
