@@ -1,6 +1,6 @@
 """Augmented patches with labels a second: hyoid beside MONAI, TorchIO and batchgeneratorsv2, in the same run.
 
-    OMP_NUM_THREADS=1 python benchmarks/augmentation.py [--size 128] [--repeats 5] [--into benchmarks/results/augmentation.json]
+    OMP_NUM_THREADS=1 python benchmarks/augmentation.py [--repeats 5] [--into benchmarks/results/augmentation.json]
 
 A patch and its labels (four values) are cut from an image in memory, turned, scaled and bent, then get noise, blur and
 gamma, and are mirrored; every step happens every time, image linear. hyoid and batchgeneratorsv2 interpolate labels by
@@ -180,7 +180,7 @@ def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
     }
     times: dict[str, dict[str, list[float]]] = {who: {name: [] for name in works} for who, works in everyone.items()}
     for name in ("all", *STEPS):
-        for who, works in everyone.items():
+        for works in everyone.values():
             works[name]()
         for _ in range(repeats):
             for who, works in everyone.items():

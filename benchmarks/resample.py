@@ -1,6 +1,6 @@
 """Another voxel size: hyoid beside scikit-image, SciPy and torch, in the same run, with equal results.
 
-    OMP_NUM_THREADS=1 python benchmarks/resample.py [--shape 512 512 200] [--repeats 3] [--into benchmarks/results/resample.json]
+    OMP_NUM_THREADS=1 python benchmarks/resample.py [--repeats 3] [--into benchmarks/results/resample.json]
 
 int16 of 0.8x0.8x2.5 mm to 1.5 mm: cubic B-splines, linear, and labels (8 values) by the largest linear share; last, a
 decision of 20 classes from probabilities of half the size. One core, time of the processor, all in turn, the median of
