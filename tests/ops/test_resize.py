@@ -123,3 +123,22 @@ def test_probabilities_need_their_grid():
     grid = Grid.plain((6, 7))
     with pytest.raises(DataError, match="shape"):
         decode_onto(probabilities(grid), Grid.plain((6, 8)), grid, lambda slab: slab.argmax(0))
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("shape", [(11, 40, 9), (30, 7, 21)])
+def test_whole_numbers_are_resized_as_the_same_numbers_in_floating_point(order, shape):
+    array = np.random.default_rng(0).integers(-1000, 3000, (1, 23, 19, 17), np.int16)
+    found = resize(array, shape, order)
+    np.testing.assert_allclose(found, resize(array.astype(np.float32), shape, order), rtol=1e-5, atol=1e-2)
+
+
+def test_two_weights_a_row_are_the_matrix_they_stand_for():
+    array = np.random.default_rng(0).standard_normal((5, 23, 7)).astype(np.float32)
+    for axis, size in enumerate(array.shape):
+        band = banded.interpolation(np.linspace(-0.3, size - 0.7, 12), size, 1)
+        matrix = np.zeros((12, size))
+        for row, (start, weights) in enumerate(zip(band.start, band.weights, strict=True)):
+            matrix[row, start : start + 2] = weights
+        expected = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
+        np.testing.assert_allclose(banded.apply(array, band, axis), expected, atol=1e-5)

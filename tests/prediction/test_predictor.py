@@ -104,6 +104,14 @@ def test_mirrored_answers_are_averaged():
     np.testing.assert_allclose(predictor.predict_prepared(image), expected, atol=1e-6)
 
 
+def test_logits_made_probabilities_in_parts_equal_those_made_at_once(monkeypatch):
+    predictor = make_predictor((16, 16, 16))
+    tiles = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 1, 16, 16, 16), np.float32))
+    whole = predictor.forward(tiles)
+    monkeypatch.setattr("hyoid.prediction.predictor.ACTIVATED", 5 * 3 * 2 * 16 * 16)
+    torch.testing.assert_close(predictor.forward(tiles), whole, rtol=1e-6, atol=1e-7)
+
+
 def test_a_small_image_goes_through_in_one_pass():
     predictor = make_predictor((16, 16), whole=2)
     assert predictor.tiling((18, 20)).num_tiles == 1

@@ -95,7 +95,7 @@ def apply(array: np.ndarray, band: Band, axis: int) -> np.ndarray:
     """The operator applied along one axis of an array; float32.
 
     Args:
-        array: Any shape and real type; float32 is not copied when contiguous.
+        array: Any shape and real type; float32 and int16, the type of scanners, are not copied when contiguous.
         band: An operator whose input is this axis.
         axis: Counted from the front.
     """
@@ -103,7 +103,7 @@ def apply(array: np.ndarray, band: Band, axis: int) -> np.ndarray:
     if (low, high) != (0, array.shape[axis]):
         array = array[(slice(None),) * axis + (slice(low, high),)]
         band = band.shifted(low)
-    array = np.ascontiguousarray(array, np.float32)
+    array = np.ascontiguousarray(array, np.int16 if array.dtype == np.int16 else np.float32)
     rows, shape = len(band.start), array.shape
     outer, inner = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
     result = np.empty((*shape[:axis], rows, *shape[axis + 1 :]), np.float32)
@@ -138,8 +138,15 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
         for begin in range(0, inner, _BLOCK):
             length = min(_BLOCK, inner - begin)
             for i in range(rows):
-                total[:length] = 0
-                for t in range(taps):
+                first, line = weights[i, 0], source[o, start[i], begin : begin + length]
+                if taps == 2:
+                    second, other = weights[i, 1], source[o, start[i] + 1, begin : begin + length]
+                    for k in range(length):
+                        target[o, i, begin + k] = first * line[k] + second * other[k]
+                    continue
+                for k in range(length):
+                    total[k] = first * line[k]
+                for t in range(1, taps):
                     weight = weights[i, t]
                     line = source[o, start[i] + t, begin : begin + length]
                     for k in range(length):
@@ -150,6 +157,13 @@ def _apply_middle(source: np.ndarray, start: np.ndarray, weights: np.ndarray, ta
 
 @compiled_fast
 def _apply_last_few(source: np.ndarray, start: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
+    if weights.shape[1] == 2:
+        first, second = weights[:, 0].copy(), weights[:, 1].copy()
+        for o in range(target.shape[0]):
+            line = source[o]
+            for i in range(target.shape[1]):
+                target[o, i] = first[i] * line[start[i]] + second[i] * line[start[i] + 1]
+        return
     for o in range(target.shape[0]):
         for i in range(target.shape[1]):
             total = np.float32(0)

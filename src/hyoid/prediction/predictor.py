@@ -36,8 +36,8 @@ Watch = Callable[[Piece], object]
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
-ACTIVATED = 2**24
-"""Numbers that are made probabilities at once."""
+ACTIVATED = 2**20
+"""Numbers that are made probabilities at once: their copies stay in the cache, where the system need not find memory."""
 
 
 class PredictionSettings(Settings):
@@ -290,7 +290,8 @@ class Predictor:
                 one = self._answer(tiles.flip(some)).flip(some) if some else self._answer(tiles)
                 answer = one if answer is None else answer.add_(one)
         assert answer is not None
-        answer /= len(flips)
+        if len(flips) > 1:
+            answer /= len(flips)
         return answer.unsqueeze(2) if flat else answer
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
