@@ -1,14 +1,17 @@
 # make demo    environment, install, then train, predict and measure on embedded data; prints the path of the report
 # make test    installs what the tests need and runs all of them
 # make check   the fast gate: format, lint, types, floors, fast tests
+# make bench   compares with other toolkits, in an environment of its own; half an hour; JSON to benchmarks/results
 # make docs    writes the reference page and the figures of the README again
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-peers
+BENCHMARKS := augmentation resample tiles train start scale infer losses
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check docs clean browser
+.PHONY: demo test check bench docs clean browser
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -22,6 +25,12 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+bench: $(PEERS)/installed
+	for name in $(BENCHMARKS); do \
+	    echo "== $$name"; OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/$$name.py \
+	    --into benchmarks/results/$$name.json || exit 1; done
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/metrics.py --into benchmarks/results
 
 docs: $(VENV)/installed-test
 	$(BIN)/python docs/make_reference.py
@@ -41,5 +50,11 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) -e '.[test]'
 	touch $@
 
+$(PEERS)/installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
+	    -e '.[openvino,onnx]' -r benchmarks/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build src/*.egg-info runs/demo
+	rm -rf $(VENV) $(PEERS) build src/*.egg-info runs/demo

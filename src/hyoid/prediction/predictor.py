@@ -37,7 +37,7 @@ Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 ACTIVATED = 2**20
-"""Numbers that are made probabilities at once: their copies stay in the cache, where the system need not find memory."""
+"""Numbers that are made probabilities at once, so few that their copies stay in the cache."""
 
 
 class PredictionSettings(Settings):
