@@ -81,6 +81,10 @@ def test_limits_of_the_machine_are_kept_in_the_run(cells, tmp_path):
     refused(hyoid("plan", cells, "--into", tmp_path / "other", "--steps", "2", "--threads", "0"), "threads")
 
 
+def test_a_run_answers_what_it_lacks_rather_than_count_it_as_missed(tmp_path):
+    refused(hyoid("evaluate", tmp_path, "--missing", "worst"), "is for two folders")
+
+
 def test_a_missing_folder_is_one_sentence(tmp_path):
     refused(hyoid("run", tmp_path / "nothing", "--into", tmp_path / "run"), "no such file or folder")
 

@@ -17,6 +17,11 @@ RNG = np.random.default_rng(3)
 SHAPE = (48, 60)
 
 
+@pytest.fixture(autouse=True)
+def the_same_numbers_in_any_order(monkeypatch):
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(3))
+
+
 def disc(radius: float = 14.0) -> np.ndarray:
     rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
     return (rows - 24) ** 2 + (columns - 30) ** 2 < radius**2

@@ -335,6 +335,10 @@ def evaluate(
             found.write(into, told.to_dict())
             write_page(into, found, told)
         return found
+    if missing == "worst":
+        raise ConfigError(
+            f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run has not answered yet."
+        )
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
         found = judge_validation(folder, folder.workers, changes)
