@@ -337,7 +337,7 @@ def evaluate(
         return found
     if missing == "worst":
         raise ConfigError(
-            f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run has not answered yet."
+            f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
         )
     folder = RunFolder.open(predictions)
     with folder.timed("evaluate"):
