@@ -93,7 +93,7 @@ def test_titles_are_findings(folder):
     page = (folder / "report.html").read_text()
     assert "16.7 % of the voxels of organ are missed; 16.7 % of organ are called spot" in page
     assert "organ: 12.0 mm² too small on average" in page
-    assert re.search(r"site: A lies 0\.\d+ higher than the others", page)
+    assert "site: too few cases of each kind to tell" in page
     assert "spot: 100 % found at one false piece per case" in page
 
 
