@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
-BENCHMARKS := augmentation resample tiles train start scale infer losses
+BENCHMARKS := augmentation resample tiles train start scale losses
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
@@ -30,7 +30,8 @@ bench: $(PEERS)/installed
 	for name in $(BENCHMARKS); do \
 	    echo "== $$name"; OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/$$name.py \
 	    --into benchmarks/results/$$name.json || exit 1; done
-	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/metrics.py --into benchmarks/results
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/infer.py --size 96 --repeats 1 --into benchmarks/results/infer.json
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/metrics.py --repeats 1 --into benchmarks/results
 
 docs: $(VENV)/installed-test
 	$(BIN)/python docs/make_reference.py
