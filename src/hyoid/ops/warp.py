@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -295,41 +296,74 @@ def warp_tensor(
 
     if order not in (0, 1):
         raise ConfigError(f"Tensors are warped with order 0 or 1; got {order}. Use `warp_array` for cubic splines.")
-    size = torch.tensor(boxes.shape[2:], device=boxes.device, dtype=torch.float32)
     points = torch.stack(
         [_tensor_coordinates(warp, start, boxes.device) for warp, start in zip(warps, starts, strict=True)]
     )
+    if order == 1 and not boxes.is_floating_point():
+        moved = [_largest_share(box, where, fill) for box, where in zip(boxes, points, strict=True)]
+        return torch.stack(moved)
+    size = _put(np.array(boxes.shape[2:]), boxes.device)
     grid = ((2 * points + 1) / size - 1).flip(-1)
-
     mode, padding = ("nearest", "bilinear")[order], "border" if fill is None else "zeros"
     outside = fill or 0.0
-    if boxes.is_floating_point():
-        moved = grid_sample(boxes.float() - outside, grid, mode, padding, align_corners=False) + outside
-        return moved.to(boxes.dtype)
-    best = torch.full((*boxes.shape[:2], *warps[0].shape), -1.0, device=boxes.device)
-    result = torch.zeros_like(best, dtype=boxes.dtype)
-    for value in sorted({*torch.unique(boxes).tolist(), int(outside)}):
-        other = float(value == outside)
-        share = grid_sample((boxes == value).float() - other, grid, mode, padding, align_corners=False) + other
-        result[share > best] = value
-        best = torch.maximum(share, best)
+    return (grid_sample(boxes.float() - outside, grid, mode, padding, align_corners=False) + outside).to(boxes.dtype)
+
+
+def _largest_share(box: torch.Tensor, points: torch.Tensor, fill: float | None) -> torch.Tensor:
+    """At each point (*P, dims) the label of a box (C, *S) with the largest share; of several the smallest.
+
+    Each of the corners around a point is compared with each, which needs no list of the labels: to know it, the
+    processor would have to wait for the device.
+    """
+    import torch
+
+    size = box.shape[1:]
+    if fill is None:
+        points = torch.stack([points[..., a].clamp(0, n - 1) for a, n in enumerate(size)], -1)
+    base = points.floor()
+    beyond, base = points - base, base.long()
+    labels, weights = [], []
+    for corner in product((0, 1), repeat=len(size)):
+        flat, weight = torch.zeros_like(base[..., 0]), torch.ones_like(beyond[..., 0])
+        inside = torch.ones_like(flat, dtype=torch.bool)
+        for axis, (n, step) in enumerate(zip(size, corner, strict=True)):
+            index, part = base[..., axis] + step, beyond[..., axis]
+            inside = inside & (index >= 0) & (index < n)
+            flat = flat * n + index.clamp(0, n - 1)
+            weight = weight * (part if step else 1 - part)
+        found = box.flatten(1)[:, flat]
+        labels.append(found if fill is None else torch.where(inside, found, int(fill)))
+        weights.append(weight)
+    shares = [weight.expand(labels[0].shape).clone() for weight in weights]
+    for one, other in combinations(range(len(labels)), 2):
+        same = labels[one] == labels[other]
+        shares[one] += same * weights[other]
+        shares[other] += same * weights[one]
+    best, result = shares[0], labels[0]
+    for share, label in zip(shares[1:], labels[1:], strict=True):
+        better = (share > best) | ((share == best) & (label < result))
+        best, result = torch.where(better, share, best), torch.where(better, label, result)
     return result
+
+
+def _put(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A small array as float32 on a device, without waiting for what the device is doing."""
+    import torch
+
+    return torch.as_tensor(array, dtype=torch.float32).to(device, non_blocking=True)
 
 
 def _tensor_coordinates(warp: Warp, start: Sequence[int], device: torch.device) -> torch.Tensor:
     """Coordinates in the box, (*shape, dims) float32."""
     import torch
 
-    def put(array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(array, dtype=torch.float32, device=device)
-
-    points = put(warp.offset - np.asarray(start)).expand(*warp.shape, warp.dims)
+    points = _put(warp.offset - np.asarray(start), device).expand(*warp.shape, warp.dims)
     for axis, n in enumerate(warp.shape):
         index = torch.arange(n, device=device, dtype=torch.float32).reshape(-1, *[1] * (warp.dims - axis))
-        points = points + index * put(warp.matrix[:, axis])
+        points = points + index * _put(warp.matrix[:, axis], device)
     if warp.control is not None:
-        field = put(warp.control)
+        field = _put(warp.control, device)
         for n in warp.shape:
-            field = torch.tensordot(field, put(spline_matrix(n, field.shape[1])), ([1], [1]))
+            field = torch.tensordot(field, _put(spline_matrix(n, field.shape[1]), device), ([1], [1]))
         points = points + field.movedim(0, -1)
     return points
