@@ -41,7 +41,8 @@ def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work
     from hyoid.augmentation.artefacts import Blur, Noise
     from hyoid.augmentation.elastic import ElasticGrid
     from hyoid.augmentation.intensity import Gamma
-    from hyoid.augmentation.policies import Policy, augmented_patch
+    from hyoid.augmentation.patches import augmented_patch
+    from hyoid.augmentation.policies import Policy
     from hyoid.augmentation.spatial import Flip, Rotation, Scaling
     from hyoid.augmentation.transform import Frame
 

@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
-from scipy.ndimage import gaussian_filter
 
-from hyoid.augmentation.policies import Policy, augmented_batch, augmented_patch, build_policy, policies
+from hyoid.augmentation.patches import augmented_patch
+from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.spatial import Flip, Rotation, Scaling
 from hyoid.core.errors import ConfigError
 
@@ -79,21 +78,6 @@ def test_image_labels_and_weight_move_together(name):
         clear = np.abs(patch[0] - 27.5) > 0.51
         np.testing.assert_array_equal(truth[0][clear], patch[0][clear] > 27.5)
         np.testing.assert_allclose(weight[0], patch[2], atol=1e-3)
-
-
-@pytest.mark.parametrize("shape", [(40, 36), (20, 24, 22)])
-def test_a_batch_gets_the_patches_of_its_samples(shape):
-    images = np.random.default_rng(0).standard_normal((3, 2, *shape)).astype(np.float32)
-    images = gaussian_filter(images, 2, axes=tuple(range(2, images.ndim)))
-    labels = (images[:, :1] > 0.05).astype(np.int64) * 5
-    policy = build_policy("strong", [n - 6 for n in shape], None, (0, 1))
-    rngs = [np.random.default_rng(seed) for seed in range(3)]
-    moved, truth = augmented_batch(torch.from_numpy(images), torch.from_numpy(labels), policy, rngs, fill_label=9)
-    for seed in range(3):
-        centre, rng = [n // 2 for n in shape], np.random.default_rng(seed)
-        one = augmented_patch(Source(images[seed]), Source(labels[seed]), shape, centre, policy, rng, fill_label=9)
-        np.testing.assert_allclose(moved[seed].numpy(), one[0], atol=2e-3)
-        assert (truth[seed].numpy() != one[1]).mean() < 2e-3
 
 
 def test_samples_do_not_depend_on_threads():

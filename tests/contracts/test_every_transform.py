@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hyoid.augmentation.policies import Policy, augmented_patch, build_policy, policies
+from hyoid.augmentation.patches import augmented_patch
+from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.transform import Frame, IntensityTransform, SpatialTransform, Transform, transforms
 from hyoid.core.citations import bibliography
 

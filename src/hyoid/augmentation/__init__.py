@@ -10,5 +10,7 @@ from the box of the source that is needed; whatever changes values works in plac
 - `elastic`: smooth random deformations, from a coarse grid or from filtered noise
 - `intensity`: brightness, contrast, gamma
 - `artefacts`: noise, blur, low resolution
-- `policies`: named rows of transforms, Policy, and augmented patches
+- `policies`: named rows of transforms, and Policy, which draws from them
+- `patches`: samples that are drawn and read, and computed by the processor
+- `device`: the same samples computed on a GPU
 """

@@ -1,4 +1,4 @@
-"""Policies: named rows of transforms, and the augmented patches they give.
+"""Policies: named rows of transforms, and what is drawn from them for a patch.
 
 Amounts of intensity transforms are in units of the normalised image, whose values have a standard deviation of
 about one.
@@ -6,25 +6,23 @@ about one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.registry import Registry
-from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels, warp_tensor
+from ..ops.warp import Warp
 from .artefacts import Blur, LowResolution, Noise
 from .elastic import ElasticGrid, ElasticNoise
 from .intensity import Brightness, BrightnessShift, Contrast, Gamma
 from .spatial import Flip, Rotation, Scaling, Shear, Shift, compose
-from .transform import Frame, IntensityTransform, SpatialTransform, Transform
+from .transform import Changes, Frame, IntensityTransform, SpatialTransform, Transform, change
 
 if TYPE_CHECKING:
     import torch
-
-Read = Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]
 
 Row = tuple[Transform, ...]
 policies: Registry[Row] = Registry("policy")
@@ -141,6 +139,11 @@ class Policy:
         drawn = [transform.draw(rng, self.frame) for transform in self.spatial]
         return compose([motion for motion in drawn if motion is not None], self.frame, start)
 
+    def draw_intensity(self, rng: np.random.Generator, channels: int) -> Changes:
+        """What happens to the values of an image of so many channels, in order."""
+        drawn = [(transform, transform.draw(rng, self.frame, channels)) for transform in self.intensity]
+        return tuple((transform, amounts) for transform, amounts in drawn if amounts is not None)
+
     def apply_intensity(self, rng: np.random.Generator, image: np.ndarray | torch.Tensor) -> None:
         """Change values in place.
 
@@ -151,13 +154,8 @@ class Policy:
         import torch
 
         values = torch.from_numpy(image) if isinstance(image, np.ndarray) else image
-        samples = values if values.ndim == self.frame.dims + 2 else values[None]
-        with torch.no_grad():
-            for sample in samples:
-                for transform in self.intensity:
-                    amounts = transform.draw(rng, self.frame, len(sample))
-                    if amounts is not None:
-                        transform.apply(sample, amounts)
+        for sample in values if values.ndim == self.frame.dims + 2 else values[None]:
+            change(sample, self.draw_intensity(rng, len(sample)))
 
 
 def build_policy(
@@ -196,72 +194,3 @@ def build_policy(
         tuple(t for t in row if isinstance(t, SpatialTransform)),
         tuple(t for t in row if isinstance(t, IntensityTransform)),
     )
-
-
-def augmented_patch(
-    read: Read,
-    read_labels: Read | None,
-    image_shape: Sequence[int],
-    centre: Sequence[int],
-    policy: Policy,
-    rng: np.random.Generator,
-    fill: float | None = 0.0,
-    fill_label: int | None = 0,
-    read_weight: Read | None = None,
-    fill_weight: float | None = 0.0,
-) -> tuple[np.ndarray, Any, Any]:
-    """One training sample, made from the part of the source that it needs.
-
-    Args:
-        read: Gives the intensities (C, *shape) of a box (start, shape) that lies inside the image.
-        read_labels: The same for labels (1, *shape); None when the case has none.
-        image_shape: Voxels of the whole image.
-        centre: Index of the voxel the patch is centred on.
-        policy: What to draw from.
-        rng: Gives every number of this sample.
-        fill: Value outside the image; None continues its outermost voxels.
-        fill_label: Label outside the image; None continues its outermost voxels.
-        read_weight: The same as `read` for a map of loss weights, resampled but not otherwise changed.
-        fill_weight: Weight outside the image; None continues its outermost voxels.
-
-    Returns:
-        Image (C, *patch) float32, labels (1, *patch) or None, weight (1, *patch) float32 or None.
-    """
-    warp = policy.draw_warp(rng, [c - n // 2 for c, n in zip(centre, policy.frame.shape, strict=True)])
-    start, shape = clipped(*source_box(warp), image_shape)
-    image = warp_array(read(start, shape), start, warp, 1, fill)
-    policy.apply_intensity(rng, image)
-    labels = None if read_labels is None else warp_labels(read_labels(start, shape), start, warp, 1, fill_label)
-    weight = None if read_weight is None else warp_array(read_weight(start, shape), start, warp, 1, fill_weight)
-    return image, labels, weight
-
-
-def augmented_batch(
-    images: torch.Tensor,
-    labels: torch.Tensor | None,
-    policy: Policy,
-    rngs: Sequence[np.random.Generator],
-    fill: float | None = 0.0,
-    fill_label: int | None = 0,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Patches from the middle of every sample of a batch, on the device the batch is on.
-
-    Args:
-        images: (B, C, *S) float32, as large as the patch or larger (then less of what is moved in is `fill`).
-        labels: (B, 1, *S) integers, or None.
-        policy: What to draw from.
-        rngs: One generator for each sample; it draws what it would draw for `augmented_patch`.
-        fill: Value outside the images; None continues their outermost voxels.
-        fill_label: Label outside them; None continues their outermost voxels.
-
-    Returns:
-        Images (B, C, *patch) and labels (B, 1, *patch) or None.
-    """
-    patch, size = policy.frame.shape, images.shape[2:]
-    start = [n // 2 - p // 2 for n, p in zip(size, patch, strict=True)]
-    warps = [policy.draw_warp(rng, start) for rng in rngs]
-    corner = [(0,) * len(patch)] * len(warps)
-    moved = warp_tensor(images, corner, warps, 1, fill)
-    for rng, sample in zip(rngs, moved, strict=True):
-        policy.apply_intensity(rng, sample)
-    return moved, None if labels is None else warp_tensor(labels, corner, warps, 1, fill_label)

@@ -104,6 +104,19 @@ class IntensityTransform(Transform, ABC):
         """Change an image (C, *S) of float32 in place, on the device it is on."""
 
 
+Changes = tuple[tuple[IntensityTransform, Any], ...]
+"""Intensity transforms with what each has drawn, in the order in which they are applied."""
+
+
+def change(image: torch.Tensor, changes: Changes) -> None:
+    """Apply what was drawn to an image (C, *S), in place."""
+    import torch
+
+    with torch.no_grad():
+        for transform, amounts in changes:
+            transform.apply(image, amounts)
+
+
 transforms: Registry[Transform] = Registry("transform")
 
 

@@ -70,10 +70,12 @@ class ValueTable:
         """The numbers (rows, *shape) of integers of any shape."""
         import torch
 
-        table = torch.from_numpy(self.table).to(values.device)
+        table = torch.from_numpy(self.table).to(values.device, non_blocking=True)
         index = values.long() - self.low
         inside = (index >= 0) & (index < table.shape[1])
         found = table[:, index.clamp(0, table.shape[1] - 1)]
+        if values.is_cuda:  # a GPU that is asked has to be waited for; who uses it has looked at the values before
+            return found
         unknown = (found[0] == _UNKNOWN) | ~inside
         if unknown.any():
             raise DataError(_sentence(values[unknown], self.labels))

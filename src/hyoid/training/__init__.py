@@ -9,6 +9,7 @@ Read in this order:
 - `settings`: TrainingSettings, what a person may change
 - `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
 - `data`: patches, drawn and augmented a few steps ahead
+- `accelerator`: what keeps a GPU from waiting for them
 - `optim`: optimisers, schedules by progress, the average of the weights
 - `transfer`: starting from another training, frozen parts, learning rates by part
 - `clock`: progress by steps or by time

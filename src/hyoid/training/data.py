@@ -1,4 +1,4 @@
-"""Patches for training: chosen, cut and augmented by threads, a few batches ahead of the net.
+"""Patches for training: chosen and cut by threads, a few batches ahead of the net, and augmented there or on a GPU.
 
 Every sample draws from a generator of its own, seeded with (seed, number of the batch, place in the batch). So neither
 the timing of threads nor stopping and going on ever changes what the net sees.
@@ -17,12 +17,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from ..augmentation.policies import Policy, Read, augmented_patch
+from ..augmentation.device import augmented_on, portable
+from ..augmentation.patches import Cut, Patch, Read, augmented, cut_patch
+from ..augmentation.policies import Policy
 from ..core.case import Batch
 from ..core.labels import Labels
 from ..prediction.tiles import read_box
 from ..preparation.store import Store
 from ..tasks.task import Task
+
+CPU = torch.device("cpu")
 
 OUTSIDE = -1
 """Label of voxels outside the image; they are ignored."""
@@ -30,12 +34,19 @@ OUTSIDE = -1
 
 @dataclass(frozen=True)
 class Sample:
-    """One patch: image (C, *patch) float32, labels (*target) int32 file values, weight (*target) or None."""
+    """One patch: image (C, *patch) float32, labels (*target) int32 file values, weight (*target) or None.
 
-    image: np.ndarray
-    labels: np.ndarray
-    weight: np.ndarray | None
+    Arrays, or tensors where a device has computed them.
+    """
+
+    image: Any
+    labels: Any
+    weight: Any
     case_id: str
+
+
+Drawn = Sample | tuple[Cut, str]
+"""What threads give: a sample, or what a device makes one of."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,18 @@ class Sampler:
     voxel_weights: str | None = None
 
     def sample(self, number: int, index: int) -> Sample:
-        """Sample `index` of batch `number`."""
+        """Sample `index` of batch `number`, computed by the processor."""
+        cut, case_id = self.cut(number, index)
+        return self.inner(augmented(cut), case_id)
+
+    def inner(self, patch: Patch, case_id: str) -> Sample:
+        """The sample of a patch, whose labels and weights are as large as the answer of the net."""
+        image, labels, weight = patch
+        inner = (0, *(slice(m, n - m) for m, n in zip(self.margin, self.policy.frame.shape, strict=True)))
+        return Sample(image, labels[inner], None if weight is None else weight[inner], case_id)
+
+    def cut(self, number: int, index: int) -> tuple[Cut, str]:
+        """Sample `index` of batch `number`, drawn and read; and the case it comes from."""
         rng = np.random.default_rng((self.seed, number, index))
         case_id = self._case(rng, number, index)
         image, labels = self.store.image(case_id), self.store.labels(case_id)
@@ -88,7 +110,7 @@ class Sampler:
             return read
 
         weight = None if self.voxel_weights is None else self.store.extra(case_id, self.voxel_weights)[None]
-        seen, answer, importance = augmented_patch(
+        cut = cut_patch(
             reader(image, np.float32),
             reader(labels, np.int32),
             [n + 2 * r for n, r in zip(shape, reach, strict=True)],
@@ -98,8 +120,7 @@ class Sampler:
             fill_label=OUTSIDE,
             read_weight=None if weight is None else reader(weight, np.float32),
         )
-        inner = tuple(slice(m, n - m) for m, n in zip(self.margin, patch, strict=True))
-        return Sample(seen, answer[0][inner], None if importance is None else importance[0][inner], case_id)
+        return cut, case_id
 
     def _case(self, rng: np.random.Generator, number: int, index: int) -> str:
         if self.sampling == "uniform":
@@ -149,6 +170,8 @@ class Feed:
         task: Encodes labels into the target.
         dims: Spatial dimensions of the net; a patch with one voxel along its first axis is handed to a 2D net flat.
         workers: Threads.
+        device: Where batches are wanted.
+        computes: Whether the device augments, so that threads only draw and read.
         ahead: Batches prepared before they are asked for.
         waited_seconds: Time the net had to wait so far.
     """
@@ -157,13 +180,15 @@ class Feed:
     task: Task
     dims: int
     workers: int
+    device: torch.device = CPU
+    computes: bool = False
     ahead: int = 3
     waited_seconds: float = field(default=0.0, init=False)
 
     def batches(self, first: int) -> Generator[Batch, None, None]:
         """Batch `first` and all that follow, without end; close the iterator to stop the threads."""
         num_threads = torch.get_num_threads()
-        pool = ThreadPoolExecutor(self.workers, "patches", initializer=torch.set_num_threads, initargs=(1,))
+        pool = ThreadPoolExecutor(self.workers, "patches", initializer=self._begin_thread)
         try:
             waiting = deque(self._ask(pool, first + i) for i in range(self.ahead))
             # A thread that sets its own number of threads also sets the default of the process.
@@ -181,18 +206,50 @@ class Feed:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(num_threads)
 
-    def _ask(self, pool: ThreadPoolExecutor, number: int) -> list[Future[Sample]]:
-        return [pool.submit(self.sampler.sample, number, index) for index in range(self.sampler.batch)]
+    def batch(self, number: int) -> Batch:
+        """The batch of this number, now and without threads."""
+        return self._collate([self._sample(number, index) for index in range(self.sampler.batch)])
 
-    def _collate(self, samples: list[Sample]) -> Batch:
-        image = torch.from_numpy(np.stack([sample.image for sample in samples]))
-        labels = torch.from_numpy(np.stack([sample.labels for sample in samples]))
+    @property
+    def _pinned(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _begin_thread(self) -> None:
+        torch.set_num_threads(1)
+        if self._pinned:
+            torch.cuda.set_device(self.device)
+
+    def _ask(self, pool: ThreadPoolExecutor, number: int) -> list[Future[Drawn]]:
+        return [pool.submit(self._sample, number, index) for index in range(self.sampler.batch)]
+
+    def _sample(self, number: int, index: int) -> Drawn:
+        """What a thread does for a sample."""
+        cut, case_id = self.sampler.cut(number, index)
+        if self._pinned:  # a GPU is not asked whether it met an unknown value: it would have to be waited for
+            self.task.encode(torch.tensor([0, *self.sampler.store.voxels(case_id)]))
+        return (portable(cut, self._pinned), case_id) if self.computes else self.sampler.inner(augmented(cut), case_id)
+
+    def _collate(self, drawn: list[Drawn]) -> Batch:
+        """A batch on the device."""
+        samples = [
+            one if isinstance(one, Sample) else self.sampler.inner(augmented_on(self.device, one[0]), one[1])
+            for one in drawn
+        ]
+        image, labels = self._stacked([s.image for s in samples]), self._stacked([s.labels for s in samples])
         weights = [sample.weight for sample in samples if sample.weight is not None]
-        weight = torch.from_numpy(np.stack(weights)) if weights else None
+        weight = self._stacked(weights) if weights else None
         if image.ndim - 2 > self.dims:
             image, labels = image.squeeze(2), labels.squeeze(1)
             weight = None if weight is None else weight.squeeze(1)
         return Batch(image, encode(self.task, labels), weight, tuple(sample.case_id for sample in samples))
+
+    def _stacked(self, parts: list[Any]) -> torch.Tensor:
+        """The samples in one tensor on the device, by way of pinned memory when the device is a GPU."""
+        tensors = [torch.as_tensor(part) for part in parts]
+        if not self._pinned or tensors[0].is_cuda:
+            return torch.stack(tensors).to(self.device)
+        pinned = torch.empty((len(tensors), *tensors[0].shape), dtype=tensors[0].dtype, pin_memory=True)
+        return torch.stack(tensors, out=pinned).to(self.device, non_blocking=True)
 
 
 def encode(task: Task, labels: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ from ..planning.plan import Plan
 from ..prediction.predictor import PredictionSettings, Predictor
 from ..preparation.store import Store
 from ..tasks.task import Task
+from .accelerator import Leash, augments, one_ahead
 from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
 from .clock import Clock
 from .data import Feed, Sampler, default_workers
@@ -157,7 +158,7 @@ class _Training:
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)
         self.validator = self._validator()
-        self.feed = self._feed()
+        self.feed, self.leash = self._feed(), Leash(self.fabric.device)
         self.monitor_state: dict[str, Any] | None = None
 
     def _loss(self) -> Loss:
@@ -194,7 +195,9 @@ class _Training:
             settings.sampling,
             settings.voxel_weights,
         )
-        return Feed(sampler, self.task, len(self.net.divisor), settings.workers or default_workers())
+        device = self.fabric.device
+        workers, computes = settings.workers or default_workers(), augments(settings.augment_on, device)
+        return Feed(sampler, self.task, len(self.net.divisor), workers, device, computes)
 
     @property
     def _scaler(self) -> Any:
@@ -216,7 +219,8 @@ class _Training:
                 if not self.finished:
                     self._warm_up()
                 shown = self._show(listener, 0.0)
-                batches = self.feed.batches(self.clock.step * self.settings.optimiser.accumulate)
+                first = self.clock.step * self.settings.optimiser.accumulate
+                batches = one_ahead(self.feed.batches(first), self.fabric.device)
                 try:
                     if self.clock.step and not self.finished and self.validator.due():
                         self._round(interruption)  # the one that was interrupted
@@ -245,13 +249,12 @@ class _Training:
 
     def _warm_up(self) -> None:
         """Draw a batch before the clock starts: on a new machine its loops are compiled first, which takes seconds."""
-        for index in range(self.plan.batch):
-            self.feed.sampler.sample(self.clock.step, index)
+        self.feed.batch(self.clock.step)
         self.clock.start()
 
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
-        group = [batch.to(self.fabric.device) for batch in islice(batches, self.settings.optimiser.accumulate)]
+        group = list(islice(batches, self.settings.optimiser.accumulate))
         factor = self.rate(self.clock.progress)
         seed_step(self.seed, self.clock.step)
         if before := getattr(self.regime, "before_step", None):
@@ -268,6 +271,7 @@ class _Training:
         # Reading a number from a GPU stops it until it has caught up; on the CPU it costs nothing.
         if self.fabric.device.type == "cpu" or len(self.pending) >= 20:
             self._settle()
+        self.leash.step()
         self.clock.tick(time.perf_counter() - begin)
 
     def _one_turn(self, turn: str, group: list[Batch], factor: float) -> dict[str, Tensor]:

@@ -53,6 +53,9 @@ class TrainingSettings(Settings):
     workers: int | None = Field(
         None, ge=1, description="Threads that cut and augment patches; by the machine when none."
     )
+    augment_on: Literal["auto", "cpu", "device"] = Field(
+        "auto", description="What computes augmented patches: the device of the net, or threads; auto: a GPU if there."
+    )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
     tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
 

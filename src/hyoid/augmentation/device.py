@@ -1,0 +1,47 @@
+"""The second engine: samples that were drawn and read by the processor are computed where the net is.
+
+Everything random was drawn before, so both engines give the same patches up to rounding; only the noise itself comes
+from the generator of the device, seeded by what was drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ops.warp import warp_tensor
+from .patches import Cut, Patch
+from .transform import change
+
+if TYPE_CHECKING:
+    import torch
+
+
+def portable(cut: Cut, pinned: bool = False) -> Cut:
+    """The sample with tensors instead of arrays; those in pinned memory reach a GPU without the processor."""
+    import torch
+
+    def tensor(array: np.ndarray | None) -> torch.Tensor | None:
+        if array is None:
+            return None
+        made = torch.from_numpy(array if array.flags.writeable else array.copy())
+        return made.pin_memory() if pinned else made
+
+    return replace(cut, image=tensor(cut.image), labels=tensor(cut.labels), weight=tensor(cut.weight))
+
+
+def augmented_on(device: torch.device | str, cut: Cut) -> Patch:
+    """The patch of a `portable` sample, as tensors on a device that nobody waits for."""
+
+    def moved(box: torch.Tensor | None, fill: float | None) -> torch.Tensor | None:
+        if box is None:
+            return None
+        there = box.to(device, non_blocking=True)
+        return there if cut.warp is None else warp_tensor(there[None], [cut.start], [cut.warp], 1, fill)[0]
+
+    image = moved(cut.image, cut.fill)
+    assert image is not None
+    change(image, cut.changes)
+    return image, moved(cut.labels, cut.fill_label), moved(cut.weight, cut.fill_weight)
