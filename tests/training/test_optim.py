@@ -41,6 +41,21 @@ def test_every_weight_is_optimised_at_the_usual_rate(name, rate):
     assert all(group["peak"] == rate for group in groups)
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_updates_in_one_pass_are_the_plain_updates(name):
+    weights = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        net = OneConvolution(2, 3)
+        optimiser = build_optimiser(net, OptimiserSettings(name=name), fused=fused)
+        for _ in range(20):
+            for parameter in net.parameters():
+                parameter.grad = torch.randn_like(parameter)
+            optimiser.step()
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in net.parameters()]))
+    assert torch.allclose(*weights, atol=1e-5)
+
+
 def test_biases_do_not_decay():
     net = OneConvolution(2, 2)
     groups = build_optimiser(net, OptimiserSettings(weight_decay=0.1)).param_groups

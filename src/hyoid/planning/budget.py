@@ -200,7 +200,7 @@ def _training_step(
     image = torch.randn(batch, spec.in_channels, *flat, generator=generator).to(device)
     answer = net.output_shape(flat)
     target = torch.randint(0, spec.out_channels, (batch, *answer), generator=generator).to(device)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True)
     kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
     cuda = device.startswith("cuda")
 

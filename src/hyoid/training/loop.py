@@ -153,7 +153,8 @@ class _Training:
         for turn in self.regime.turns:
             module = getattr(self.regime, turn)
             self.modules[turn] = module
-            optimiser = build_optimiser(module, self.settings.optimiser, self.settings.learning_rates)
+            fused = self.plan.precision != "16-mixed"
+            optimiser = build_optimiser(module, self.settings.optimiser, self.settings.learning_rates, fused)
             wrapped, self.optimisers[turn] = self.fabric.setup(module, optimiser)
             setattr(self.regime, turn, wrapped)
         self.rate = learning_rate_factor(self.settings.optimiser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 
 import torch
 from torch import nn
@@ -20,20 +21,28 @@ schedules: Registry[Callable[[float], float]] = Registry("schedule")
 
 @optimisers.register("adamw", papers="loshchilov2019adamw")
 def adamw(
-    parameters: Iterable[nn.Parameter], learning_rate: float | None, weight_decay: float | None, momentum: float
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float | None,
+    weight_decay: float | None,
+    momentum: float,
+    fused: bool = True,
 ) -> torch.optim.Optimizer:
     """AdamW; 3e-3 and 1e-2 when not told otherwise: steep, for trainings of hundreds to thousands of steps."""
     rate, decay = learning_rate or 3e-3, 1e-2 if weight_decay is None else weight_decay
-    return torch.optim.AdamW(_groups(parameters, decay), rate, foreach=True)
+    return torch.optim.AdamW(_groups(parameters, decay), rate, fused=fused)
 
 
 @optimisers.register("sgd", papers="isensee2021nnunet")
 def sgd(
-    parameters: Iterable[nn.Parameter], learning_rate: float | None, weight_decay: float | None, momentum: float
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float | None,
+    weight_decay: float | None,
+    momentum: float,
+    fused: bool = True,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with Nesterov momentum; 1e-2 and 3e-5 when not told otherwise."""
     rate, decay = learning_rate or 1e-2, 3e-5 if weight_decay is None else weight_decay
-    return torch.optim.SGD(list(parameters), rate, momentum, weight_decay=decay, nesterov=momentum > 0, foreach=True)
+    return torch.optim.SGD(list(parameters), rate, momentum, weight_decay=decay, nesterov=momentum > 0, fused=fused)
 
 
 def _groups(parameters: Iterable[nn.Parameter], decay: float) -> list[dict[str, object]]:
@@ -64,7 +73,10 @@ def constant() -> Callable[[float], float]:
 
 
 def build_optimiser(
-    net: nn.Module, settings: OptimiserSettings, learning_rates: Mapping[str, float] | None = None
+    net: nn.Module,
+    settings: OptimiserSettings,
+    learning_rates: Mapping[str, float] | None = None,
+    fused: bool = True,
 ) -> torch.optim.Optimizer:
     """The optimiser of a net; each parameter group remembers its highest learning rate as `peak`.
 
@@ -72,13 +84,16 @@ def build_optimiser(
         net: Its frozen weights are left out.
         settings: How weights follow their gradients.
         learning_rates: Factors of the learning rate by pattern of names.
+        fused: Update each weight in one pass over memory, four times faster; not with a scaler of gradients.
     """
+    able = "fused" in signature(optimisers[settings.name].build).parameters
     optimiser = optimisers.build(
         settings.name,
         parameters=[p for p in net.parameters() if p.requires_grad],
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
+        **({"fused": fused} if able else {}),
     )
     if learning_rates:
         split_by_factor(optimiser, net, factors_of(learning_rates))
