@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from hyoid.core.errors import ConfigError
-from hyoid.nets.layers import GroupNorm, InstanceNorm, Style, Unit, channels_last
+from hyoid.nets.layers import GroupNorm, InstanceNorm, Style, Unit, channels_last, innermost
 
 TORCH_INSTANCE = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 WEIGHT, BIAS = torch.tensor([1.0, 2.0, -1.0, 0.5]), torch.tensor([0.0, 1.0, 2.0, 3.0])
@@ -101,3 +103,12 @@ def test_group_norm_of_one_channel_has_a_gradient_in_any_layout():
     x = torch.randn(2, 1, 6, 6)
     norm(channels_last(x)).square().sum().backward()
     assert norm.weight.grad.isfinite().all() and norm.weight.grad.any()
+
+
+def test_channels_lie_innermost_on_cpus_and_on_gpus_in_half_precision(monkeypatch):
+    on = lambda name: SimpleNamespace(device=torch.device(name))  # noqa: E731
+    assert innermost(on("cpu")) and not innermost(on("cuda")) and not innermost(on("mps"))
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: device == "cuda")
+    assert innermost(on("cuda")) and not innermost(on("mps"))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert not innermost(on("cuda")) and not innermost(on("cpu"))

@@ -189,9 +189,9 @@ class Unit(nn.Sequential):
 class InstanceNorm(nn.Module):
     """Instance norm: each channel of each sample to mean 0 and variance 1, then a scale and a shift.
 
-    On CPUs, batch norm of one sample at a time: the same formula in a kernel that keeps the channels-last layout.
-    Torch's own copies maps out of that layout and back, and for a single sample its gradient is wrong there (2.13). A
-    map of a single voxel gives the shift, where torch's own refuses.
+    Where maps are channels-last, batch norm of one sample at a time: the same formula in a kernel that keeps that
+    layout. Torch's own copies maps out of it and back, and on CPUs its gradient for a single sample is wrong there
+    (2.13). A map of a single voxel gives the shift, where torch's own refuses.
 
     Reference:
         ulyanov2016instance.
@@ -204,7 +204,7 @@ class InstanceNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        if not innermost(x):
             return torch.instance_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps, True)
         samples = x.split(1) if len(x) > 1 else (x,)
         normed = [torch.batch_norm(s, self.weight, self.bias, None, None, True, 0.0, self.eps, True) for s in samples]
@@ -228,12 +228,21 @@ class GroupNorm(nn.GroupNorm):
         return channels_last(normed)
 
 
+def innermost(x: Tensor) -> bool:
+    """Whether channels lie innermost: on CPUs, and on GPUs in half precision, whose tensor cores read them so.
+
+    A compiler chooses by itself.
+    """
+    half = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+    return (half or x.device.type == "cpu") and not torch.compiler.is_compiling()
+
+
 def channels_last(x: Tensor) -> Tensor:
-    """The maps (B, C, *S) with channels innermost in memory, where that is faster: on CPUs.
+    """The maps (B, C, *S) with channels innermost in memory, where that is faster.
 
     Convolutions keep the layout they are given, so a net asks for it once, at its door; its weights stay as they are.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if not innermost(x):
         return x
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     # with one channel both layouts look alike; only a copy says which one is meant

@@ -89,7 +89,11 @@ class Compiled:
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """The finest logits."""
-        with torch.no_grad(), torch.autocast(tiles.device.type, torch.bfloat16, enabled=self.half):
+        old = tiles.device.type == "cuda" and not torch.cuda.is_bf16_supported(False)
+        with (
+            torch.no_grad(),
+            torch.autocast(tiles.device.type, torch.half if old else torch.bfloat16, enabled=self.half),
+        ):
             logits: Tensor = self.net(tiles)
         return logits.float()
 
