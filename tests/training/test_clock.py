@@ -76,7 +76,14 @@ def test_rounds_that_were_missed_are_not_made_up_for():
 
 @pytest.mark.parametrize(
     ("costs", "allowance", "expected"),
-    [([], 10, (0, 0)), ([5], 4, (0, 0)), ([1, 1, 1], 60, (20, 3)), ([1, 1, 1], 40, (20, 2)), ([2, 2], 9, (4, 1))],
+    [
+        ([], 10, (0, 0)),
+        ([5], 4, (0, 0)),
+        ([1, 1, 1], 60, (20, 3)),
+        ([1, 1, 1], 40, (13, 3)),
+        ([1, 1, 1], 35, (20, 1)),
+        ([2, 2], 9, (4, 1)),
+    ],
 )
 def test_validation_keeps_to_its_allowance(costs, allowance, expected):
     rounds, cases = affordable(costs, allowance)

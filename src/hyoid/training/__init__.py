@@ -15,6 +15,7 @@ Read in this order:
 - `clock`: progress by steps or by time
 - `patches`: which voxels of the training patches were answered rightly
 - `validation`: whole-image Dice of prepared cases, and how often
+- `plateau`: when the Dice of those rounds has stopped rising
 - `quiet`: seeds, repeatable operations, and ending in order when interrupted
 - `checkpoint`: weights and facts in one file, written atomically
 - `monitor`: curves.csv and TensorBoard

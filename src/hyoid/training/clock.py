@@ -15,6 +15,7 @@ class Clock:
 
     With `steps` everything depends on the number of the step alone, so that the same seed gives the same weights on
     any day. With `seconds` progress follows the clock, and a reserve is kept for what comes after the last step.
+    A training that is shortened runs through the rest of its progress in less.
 
     Attributes:
         steps: Steps to take, or None.
@@ -22,6 +23,8 @@ class Clock:
         step: Steps taken.
         reserve_seconds: Time kept for the last validation and checkpoint.
         step_seconds: Typical time of a step.
+        length: Share of the steps or the time that is used.
+        bend: Progress at which the training was shortened to that.
     """
 
     steps: int | None = None
@@ -29,6 +32,8 @@ class Clock:
     step: int = 0
     reserve_seconds: float = 0.0
     step_seconds: float = 0.0
+    length: float = 1.0
+    bend: float = 0.0
     _earlier: float = 0.0
     _reached: float = 0.0
     _begin: float = field(default_factory=lambda: time.perf_counter())
@@ -50,35 +55,50 @@ class Clock:
     def progress(self) -> float:
         """Share of the training that is done, 0..1; it never falls."""
         if self.steps is not None:
-            return min(1.0, self.step / self.steps)
-        assert self.seconds is not None
-        usable = max(self.seconds - self.reserve_seconds, 1e-9)
-        self._reached = min(1.0, max(self._reached, self.elapsed_seconds / usable))
+            return self._bent(self.step / self.steps)
+        self._reached = max(self._reached, self._bent(self.elapsed_seconds / max(self._usable_seconds, 1e-9)))
         return self._reached
+
+    def _bent(self, share: float) -> float:
+        """Progress at a share of the steps or the time."""
+        if self.length < 1 and share > self.bend:
+            share = self.bend + (1 - self.bend) * (share - self.bend) / (self.length - self.bend)
+        return min(1.0, share)
+
+    @property
+    def _usable_seconds(self) -> float:
+        """Time for steps, had the training its whole length."""
+        assert self.seconds is not None
+        return self.seconds - self.reserve_seconds
+
+    def shorten(self, rest: float) -> float:
+        """Run through the rest of the progress in this share of the steps or the time; gives the seconds it saves."""
+        before = self.left_seconds
+        self.bend = self.progress
+        self.length = self.bend + rest
+        return before - self.left_seconds
 
     @property
     def done(self) -> bool:
         """Whether no further step fits."""
         if self.steps is not None:
-            return self.step >= self.steps
-        assert self.seconds is not None
-        return self.step > 0 and self.elapsed_seconds + self.step_seconds >= self.seconds - self.reserve_seconds
+            return self.step >= self.length * self.steps
+        return self.step > 0 and self.elapsed_seconds + self.step_seconds >= self.length * self._usable_seconds
 
     @property
     def expected_steps(self) -> float:
         """Steps of the whole training, as far as known."""
         if self.steps is not None:
             return self.steps
-        assert self.seconds is not None
-        return max(self.step, (self.seconds - self.reserve_seconds) / max(self.step_seconds, 1e-9))
+        return max(self.step, self._usable_seconds / max(self.step_seconds, 1e-9))
 
     @property
     def left_seconds(self) -> float:
         """Time until the end."""
         if self.seconds is not None:
-            return max(0.0, self.seconds - self.elapsed_seconds)
+            return max(0.0, self.seconds - (1 - self.length) * self._usable_seconds - self.elapsed_seconds)
         assert self.steps is not None
-        return (self.steps - self.step) * self.step_seconds
+        return (self.length * self.steps - self.step) * self.step_seconds
 
     def tick(self, seconds: float) -> None:
         """A step was taken that lasted this long; the very first is slower than those that follow."""
@@ -96,12 +116,15 @@ class Clock:
             "reached": self._reached,
             "step_seconds": self.step_seconds,
             "reserve_seconds": self.reserve_seconds,
+            "length": self.length,
+            "bend": self.bend,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.step, self._earlier, self._reached = state["step"], state["seconds"], state["reached"]
         self.step_seconds, self.reserve_seconds = state["step_seconds"], state["reserve_seconds"]
+        self.length, self.bend = state.get("length", 1.0), state.get("bend", 0.0)  # 0.1.0 had no plateaus
         self._begin = time.perf_counter()
 
 
@@ -124,3 +147,7 @@ class Rounds:
     def finish(self, progress: float) -> None:
         """The rounds up to this progress are over."""
         self.done = max(self.done + 1, int(progress * (self.count + 1)))
+
+    def stop(self) -> None:
+        """There are no further rounds."""
+        self.count = self.done

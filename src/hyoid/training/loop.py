@@ -34,6 +34,7 @@ from .clock import Clock
 from .data import Feed, Sampler, default_workers
 from .monitor import Monitor
 from .optim import Average, build_optimiser, learning_rate_factor
+from .plateau import COOL_DOWN, GAIN, find_plateau
 from .quiet import Interruption, interruptible, repeatable, seed_step
 from .regimes import Regime, regimes
 from .settings import TrainingSettings
@@ -56,6 +57,7 @@ class Outcome:
         num_validated: Cases behind `dice`.
         step_seconds: Typical time of a step.
         waiting: Share of the time in which the net waited for patches.
+        length: Share of the steps or the time that was used; less than 1 when a plateau ended it.
     """
 
     steps: int
@@ -65,6 +67,7 @@ class Outcome:
     num_validated: int
     step_seconds: float
     waiting: float
+    length: float = 1.0
 
 
 def fit(
@@ -135,6 +138,7 @@ class _Training:
     saved_at: float = field(default_factory=lambda: time.perf_counter())
     save_seconds: float = 0.0
     row: int = 0
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
         from lightning_fabric import Fabric
@@ -246,6 +250,7 @@ class _Training:
             self.validator.num_final,
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
+            self.clock.length,
         )
 
     def _warm_up(self) -> None:
@@ -256,13 +261,13 @@ class _Training:
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
         group = list(islice(batches, self.settings.optimiser.accumulate))
-        factor = self.rate(self.clock.progress)
+        self.factor = self.rate(self.clock.progress)
         seed_step(self.seed, self.clock.step)
         if before := getattr(self.regime, "before_step", None):
             before(self.clock.progress)
         terms: dict[str, Tensor] = {}
         for turn in self.regime.turns:
-            terms |= self._one_turn(turn, group, factor)
+            terms |= self._one_turn(turn, group)
         self.average.update(self.clock.step)
         if after := getattr(self.regime, "after_step", None):
             after(self.clock.progress)
@@ -275,10 +280,10 @@ class _Training:
         self.leash.step()
         self.clock.tick(time.perf_counter() - begin)
 
-    def _one_turn(self, turn: str, group: list[Batch], factor: float) -> dict[str, Tensor]:
+    def _one_turn(self, turn: str, group: list[Batch]) -> dict[str, Tensor]:
         optimiser = self.optimisers[turn]
         for parameters in optimiser.param_groups:
-            parameters["lr"] = parameters["peak"] * factor
+            parameters["lr"] = parameters["peak"] * self.factor
         optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for batch in group:
@@ -324,6 +329,21 @@ class _Training:
         if self._validate(self.validator.num_cases, interruption):
             assert self.validator.rounds is not None
             self.validator.rounds.finish(self.clock.progress)
+            self._look_for_plateau()
+
+    def _look_for_plateau(self) -> None:
+        """On a plateau only the end of the schedule is left to do, in a short time."""
+        found = find_plateau(self.validator.history, self.settings.patience)
+        if found is None:
+            return
+        assert self.validator.rounds is not None
+        self.validator.rounds.stop()
+        saved = self.clock.shorten(COOL_DOWN)
+        told = (
+            "Validation Dice has not risen by more than %g since %.0f %% of the training (%.3f); training cools down"
+            " now and stops at %.0f %%, %s before its time."
+        )
+        log.info(told, GAIN, 100 * found.since, found.dice, 100 * self.clock.length, duration(saved))
 
     def _validate(self, num_cases: int, interruption: Interruption) -> bool:
         """Dice of the first so many cases with averaged weights; gives whether it was not interrupted."""
@@ -360,8 +380,8 @@ class _Training:
             raise KeyboardInterrupt
 
     def _write_row(self, dice: dict[str, float] | None = None) -> None:
-        rate = max(group["lr"] for group in self.optimisers[self.regime.turns[0]].param_groups)
-        clock = self.clock
+        peak = max(group["peak"] for group in self.optimisers[self.regime.turns[0]].param_groups)
+        clock, rate = self.clock, peak * self.factor
         self.monitor.write(clock.step, clock.progress, clock.elapsed_seconds, rate, dice)
 
     def save(self) -> None:
@@ -378,6 +398,7 @@ class _Training:
             "seed": self.seed,
             "finished": self.finished,
             "clock": self.clock.state(),
+            "factor": self.factor,
             "validation": self.validator.state(),
             "waited_seconds": self.feed.waited_seconds,
             "monitor": self.monitor.state(),
@@ -397,6 +418,7 @@ class _Training:
             restore_optimiser(self.optimisers[turn], part(tensors, f"optimiser:{turn}"))
         self.average.net.load_state_dict(part(tensors, "average"))
         self.clock.restore(facts["clock"])
+        self.factor = facts.get("factor", 1.0)  # checkpoints of 0.1.0 have none
         self.row = int(self.clock.progress * NUM_ROWS)
         self.validator.restore(facts["validation"])
         self.finished = facts["finished"]

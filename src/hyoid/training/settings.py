@@ -49,6 +49,9 @@ class TrainingSettings(Settings):
         None, description="Weighs voxels in the loss: touching makes gaps between close objects dear; none: all alike."
     )
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
+    patience: float = Field(
+        0.25, ge=0, le=0.5, description="Share of training without a gain of validation Dice before it ends; 0: all."
+    )
     checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
     workers: int | None = Field(
         None, ge=1, description="Threads that cut and augment patches; by the machine when none."

@@ -15,8 +15,12 @@ from ..metrics.metric import Rules
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
 from .clock import Clock, Rounds
+from .plateau import FEWEST, Round
 
 Scores = dict[str, float]
+
+ENOUGH = 12
+"""Rounds from which more cases in each tell more than more rounds."""
 
 _RULES = Rules(both_empty="exclude")
 
@@ -60,11 +64,14 @@ def affordable(costs: Sequence[float], allowance: float, most_rounds: int = 20) 
         most_rounds: Rounds that are enough.
 
     Returns:
-        Number of rounds and cases in each; as many rounds as possible first, then cases.
+        Number of rounds and cases in each: `ENOUGH` rounds of `FEWEST` cases when they fit, so that a plateau can be
+        seen; else as many rounds as possible; then as many cases.
     """
     if not costs or allowance < costs[0]:
         return 0, 0
-    rounds = min(most_rounds, int(allowance / costs[0])) if costs[0] > 0 else most_rounds
+    few = sum(costs[:FEWEST])
+    least = few if len(costs) >= FEWEST and ENOUGH * few <= allowance else costs[0]
+    rounds = min(most_rounds, int(allowance / least)) if least > 0 else most_rounds
     total, cases = 0.0, 0
     for cost in costs:
         total += cost
@@ -93,6 +100,7 @@ class Validator:
         rounds: When to measure; None until the speed of training is known.
         dice: Mean of each structure, last measured.
         best: Highest mean over structures, of the cases of a round.
+        history: The rounds so far.
     """
 
     predictor: Predictor
@@ -106,6 +114,7 @@ class Validator:
     rounds: Rounds | None = None
     dice: Scores = field(default_factory=dict)
     best: float = -math.inf
+    history: list[Round] = field(default_factory=list)
     spent_seconds: float = 0.0
     seconds_per_cost: float | None = None
 
@@ -133,7 +142,9 @@ class Validator:
         self.spent_seconds += seconds
         self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
         self.dice = mean_dice(cases)
-        score = overall(mean_dice({case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}))
+        compared = {case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}
+        self.history.append(Round(self.clock.progress, tuple(overall(scores) for scores in compared.values())))
+        score = overall(mean_dice(compared))
         self.best = max(self.best, -math.inf if math.isnan(score) else score)
         return True
 
@@ -170,6 +181,7 @@ class Validator:
             "rounds": None if self.rounds is None else [self.rounds.count, self.rounds.done],
             "dice": self.dice,
             "best": None if math.isinf(self.best) else self.best,
+            "history": self.history,
             "spent_seconds": self.spent_seconds,
             "seconds_per_cost": self.seconds_per_cost,
         }
@@ -179,4 +191,5 @@ class Validator:
         self.num_cases, self.num_final = state["num_cases"], state["num_final"]
         self.rounds = None if state["rounds"] is None else Rounds(*state["rounds"])
         self.dice, self.best = state["dice"], -math.inf if state["best"] is None else state["best"]
+        self.history = [Round(progress, tuple(dice)) for progress, dice in state.get("history", [])]  # 0.1.0 kept none
         self.spent_seconds, self.seconds_per_cost = state["spent_seconds"], state["seconds_per_cost"]

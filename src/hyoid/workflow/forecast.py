@@ -63,9 +63,11 @@ def comparison(folder: RunFolder) -> str:
     """What was expected beside what it took, as a sentence."""
     expected, measured = expected_seconds(folder), folder.read_json("timing.json")
     times = [f"{stage} {duration(measured[stage])} (expected {duration(expected[stage])})" for stage in expected]
-    memory = folder.read_json("training.json")["memory_gb"]
-    foreseen = folder.experiment.decided.expected.memory_gb
-    return f"It took {', '.join(times)}; memory {memory:.1f} GB (expected {foreseen:.1f} GB)."
+    training, foreseen = folder.read_json("training.json"), folder.experiment.decided.expected.memory_gb
+    told = f"It took {', '.join(times)}; memory {training['memory_gb']:.1f} GB (expected {foreseen:.1f} GB)."
+    if (length := training.get("length", 1)) < 1:
+        told += f" A plateau of the validation Dice ended training at {100 * length:.0f} %."
+    return told
 
 
 def peak_memory_gb() -> float:

@@ -1,0 +1,83 @@
+"""When the validation Dice has stopped rising, so that the rest of a training would be wasted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+GAIN = 0.002
+"""A rise of the mean Dice that is worth going on for."""
+
+SATURATED = 0.99
+"""Mean Dice from which half the patience is enough."""
+
+COOL_DOWN = 0.1
+"""Share of a training in which the learning rate runs to zero after a plateau; most of the gain of a schedule comes
+when the rate falls, so it must not be left out."""
+
+FEWEST = 3
+"""Rounds on either side of a comparison, and cases, that tell anything."""
+
+
+class Round(NamedTuple):
+    """One validation.
+
+    Attributes:
+        progress: When.
+        dice: Of each case, mean over its structures; NaN where it has none.
+    """
+
+    progress: float
+    dice: tuple[float, ...]
+
+
+class Plateau(NamedTuple):
+    """A plateau.
+
+    Attributes:
+        since: Progress from which the Dice has not risen.
+        dice: Mean since then.
+    """
+
+    since: float
+    dice: float
+
+
+def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
+    """The plateau a training is on, if it is on one.
+
+    The rounds of the last stretch of the training, as long as the patience, are compared with those of the stretch
+    before, case by case. It is a plateau when the mean gain of a case is below `GAIN` even with its standard error
+    added: a few cases that scatter are no reason to stop.
+
+    Args:
+        rounds: All so far, of the same cases.
+        patience: Share of the training; 0 finds none.
+
+    Returns:
+        None, also while there are fewer than `FEWEST` rounds or cases, before twice the patience is over, and when
+        stopping would save less than the cool-down takes.
+    """
+    if not rounds or not patience or rounds[-1].progress > 1 - 2 * COOL_DOWN:
+        return None
+    now = rounds[-1].progress
+    mean = _mean(rounds[-1].dice)
+    span = patience / 2 if mean >= SATURATED else patience
+    late = [one for one in rounds if one.progress > now - span]
+    early = [one for one in rounds if now - 2 * span < one.progress <= now - span]
+    if now < 2 * span or min(len(late), len(early)) < FEWEST:
+        return None
+    after, before = (np.mean([one.dice for one in some], 0) for some in (late, early))
+    gains = (after - before)[np.isfinite(after - before)]
+    if len(gains) < FEWEST or gains.mean() + gains.std(ddof=1) / math.sqrt(len(gains)) >= GAIN:
+        return None
+    return Plateau(late[0].progress, _mean(after))
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if known.size else math.nan

@@ -1,0 +1,172 @@
+"""Plateaus of the validation Dice: found where they are, not where a few cases scatter, and cooled down exactly."""
+
+import copy
+import signal
+
+import numpy as np
+import pytest
+
+from hyoid.training.checkpoint import load_weights, read_checkpoint
+from hyoid.training.clock import Clock
+from hyoid.training.monitor import read_curves
+from hyoid.training.optim import Average
+from hyoid.training.plateau import COOL_DOWN, GAIN, Plateau, Round, find_plateau
+
+
+def rounds(curve, num_cases=8, scatter=0.0, wobble=0.0, num_rounds=20, seed=0):
+    """Rounds of a Dice curve: each case has an offset of its own, and scatters in each round."""
+    rng = np.random.default_rng(seed)
+    offsets = 0.03 * rng.standard_normal(num_cases)
+    trends = wobble * rng.standard_normal(num_cases)
+    found = []
+    for progress in np.arange(1, num_rounds + 1) / (num_rounds + 1):
+        dice = curve(progress) + offsets + trends * progress + scatter * rng.standard_normal(num_cases)
+        found.append(Round(float(progress), tuple(dice.tolist())))
+    return found
+
+
+def stop(found, patience=0.25):
+    """Progress at which a training with these rounds is stopped; None when it is not."""
+    seen = (found[: n + 1] for n in range(len(found)))
+    return next((some[-1].progress for some in seen if find_plateau(some, patience)), None)
+
+
+def level(progress):
+    return 0.9 - 0.4 * np.exp(-progress / 0.01)
+
+
+def rising(progress):
+    return 0.5 + 0.4 * progress**0.5
+
+
+def test_a_level_curve_is_a_plateau_after_half_of_the_training():
+    assert 0.5 <= stop(rounds(level, scatter=0.001)) < 0.65
+
+
+def test_a_plateau_tells_since_when_and_at_which_dice():
+    found = find_plateau(rounds(level)[:12], 0.25)
+    assert found.since == pytest.approx(7 / 21)
+    assert found.dice == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_saturated_dice_needs_half_the_patience():
+    assert 0.25 <= stop(rounds(lambda progress: level(progress) + 0.095)) < 0.35
+
+
+@pytest.mark.parametrize("num_cases", [3, 8, 40])
+def test_a_rising_curve_is_no_plateau(num_cases):
+    stops = [stop(rounds(rising, num_cases, scatter=0.01, seed=seed)) for seed in range(20)]
+    assert stops == [None] * 20
+
+
+def test_a_few_cases_that_scatter_are_no_plateau():
+    assert [stop(rounds(level, 4, wobble=0.05, seed=seed)) for seed in range(20)].count(None) >= 15
+
+
+@pytest.mark.parametrize("patience", [0, 0.25])
+def test_a_slow_rise_is_gone_along_with_unless_it_is_too_slow(patience):
+    slow = rounds(lambda progress: 0.8 + 0.02 * progress)
+    slower = rounds(lambda progress: 0.8 + 0.5 * GAIN * progress)
+    assert stop(slow, patience) is None
+    assert (stop(slower, patience) is None) == (patience == 0)
+
+
+def test_one_or_two_cases_and_few_rounds_tell_nothing():
+    assert stop(rounds(level, 2)) is None
+    assert stop(rounds(level, num_rounds=6)) is None
+
+
+def test_cases_without_a_structure_do_not_count():
+    found = [Round(one.progress, (*one.dice, float("nan"))) for one in rounds(level)]
+    assert find_plateau(found[:12], 0.25) == find_plateau(rounds(level)[:12], 0.25)
+
+
+def test_close_to_the_end_nothing_is_stopped():
+    found = rounds(lambda progress: 0.9 if progress > 0.45 else 0.5)
+    assert find_plateau(found, 0.25) is None
+
+
+def test_a_shortened_training_runs_through_all_of_its_progress():
+    clock, seen = Clock(steps=20), []
+    while not clock.done:
+        clock.tick(1.0)
+        seen.append(clock.progress)
+        if clock.step == 10:
+            assert clock.shorten(0.2) == pytest.approx(6)
+    assert seen[:10] == [n / 20 for n in range(1, 11)]
+    assert seen[10:] == pytest.approx([0.625, 0.75, 0.875, 1.0])
+    assert clock.step == 14 and clock.length == 0.7
+
+
+def test_a_shortened_time_keeps_its_reserve(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("hyoid.training.clock.time.perf_counter", lambda: now[0])
+    clock = Clock(seconds=120, _begin=0.0, reserve_seconds=20)
+    now[0] = 50
+    clock.tick(1)
+    assert clock.shorten(0.1) == pytest.approx(40)
+    now[0] = 55
+    assert clock.progress == pytest.approx(0.75) and clock.left_seconds == pytest.approx(25)
+    again = Clock(seconds=120)
+    again.restore(clock.state())
+    assert again.progress == pytest.approx(0.75) and not again.done
+    now[0] = 59.5
+    assert clock.done
+
+
+@pytest.mark.slow
+def test_a_saturated_phantom_is_trained_no_further(tiny, tmp_path, caplog):
+    tiny.split = (tiny.split[0], list(tiny.store.ids[1:]))
+    tiny.plan = tiny.plan.model_copy(update={"batch": 8})
+    tiny.fit(tmp_path / "first", {"optimiser.learning_rate": 0.02}, steps=40)
+    trained = tiny.net()
+    load_weights(trained, tmp_path / "first" / "last.safetensors")
+    tiny.net = lambda: copy.deepcopy(trained)
+    changes = {"optimiser.learning_rate": 1e-6, "validation": 0.5}
+    caplog.set_level("INFO")
+    caplog.clear()
+
+    outcome = tiny.fit(tmp_path / "run", changes, steps=42)
+    assert outcome.length == pytest.approx(11 / 21 + COOL_DOWN) and outcome.steps == 27
+    assert outcome.dice["ball"] > 0.9
+    curves = read_curves(tmp_path / "run")
+    assert curves["progress"][-1] == 1 and curves["learning_rate"][-1] < 1e-7
+    assert "since 29 % of the training" in caplog.messages[0] and "stops at 62 %" in caplog.messages[0]
+    assert "Training ends with mean Dice" in caplog.messages[1]
+
+    patient = tiny.fit(tmp_path / "patient", {**changes, "patience": 0}, steps=42)
+    assert patient.steps == 42 and patient.length == 1
+
+
+def always(monkeypatch):
+    """A plateau at the fourth round."""
+
+    def found(seen, patience):
+        return Plateau(seen[0].progress, 0.5) if len(seen) == 4 else None
+
+    monkeypatch.setattr("hyoid.training.loop.find_plateau", found)
+
+
+@pytest.mark.parametrize("stopped_at", [3, 8, 10])
+def test_a_training_stopped_around_its_plateau_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, stopped_at):
+    always(monkeypatch)
+    changes = {"validation": 0.5}
+    whole = tiny.fit(tmp_path / "whole", changes, steps=40)
+    assert 0 < whole.steps < 40
+
+    def interrupted(self, step):
+        update(self, step)
+        if step + 1 == stopped_at:
+            signal.raise_signal(signal.SIGINT)
+
+    update = Average.update
+    with monkeypatch.context() as patched:
+        patched.setattr(Average, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tiny.fit(tmp_path / "parts", changes, steps=40)
+    parts = tiny.fit(tmp_path / "parts", changes, steps=40, resume=True)
+    assert (parts.steps, parts.dice, parts.length) == (whole.steps, whole.dice, whole.length)
+    one, other = (read_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "parts"))
+    assert all((one[name] == other[name]).all() for name in one)
+    one, other = (read_curves(tmp_path / name) for name in ("whole", "parts"))
+    assert {name: one[name] for name in one if name != "seconds"} == {n: other[n] for n in other if n != "seconds"}
