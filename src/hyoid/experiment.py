@@ -39,6 +39,9 @@ class Experiment(Settings):
     seed: int = Field(0, ge=0, description="Seed of the split, the first weights and every random draw.")
     fold: int = Field(0, ge=0, description="Which fold is kept for validation.")
     num_folds: int = Field(5, ge=2, description="Number of folds the cases are dealt into, whole groups at a time.")
+    patients_on_both_sides: bool = Field(
+        False, description="Whether a split column may put one patient on both sides; scores then flatter."
+    )
     device: str = Field("auto", description="Where the net runs: auto, cpu, cuda, cuda:1, mps.")
     threads: int | None = Field(None, ge=1, description="Threads of the processor; none: all cores.")
     extensions: tuple[str, ...] = Field((), description="Python files that register parts of your own.")

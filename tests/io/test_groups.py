@@ -136,18 +136,25 @@ def test_a_split_keeps_the_patients():
 
 
 @pytest.mark.parametrize("column", ["split", "fold"])
-def test_a_patient_on_both_sides_of_a_split_is_a_warning(column):
+def test_a_patient_on_both_sides_of_a_split_is_a_leak(column):
     words = ["1"] * 12 + ["2"] * 8 if column == "fold" else ["train"] * 12 + ["val"] * 8
     found = grouping(facts(ids=IDS, patient=[f"p{k // 5}" for k in range(20)], **{column: words}))
-    assert "The split leaks: 1 of 4 patients" in found.warnings[0] and "patient 'p2' (case10 in" in found.warnings[0]
+    assert "The split leaks: 1 of 4 patients lie in several parts (p2)" in found.leak
+    assert "such as 'p2' with case10 in" in found.leak and found.warnings == (found.leak,)
 
 
-def test_a_patient_in_the_test_part_is_a_warning():
+def test_several_words_for_training_are_one_side():
+    words = ["train", "training", "", "Train"] + ["val"] * 2
+    found = grouping(facts(ids=IDS[:6], patient=["a"] * 4 + ["b"] * 2, split=words))
+    assert found.rule == "split" and not found.leak
+
+
+def test_a_patient_in_the_test_part_is_a_leak():
     used = facts(ids=IDS[:4], patient=["a", "a", "b", "b"], split=["train"] * 4)
     apart = facts(ids=["t1", "t2"], patient=["b", "c"], split=["test"] * 2)
     found = grouping(used, apart)
     assert found.rule == "group" and set(found.groups) == set(IDS[:4])
-    assert "patient 'b' (t1 in 'test' and case02 in 'train')" in found.warnings[0]
+    assert "such as 'b' with t1 in 'test' and case02 in 'train'" in found.leak
 
 
 def test_a_split_without_patients_knows_no_groups():

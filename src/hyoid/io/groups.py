@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .entry import listed
+
 GROUP_COLUMNS = ("patient", "pair", "subject", "group")
 """Columns that keep cases together, in order; `group` counts only where none of the others is given, since
 beside `patient` it usually names a disease."""
@@ -26,6 +28,7 @@ class Grouping:
         order: Place of each case in its stack (rule "stack").
         notes: What was decided.
         warnings: What could leak.
+        leak: Who is on both sides of an explicit split, in a sentence; empty when nobody is.
         known: Whether a column or names tell several groups.
         split: What an explicit split says of each case (rule "split").
     """
@@ -35,6 +38,7 @@ class Grouping:
     order: Mapping[str, int]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    leak: str = ""
     known: bool = False
     split: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,8 +59,8 @@ def grouping(
     column = next((c for c in GROUP_COLUMNS if any(facts[i].get(c) for i in ids)), None)
     if column is not None:
         found = _by_column(ids, facts, column)
-        leaks = _straddling(everything, column, split) if explicit or held_out else []
-        found = replace(found, warnings=(*found.warnings, *leaks))
+        leak = _straddling(everything, column, split) if explicit or held_out else ""
+        found = replace(found, leak=leak, warnings=(*found.warnings, leak) if leak else found.warnings)
     else:
         found = _stacks(ids, facts) or Grouping("case", {i: i for i in ids}, {}, (), tuple(_leaks(ids)))
     if not explicit:
@@ -66,21 +70,29 @@ def grouping(
     return replace(found, rule="split", notes=(decided,), warnings=warnings, split={i: split[i] for i in ids})
 
 
-def _straddling(facts: Mapping[str, Mapping[str, str]], column: str, split: Mapping[str, str]) -> list[str]:
-    """A warning of groups that an explicit split puts on both sides."""
+def _straddling(facts: Mapping[str, Mapping[str, str]], column: str, split: Mapping[str, str]) -> str:
+    """A sentence on groups that an explicit split puts on both sides; empty when there are none."""
     parts: dict[str, dict[str, str]] = {}
     for case in sorted(facts):
         if group := facts[case].get(column):
-            parts.setdefault(group, {}).setdefault(split[case].lower(), case)
-    torn = {group: words for group, words in parts.items() if len(words) > 1}
+            parts.setdefault(group, {}).setdefault(_side(split[case]), case)
+    torn = {group: sides for group, sides in parts.items() if len(sides) > 1}
     if not torn:
-        return []
-    group, words = next(iter(torn.items()))
-    example = " and ".join(f"{case} in {word or 'no part'!r}" for word, case in sorted(words.items())[:2])
-    return [
-        f"The split leaks: {len(torn)} of {len(parts)} {column}s lie in several parts, such as {column} {group!r}"
-        f" ({example}); scores will flatter. Put all cases of one {column} into one part."
-    ]
+        return ""
+    group, sides = next(iter(torn.items()))
+    example = " and ".join(f"{case} in {split[case] or 'no part'!r}" for _, case in sorted(sides.items())[:2])
+    return (
+        f"The split leaks: {len(torn)} of {len(parts)} {column}s lie in several parts ({listed(list(torn))}), such as"
+        f" {group!r} with {example}. Put all cases of one {column} into one part."
+    )
+
+
+def _side(word: str) -> str:
+    """The part that a word of a split column means; a numbered fold is one of its own, anything else teaches."""
+    word = word.lower()
+    if word.isdigit():
+        return word
+    return "validation" if word in VALIDATION_WORDS else "test" if word in TEST_WORDS else "training"
 
 
 def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], column: str) -> Grouping:

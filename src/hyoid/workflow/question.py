@@ -129,15 +129,23 @@ def is_answered(folder: RunFolder, asked: Experiment, changes: Sequence[str]) ->
     if not folder.experiment_file.is_file():
         return False
     before = folder.read_json("asked.json")
-    now: dict[str, Any] = asked.model_dump(mode="json")
-    if before.get("experiment") == now and plan_changes(before.get("changes", [])) == plan_changes(changes):
+    earlier, now = _completed(before.get("experiment", {})), asked.model_dump(mode="json")
+    if earlier == now and plan_changes(before.get("changes", [])) == plan_changes(changes):
         log.info("%s goes on where it was.", folder.path)
         return True
-    other = _differences(before.get("experiment", {}), now) or ["plan"]
+    other = _differences(earlier, now) or ["plan"]
     raise ConfigError(
         f"{folder.path} already holds a run with other settings ({', '.join(other[:4])}). Choose another --into, "
         "or delete that folder."
     )
+
+
+def _completed(before: dict[str, Any]) -> dict[str, Any]:
+    """What was asked, with the defaults of settings that did not exist then."""
+    try:
+        return Experiment.parse(before).model_dump(mode="json")
+    except ConfigError:
+        return before
 
 
 def _differences(before: Any, now: Any, place: str = "") -> list[str]:

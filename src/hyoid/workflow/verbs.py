@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, DataError
 from ..core.progress import log
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def plan(
     if is_answered(folder, asked, changes):
         return folder.experiment.decided
     with folder.timed("plan"):
-        dataset = _opened(data)
+        dataset = _opened(data, asked.patients_on_both_sides)
         labels = asked.labels or dataset.labels
         check_structures(asked, labels)
         training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
@@ -154,11 +154,20 @@ def plan(
     return finished.decided
 
 
-def _opened(data: str | Path) -> Dataset:
-    """The data set, with what was decided and what may go wrong told."""
+def _opened(data: str | Path, may_leak: bool) -> Dataset:
+    """The data set, with what was decided and what may go wrong told.
+
+    Raises:
+        DataError: When its split puts one patient on both sides and this is not allowed.
+    """
     from ..io.dataset import open_dataset
 
     dataset = open_dataset(data)
+    if dataset.grouping.leak and not may_leak:
+        raise DataError(
+            f"{data}: {dataset.grouping.leak} If this is meant, say --set patients_on_both_sides=true; scores will"
+            " flatter."
+        )
     for text in dataset.notes:
         log.info(text)
     for text in dataset.warnings:
