@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,20 @@ def test_an_answer_never_takes_the_place_of_an_image(cells, tmp_path):
         tmp_path / "run", [cells / "images"], into=tmp_path / "out", changes=["prediction.overlap=0"]
     )
     assert len(answers) == 6
+
+
+@pytest.mark.slow
+def test_answers_lie_as_their_images_do(cells, tmp_path):
+    hyoid.run(cells, into=tmp_path / "run", steps=2, changes=SMALL)
+    source = sorted((cells / "images").iterdir())[0]
+    for place in ("", "a/b", "c"):
+        for kind in ("images", "labels"):
+            (tmp_path / kind / place).mkdir(parents=True, exist_ok=True)
+            shutil.copy(cells / kind / source.name, tmp_path / kind / place)
+    answers = tmp_path / "images" / "answers"
+    for _ in range(2):
+        written = hyoid.predict(tmp_path / "run", [tmp_path / "images"], into=answers)
+        assert sorted(str(path.relative_to(answers)) for path in written) == [
+            f"{place}{source.name}" for place in ("a/b/", "c/", "")
+        ]
+    assert len(hyoid.evaluate(answers, tmp_path / "labels", into=tmp_path / "measured").cases) == 3

@@ -47,6 +47,15 @@ def test_names_and_patients_come_from_the_files_beside_the_references(folders):
     assert [row.group for row in found.rows] == ["a", "a", "a", "a", "b", "b"]
 
 
+def test_folders_in_folders_are_paired_by_their_place(tmp_path):
+    for place in ("a", "b"):
+        put(tmp_path / "pred" / place, "scan.png", PREDICTION if place == "a" else REFERENCE)
+        put(tmp_path / "ref" / place, "scan.png", REFERENCE)
+    found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+    assert found.cases == ("a/scan", "b/scan")
+    assert [row.values["dice"] == 1 for row in found.rows] == [False, False, True, True]
+
+
 def test_given_labels_and_groups_win(folders):
     labels = Labels(names=("all", "tail"), values=((1, 2), (2,)))
     found = evaluate_folders(*folders, labels=labels, groups={"case_0": "x"})

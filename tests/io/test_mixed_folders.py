@@ -56,11 +56,9 @@ def test_a_header_and_its_voxels_are_one_image(tmp_path):
 
 def test_equal_names_in_different_folders_are_named(tmp_path):
     for name in ("x", "y"):
-        image(tmp_path / name / "images" / "scan.nii.gz")
-    with pytest.raises(
-        DataError, match=r"different folders are called 'scan' \(.*x/images/scan.*y/images/scan.*own name"
-    ):
-        find_images(tmp_path)
+        image(tmp_path / name / "scan.nii.gz")
+    with pytest.raises(DataError, match=r"different folders are called 'scan' \(.*x/scan.*y/scan.*own name"):
+        find_images([tmp_path / "x", tmp_path / "y"])
 
 
 def test_a_stray_slice_does_not_hide_other_images(tmp_path, caplog):

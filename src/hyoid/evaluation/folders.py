@@ -82,7 +82,7 @@ def pair_folders(
     missing: Literal["error", "worst"] = "error",
     workers: int = 2,
 ) -> Paired:
-    """Two folders of label images, paired by file name without its ending.
+    """Two folders of label images, paired by file name without its ending, and by the folder it lies in below them.
 
     Masks may be stored as class values, 0 and 255, probabilities, colours or object numbers; what was recognised is
     told in the notes. Structures are named by `labels.yaml` in or beside the folder of references, or by the
@@ -126,16 +126,16 @@ def pair_folders(
 
 
 def _images_in(place: str | Path) -> dict[str, Path]:
-    """Image files of a folder by name without ending, sorted; a single file is a folder of one."""
+    """Images of a folder and those below it by place and name without ending; a single file is a folder of one."""
+    from ..io.below import label_images_below
     from ..io.formats import is_image, stem_of
 
     root = Path(place)
     if not root.exists():
         raise DataError(f"{root}: no such folder.")
-    paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
+    paths = label_images_below(root) if root.is_dir() else [(root, stem_of(root))] if is_image(root) else []
     found: dict[str, Path] = {}
-    for path in filter(is_image, paths):
-        stem = stem_of(path)
+    for path, stem in paths:
         if stem in found:
             raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
         found[stem] = path
@@ -293,7 +293,7 @@ def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mappin
     for path in (folder / "cases.csv" for folder in folders):
         if path.is_file():
             known = facts_by_case(path)
-            return {case: known.get(case, {}) for case in cases}
+            return {case: known.get(case) or known.get(Path(case).name, {}) for case in cases}
     return {}
 
 

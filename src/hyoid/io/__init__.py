@@ -9,6 +9,7 @@ Read in this order:
   `ome_zarr`: one format family each
 - `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is
 - `dataset`: Dataset and `open_dataset`, what the rest of the house uses
+- `below`: images in a folder and the folders below it, named by where they lie
 - `cases`: `find_images` and `read_case`, images to predict
 - `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement
 - `declared`: manifests and dataset.json; `tables`: how such files are parsed

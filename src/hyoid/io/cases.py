@@ -12,36 +12,39 @@ from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.progress import log
 from .agreement import turn_between
+from .below import images_below
 from .blocks import Channels
-from .dicom import holds_volume, is_dicom
 from .entry import Entry, listed
-from .formats import beside_slices, is_image, open_image, read_header, read_image
-from .layouts import IMAGE_FOLDERS, group_channels, images_of, mixed_folders, one_of_pairs, subfolder
+from .formats import beside_slices, is_image, open_image, read_header, read_image, stem_of
+from .layouts import group_channels, one_of_pairs
 
 
-def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
-    """The cases to predict: a file, a DICOM folder, a folder of images (or of cases), or a list of these.
+def find_images(
+    path: str | Path | Sequence[str | Path], channels: int | None = None, into: Path | None = None
+) -> list[Entry]:
+    """The cases to predict: a file, a DICOM folder, a folder of images and of folders of them, or a list of these.
 
     Args:
         path: Where to look.
         channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
             exactly that many.
+        into: Folder of the answers, which are not answered again.
 
     Raises:
         DataError: When there is nothing to read, or a name occurs twice.
     """
-    files: list[Path] = []
+    named: dict[Path, str] = {}
     for one in [path] if isinstance(path, str | Path) else path:
         here = Path(one)
         if not here.exists():
             raise DataError(f"{here}: there is no such file or folder.")
         if here.is_dir() and not is_image(here):
-            files += _images_below(here)
+            named |= images_below(here, into)
         else:
             if here.is_dir() and (others := beside_slices(here)):
                 log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))
-            files.append(here)
-    files = one_of_pairs(files)
+            named[here] = stem_of(here)
+    files = one_of_pairs(list(named))
     if not files:
         raise DataError("No image is named; give a file, a folder or a list of files.")
 
@@ -49,37 +52,7 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
         count = channels or len(endings)
         return endings == {f"{k:04d}" for k in range(count)} and (channels is not None or count > 1)
 
-    return [Entry(case, group) for case, group in group_channels(files, joined).items()]
-
-
-def _images_below(folder: Path) -> list[Path]:
-    """Images in a folder, or else in its images/ and that of each folder in it."""
-    inside = [
-        subfolder(here, (*IMAGE_FOLDERS, "imagests")) for here in (folder, *sorted(folder.iterdir())) if here.is_dir()
-    ]
-    files = _without_stray_slices(folder) or [
-        file for inner in inside if inner for file in _without_stray_slices(inner)
-    ]
-    if not files:
-        raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads.")
-    return files
-
-
-def _without_stray_slices(folder: Path) -> list[Path]:
-    """The images of a folder; a few DICOM slices beside other images are no images of their own, and told."""
-    files = images_of(folder)
-    if mixed := mixed_folders(folder):
-        log.warning("%s: folders that mix DICOM slices with other images are left out: %s.", folder, listed(mixed))
-    slices = [file for file in files if file.is_file() and is_dicom(file)]
-    if not slices or len(slices) == len(files) or not holds_volume(folder):
-        return files
-    log.warning(
-        "%s: %d DICOM files beside other images are left out (%s); put a series into a folder of its own.",
-        folder,
-        len(slices),
-        _named(slices),
-    )
-    return [file for file in files if file not in slices]
+    return [Entry(case, group) for case, group in group_channels(files, joined, named.__getitem__).items()]
 
 
 def _named(files: Sequence[Path]) -> str:

@@ -78,7 +78,9 @@ def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
     return next((below[name] for name in names if name in below), None)
 
 
-def group_channels(files: Iterable[Path], joined: Callable[[str, set[str]], bool]) -> dict[str, tuple[Path, ...]]:
+def group_channels(
+    files: Iterable[Path], joined: Callable[[str, set[str]], bool], name: Callable[[Path], str] = stem_of
+) -> dict[str, tuple[Path, ...]]:
     """Files by case id; `case_0000`, `case_0001` become one case where `joined(base, endings)` agrees.
 
     Raises:
@@ -86,7 +88,7 @@ def group_channels(files: Iterable[Path], joined: Callable[[str, set[str]], bool
     """
     by_stem: dict[str, Path] = {}
     for file in files:
-        stem = stem_of(file)
+        stem = name(file)
         if stem in by_stem:
             first = by_stem[stem]
             if first.parent == file.parent:

@@ -262,6 +262,8 @@ def predict(
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
 
+    Folders are searched with all that lie in them; the answer to FOLDER/ward/scan.nii.gz is INTO/ward/scan.nii.gz.
+
     Args:
         run: Folder of a trained run.
         images: Files, folders or DICOM series; the validation cases of the run when none are given.
@@ -293,7 +295,7 @@ def predict(
         raise ConfigError("Say where the answers go: --into FOLDER.")
     if backend != "torch":
         changes = (*changes, f"prediction.backend={backend}")
-    entries = find_images(images, len(folder.dataset.channel_names))
+    entries = find_images(images, len(folder.dataset.channel_names), Path(into))
     memory_gb = folder.experiment.changed(tuple(changes)).planning.memory_gb or available_gb("cpu")
     predictor = predictor_of(folder, changes)
     return predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
