@@ -136,8 +136,9 @@ def measure(kind: str, size: int, patch: int, steps: int, folder: Path) -> dict[
     print(f"{kind}: written in {time.perf_counter() - began:.0f} s", flush=True)
     run = train(folder / kind, dims, patch, steps)
     overlap = 0.25 if dims == 2 else 0.125
-    chosen = [f"prediction.overlap={overlap}", "prediction.mirror=false", f"planning.memory_gb={LIMIT_GB}"]
-    seconds, memory_gb = hyoid("predict", run, image, "--into", folder / "answers", *sets(chosen))
+    chosen = [f"prediction.overlap={overlap}", "prediction.mirror=false"]
+    limit = ("--memory", str(LIMIT_GB))
+    seconds, memory_gb = hyoid("predict", run, image, "--into", folder / "answers", *limit, *sets(chosen))
     answer = folder / "answers" / image.name
     assert read_header(answer).grid == read_header(image).grid
     files = [file for file in [image, *image.rglob("*")] if file.is_file()]

@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from hyoid import cli
-from hyoid.cli.commands import argument_help, summary
+from hyoid.cli.commands import argument_help, summary, what_remains
 from hyoid.core.case import Image
+from hyoid.core.errors import ConfigError
 from hyoid.core.grid import Grid
 from hyoid.experiment import Experiment
 from hyoid.io.formats import write_image
 from hyoid.io.phantoms import write_phantoms
 from hyoid.workflow import run
+from hyoid.workflow.question import check_prediction
 
 
 def hyoid(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,6 +81,25 @@ def test_limits_of_the_machine_are_kept_in_the_run(cells, tmp_path):
     again = hyoid("plan", cells, "--into", into, "--steps", "2", "--memory", "2.5", "--threads", "1")
     assert again.returncode == 0, again.stderr
     refused(hyoid("plan", cells, "--into", tmp_path / "other", "--steps", "2", "--threads", "0"), "threads")
+
+
+def test_a_memory_for_predicting_is_above_zero_and_not_that_of_training():
+    with pytest.raises(ConfigError, match=r"--memory 0: expected gigabytes above 0"):
+        check_prediction(0, ())
+    with pytest.raises(ConfigError, match=r"is the memory of training; that of predicting is --memory"):
+        check_prediction(None, ["planning.memory_gb=3"])
+    check_prediction(3, ["prediction.mirror=false"])
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_budget_of_nothing_is_refused_as_it_was_given(verb, cells, tmp_path):
+    refused(hyoid(verb, cells, "--into", tmp_path / "run", "--steps", "0"), "--steps 0 --seed 0: training.steps = 0")
+
+
+def test_who_stops_is_told_what_remains():
+    assert "goes on" in what_remains("train", {}) and "goes on" in what_remains("predict", {"images": ()})
+    assert "begins anew" in what_remains("predict", {"images": (Path("slide.tif"),)})
+    assert what_remains("evaluate", {}) == ""
 
 
 def test_a_run_answers_what_it_lacks_rather_than_count_it_as_missed(tmp_path):

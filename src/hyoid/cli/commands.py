@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -19,8 +19,8 @@ from .screen import listener_for, show_notices
 # Where Python and the shell say the same thing differently.
 FLAGS = {"changes": "--set", "input_shape": "--input"}
 
-RESUMED = ("run", "prepare", "train")
-"""Verbs that go on where they were stopped."""
+RESUMED = ("run", "prepare", "train", "predict")
+"""Verbs that go on where they were stopped; predict does with the validation cases of a run."""
 
 WIDTH_OF_FILES = 160
 
@@ -116,10 +116,9 @@ def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], argumen
     except HyoidError as error:
         _fail(messages, str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        how = " The same command goes on where this one was." if verb.__name__ in RESUMED else ""
-        _fail(messages, f"Stopped.{how}", 130, debug, label="")
+        _fail(messages, f"Stopped.{what_remains(verb.__name__, arguments)}", 130, debug, label="")
     except MemoryError:
-        _fail(messages, "The memory of this machine is used up; give a smaller `planning.memory_gb`.", 1, debug)
+        _fail(messages, "The memory of this machine is used up; give a smaller --memory.", 1, debug)
     except OSError as error:
         place = f"{Path(error.filename)}: " if error.filename else ""
         _fail(messages, f"{place}{error.strerror or error}.", 1, debug)
@@ -128,6 +127,13 @@ def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], argumen
             f"{type(error).__name__}: {error}. This should not happen; `hyoid --debug {verb.__name__} ...` shows where."
         )
         _fail(messages, text, 1, debug)
+
+
+def what_remains(verb: str, arguments: Mapping[str, Any]) -> str:
+    """What a verb that was stopped leaves behind, as a sentence after "Stopped."; empty when it leaves nothing."""
+    if verb == "predict" and arguments.get("images"):
+        return " Answers that were finished are kept; the same command begins anew and makes them again."
+    return " The same command goes on where this one was." if verb in RESUMED else ""
 
 
 def _fail(messages: Console, text: str, code: int, debug: bool, label: str = "error: ") -> None:

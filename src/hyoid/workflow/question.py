@@ -28,7 +28,9 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
     if minutes is not None and steps is not None:
         raise ConfigError("Give either --minutes or --steps, not both.")
     budget = {"training": {"minutes": minutes, "steps": steps}}
-    asked = Experiment.parse({"data": str(Path(data).resolve()), "seed": seed, **budget}, "hyoid run")
+    given = {"minutes": minutes, "steps": steps, "seed": seed}
+    where = " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+    asked = Experiment.parse({"data": str(Path(data).resolve()), "seed": seed, **budget}, where)
     asked = asked.changed([change for change in changes if not change.strip().startswith(_PLAN)])
     if asked.training.minutes is not None and asked.training.steps is not None:
         raise ConfigError("Set either training.minutes or training.steps, not both.")
@@ -113,6 +115,18 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
                 f"prediction.largest_component: there is no structure {name!r}.{closest(name, labels.names)} "
                 f"Known: {', '.join(labels.names)}."
             )
+
+
+def check_prediction(memory: float | None, changes: Sequence[str]) -> None:
+    """Refuse what predicting cannot follow.
+
+    Raises:
+        ConfigError: When no memory is left, or the memory of training is set.
+    """
+    if memory is not None and not memory > 0:
+        raise ConfigError(f"--memory {memory:g}: expected gigabytes above 0.")
+    if any(change.strip().startswith("planning.memory_gb") for change in changes):
+        raise ConfigError("planning.memory_gb is the memory of training; that of predicting is --memory, such as --memory 3.")
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

@@ -258,6 +258,7 @@ def predict(
     into: str | Path | None = None,
     probabilities: bool = False,
     backend: Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"] = "torch",
+    memory: float | None = None,
     changes: Sequence[str] = (),
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
@@ -270,6 +271,8 @@ def predict(
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
         backend: What computes the net; auto measures whether another engine than torch pays, and takes it if it agrees.
+        memory: Gigabytes that reading and preparing an image may use, else it is done in parts; 70 % of what is free when
+            not given, whatever training was allowed.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
             the validation cases are changed in the run's experiment.yaml.
 
@@ -280,12 +283,13 @@ def predict(
     from ..io.dataset import find_images
     from ..planning.budget import available_gb
     from .answers import predict_entries, predict_validation, predictor_of
+    from .question import check_prediction
 
     folder = RunFolder.open(run)
     if not images:
-        if changes or probabilities or into is not None or backend != "torch":
+        if changes or probabilities or into is not None or backend != "torch" or memory is not None:
             raise ConfigError(
-                "Name the images that --into, --probabilities, --backend and --set are for. To answer the validation"
+                "Name the images that --into, --probabilities, --backend, --memory and --set are for. To answer the validation"
                 f" cases of the run anew, change {folder.path / 'experiment.yaml'}, such as `refine: dense_crf`"
                 f" below `prediction:`; then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
@@ -293,10 +297,11 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
+    check_prediction(memory, changes)
     if backend != "torch":
         changes = (*changes, f"prediction.backend={backend}")
     entries = find_images(images, len(folder.dataset.channel_names), Path(into))
-    memory_gb = folder.experiment.changed(tuple(changes)).planning.memory_gb or available_gb("cpu")
+    memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
     return predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
 
