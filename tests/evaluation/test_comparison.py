@@ -29,6 +29,7 @@ def report(shift: int, cases: int = 8, lost: tuple[int, ...] = (), **options) ->
         reference = np.zeros((1, 14, 12), np.uint8)
         reference[0, 2 : 7 + i % 3, 2:8] = 1
         reference[0, 10:12, 2:8] = 2
+        reference = np.roll(reference, options.get("moved", 0), 1)
         prediction = np.roll(reference, shift if i % 2 else shift // 2, 2).copy()
         if i in lost:
             prediction[prediction == 2] = 0
@@ -37,6 +38,7 @@ def report(shift: int, cases: int = 8, lost: tuple[int, ...] = (), **options) ->
         facts = {"site": "AB"[i % 2], "age": str(30 + 5 * i), "name": f"n{i}"}
         judged.append(Judged(f"c{i}", lambda pair=pair: pair, f"p{i // 2}" if options.get("paired") else "", facts))
     options.pop("paired", None)
+    options.pop("moved", None)
     return evaluate_pairs(judged, LABELS, EvaluationSettings(metrics=METRICS, **options))
 
 
@@ -94,6 +96,22 @@ def test_runs_judged_against_other_references_are_refused():
     other = replace(found, rows=tuple(replace(row, reference_size=1.5 * row.reference_size) for row in found.rows))
     with pytest.raises(DataError, match=r"c0: liver measures .* same references only"):
         Comparison.of({"one": found, "other": other})
+
+
+def test_references_of_equal_sizes_are_told_apart(tmp_path):
+    one, moved = report(1), report(1, moved=1)
+    assert [row.reference_size for row in one.rows] == [row.reference_size for row in moved.rows]
+    one.write(tmp_path / "one")
+    with pytest.raises(DataError, match=r"c0: liver is as large in the reference of moved as in that of one, but"):
+        Comparison.of({"one": Report.read(tmp_path / "one"), "moved": moved})
+
+
+def test_reports_from_before_references_were_marked_are_compared(tmp_path):
+    report(1).write(tmp_path)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    del facts["references"]
+    (tmp_path / "report.json").write_text(json.dumps(facts))
+    assert len(Comparison.of({"old": Report.read(tmp_path), "new": report(2)}).first.cases) == 8
 
 
 def test_gaps_between_sites_and_bands_of_age():

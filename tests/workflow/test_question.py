@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import hyoid
-from hyoid.core.errors import DataError
+from hyoid.core.errors import ConfigError, DataError
+from hyoid.experiment import RunFolder
 from hyoid.io.phantoms import write_phantoms
+
+MEANT = ("patients_on_both_sides=true",)
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,44 @@ def test_a_patient_on_both_sides_is_refused_unless_it_is_meant(cells, tmp_path):
     with pytest.raises(DataError, match=r"1 of 3 patients lie in several parts \(p1\).*--set patients_on_both_sides"):
         hyoid.plan(cells, into=tmp_path / "run", steps=2)
     assert not (tmp_path / "run" / "experiment.yaml").exists()
-    hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=["patients_on_both_sides=true"])
+    hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=MEANT)
     assert (tmp_path / "run" / "experiment.yaml").is_file()
 
 
 def test_a_run_from_before_a_setting_existed_goes_on(cells, tmp_path):
-    changes = ["patients_on_both_sides=true"]
-    first = hyoid.plan(cells, into=tmp_path, steps=2, changes=changes)
+    first = hyoid.plan(cells, into=tmp_path, steps=2, changes=MEANT)
     asked = json.loads((tmp_path / "asked.json").read_text())
     del asked["experiment"]["prediction"]
     (tmp_path / "asked.json").write_text(json.dumps(asked))
-    assert hyoid.plan(cells, into=tmp_path, steps=2, changes=changes) == first
+    assert hyoid.plan(cells, into=tmp_path, steps=2, changes=MEANT) == first
+
+
+@pytest.mark.parametrize(
+    "loss, option", [("cross_entropy", "class_weights"), ("dice_ce", "class_weights"), ("focal", "alpha")]
+)
+def test_weights_of_classes_are_counted_before_any_work_is_done(loss, option, cells, tmp_path):
+    changes = [*MEANT, f"training.loss={loss}", f"training.loss_options={{{option}: [0.5, 1]}}"]
+    wanted = rf"{option} has 2 values, \[0.5, 1\]; expected 3, one for each of background, cell, border, in this order"
+    with pytest.raises(ConfigError, match=wanted):
+        hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=changes)
+    assert (
+        not (tmp_path / "run" / "timing.json").exists()
+        or "measure" not in (tmp_path / "run" / "timing.json").read_text()
+    )
+
+
+def test_a_spacing_of_a_loss_has_the_axes_of_a_patch(cells, tmp_path):
+    changes = [*MEANT, "training.loss=boundary", "training.loss_options={spacing: [1, 1, 2]}"]
+    with pytest.raises(
+        ConfigError, match=r"spacing has 3 values, \[1, 1, 2\]; expected 2, one for each axis of a patch"
+    ):
+        hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=changes)
+
+
+def test_a_slip_in_an_edited_loss_is_found_before_training(cells, tmp_path):
+    hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=MEANT)
+    folder = RunFolder.open(tmp_path / "run")
+    slip = {"training.loss_options": {"class_weights": [1]}}
+    folder.experiment.changed(slip).write(folder.experiment_file)
+    with pytest.raises(ConfigError, match="class_weights has 1 values"):
+        hyoid.train(tmp_path / "run")

@@ -97,7 +97,7 @@ class Comparison:
         return found
 
     def _check_references(self) -> None:
-        """Refuse reports of cases that have one name but not one reference, which its size gives away."""
+        """Refuse reports of cases that have one name but not one reference, which its size or its mark gives away."""
         for (name, one), structure in itertools.product(self.reports.items(), self.structures):
             for mine, usual in zip(one.rows_of(structure), self.first.rows_of(structure), strict=True):
                 if not math.isclose(mine.reference_size, usual.reference_size, rel_tol=1e-4, abs_tol=1e-5):
@@ -105,6 +105,12 @@ class Comparison:
                         f"{mine.case}: {structure} measures {mine.reference_size:g} {one.size_unit} in the reference "
                         f"of {name} and {usual.reference_size:g} in that of {next(iter(self.reports))}; runs are "
                         "compared on the same references only."
+                    )
+                if mine.reference_mark and usual.reference_mark and mine.reference_mark != usual.reference_mark:
+                    raise DataError(
+                        f"{mine.case}: {structure} is as large in the reference of {name} as in that of "
+                        f"{next(iter(self.reports))}, but of other voxels; runs are compared on the same references "
+                        "only. Evaluate both against one of them."
                     )
 
     @property

@@ -18,6 +18,7 @@ from ..metrics.metric import Metric
 from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of
 from .confusion import Confusion, table_of
+from .identity import mark_of_reference
 from .report import EvaluationSettings, Report, Row, rounded
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
@@ -81,7 +82,8 @@ def evaluate_case(
     for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm, numbers):
         values = {metric.name: rounded(_value(metric, pair, settings)) for metric in chosen}
         sizes = (_size(pair.num_reference, reference.grid), _size(pair.num_predicted, reference.grid))
-        rows.append(Row(case, group or case, name, pair.finding, *sizes, values))
+        mark = mark_of_reference(pair, reference.grid)
+        rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark))
     return rows
 
 

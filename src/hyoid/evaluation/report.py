@@ -73,6 +73,7 @@ class Row:
         reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D).
         prediction_size: The same of the prediction.
         values: Metric values; NaN where the rules exclude the case.
+        reference_mark: A text that tells references apart (`identity`); empty when there is nothing or none was kept.
     """
 
     case: str
@@ -82,6 +83,7 @@ class Row:
     reference_size: float
     prediction_size: float
     values: Mapping[str, float]
+    reference_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,10 @@ class Report:
             "confusion": None if self.confusion is None else self.confusion.to_dict(),
             "certainty": self.certainty,
             "baselines": None if self.baselines is None else dict(self.baselines),
+            "references": {
+                case: {row.structure: row.reference_mark for row in rows if row.reference_mark}
+                for case, rows in self._by_case.items()
+            },
             "unjudged": self.unjudged,
             "notes": list(self.notes),
             "run": None if story is None else dict(story),
@@ -307,7 +313,8 @@ class Report:
             settings = EvaluationSettings.parse(facts["settings"], str(root / "report.json"))
             with (root / "cases.csv").open(newline="", encoding="utf-8") as file:
                 table = list(csv.DictReader(file))
-            rows = tuple(_row(cells, settings.metrics) for cells in table)
+            marks = facts.get("references", {})
+            rows = tuple(_row(cells, settings.metrics, marks.get(cells["case"], {})) for cells in table)
             other = set(_FIXED_COLUMNS) | set(settings.metrics)
             known = {
                 cells["case"]: {name: text for name, text in cells.items() if name not in other} for cells in table
@@ -385,7 +392,7 @@ def _cell(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.{_DIGITS}f}"
 
 
-def _row(cells: Mapping[str, str], names: tuple[str, ...]) -> Row:
+def _row(cells: Mapping[str, str], names: tuple[str, ...], marks: Mapping[str, str]) -> Row:
     number = lambda text: float(text) if text else float("nan")  # noqa: E731
     return Row(
         cells["case"],
@@ -395,6 +402,7 @@ def _row(cells: Mapping[str, str], names: tuple[str, ...]) -> Row:
         number(cells["reference_size"]),
         number(cells["prediction_size"]),
         {name: number(cells[name]) for name in names},
+        marks.get(cells["structure"], ""),
     )
 
 

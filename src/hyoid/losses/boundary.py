@@ -19,7 +19,7 @@ from ..ops.morphology import apart
 from .compound import Growing, WeightedSum
 from .loss import Loss, losses
 from .masks import Structures, mean_over, shares, structures
-from .options import Count, Positive, Share, Weight
+from .options import Count, PerAxis, Positive, Share, Weight
 from .overlap import Overlap
 
 
@@ -191,7 +191,7 @@ class StarShape:
 
 @losses.register("boundary", papers="kervadec2019boundary")
 def boundary(
-    dice_weight: Weight = 1.0, boundary_weight: Weight = 0.1, start: Share = 0.1, spacing: Sequence[Positive] = ()
+    dice_weight: Weight = 1.0, boundary_weight: Weight = 0.1, start: Share = 0.1, spacing: PerAxis[Positive] = ()
 ) -> Loss:
     """Dice plus the distance between surfaces, in voxels or the unit of `spacing`; `start` is its share at first.
 
@@ -206,7 +206,7 @@ def hausdorff_dt(
     hausdorff_weight: Weight = 0.1,
     start: Share = 0.1,
     power: Positive = 2.0,
-    spacing: Sequence[Positive] = (),
+    spacing: PerAxis[Positive] = (),
 ) -> Loss:
     """Dice plus squared errors weighted by their distance from both surfaces; `start` is their share at first.
 
@@ -218,7 +218,7 @@ def hausdorff_dt(
 
 @losses.register("generalised_surface", papers="celaya2023generalized")
 def generalised_surface(
-    dice_weight: Weight = 1.0, surface_weight: Weight = 1.0, start: Share = 0.1, spacing: Sequence[Positive] = ()
+    dice_weight: Weight = 1.0, surface_weight: Weight = 1.0, start: Share = 0.1, spacing: PerAxis[Positive] = ()
 ) -> Loss:
     """Dice plus the share of squared distances from the surface that are wrong; `start` is its share at first.
 

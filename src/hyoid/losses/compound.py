@@ -15,7 +15,7 @@ from .entropy import CrossEntropy, Focal, mean_of, surprise
 from .images import SCALES, StructuralSimilarity
 from .loss import Loss, counted, has_regions, losses, tell
 from .masks import structures
-from .options import Positive, Share, Weight
+from .options import PerClass, Positive, Share, Weight
 from .overlap import Overlap, log_dice
 
 
@@ -62,7 +62,7 @@ class WeightedSum:
 def dice_ce(
     dice_weight: Weight = 1.0,
     entropy_weight: Weight = 1.0,
-    class_weights: Sequence[Weight] = (),
+    class_weights: PerClass[Weight] = (),
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     batch: bool = False,
     squared: bool = False,

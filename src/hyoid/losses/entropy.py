@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..core.errors import ConfigError
 from .loss import Loss, counted, has_regions, losses
-from .options import Share, Weight
+from .options import PerClass, Share, Weight
 
 
 def surprise(logits: Tensor, target: Tensor, smoothing: float = 0.0, classes: Tensor | None = None) -> Tensor:
@@ -78,7 +78,7 @@ class CrossEntropy:
 
 @losses.register("cross_entropy", papers="ronneberger2015unet")
 def cross_entropy(
-    class_weights: Sequence[Weight] = (), label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: PerClass[Weight] = (), label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 ) -> Loss:
     """Cross-entropy of classes or regions, with weights of classes and of voxels.
 
@@ -142,7 +142,7 @@ class TopK:
 
 
 @losses.register("focal", papers="lin2017focal")
-def focal(power: Weight = 2.0, alpha: Sequence[Share] = ()) -> Loss:
+def focal(power: Weight = 2.0, alpha: PerClass[Share] = ()) -> Loss:
     """Cross-entropy that hardly counts voxels that are nearly right; power 0 is plain cross-entropy.
 
     L = -mean alpha_t (1 - p_t)^power log p_t, with p_t the probability of the target, alpha_t its class's weight.

@@ -36,6 +36,7 @@ class Pair:
         spacing_mm: Voxel size along each array axis.
         image_shape: Shape of the whole image, which true negatives and the longest possible distance follow from.
         numbers: Object numbers of prediction and reference inside the box, where they are known.
+        start: Where the box begins in the image.
     """
 
     prediction: np.ndarray
@@ -43,6 +44,7 @@ class Pair:
     spacing_mm: tuple[float, ...]
     image_shape: tuple[int, ...]
     numbers: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    start: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None = None) -> Pair:
@@ -54,7 +56,8 @@ class Pair:
         prediction, reference = np.asarray(prediction) != 0, np.asarray(reference) != 0
         spacing = _checked(prediction, reference, spacing_mm)
         box = _joined(bounding_box(prediction), bounding_box(reference), prediction.ndim)
-        return cls(prediction[box], reference[box], spacing, prediction.shape)
+        start = tuple(part.start for part in box)
+        return cls(prediction[box], reference[box], spacing, prediction.shape, start=start)
 
     @cached_property
     def num_predicted(self) -> int:
@@ -204,7 +207,8 @@ def pairs_of(
         if judged is not None:
             masks = [mask & judged[box] for mask in masks]
         inside = tuple(None if given is None else given[box] for given in numbers)
-        yield name, Pair(masks[0], masks[1], spacing, prediction.shape, (inside[0], inside[1]))
+        start = tuple(part.start for part in box)
+        yield name, Pair(masks[0], masks[1], spacing, prediction.shape, (inside[0], inside[1]), start)
 
 
 def _checked(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float] | None) -> tuple[float, ...]:

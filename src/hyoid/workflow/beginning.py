@@ -10,6 +10,7 @@ from ..core.progress import log
 from ..experiment import Experiment, RunFolder
 
 if TYPE_CHECKING:
+    from ..core.labels import Labels
     from ..nets.net import Net
     from ..planning.plan import Plan
 
@@ -44,13 +45,14 @@ def check_beginning(asked: Experiment) -> None:
 
 
 def check_ends(folder: RunFolder) -> None:
-    """Refuse a net whose channels are not those of the data, as after a slip in an edited plan.
+    """Refuse a net or a loss whose channels are not those of the data, as after a slip in an edited plan.
 
     Raises:
         ConfigError: When they differ.
     """
     from ..tasks import task_for
 
+    check_loss(folder.experiment, folder.experiment.task_labels, len(folder.experiment.decided.patch))
     net, channels = folder.experiment.decided.net, len(folder.dataset.channel_names)
     wanted = task_for(folder.experiment.task_labels).channels
     if net.out_channels != wanted:
@@ -61,6 +63,30 @@ def check_ends(folder: RunFolder) -> None:
         raise ConfigError(
             f"{folder.experiment_file}: plan.net.in_channels is {net.in_channels}, but the images have {channels}."
         )
+
+
+def check_loss(experiment: Experiment, labels: Labels, num_axes: int = 0) -> None:
+    """Refuse options of the loss that are not as many as the classes, or as the axes of a patch.
+
+    Args:
+        experiment: Its settings.
+        labels: The structures.
+        num_axes: Axes of a patch; 0 when not known yet.
+
+    Raises:
+        ConfigError: Naming the option and the classes.
+    """
+    from ..losses import losses
+    from ..losses.options import check_lengths
+    from ..tasks import task_for
+
+    task, training = task_for(labels), experiment.training
+    classes = ("background",) * (task.channels - len(task.structures)) + task.structures
+    try:
+        build = losses[training.loss or task.default_loss].build
+        check_lengths(build, training.loss_options, classes, num_axes)
+    except ConfigError as error:
+        raise ConfigError(f"training.loss_options: {error}") from None
 
 
 def weights_of(start: str | Path) -> Path:
@@ -101,11 +127,12 @@ def first_net(experiment: Experiment) -> Net:
 
 
 def check_parts(experiment: Experiment) -> None:
-    """Refuse patterns in training.freeze and training.learning_rates that match nothing in the planned net."""
+    """Refuse what does not fit the plan: options of the loss, patterns that match nothing in the planned net."""
     from ..nets.cost import without_numbers
     from ..training.transfer import check_patterns
 
     training = experiment.training
+    check_loss(experiment, experiment.task_labels, len(experiment.decided.patch))
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")

@@ -50,7 +50,9 @@ def too_large(
             log.warning("%s; it is read whole all the same, since %s.", told, reason)
             continue
         if asked := _needs_whole_answers(predictor, probabilities):
-            raise ConfigError(f"{told}; in parts it cannot be answered with {asked}. Leave that out, or allow more with --memory.")
+            raise ConfigError(
+                f"{told}; in parts it cannot be answered with {asked}. Leave that out, or allow more with --memory."
+            )
         log.info("%s; it is read, answered and written in parts.", told)
         found[entry.id] = case
     return found

@@ -126,7 +126,9 @@ def check_prediction(memory: float | None, changes: Sequence[str]) -> None:
     if memory is not None and not memory > 0:
         raise ConfigError(f"--memory {memory:g}: expected gigabytes above 0.")
     if any(change.strip().startswith("planning.memory_gb") for change in changes):
-        raise ConfigError("planning.memory_gb is the memory of training; that of predicting is --memory, such as --memory 3.")
+        raise ConfigError(
+            "planning.memory_gb is the memory of training; that of predicting is --memory, such as --memory 3."
+        )
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

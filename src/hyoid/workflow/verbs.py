@@ -117,7 +117,7 @@ def plan(
     from ..experiment import RunFolder, Split
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
-    from .beginning import check_parts, earlier_plan
+    from .beginning import check_loss, check_parts, earlier_plan
     from .forecast import forecast
     from .question import ask, check_place, check_structures, is_answered, plan_changes
 
@@ -134,6 +134,7 @@ def plan(
         dataset = _opened(data, asked.patients_on_both_sides)
         labels = asked.labels or dataset.labels
         check_structures(asked, labels)
+        check_loss(asked, labels)
         training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed)
@@ -271,8 +272,8 @@ def predict(
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
         backend: What computes the net; auto measures whether another engine than torch pays, and takes it if it agrees.
-        memory: Gigabytes that reading and preparing an image may use, else it is done in parts; 70 % of what is free when
-            not given, whatever training was allowed.
+        memory: Gigabytes that an image may take, else it is answered in parts; 70 % of what is free when not given,
+            whatever training was allowed.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
             the validation cases are changed in the run's experiment.yaml.
 
@@ -289,9 +290,10 @@ def predict(
     if not images:
         if changes or probabilities or into is not None or backend != "torch" or memory is not None:
             raise ConfigError(
-                "Name the images that --into, --probabilities, --backend, --memory and --set are for. To answer the validation"
-                f" cases of the run anew, change {folder.path / 'experiment.yaml'}, such as `refine: dense_crf`"
-                f" below `prediction:`; then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
+                "Name the images that --into, --probabilities, --backend, --memory and --set are for. To answer the"
+                f" validation cases of the run anew, change {folder.path / 'experiment.yaml'}, such as"
+                " `refine: dense_crf` below `prediction:`;"
+                f" then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
         with folder.timed("predict"):
             return predict_validation(folder)
