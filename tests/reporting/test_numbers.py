@@ -18,6 +18,7 @@ from hyoid.evaluation.certainty import Certainty
 from hyoid.evaluation.confusion import Confusion
 from hyoid.reporting import write_page
 from hyoid.reporting.confusion_figure import confusion_matrix, most_confused
+from hyoid.reporting.facts import RunFacts
 from hyoid.reporting.sections.certainty import finding
 from hyoid.reporting.wording import number
 
@@ -114,6 +115,12 @@ def test_a_finding_of_certainty_names_the_direction():
     assert "not sure enough" in finding({"structure": "a", "reliability": [*bins, [100, 95, 99]]})
     assert "rightly sure" in finding({"structure": "a", "reliability": [*bins, [100, 97, 97]]})
     assert "never" in finding({"structure": "a", "reliability": [*bins, [0, 0, 0]]})
+
+
+def test_probabilities_before_a_correction_are_told_to_be_so(report, tmp_path):
+    words = "the probabilities of the net, before dense_crf corrected them"
+    assert write_page(tmp_path, report, RunFacts(refined="dense_crf")).read_text().count(words) == 2
+    assert words not in write_page(tmp_path, report).read_text()
 
 
 def test_only_the_most_confused_of_many_structures_are_drawn():

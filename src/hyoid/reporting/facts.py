@@ -79,6 +79,7 @@ class RunFacts:
         environment: Versions, device, seeds.
         settings: All settings as YAML text.
         model: What the net is and how it was trained, as lines.
+        refined: What corrected the answers after their probabilities were measured, such as "dense_crf".
         split_rule: How cases were dealt into training and validation, as a sentence.
         overlay: Gives what is needed to draw a case; one case is held at a time.
     """
@@ -99,6 +100,7 @@ class RunFacts:
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: str = ""
     model: Mapping[str, str] = field(default_factory=dict)
+    refined: str = ""
     split_rule: str = ""
     overlay: Callable[[str], Overlay] | None = None
 

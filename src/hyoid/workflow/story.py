@@ -51,6 +51,7 @@ def of_run(folder: RunFolder) -> RunFacts:
         environment=environment(folder, training),
         settings=experiment.to_yaml(),
         model=model(experiment),
+        refined=experiment.prediction.refine or "",
         split_rule=split_rule(folder),
         overlay=lambda case_id: _overlay(folder, case_id),
     )

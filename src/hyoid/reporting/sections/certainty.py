@@ -32,6 +32,7 @@ def certainty(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     worst = sorted(rows, key=lambda row: -(row["pooled_ece"] or 0))[:_MOST_DIAGRAMS]
     shown = [row for row in rows if row in worst]
     return {
+        "refined": facts.refined,
         "rows": rows,
         "left_out": len(rows) - len(shown),
         "diagrams": [(row, reliability_diagram(row["structure"], row["reliability"]), finding(row)) for row in shown],

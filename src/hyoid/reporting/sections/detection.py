@@ -18,6 +18,7 @@ def detection(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     if not found:
         return None
     return {
+        "refined": facts.refined,
         "rows": found,
         "curves": detection_curves(found),
         "curves_title": "; ".join(_at_one(row) for row in found[:3]),
