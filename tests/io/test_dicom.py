@@ -171,3 +171,20 @@ def test_slices_of_two_sizes_are_refused(tmp_path):
     write_slice(tmp_path / "z.dcm", VOLUME[0][:5], (0, 0, 99))
     header = read_header(tmp_path)  # other size, other series: the larger group is read
     assert header.grid.shape == (12, 10, 6)
+
+
+@pytest.mark.parametrize("beside", ["", "seg"], ids=["among the slices", "in a folder of its own"])
+def test_a_series_with_a_dicom_segmentation_says_how_to_convert_it(beside, tmp_path):
+    write_series(tmp_path / "p1" / "ct")
+    write_slice(tmp_path / "p1" / (beside or "ct") / "seg.dcm", VOLUME[0], Modality="SEG")
+    with pytest.raises(DataError, match=r"no annotated images found. .*seg.dcm is a DICOM segmentation \(SEG\).*dcmqi"):
+        open_dataset(tmp_path)
+
+
+def test_a_folder_of_segmentations_is_no_series(tmp_path):
+    for k in range(2):
+        write_slice(tmp_path / f"{k}.dcm", VOLUME[0], Modality="SEG", NumberOfFrames=1)
+    with pytest.raises(DataError, match=r"none of the 2 DICOM files holds one. 0.dcm is a DICOM segmentation \(SEG\)"):
+        read_image(tmp_path)
+    with pytest.raises(DataError, match=r"1.dcm: this is a DICOM segmentation \(SEG\), which hyoid does not read"):
+        read_image(tmp_path / "1.dcm")

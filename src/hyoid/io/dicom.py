@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,18 @@ from .series import Plane, flat_grid, frame_planes, plane_of, volume_grid
 from .sniff import beginning, refusal
 
 _REFUSED = {
-    "SEG": "a DICOM segmentation; convert it to NIfTI or NRRD first, for example with dcmqi",
-    "RTSTRUCT": "a set of contours (RTSTRUCT); convert it to a mask image first",
+    "SEG": "a DICOM segmentation (SEG), which hyoid does not read; make a label image of it first, for example with"
+    " dcmqi (segimage2itkimage --inputDICOM FILE --outputDirectory labels --prefix CASE"
+    " --outputType nifti --mergeSegments)",
+    "RTSTRUCT": "a set of contours (RTSTRUCT), which hyoid does not read; make a label image of it first, for example"
+    " with plastimatch or 3D Slicer",
     "RTPLAN": "a treatment plan and holds no image",
     "SR": "a structured report and holds no image",
     "ANN": "a file of annotations and holds no image",
     "ECG": "a recording of an electrocardiogram and holds no image",
 }
+_ANNOTATIONS = ("SEG", "RTSTRUCT")
+_MOST_LOOKED_AT = 300
 _BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError, OSError, NotImplementedError)
 _quiet = threading.Lock()
 
@@ -58,6 +64,21 @@ def holds_volume(folder: Path) -> bool:
             return plane_of(ds) is not None or _frames(ds) > 1 or "Rows" not in ds
     except (DataError, *_BAD_FIELD):
         return True
+
+
+def annotation_below(folder: Path) -> str:
+    """A sentence on the first DICOM segmentation or set of contours in a folder or below it; empty without any.
+
+    Only the first few hundred DICOM files are looked at.
+    """
+    files = (f for f in sorted(folder.rglob("*")) if f.is_file() and not f.name.startswith(".") and is_dicom(f))
+    with _without_warnings():
+        for file in itertools.islice(files, _MOST_LOOKED_AT):
+            with suppress(DataError, *_BAD_FIELD):
+                ds = _fields(file, pixels=False)
+                if ds.get("Modality") in _ANNOTATIONS:
+                    return f"{file} is {_REFUSED[ds.Modality]}."
+    return ""
 
 
 def read(path: Path, as_labels: bool = False) -> Stored:
@@ -133,7 +154,11 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
         key = (str(ds.get("SeriesInstanceUID")), pose, _frame_shape(ds), str(ds.get("EchoTime")))
         groups.setdefault(key, []).append((file, ds))
     if not groups:
-        raise DataError(f"{folder}: none of the {len(files)} DICOM files holds an image slice.")
+        reason = _reason_to_refuse(_fields(files[0], pixels=False))
+        told = f" {files[0].name} is {reason}." if reason else ""
+        raise DataError(
+            f"{folder}: expected a series of image slices; none of the {len(files)} DICOM files holds one.{told}"
+        )
     if skipped:
         notes.append(f"{len(skipped)} DICOM files that are not slices are left out, such as {skipped[0]}.")
     best = max(groups.values(), key=len)

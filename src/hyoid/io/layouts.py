@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.errors import DataError
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
-from .dicom import holds_volume
+from .dicom import annotation_below, holds_volume
 from .entry import Entry, Found, listed
 from .formats import is_image, stem_of
 
@@ -45,7 +45,8 @@ def find(path: Path) -> Found:
         names = ", ".join(folder.name for folder, _ in fitting)
         raise DataError(f"{path}: several data sets lie below ({names}); name one of them.")
     if not fitting:
-        raise DataError(f"{path}: no annotated images found. {_expected(path)}")
+        found_instead = annotation_below(path)
+        raise DataError(f"{path}: no annotated images found. {found_instead or _expected(path)}")
     folder, found = fitting[0]
     return replace(found, layout=f"{folder.name}/{found.layout}")
 
