@@ -31,7 +31,7 @@ def mark_of_reference(pair: Pair, grid: Grid) -> str:
         for axis in flips:
             starts[axis] = pair.image_shape[axis] - starts[axis] - mask.shape[axis]
         order = np.argsort([code % 3 for code in codes])
-        mask, starts = np.flip(mask, flips).transpose(order), [starts[axis] for axis in order]
+        mask, starts = np.flip(mask, tuple(flips)).transpose(order), [starts[axis] for axis in order]
     found = blake2b(np.packbits(mask).tobytes(), digest_size=8)
     found.update(repr((starts, mask.shape)).encode())
     return found.hexdigest()
