@@ -322,3 +322,24 @@ def test_a_short_training_is_told_in_seconds_and_has_to_start(fingerprint_of) ->
     plan = make_plan(fingerprint_of((64, 64)), ONE, settings, steps=1, device="cpu")
     assert 3 < plan.expected.training_seconds < 10
     assert any(line.startswith("expected: 1 step of") and " in 4 s; memory" in line for line in plan.describe())
+
+
+def test_maps_are_computed_again_where_the_memory_asks_for_it(fingerprint_of) -> None:
+    fingerprint = fingerprint_of((512, 512))
+    fixed = {"patch": (512, 512), "batch": 4, "channels": (32, 64, 128, 256)}
+    plans = {
+        (gigabytes, recompute): make_plan(
+            fingerprint,
+            ONE,
+            PlanningSettings(memory_gb=gigabytes, recompute=recompute, precision="32-true", **fixed),
+            steps=100,
+            device="cpu",
+        )
+        for gigabytes, recompute in ((16, None), (4, None), (16, True), (4, False))
+    }
+    assert not plans[16, None].net.recompute and not plans[4, False].net.recompute
+    assert plans[4, None].net == plans[16, True].net and plans[4, None].net.recompute
+    assert plans[4, None].expected.memory_gb < 4 < plans[16, None].expected.memory_gb
+    assert any("computed again" in reason for reason in plans[4, None].reasons)
+    assert any("warning" in reason for reason in plans[4, False].reasons)
+    assert plans[4, None].expected.prediction_gb == plans[16, None].expected.prediction_gb

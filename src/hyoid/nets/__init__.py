@@ -7,6 +7,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `blocks`: what a level is made of (`blocks.conv`)
 - `resample`: ways down and up
 - `skips`: skip connections and how they join; `gates`: skips with attention
+- `recompute`: levels that are computed again in the backward pass, so that training needs less memory
 - `encoders`, `decoders`, `heads`: the three parts of a U; `graphs`: decoders that are no single path
 - `parallel`: two encoders or two decoders side by side
 - `pyramids`: encoders with published layouts

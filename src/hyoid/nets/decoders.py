@@ -14,20 +14,21 @@ from torch import Tensor, nn
 from ..core.registry import Registry
 from .encoders import Level, blocked, shrink_of
 from .layers import Parts, at_level, build_part, part_name
+from .recompute import Recomputed
 from .resample import ups
 from .skips import crop_like, fuse, fused_channels, skips
 
 decoders: Registry[nn.Module] = Registry("decoder")
 
 
-class DecoderLevel(nn.Module):
+class DecoderLevel(Recomputed):
     """Enlarge the coarser map, join the skip where there is one, convolve."""
 
     def __init__(self, up: nn.Module, skip: nn.Module | None, block: nn.Module, fusion: str) -> None:
         super().__init__()
         self.up, self.skip, self.block, self.fusion = up, skip, block, fusion
 
-    def forward(self, coarser: Tensor, skip: Tensor, condition: Tensor | None = None) -> Tensor:
+    def compute(self, coarser: Tensor, skip: Tensor, condition: Tensor | None = None) -> Tensor:
         x = self.up(coarser)
         if self.skip is not None:
             gate = coarser if getattr(self.skip, "coarse", False) else x

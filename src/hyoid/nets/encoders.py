@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..core.registry import Registry
 from .blocks.conv import blocks
 from .layers import Part, Parts, Style, at_level, build_part
+from .recompute import Recomputed
 from .resample import downs
 
 encoders: Registry[nn.Module] = Registry("encoder")
@@ -50,7 +51,7 @@ def shrink_of(block: nn.Module, dims: int) -> tuple[int, ...]:
     return getattr(block, "shrink", ()) or (0,) * dims
 
 
-class Stage(nn.Module):
+class Stage(Recomputed):
     """The way down into a level, where there is one, and the level's block."""
 
     def __init__(self, in_channels: int, level: Level, block: Part, down: Part | None) -> None:
@@ -68,7 +69,7 @@ class Stage(nn.Module):
         self.out_channels: int = self.block.out_channels  # type: ignore[assignment]
         self.shrink = shrink_of(self.block, level.style.dims)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def compute(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.down is not None:
             x = self.down(x)
         x = blocked(self.block, x, condition)

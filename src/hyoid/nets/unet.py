@@ -16,6 +16,7 @@ from .encoders import Level, encoders
 from .heads import heads
 from .layers import Part, Parts, Style, build_part, channels_last
 from .net import Net, NetSpec
+from .recompute import Recomputed
 from .resample import LINEAR
 from .sizes import Sizes
 
@@ -59,6 +60,9 @@ class UNetSpec(NetSpec):
     answer: Literal["finest", "mean", "merged", "sum"] = Field(
         "finest",
         description="With deep_supervision: finest logits, in evaluation the mean of all, all merged or added.",
+    )
+    recompute: bool = Field(
+        False, description="Whether training computes maps again instead of keeping them: less memory, more time."
     )
     supervised: int | None = Field(None, ge=1, description="With deep_supervision: how many of the finest levels.")
 
@@ -205,7 +209,17 @@ class UNet(Net):
         self.merge: nn.Module | None = None
         if spec.answer == "merged":
             self.merge = spec.style(0).pointwise(len(self.heads) * spec.out_channels, spec.out_channels)
+        self._recompute(spec.recompute)
         initialise(self)
+
+    def _recompute(self, asked: bool) -> None:
+        """Every level but the finest of the decoder: its maps are needed first, so nothing is won by dropping them."""
+        levels = [module for part in (self.encoder, self.decoder) for module in part.modules()]
+        for module in levels:
+            if isinstance(module, Recomputed):
+                module.recompute = asked
+        if isinstance(finest := next(iter(getattr(self.decoder, "levels", ())), None), Recomputed):
+            finest.recompute = False
 
     def smallest_input(self) -> tuple[int, ...]:
         """The smallest shape it accepts; others are larger by multiples of `divisor`."""

@@ -23,6 +23,9 @@ Timer = Callable[[NetSpec, Sequence[int], int, Precision], float]
 BACKWARD = 3.0
 """Operations of a training step in units of its forward pass."""
 
+AGAIN = 0.5
+"""Operations that computing maps again adds, in units of the forward pass: all but the finest decoder level."""
+
 _LOSS = 4.0  # logits in 32 bits, their logarithms, probabilities and the target of each channel
 _UPDATE = 8.0  # an update of a weight reads and writes it, its gradient, two moments and the running average
 _WEIGHT_BYTES = 4 * 5  # weight, gradient, two moments of the optimiser, running average
@@ -35,7 +38,8 @@ class Load(NamedTuple):
 
     Attributes:
         parameters: Weights of the net.
-        flops: Operations of the forward pass.
+        flops: Operations of a training step in units of `BACKWARD`: those of the forward pass, or somewhat more for a
+            net that computes maps again.
         values: Numbers kept for the backward pass, those of the loss included.
     """
 
@@ -103,12 +107,13 @@ def load_of(spec: NetSpec, patch: Sequence[int]) -> Load:
     Attention grows faster, but hardly counts at the sizes of patches.
     """
     loss = _LOSS * spec.out_channels * math.prod(patch)
+    again = 1 + AGAIN / BACKWARD * getattr(spec, "recompute", False)
     if not is_padded(spec):
         found = cost(spec, patch)
-        return Load(found.parameters, found.flops, found.activation_values + loss)
+        return Load(found.parameters, found.flops * again, found.activation_values + loss)
     unit, voxels = _unit_cost(spec)
     scale = math.prod(patch) / voxels
-    return Load(unit.parameters, unit.flops * scale, unit.values * scale + loss)
+    return Load(unit.parameters, unit.flops * scale * again, unit.values * scale + loss)
 
 
 def training_gb(load: Load, batch: int, precision: Precision) -> float:

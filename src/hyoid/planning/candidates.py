@@ -93,6 +93,7 @@ class Ground:
             strides=shape.strides,
             **({} if self.published.deep_supervision else {"deep_supervision": False}),
             **({} if self.settings.norm is None else {"norm": self.settings.norm}),
+            **({"recompute": True} if self.settings.recompute else {}),
         )
         assert isinstance(made, UNetSpec)
         return made
@@ -119,6 +120,10 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
         load = load_of(spec, patch)
         for batch in _batches(ground):
             memory = training_gb(load, batch, precision)
+            if memory > ground.memory_gb and _may_recompute(spec, ground.settings):
+                spec = spec.changed({"recompute": True})
+                load = load_of(spec, patch)
+                memory = training_gb(load, batch, precision)
             if memory > ground.memory_gb and found:
                 break
             row = Candidate(
@@ -136,6 +141,11 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
             )
             found.append(Option(row, spec, load))
     return found
+
+
+def _may_recompute(spec: NetSpec, settings: PlanningSettings) -> bool:
+    """Whether maps are still kept that need not be."""
+    return settings.recompute is None and isinstance(spec, UNetSpec) and not spec.recompute
 
 
 def _designs(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...], NetSpec]]:

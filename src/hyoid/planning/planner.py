@@ -10,7 +10,18 @@ from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.choose import task_for
-from .budget import NOMINAL_SECONDS, Stopwatch, Timer, available_gb, precisions, prediction_gb, resolved_device
+from .budget import (
+    NOMINAL_SECONDS,
+    Load,
+    Stopwatch,
+    Timer,
+    available_gb,
+    load_of,
+    precisions,
+    prediction_gb,
+    resolved_device,
+    training_gb,
+)
 from .candidates import Ground, Option
 from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
@@ -216,11 +227,11 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
             steps=num_steps,
             training_seconds=asked.seconds or START_SECONDS + num_steps * row.seconds_per_step / USABLE,
             memory_gb=row.memory_gb,
-            prediction_gb=prediction_gb(chosen.load, row.batch),
+            prediction_gb=prediction_gb(_kept(chosen), row.batch),
             parameters=row.parameters,
             measured=row.measured,
         ),
-        reasons=(*_memory_warning(asked, row), *_net_notes(frame, row.net), *reasons, *mirror_notes, *intensity_notes),
+        reasons=(*_memory_notes(asked, chosen), *_net_notes(frame, row.net), *reasons, *mirror_notes, *intensity_notes),
         candidates=tuple(option.row for option in ranked) if auto else (),
     )
 
@@ -241,8 +252,26 @@ def _net_notes(frame: Frame, name: str) -> list[str]:
     return notes
 
 
+def _kept(chosen: Option) -> Load:
+    """What one patch costs without computing anything again, as in prediction."""
+    if not getattr(chosen.spec, "recompute", False):
+        return chosen.load
+    return load_of(chosen.spec.changed({"recompute": False}), chosen.row.patch)
+
+
+def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
+    """How memory is saved, and a warning when a step is expected to need more of it than it may use."""
+    row, told = chosen.row, _memory_warning(asked, chosen.row)
+    if getattr(chosen.spec, "recompute", False):
+        whole = training_gb(_kept(chosen), row.batch, row.precision)
+        told.append(
+            f"maps are computed again in the backward pass instead of kept: {row.memory_gb:.2g} GB instead of"
+            f" {whole:.2g} GB, for a sixth more time"
+        )
+    return told
+
+
 def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
-    """A warning when a step is expected to need more memory than it may use."""
     limit = asked.settings.memory_gb
     allowed = limit or available_gb(asked.device, free=asked.seconds is not None)
     if row.memory_gb <= allowed:

@@ -98,6 +98,7 @@ class Published:
             )
         channels = self.settings.channels or rules.features(shape.levels, self.frame.dims)
         changes |= {} if self.settings.norm is None else {"norm": self.settings.norm}
+        changes |= {"recompute": True} if self.settings.recompute else {}
         given = {"channels": channels, "kernels": shape.kernels, "strides": shape.strides, **changes}
         made = build_spec(self.net, self.frame.dims, self.in_channels, self.out_channels, **given)
         assert isinstance(made, UNetSpec)

@@ -30,6 +30,9 @@ class PlanningSettings(Settings):
         None, description="Width of each level, finest first; none: a net's published ones."
     )
     norm: str | None = Field(None, description="Normalisation of features in the net.")
+    recompute: bool | None = Field(
+        None, description="Whether maps are computed again instead of kept; none: where the memory asks for it."
+    )
     deep_supervision: bool | None = Field(None, description="Whether coarser levels are trained too.")
     precision: Precision | None = Field(None, description="Number format in the net.")
     policy: str | None = Field(None, description="Augmentation policy.")

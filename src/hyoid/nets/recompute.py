@@ -1,0 +1,55 @@
+"""Less memory in training: what a level keeps for the backward pass is computed again instead.
+
+Reference:
+    chen2016sublinear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+class Recomputed(nn.Module):
+    """A module that says what it does in `compute`; with `recompute` it keeps its inputs alone.
+
+    Gradients are the same: random draws are repeated, and running statistics are updated once.
+    """
+
+    recompute = False
+
+    def compute(self, *inputs: Any) -> Tensor:
+        """The answer to the inputs."""
+        raise NotImplementedError
+
+    def forward(self, *inputs: Any) -> Tensor:
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return self.compute(*inputs)
+        contexts = partial(_contexts, self)
+        found: Tensor = checkpoint(self.compute, *inputs, use_reentrant=False, context_fn=contexts)
+        return found
+
+
+def _contexts(module: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """Around the first computation, and around the second one."""
+    return nullcontext(), _statistics_stay(module)
+
+
+@contextmanager
+def _statistics_stay(module: nn.Module) -> Iterator[None]:
+    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
