@@ -9,6 +9,13 @@ from pathlib import Path
 
 from .errors import ConfigError
 
+PREFIX = "hyoid_extension_"
+
+
+def loaded_extensions() -> tuple[str, ...]:
+    """The files that were run so far, for another process to run them too."""
+    return tuple(str(module.__file__) for name, module in sys.modules.items() if name.startswith(PREFIX))
+
 
 def load_extensions(paths: tuple[str, ...] | list[str]) -> None:
     """Run each of these Python files once, so that what they register can be named in settings.
@@ -18,7 +25,7 @@ def load_extensions(paths: tuple[str, ...] | list[str]) -> None:
     """
     for text in paths:
         path = Path(text).expanduser().resolve()
-        name = f"hyoid_extension_{path.stem}_{sha1(str(path).encode()).hexdigest()[:8]}"
+        name = f"{PREFIX}{path.stem}_{sha1(str(path).encode()).hexdigest()[:8]}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)

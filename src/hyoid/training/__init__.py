@@ -18,6 +18,7 @@ Read in this order:
 - `plateau`: when the Dice of those rounds has stopped rising
 - `quiet`: seeds, repeatable operations, and ending in order when interrupted
 - `checkpoint`: weights and facts in one file, written atomically
+- `ranks`: several devices that train one net together
 - `monitor`: curves.csv and TensorBoard
 - `loop`: fit, which brings them together
 """

@@ -59,7 +59,7 @@ class Sampler:
         labels: What the annotation means.
         policy: Augmentation of patches of the input's shape.
         margin: Voxels by which the net's answer is smaller than the patch at each end; then borders are mirrored.
-        batch: Samples of a batch.
+        batch: Samples of a batch, those of all devices together.
         seed: Of everything drawn.
         foreground: Share of the samples of a batch that are centred on a structure: the last ones, or in batches
             too small for that any one by chance.
@@ -170,6 +170,7 @@ class Feed:
         task: Encodes labels into the target.
         dims: Spatial dimensions of the net; a patch with one voxel along its first axis is handed to a 2D net flat.
         workers: Threads.
+        share: Which of how many devices the batch is for; of two, the second gets samples 1, 3, 5.
         device: Where batches are wanted.
         computes: Whether the device augments, so that threads only draw and read.
         ahead: Batches prepared before they are asked for.
@@ -180,6 +181,7 @@ class Feed:
     task: Task
     dims: int
     workers: int
+    share: tuple[int, int] = (0, 1)
     device: torch.device = CPU
     computes: bool = False
     ahead: int = 3
@@ -208,7 +210,12 @@ class Feed:
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, now and without threads."""
-        return self._collate([self._sample(number, index) for index in range(self.sampler.batch)])
+        return self._collate([self._sample(number, index) for index in self._places])
+
+    @property
+    def _places(self) -> range:
+        rank, count = self.share
+        return range(rank, self.sampler.batch, count)
 
     @property
     def _pinned(self) -> bool:
@@ -220,7 +227,7 @@ class Feed:
             torch.cuda.set_device(self.device)
 
     def _ask(self, pool: ThreadPoolExecutor, number: int) -> list[Future[Drawn]]:
-        return [pool.submit(self._sample, number, index) for index in range(self.sampler.batch)]
+        return [pool.submit(self._sample, number, index) for index in self._places]
 
     def _sample(self, number: int, index: int) -> Drawn:
         """What a thread does for a sample."""

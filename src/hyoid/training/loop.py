@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from itertools import islice
@@ -36,6 +35,7 @@ from .monitor import Monitor
 from .optim import Average, build_optimiser, learning_rate_factor
 from .plateau import COOL_DOWN, GAIN, find_plateau
 from .quiet import Interruption, interruptible, repeatable, seed_step
+from .ranks import Ended, Ranks, together
 from .regimes import Regime, regimes
 from .settings import TrainingSettings
 from .transfer import check_patterns, freeze
@@ -102,7 +102,7 @@ def fit(
         seconds: Or the wall time to use, with validation.
         seed: Of everything drawn.
         resume: Go on from `last.safetensors` when there is one.
-        accelerator: "auto", "cpu", "cuda" or "mps".
+        accelerator: "auto", "cpu", "cuda" or "mps"; `settings.devices` says how many.
 
     Raises:
         HyoidError: When the loss is not finite, naming step and cases.
@@ -111,12 +111,46 @@ def fit(
     if not split[0]:
         raise ConfigError("There are no cases to learn from; the split leaves none for training.")
     Path(folder).mkdir(parents=True, exist_ok=True)
+    resume = resume and (Path(folder) / "last.safetensors").exists()
+    shared = (task, store, split, plan, settings, folder, steps, seconds, seed, resume, accelerator)
+    with (
+        repeatable(settings.deterministic),
+        interruptible() as interruption,
+        together(settings.devices, accelerator, follow, shared) as ranks,
+    ):
+        return _training(ranks, net, *shared).run(interruption)
+
+
+def follow(ranks: Ranks, *shared: Any) -> Net:
+    """What the processes of further devices do: take part in every step. Gives the net, which is the same in all."""
+    plan, settings = shared[3], shared[4]
+    with repeatable(settings.deterministic):
+        net: Net = plan.net.build()
+        _training(ranks, net, *shared).follow()
+    return net
+
+
+def _training(
+    ranks: Ranks,
+    net: Net,
+    task: Task,
+    store: Store,
+    split: tuple[Sequence[str], Sequence[str]],
+    plan: Plan,
+    settings: TrainingSettings,
+    folder: str | Path,
+    steps: int | None,
+    seconds: float | None,
+    seed: int,
+    resume: bool,
+    accelerator: str,
+) -> _Training:
+    """A training at its beginning, or where the last checkpoint left it."""
     clock = Clock(steps, seconds)
-    with repeatable(settings.deterministic), interruptible() as interruption:
-        training = _Training(net, task, store, split, plan, settings, Path(folder), clock, seed, accelerator)
-        if resume and training.last.exists():
-            training.restore()
-        return training.run(interruption)
+    training = _Training(net, task, store, split, plan, settings, Path(folder), clock, seed, accelerator, ranks)
+    if resume:
+        training.restore()
+    return training
 
 
 @dataclass
@@ -133,6 +167,7 @@ class _Training:
     clock: Clock
     seed: int
     accelerator: str
+    ranks: Ranks
     finished: bool = False
     pending: list[tuple[int, dict[str, Tensor], tuple[str, ...], Tensor | None]] = field(default_factory=list)
     saved_at: float = field(default_factory=lambda: time.perf_counter())
@@ -141,12 +176,9 @@ class _Training:
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        from lightning_fabric import Fabric
-
         if self.plan.precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
-        self.fabric = Fabric(accelerator=self.accelerator, devices=1, precision=self.plan.precision)
+        self.fabric = self.ranks.fabric(self.accelerator, self.plan.precision)
         loss = self._loss()
         self.net.train().to(self.fabric.device)
         self.still = freeze(self.net, self.settings.freeze)
@@ -194,15 +226,16 @@ class _Training:
             self.task.labels,
             policy,
             (0,) * flat + self.net.margin,
-            plan.batch,
+            plan.batch * self.ranks.count,
             self.seed,
             plan.foreground_share,
             settings.sampling,
             settings.voxel_weights,
         )
-        device = self.fabric.device
-        workers, computes = settings.workers or default_workers(), augments(settings.augment_on, device)
-        return Feed(sampler, self.task, len(self.net.divisor), workers, device, computes)
+        device, share = self.fabric.device, (self.ranks.rank, self.ranks.count)
+        workers = settings.workers or max(1, default_workers() // self.ranks.count)
+        computes = augments(settings.augment_on, device)
+        return Feed(sampler, self.task, len(self.net.divisor), workers, share, device, computes)
 
     @property
     def _scaler(self) -> Any:
@@ -224,8 +257,7 @@ class _Training:
                 if not self.finished:
                     self._warm_up()
                 shown = self._show(listener, 0.0)
-                first = self.clock.step * self.settings.optimiser.accumulate
-                batches = one_ahead(self.feed.batches(first), self.fabric.device)
+                batches = self._batches()
                 try:
                     if self.clock.step and not self.finished and self.validator.due():
                         self._round(interruption)  # the one that was interrupted
@@ -253,6 +285,21 @@ class _Training:
             self.clock.length,
         )
 
+    def follow(self) -> None:
+        """Steps until the first process says that there are no more."""
+        batches = self._batches()
+        try:
+            while True:
+                self._one_step(batches)
+        except Ended:
+            pass
+        finally:
+            batches.close()
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        first = self.clock.step * self.settings.optimiser.accumulate
+        return one_ahead(self.feed.batches(first), self.fabric.device)
+
     def _warm_up(self) -> None:
         """Draw a batch before the clock starts: on a new machine its loops are compiled first, which takes seconds."""
         self.feed.batch(self.clock.step)
@@ -261,16 +308,16 @@ class _Training:
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
         group = list(islice(batches, self.settings.optimiser.accumulate))
-        self.factor = self.rate(self.clock.progress)
-        seed_step(self.seed, self.clock.step)
+        progress, self.factor = self.ranks.agreed(self.clock.progress, self.rate(self.clock.progress))
+        seed_step(self.seed, self.clock.step * self.ranks.count + self.ranks.rank)
         if before := getattr(self.regime, "before_step", None):
-            before(self.clock.progress)
+            before(progress)
         terms: dict[str, Tensor] = {}
         for turn in self.regime.turns:
             terms |= self._one_turn(turn, group)
         self.average.update(self.clock.step)
         if after := getattr(self.regime, "after_step", None):
-            after(self.clock.progress)
+            after(progress)
         cases = tuple(case_id for batch in group for case_id in batch.case_ids)
         counted = getattr(self.regime, "counted", None)
         self.pending.append((self.clock.step + 1, terms, cases, counted() if counted else None))
@@ -300,7 +347,9 @@ class _Training:
         return sums
 
     def _settle(self) -> None:
-        """Look at the losses that were not looked at yet."""
+        """Look at the losses that were not looked at yet; those of the first device stand for all."""
+        if self.ranks.rank:
+            self.pending.clear()
         for step, terms, cases, counts in self.pending:
             values = {name: value.item() for name, value in terms.items()}
             bad = [name for name, value in values.items() if not math.isfinite(value)]

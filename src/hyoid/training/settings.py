@@ -59,6 +59,9 @@ class TrainingSettings(Settings):
     augment_on: Literal["auto", "cpu", "device"] = Field(
         "auto", description="What computes augmented patches: the device of the net, or threads; auto: a GPU if there."
     )
+    devices: int = Field(
+        1, ge=1, description="GPUs of this machine that train together, each with a batch of the plan's size."
+    )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
     tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
 
