@@ -144,3 +144,23 @@ def test_costing_a_net_leaves_nothing_behind_that_disturbs_training(name):
         net(torch.zeros(1, 1, *net.fitting_shape((96, 96))))
     sum(logits.mean() for logits in net(torch.zeros(2, 1, *net.fitting_shape((96, 96))))).backward()
     sum(logits.mean() for logits in net(torch.zeros(2, 1, *net.fitting_shape((64, 64))))).backward()
+
+
+def test_capsules_are_joined_across_the_u():
+    assert [level[2] for level in seen("segcaps")][:3] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("deeplab_v3_plus", "kernels spread by 6, 12, 18 lie side by side, and the mean of the image"),
+        ("unet_two_encoders", "two encoders side by side"),
+        ("segcaps", "several kinds of capsules lie side by side"),
+        ("swin_unet", "regrouped to 1/8, 1/16, 1/32 with 192, 384, 768 channels"),
+        ("unet_3plus", "takes every finer map down"),
+    ],
+)
+def test_a_drawing_says_what_it_does_not_show(name, words):
+    found = nets(name, input_shape="64x64")
+    assert any(line.startswith("Not drawn: ") and words in line for line in found.describe())
+    assert words in found.to_svg()

@@ -73,7 +73,7 @@ _STYLE = """
 _ROW, _SIDE, _MARGIN = 96, 60, 170  # height of a row, shift of a level, space for labels: all in pixels
 
 
-def as_svg(levels: Sequence[LevelView], out_channels: int, title: str) -> str:
+def as_svg(levels: Sequence[LevelView], out_channels: int, title: str, note: str = "") -> str:
     """The net as an SVG page: bars as high as their grid and as wide as their channels, on a scale of doublings."""
     width = 2 * _MARGIN + 2 * _SIDE * len(levels) + 280
     shapes = [_defs()]
@@ -90,6 +90,8 @@ def as_svg(levels: Sequence[LevelView], out_channels: int, title: str) -> str:
     shapes.append(_line("way", right + 4, 80, right + 40, 80, arrow=True))
     shapes.append(f'<text x="{right + 48}" y="84">{out_channels} logits</text>')
     head = f'<text x="16" y="30" font-size="17" font-weight="600">{escape(title)}</text>'
+    if note:
+        shapes.append(f'<text class="soft" x="16" y="{60 + len(levels) * _ROW}" font-size="11">{escape(note)}</text>')
     body = "\n".join([head, *shapes])
     size = f'width="{width}" height="{80 + len(levels) * _ROW}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<style>{_STYLE}</style>\n{body}\n</svg>\n'

@@ -27,6 +27,11 @@ class NetSpec(Settings):
     in_channels: int = Field(ge=1, description="Channels of the image.")
     out_channels: int = Field(ge=1, description="Channels of the logits.")
 
+    @property
+    def undrawn(self) -> str:
+        """A sentence on what a drawing of the net, levels with their maps, does not show; empty when it shows all."""
+        return ""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         _KINDS[cls.model_fields["kind"].default] = cls

@@ -5,7 +5,7 @@ grid between two changes of the grid; where a map of an earlier stage joins a la
 
 Grids are changed by convolutions, poolings and enlargements; levels that a transformer makes by regrouping its tokens
 alone, as swin_unet does, are not told apart, nor are encoders that lie side by side. Maps that are joined across levels
-are not drawn.
+are not drawn. A spec tells in `undrawn` what is missing of it.
 """
 
 from __future__ import annotations
@@ -158,8 +158,10 @@ class _Flow(TorchDispatchMode):
         last = self.stages[newest]
         for leaf in sources:
             stage = self.stages[self._stage[id(leaf)]]
-            if stage is not last and stage.scale == last.scale and leaf.ndim == len(last.scale) + 2:
-                stage.leave(leaf.shape[1], for_skip=True)
+            dims = len(last.scale)
+            if stage is not last and stage.scale == last.scale and leaf.ndim >= dims + 2:
+                # of capsules (B, kinds, atoms, *S) the width is that of one kind, as their convolutions have it
+                stage.leave(leaf.shape[1] if leaf.ndim == dims + 2 else stage.width, for_skip=True)
                 if stage not in last.joined:
                     last.joined.append(stage)
 

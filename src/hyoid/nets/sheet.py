@@ -82,15 +82,15 @@ class NetSheet:
         return [*lines, "", *cite(row.papers).splitlines()] if row.papers else lines
 
     def _undrawn(self) -> list[str]:
-        """What the drawing, which joins maps of one level only, does not show."""
-        if getattr(self.spec, "decoder", None) != "full_scale":
-            return []
-        return ["", "Not drawn: each level of the way up also takes every finer map down and every coarser one up."]
+        """What the drawing does not show."""
+        return ["", f"Not drawn: {self.spec.undrawn}"] if self.spec.undrawn else []
 
     def to_svg(self) -> str:
         """The drawing as SVG."""
         parameters = f"{self.row.cost.parameters / 1e6:.3g} million parameters"
-        return as_svg(self.levels, self.spec.out_channels, f"{self.row.name}, {self.spec.dims}D, {parameters}")
+        title = f"{self.row.name}, {self.spec.dims}D, {parameters}"
+        note = f"Not drawn: {self.spec.undrawn}" if self.spec.undrawn else ""
+        return as_svg(self.levels, self.spec.out_channels, title, note)
 
 
 def family(shape: Sequence[int], in_channels: int = 1, out_channels: int = 2, names: Iterable[str] = nets) -> Family:

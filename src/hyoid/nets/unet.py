@@ -14,7 +14,7 @@ from . import parts  # noqa: F401  (fills the shelves)
 from .decoders import decoders
 from .encoders import Level, encoders
 from .heads import heads
-from .layers import Part, Parts, Style, build_part, channels_last
+from .layers import Part, Parts, Style, build_part, channels_last, part_name
 from .net import Net, NetSpec
 from .recompute import Recomputed
 from .resample import LINEAR
@@ -150,6 +150,15 @@ class UNetSpec(NetSpec):
             )
             for index in range(len(self.channels))
         )
+
+    @property
+    def undrawn(self) -> str:
+        """What lies across levels or side by side."""
+        if part_name(self.encoder, "encoder") == "parallel":
+            return "the way down is two encoders side by side; widths are of both together."
+        if part_name(self.decoder, "decoder") == "full_scale":
+            return "each level of the way up also takes every finer map down and every coarser one up."
+        return ""
 
     def build(self) -> UNet:
         """The net, newly initialised."""

@@ -48,6 +48,11 @@ class SegCapsSpec(NetSpec):
             raise ValueError(f"capsules of {enlarged} numbers cannot join skips of {joined}, finest first")
         return self
 
+    @property
+    def undrawn(self) -> str:
+        """The kinds of capsules."""
+        return "at each level several kinds of capsules lie side by side; widths are of one kind."
+
     def build(self) -> SegCaps:
         """The net, newly initialised."""
         return SegCaps(self)

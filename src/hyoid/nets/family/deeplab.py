@@ -86,6 +86,12 @@ class DeepLabSpec(BackboneSpec):
     low_level: int = Field(48, ge=1, description="v3+: width of the finer map that joins.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Share dropped after the spatial pyramid.")
 
+    @property
+    def undrawn(self) -> str:
+        """The pyramid on the coarsest grid."""
+        whole = "" if self.form == "v2" else ", and the mean of the image"
+        return f"on the coarsest grid, kernels spread by {', '.join(map(str, self.rates))} lie side by side{whole}."
+
     def build(self) -> DeepLab:
         """The net, newly initialised."""
         return DeepLab(self)

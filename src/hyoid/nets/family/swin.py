@@ -124,6 +124,14 @@ class SwinUNetSpec(SwinSpec):
     head_width: int = Field(32, ge=1, description="Width of a head of attention.")
     token: int = Field(4, ge=1, description="Voxels of a token along each axis.")
 
+    @property
+    def undrawn(self) -> str:
+        """Levels that are made by regrouping tokens."""
+        deeper = self.channels[1:]
+        grids = ", ".join(f"1/{self.token * 2 ** (k + 1)}" for k in range(len(deeper)))
+        widths = ", ".join(map(str, deeper))
+        return f"below, tokens are regrouped to {grids} with {widths} channels and back, joined at each level."
+
     def build(self) -> SwinUNet:
         """The net, newly initialised."""
         return SwinUNet(self)
