@@ -4,8 +4,8 @@
 
 Arithmetic is that of a fat convolution, 256 to 256 channels of 3x3x3 on 16^3 voxels, as torch's oneDNN computes it when
 its weights are laid out once; a multiplication and an addition are two operations. Bandwidth is that of a copy of 268
-MB, which reads and writes them. One core, time of the processor, the best of the repeats: a peak is what is possible. Where
-other programs use the machine too, they take a share of the bandwidth.
+MB, which reads and writes them. One core, time of the processor, the best of the repeats: a peak is what is possible.
+Where other programs use the machine too, they take a share of the bandwidth.
 """
 
 import argparse
