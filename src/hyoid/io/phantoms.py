@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from ..core.case import Image
 from ..core.errors import ConfigError
@@ -67,14 +66,14 @@ def cells(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, I
     labels[_rim(np.where(labels > 0, nearest + 1, 0))] = 2
 
     brightness = rng.lognormal(0, 0.25, num_cells)[nearest]
-    texture = gaussian_filter(rng.standard_normal((size, size)), 1.6)
+    texture = _blurred(rng.standard_normal((size, size)), 1.6)
     texture = 1 + 0.25 * texture / texture.std()
     body = np.clip(depth * 3, 0, 1) ** 0.6 * brightness * np.clip(texture, 0.3, None)
     nucleus = 0.9 * np.exp(-(((1 - depth) / 0.42) ** 4)) * brightness
     membrane = 1.15 * (labels == 2)
     signal = 0.10 + 0.45 * body + nucleus + membrane
-    haze = gaussian_filter(signal, size / 10)
-    signal = gaussian_filter(signal, rng.uniform(0.7, 1.1)) + 0.25 * haze
+    haze = _blurred(signal, size / 10)
+    signal = _blurred(signal, rng.uniform(0.7, 1.1)) + 0.25 * haze
     signal *= _field(rng, (size, size), 0.45)
     photons = rng.uniform(35, 70)
     picture = rng.poisson(signal * photons) / photons + rng.normal(0, 0.015, signal.shape)
@@ -211,7 +210,7 @@ def _tissue_values(rng: np.random.Generator) -> np.ndarray:
 
 def _scanned(rng: np.random.Generator, anatomy: np.ndarray) -> np.ndarray:
     """What a scanner makes of the anatomy: partial volume, bias field and Rician noise, as int16."""
-    texture = gaussian_filter(rng.standard_normal(anatomy.shape, np.float32), 1.5)
+    texture = _blurred(rng.standard_normal(anatomy.shape, np.float32), 1.5)
     signal = _averaged(_tissue_values(rng)[anatomy] + np.float32(0.18) * texture * (anatomy > 0))
     signal = signal * _field(rng, signal.shape, 0.35)
     noise = rng.normal(0, 0.025, (2, *signal.shape))
@@ -230,3 +229,9 @@ def _averaged(array: np.ndarray) -> np.ndarray:
     """Mean of each block of fine points: the partial volume of a voxel."""
     shape = [side for n in array.shape for side in (n // _FINE, _FINE)]
     return array.reshape(shape).mean(axis=(1, 3, 5))
+
+
+def _blurred(array: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(array, sigma)
