@@ -3,8 +3,9 @@
     python benchmarks/start.py [--repeats 5] [--into benchmarks/results/start.json]
 
 `hyoid --help`, `hyoid inspect FILE` and `hyoid predict RUN FILE` of one volume of 64^3 voxels with a small net, each in
-a process of its own and from a warm disk, beside nnU-Net's help and the bare imports of torch and MONAI. Time of the
-processor on one core, all in turn, medians; of predicting also what is left without the forward pass of the net.
+a process of its own, from a warm disk and with byte code kept, beside nnU-Net's help and the bare imports of torch and
+MONAI. Time of the processor on one core, all in turn, medians; of predicting also what is left without the forward pass
+of the net.
 """
 
 import argparse
@@ -22,7 +23,9 @@ import numpy as np
 
 HYOID = [sys.executable, "-m", "hyoid"]
 IN_THE_NET = """
-import sys, time
+import atexit, time
+from hyoid import cli
+cli.collect_seldom()
 from hyoid.prediction.backends import Backend
 spent, answered = [0.0], Backend.__call__
 def timed(self, tiles):
@@ -31,9 +34,8 @@ def timed(self, tiles):
     spent[0] += time.process_time() - begin
     return logits
 Backend.__call__ = timed
-from hyoid.workflow import predict
-predict(sys.argv[1], [sys.argv[2]], into=sys.argv[3])
-print(spent[0])
+atexit.register(lambda: print(spent[0]))
+cli.main()
 """
 
 
@@ -71,7 +73,7 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
         "hyoid --help": [*HYOID, "--help"],
         "hyoid inspect FILE": [*HYOID, "inspect", image],
         "hyoid predict RUN FILE": [*HYOID, "predict", "run", image, "--into", "answers"],
-        "the same but for the net": [sys.executable, "-c", IN_THE_NET, "run", image, "answers"],
+        "the same but for the net": [sys.executable, "-c", IN_THE_NET, "predict", "run", image, "--into", "answers"],
         "import torch": [sys.executable, "-c", "import torch"],
         "import monai": [sys.executable, "-W", "ignore", "-c", "import monai"],
         "nnUNetv2_predict --help": [str(Path(sys.executable).parent / "nnUNetv2_predict"), "--help"],
@@ -90,6 +92,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         make_run(Path(folder))
         found = measure(Path(folder), options.repeats)
