@@ -25,7 +25,7 @@ def rounds(curve, num_cases=8, scatter=0.0, wobble=0.0, num_rounds=20, seed=0):
     return found
 
 
-def stop(found, patience=0.25):
+def stop(found, patience=0.4):
     """Progress at which a training with these rounds is stopped; None when it is not."""
     seen = (found[: n + 1] for n in range(len(found)))
     return next((some[-1].progress for some in seen if find_plateau(some, patience)), None)
@@ -44,13 +44,13 @@ def test_a_level_curve_is_a_plateau_after_half_of_the_training():
 
 
 def test_a_plateau_tells_since_when_and_at_which_dice():
-    found = find_plateau(rounds(level)[:12], 0.25)
-    assert found.since == pytest.approx(7 / 21)
+    found = find_plateau(rounds(level)[:12], 0.4)
+    assert found.since == pytest.approx(4 / 21)
     assert found.dice == pytest.approx(0.9, abs=0.03)
 
 
-def test_a_saturated_dice_needs_half_the_patience():
-    assert 0.25 <= stop(rounds(lambda progress: level(progress) + 0.095)) < 0.35
+def test_a_saturated_dice_may_stop_before_half_of_the_training():
+    assert 0.4 <= stop(rounds(lambda progress: min(1, level(progress) + 0.12))) < 0.5
 
 
 @pytest.mark.parametrize("num_cases", [3, 8, 40])
@@ -60,10 +60,10 @@ def test_a_rising_curve_is_no_plateau(num_cases):
 
 
 def test_a_few_cases_that_scatter_are_no_plateau():
-    assert [stop(rounds(level, 4, wobble=0.05, seed=seed)) for seed in range(20)].count(None) >= 15
+    assert [stop(rounds(level, 4, wobble=0.1, seed=seed)) for seed in range(20)].count(None) >= 15
 
 
-@pytest.mark.parametrize("patience", [0, 0.25])
+@pytest.mark.parametrize("patience", [0, 0.4])
 def test_a_slow_rise_is_gone_along_with_unless_it_is_too_slow(patience):
     slow = rounds(lambda progress: 0.8 + 0.02 * progress)
     slower = rounds(lambda progress: 0.8 + 0.5 * GAIN * progress)
@@ -78,12 +78,12 @@ def test_one_or_two_cases_and_few_rounds_tell_nothing():
 
 def test_cases_without_a_structure_do_not_count():
     found = [Round(one.progress, (*one.dice, float("nan"))) for one in rounds(level)]
-    assert find_plateau(found[:12], 0.25) == find_plateau(rounds(level)[:12], 0.25)
+    assert find_plateau(found[:12], 0.4) == find_plateau(rounds(level)[:12], 0.4)
 
 
 def test_close_to_the_end_nothing_is_stopped():
-    found = rounds(lambda progress: 0.9 if progress > 0.45 else 0.5)
-    assert find_plateau(found, 0.25) is None
+    found = rounds(lambda progress: 0.9 if progress > 0.65 else 0.5)
+    assert find_plateau(found, 0.4) is None
 
 
 def test_a_shortened_training_runs_through_all_of_its_progress():
@@ -131,7 +131,7 @@ def test_a_saturated_phantom_is_trained_no_further(tiny, tmp_path, caplog):
     assert outcome.dice["ball"] > 0.9
     curves = read_curves(tmp_path / "run")
     assert curves["progress"][-1] == 1 and curves["learning_rate"][-1] < 1e-7
-    assert "since 29 % of the training" in caplog.messages[0] and "stops at 62 %" in caplog.messages[0]
+    assert "since 14 % of the training" in caplog.messages[0] and "stops at 62 %" in caplog.messages[0]
     assert "Training ends with mean Dice" in caplog.messages[1]
 
     patient = tiny.fit(tmp_path / "patient", {**changes, "patience": 0}, steps=42)

@@ -11,8 +11,8 @@ import numpy as np
 GAIN = 0.002
 """A rise of the mean Dice that is worth going on for."""
 
-SATURATED = 0.99
-"""Mean Dice from which half the patience is enough."""
+EARLIEST, SATURATED = 0.5, 0.99
+"""Progress before which no training is stopped, unless its mean Dice is that high."""
 
 COOL_DOWN = 0.1
 """Share of a training in which the learning rate runs to zero after a plateau; most of the gain of a schedule comes
@@ -49,32 +49,34 @@ class Plateau(NamedTuple):
 def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
     """The plateau a training is on, if it is on one.
 
-    The rounds of the last stretch of the training, as long as the patience, are compared with those of the stretch
-    before, case by case. It is a plateau when the mean gain of a case is below `GAIN` even with its standard error
-    added: a few cases that scatter are no reason to stop.
+    The last stretch of the training, as long as the patience, is cut in halves, and the rounds of the second are
+    compared with those of the first, case by case. It is a plateau when the mean gain of a case is below `GAIN`, and
+    below twice that with its standard error added: a few cases that scatter are no reason to stop.
 
     Args:
         rounds: All so far, of the same cases.
         patience: Share of the training; 0 finds none.
 
     Returns:
-        None, also while there are fewer than `FEWEST` rounds or cases, before twice the patience is over, and when
-        stopping would save less than the cool-down takes.
+        None, also while a half has fewer than `FEWEST` rounds, with fewer than `FEWEST` cases, before `EARLIEST`, and
+        when stopping would save less than the cool-down takes.
     """
-    if not rounds or not patience or rounds[-1].progress > 1 - 2 * COOL_DOWN:
+    if not rounds or not patience:
         return None
     now = rounds[-1].progress
-    mean = _mean(rounds[-1].dice)
-    span = patience / 2 if mean >= SATURATED else patience
-    late = [one for one in rounds if one.progress > now - span]
-    early = [one for one in rounds if now - 2 * span < one.progress <= now - span]
-    if now < 2 * span or min(len(late), len(early)) < FEWEST:
+    earliest = 0.0 if _mean(rounds[-1].dice) >= SATURATED else EARLIEST
+    if not max(patience, earliest) <= now <= 1 - 2 * COOL_DOWN:
+        return None
+    late = [one for one in rounds if one.progress > now - patience / 2]
+    early = [one for one in rounds if now - patience < one.progress <= now - patience / 2]
+    if min(len(late), len(early)) < FEWEST:
         return None
     after, before = (np.mean([one.dice for one in some], 0) for some in (late, early))
     gains = (after - before)[np.isfinite(after - before)]
-    if len(gains) < FEWEST or gains.mean() + gains.std(ddof=1) / math.sqrt(len(gains)) >= GAIN:
+    if len(gains) < FEWEST:
         return None
-    return Plateau(late[0].progress, _mean(after))
+    gain, error = gains.mean(), gains.std(ddof=1) / math.sqrt(len(gains))
+    return Plateau(early[0].progress, _mean(after)) if gain < GAIN and gain + error < 2 * GAIN else None
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
