@@ -13,6 +13,7 @@ Read in this order:
 - `optim`: optimisers, schedules by progress, the average of the weights
 - `transfer`: starting from another training, frozen parts, learning rates by part
 - `clock`: progress by steps or by time
+- `compiling`: whether torch.compile pays for the steps that are left
 - `patches`: which voxels of the training patches were answered rightly
 - `validation`: whole-image Dice of prepared cases, and how often
 - `plateau`: when the Dice of those rounds has stopped rising

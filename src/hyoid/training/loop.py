@@ -30,6 +30,7 @@ from ..tasks.task import Task
 from .accelerator import Leash, augments, one_ahead
 from .checkpoint import below, optimiser_tensors, part, read_checkpoint, restore_optimiser, write_checkpoint
 from .clock import Clock
+from .compiling import lacking, try_compiled, undo, worth_a_trial
 from .data import Feed, Sampler, default_workers
 from .monitor import Monitor
 from .optim import Average, build_optimiser, learning_rate_factor
@@ -43,6 +44,9 @@ from .validation import Validator, overall, step_cost
 
 NUM_ROWS = 200
 """Rows of curves.csv in a whole training, those of validation not counted."""
+
+KNOWN = 5
+"""Steps after which it is known how long one takes."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,8 @@ class _Training:
     save_seconds: float = 0.0
     row: int = 0
     factor: float = 1.0
+    compiled: bool | None = None
+    tried: bool = False
 
     def __post_init__(self) -> None:
         if self.plan.precision == "16-mixed" and (self.accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
@@ -197,6 +203,10 @@ class _Training:
         self.validator = self._validator()
         self.feed, self.leash = self._feed(), Leash(self.fabric.device)
         self.monitor_state: dict[str, Any] | None = None
+        if self.settings.compile == "always" and self.ranks.count > 1:
+            raise ConfigError("training.compile = always is for one device; set training.devices to 1, or say auto.")
+        if self.settings.compile == "always" and (need := lacking(self.fabric.device)):
+            raise ConfigError(f"training.compile = always needs {need}, which is not here; install it, or say auto.")
 
     def _loss(self) -> Loss:
         name = self.settings.loss or self.task.default_loss
@@ -308,6 +318,7 @@ class _Training:
     def _one_step(self, batches: Iterator[Batch]) -> None:
         begin = time.perf_counter()
         group = list(islice(batches, self.settings.optimiser.accumulate))
+        begin += self._compile_if_it_pays(group[0])
         progress, self.factor = self.ranks.agreed(self.clock.progress, self.rate(self.clock.progress))
         seed_step(self.seed, self.clock.step * self.ranks.count + self.ranks.rank)
         if before := getattr(self.regime, "before_step", None):
@@ -326,6 +337,48 @@ class _Training:
             self._settle()
         self.leash.step()
         self.clock.tick(time.perf_counter() - begin)
+
+    def _compile_if_it_pays(self, batch: Batch) -> float:
+        """Compile the net when that is asked for, was decided before, or seems to pay; gives the seconds it took.
+
+        A number of steps gives the same weights each time, so there the clock must decide nothing: auto means no.
+        """
+        begin, device, wish = time.perf_counter(), self.fabric.device, self.settings.compile
+        due = self.compiled or (self.clock.seconds is not None and self.clock.step >= KNOWN)
+        if self.tried or self.ranks.count > 1 or wish == "never" or not (due or wish == "always"):
+            return 0.0
+        self.tried = True
+        hopeless = self.compiled is False or not (self.compiled or worth_a_trial(self.clock.left_seconds, device))
+        if wish == "auto" and (hopeless or lacking(device)):
+            self.compiled = False
+            return 0.0
+        try:
+            trial = try_compiled(self.net, lambda: self._passes(batch))
+        except Exception as error:  # compilers fail in as many ways as there are operations
+            if wish == "always":
+                raise HyoidError(
+                    f"torch.compile cannot compute this net ({error}); set training.compile=never."
+                ) from error
+            log.warning("torch.compile cannot compute this net (%s); steps stay as they are.", type(error).__name__)
+            self.compiled = False
+            return time.perf_counter() - begin
+        self.compiled = wish == "always" or self.compiled or trial.pays
+        if not self.compiled:
+            undo(self.net)
+        step_seconds = self.clock.step_seconds or trial.before
+        left = (self.clock.steps or self.clock.step + self.clock.left_seconds / step_seconds) - self.clock.step
+        log.info(trial.describe(left, self.compiled))
+        return time.perf_counter() - begin
+
+    def _passes(self, batch: Batch) -> None:
+        """Forward and backward as in a step, of which nothing remains."""
+        turn = self.regime.turns[0]
+        self.fabric.backward(torch.stack(list(self.regime.losses(turn, batch).values())).sum())
+        self.optimisers[turn].zero_grad(set_to_none=True)
+        if counted := getattr(self.regime, "counted", None):
+            counted()
+        if self.fabric.device.type == "cuda":
+            torch.cuda.synchronize(self.fabric.device)
 
     def _one_turn(self, turn: str, group: list[Batch]) -> dict[str, Tensor]:
         optimiser = self.optimisers[turn]
@@ -448,6 +501,7 @@ class _Training:
             "finished": self.finished,
             "clock": self.clock.state(),
             "factor": self.factor,
+            "compiled": self.compiled,
             "validation": self.validator.state(),
             "waited_seconds": self.feed.waited_seconds,
             "monitor": self.monitor.state(),
@@ -467,7 +521,8 @@ class _Training:
             restore_optimiser(self.optimisers[turn], part(tensors, f"optimiser:{turn}"))
         self.average.net.load_state_dict(part(tensors, "average"))
         self.clock.restore(facts["clock"])
-        self.factor = facts.get("factor", 1.0)  # checkpoints of 0.1.0 have none
+        self.factor = facts.get("factor", 1.0)  # checkpoints of 0.1.0 have neither
+        self.compiled = facts.get("compiled")
         self.row = int(self.clock.progress * NUM_ROWS)
         self.validator.restore(facts["validation"])
         self.finished = facts["finished"]

@@ -50,7 +50,7 @@ class TrainingSettings(Settings):
     )
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
     patience: float = Field(
-        0.25, ge=0, le=0.5, description="Share of training without a gain of validation Dice before it ends; 0: all."
+        0.4, ge=0, le=0.8, description="Share of training without a gain of validation Dice before it ends; 0: all."
     )
     checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
     workers: int | None = Field(
@@ -61,6 +61,9 @@ class TrainingSettings(Settings):
     )
     devices: int = Field(
         1, ge=1, description="GPUs of this machine that train together, each with a batch of the plan's size."
+    )
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="torch.compile of the net; auto: when a trial shows that it pays, and not with steps."
     )
     deterministic: bool = Field(True, description="Only use operations that give the same result each time.")
     tensorboard: bool = Field(True, description="Also write the curves for TensorBoard.")
