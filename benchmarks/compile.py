@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compilers that wait as daemons would not be counted
+os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # else the second time costs little
 
 import torch
 

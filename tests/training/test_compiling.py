@@ -34,7 +34,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_a_trial_must_be_expected_to_pay_twice():
-    assert not worth_a_trial(2000, CPU) and worth_a_trial(4000, CPU)
+    assert not worth_a_trial(3600, CPU) and worth_a_trial(5000, CPU)
     assert not worth_a_trial(600, torch.device("cuda")) and worth_a_trial(900, torch.device("cuda"))
     assert not worth_a_trial(1e6, torch.device("mps"))
 

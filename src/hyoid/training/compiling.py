@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..core.duration import duration
 
-COST_SECONDS = {"cpu": 75.0, "cuda": 90.0}
+COST_SECONDS = {"cpu": 100.0, "cuda": 90.0}
 """What compiling the forward and the backward pass of a U takes, about."""
 
 SAVING = {"cpu": 0.05, "cuda": 0.25}
