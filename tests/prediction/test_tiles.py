@@ -1,6 +1,6 @@
 """Tiles cover, blend to one everywhere, and read beyond the border as told."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -74,6 +74,27 @@ def test_windows_give_the_same_answer_as_the_whole(shape):
         torch.testing.assert_close(part, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(20, 33), (11, 23, 17), (5, 40, 9)])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("added", [1, 700, 2**19])
+def test_logits_blended_part_by_part_equal_probabilities_weighed_tile_by_tile(monkeypatch, shape, batch, added):
+    monkeypatch.setattr("hyoid.prediction.tiles.ADDED", added)
+    image = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
+    tiling = Tiling(shape, (8, 7, 6)[-len(shape) :], (0,) * len(shape))
+    forward = lambda x: (3 * x * torch.linspace(0, 1, x.shape[-1])).bfloat16()  # noqa: E731
+    activate = lambda x: x.float().softmax(1)  # noqa: E731
+    slabs = stitched(forward, image, tiling, batch, None, None, None, activate)
+    whole = torch.cat(list(slabs), tiling.long_axis + 1)
+    padded = torch.zeros(5, *map(max, shape, tiling.tile))
+    for index in product(*map(range, map(len, tiling.starts))):
+        first = [starts[i] for starts, i in zip(tiling.starts, index, strict=True)]
+        place = tuple(slice(begin, begin + size) for begin, size in zip(first, tiling.tile, strict=True))
+        tile = torch.from_numpy(tiling.read(image, index))[None]
+        padded[(slice(None), *place)] += activate(forward(tile))[0] * torch.from_numpy(tiling.weight(index))
+    inside = tuple(slice(begin, begin + size) for begin, size in zip(tiling.offset, shape, strict=True))
+    torch.testing.assert_close(whole, padded[(slice(None), *inside)], rtol=1e-5, atol=1e-6)
+
+
 def test_windows_fit_the_memory():
     tiling = Tiling((512, 512, 400), (128, 128, 128), (0, 0, 0))
     for channels in (3, 61, 400):
@@ -107,14 +128,14 @@ def test_tiles_of_one_value_go_through_the_net_once():
         seen.extend(tiles)
         return (tiles[:, :, 1:-1, 1:-1] * torch.arange(1, 9)).cumsum(-1)  # places in a tile are told apart
 
-    answer = torch.cat([slab for _, slab in stitch(forward, image, tiling, batch=3)], 1)
+    answer = torch.cat(list(stitched(forward, image, tiling, 3)), 1)
     assert len(seen) < tiling.num_tiles / 2
     flat = [tile for tile in seen if all(channel.unique().numel() == 1 for channel in tile)]
     assert len(flat) <= 3  # those of the first batch
     noisy = image + np.random.default_rng(0).normal(0, 1e-7, image.shape).astype(np.float32)
     noisy[0] += 1e-6 * np.arange(33, dtype=np.float32)  # no tile is like another, the answer nearly the same
     before = len(seen)
-    other = torch.cat([slab for _, slab in stitch(forward, noisy, tiling, batch=3)], 1)
+    other = torch.cat(list(stitched(forward, noisy, tiling, 3)), 1)
     assert len(seen) - before == tiling.num_tiles
     torch.testing.assert_close(answer, other, atol=5e-3, rtol=0)
 

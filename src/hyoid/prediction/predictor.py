@@ -157,6 +157,7 @@ class Predictor:
             if watch is not None:
                 watch(piece)
             keep(piece)
+            del piece
         exclusive = self.task.channels > len(self.task.structures)
         refined = refine(case.image, maps.array, exclusive, self.settings.dense_crf)
         labels = np.empty(target.shape, self.label_type)
@@ -191,6 +192,7 @@ class Predictor:
             if watch is not None:
                 watch(piece)
             array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+            del piece
         return Image(array[None], target, "labels")
 
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
@@ -198,6 +200,7 @@ class Predictor:
         answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
         for place, slab in self._blended(image, advance):
             answer[(slice(None), *place)] = slab.cpu().numpy()
+            del slab  # here and below: a part of the ring, which would outlive its window
         return answer
 
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
@@ -205,6 +208,7 @@ class Predictor:
         labels = np.empty(image.shape[1:], self.label_type)
         for place, slab in self._blended(image, advance):
             labels[place] = self.task.decode(slab).cpu().numpy()
+            del slab
         return labels
 
     def prepared(self, case: Case) -> Image:
@@ -260,6 +264,7 @@ class Predictor:
             for start, slab in slabs(window):
                 place[tiling.long_axis] = slice(start, start + slab.shape[tiling.long_axis + 1])
                 yield tuple(place), slab
+                del slab
 
     def _stitching(self, image: np.ndarray, advance: Advance | None) -> tuple[Tiling, list[Window | None], Slabs]:
         """Where tiles lie, the windows that fit the memory, and what gives the slabs of a window."""
@@ -271,19 +276,32 @@ class Predictor:
         told = None if advance is None else lambda share: advance(share / len(parts))
 
         def slabs(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
-            return stitch(self.forward, image, tiling, batch, window, dtype, told)
+            if len(self._flips) > 1:  # probabilities are averaged, not logits
+                return stitch(self.forward, image, tiling, batch, window, dtype, told)
+            return stitch(self.logits, image, tiling, batch, window, dtype, told, self.task.activate)
 
         return tiling, parts, slabs
+
+    @property
+    def _flips(self) -> list[list[int]]:
+        """Spatial axes of the net along which the tiles are mirrored, each time; the first time along none."""
+        flat = len(self.plan.patch) - len(self.net.divisor)
+        axes = [axis - flat for axis in self.plan.mirror_axes if axis >= flat] if self._mirrors else []
+        return [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
+
+    @torch.no_grad()
+    def logits(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch of tiles (B, C, *S), none of them mirrored."""
+        tiles, flat = self._as_seen(tiles)
+        with self._autocast():
+            answer = self.backend(tiles)
+        return answer.unsqueeze(2) if flat else answer
 
     @torch.no_grad()
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         """Probabilities of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
-        tiles = tiles.to(self.device, torch.float32)
-        flat = tiles.ndim - 2 - len(self.net.divisor)
-        if flat:
-            tiles = tiles.squeeze(2)
-        axes = [axis + 2 - flat for axis in self.plan.mirror_axes if axis >= flat] if self._mirrors else []
-        flips = [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
+        tiles, flat = self._as_seen(tiles)
+        flips = [[axis + 2 for axis in some] for some in self._flips]
         answer: torch.Tensor | None = None
         with self._autocast():
             for some in flips:
@@ -293,6 +311,12 @@ class Predictor:
         if len(flips) > 1:
             answer /= len(flips)
         return answer.unsqueeze(2) if flat else answer
+
+    def _as_seen(self, tiles: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Tiles as the net takes them, and whether they were volumes of one slice for a 2D net."""
+        tiles = tiles.to(self.device, torch.float32)
+        flat = tiles.ndim - 2 > len(self.net.divisor)
+        return (tiles.squeeze(2) if flat else tiles), flat
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
         """Probabilities (B, K, *S) float32, part by part, so that logits and probabilities are not there twice."""

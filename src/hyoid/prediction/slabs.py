@@ -125,17 +125,19 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
     """What each slab of probabilities settles on another grid.
 
     Args:
-        slabs: First voxel along `axis` and probabilities (K, *slab), in order and without gaps.
+        slabs: First voxel along `axis` and probabilities (K, *slab), in order and without gaps; each is used before the
+            next is asked for.
         source: The grid the slabs lie on.
         axis: The axis across which the slabs are cut.
         target: The grid to answer on. When it is oblique to the source everything is one piece.
 
     Yields:
-        Pieces that together cover every target voxel inside the source, each once.
+        Pieces that together cover every target voxel inside the source, each once; to be used before the next is asked
+        for, since its probabilities may be a part of what the slabs are made in.
     """
     along = Along.of(source, target, axis)
     if along is None:
-        array = np.concatenate([slab.half().cpu().numpy() for _, slab in slabs], axis + 1)
+        array = np.concatenate([slab.to("cpu", torch.float16, copy=True).numpy() for _, slab in slabs], axis + 1)
         yield Piece(array, source, target, (slice(None),) * target.dims)
         return
     size, settled = source.shape[axis], -EDGE

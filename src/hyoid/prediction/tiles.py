@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Border = Literal["zero", "mirror"]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
 """Tiles (B, C, *input tile) in, probabilities (B, K, *tile) out; the seam for ensembles and other backends."""
+Activate = Callable[["torch.Tensor"], "torch.Tensor"]
+"""Logits (B, K, *S) in, probabilities out, voxel by voxel."""
 
 
 def tile_starts(size: int, tile: int, overlap: float = 0.5) -> tuple[int, ...]:
@@ -206,6 +208,9 @@ def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Windo
 CHUNK_BYTES = 2**28
 """Finished probabilities that are handed on at once, so that what is made of them stays small too."""
 
+ADDED = 2**19
+"""Numbers of a tile that are made probabilities, weighed and added at once, so few that they stay in the cache."""
+
 
 def stitch(
     forward: Forward,
@@ -215,22 +220,26 @@ def stitch(
     window: Window | None = None,
     dtype: torch.dtype | None = None,
     advance: Callable[[float], object] | None = None,
+    activate: Activate | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Blended answers of an image, one finished slab after another along the tiling's long axis.
 
-    Memory is a ring of one tile's thickness across the image, or across the window.
+    Memory is a ring of one tile's thickness across the image, or across the window, and the answers of a batch.
 
     Args:
-        forward: The net with its activation, as probabilities.
+        forward: The net; with its activation, unless that is given.
         image: Shape (C, *S).
         tiling: Where the tiles lie.
         batch: Tiles that go through the net together.
         window: The part of another axis to answer; None answers all of the image.
         dtype: Number format of the ring; float32 when None.
         advance: Told the share of the image that was just done.
+        activate: What makes probabilities of the answers, a part at a time, so that those of a whole tile are never
+            in memory; None when they are probabilities.
 
     Yields:
-        First voxel along the long axis and probabilities (K, *slab), without gaps.
+        First voxel along the long axis and probabilities (K, *slab), without gaps; a part of the ring, to be used or
+        copied before the next one is asked for.
     """
     axis = tiling.long_axis
     rows = tiling.rows(window)
@@ -240,7 +249,7 @@ def stitch(
     row = rows[axis][0]
     for index, answer in _answered(forward, image, tiling, indices, batch):
         if ring is None:
-            ring = _Ring.around(answer, tiling, window, dtype)
+            ring = _Ring.around(answer, tiling, window, dtype, activate)
         if index[axis] != row:
             yield from ring.finished(row)
             row = index[axis]
@@ -308,22 +317,34 @@ class _Ring:
         sums: Shape (K, *S), where S is a tile along the long axis and the (padded) image or window along others.
         tiling: Where the tiles lie.
         low: First voxel of each axis that is kept, in the padded image.
+        activate: What makes probabilities of answers, unless they are.
     """
 
     sums: torch.Tensor
     tiling: Tiling
     low: tuple[int, ...]
+    activate: Activate | None = None
 
     @classmethod
-    def around(cls, answer: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype | None) -> _Ring:
+    def around(
+        cls,
+        answer: torch.Tensor,
+        tiling: Tiling,
+        window: Window | None,
+        dtype: torch.dtype | None,
+        activate: Activate | None,
+    ) -> _Ring:
         """An empty ring for answers (K, *tile) like this one."""
+        import torch
+
         low, shape = list(tiling.offset), list(tiling.shape)
         if window is not None:
             low[window.axis] += window.start
             shape[window.axis] = window.stop - window.start
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
-        return cls(answer.new_zeros((len(answer), *shape), dtype=dtype), tiling, tuple(low))
+        kind = dtype or (answer.dtype if activate is None else torch.float32)
+        return cls(answer.new_zeros((len(answer), *shape), dtype=kind), tiling, tuple(low), activate)
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
@@ -340,10 +361,19 @@ class _Ring:
             answer, weight = (part.narrow(a + 1, first - starts[i], length) for part in (answer, weight))
         turn = tiling.starts[axis][index[axis]] % tiling.tile[axis]
         rest = tiling.tile[axis] - turn
-        answer, weight = answer.to(sums.dtype), weight.to(sums.dtype)
         for place, begin, length in ((turn, 0, rest), (0, rest, turn)):
-            given, share = (part.narrow(axis + 1, begin, length) for part in (answer, weight))
-            sums.narrow(axis + 1, place, length).addcmul_(given, share)
+            if length:
+                given, share = (part.narrow(axis + 1, begin, length) for part in (answer, weight))
+                self._add_parts(sums.narrow(axis + 1, place, length), given, share)
+
+    def _add_parts(self, sums: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor) -> None:
+        """Add an answer (K, *S), weighted by (1, *S), a few rows at a time."""
+        along = next((axis for axis, size in enumerate(answer.shape) if axis and size > 1), 1)
+        rows = max(1, ADDED // max(1, answer.narrow(along, 0, 1).numel()))
+        parts = (array.split(rows, along) for array in (sums, answer, weight))
+        for total, given, share in zip(*parts, strict=True):
+            some = given if self.activate is None else self.activate(given[None])[0]
+            total.addcmul_(some.to(total.dtype), share.to(total.dtype))
 
     def finished(self, row: int) -> Iterator[tuple[int, torch.Tensor]]:
         """What no later row of tiles touches, in chunks; its place in the ring is emptied."""
@@ -358,8 +388,6 @@ class _Ring:
             part = self.sums.narrow(axis + 1, begin % tile, stop - begin)
             low, high = max(begin, offset), min(stop, offset + tiling.shape[axis])
             if low < high:
-                # A copy, since a view would keep this ring in memory while that of the next window is filled; it is
-                # not kept here, where it would be in memory together with what is made of it.
-                yield low - offset, part.narrow(axis + 1, low - begin, high - low).clone()
+                yield low - offset, part.narrow(axis + 1, low - begin, high - low)
             part.zero_()
             begin = stop
