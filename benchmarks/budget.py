@@ -59,8 +59,10 @@ def spread_out(material: Material, data: Path, folder: Path) -> None:
         rows = list(csv.DictReader(file))
     groups = sorted({row[material.group] for row in rows})
     apart = {group for index, group in enumerate(groups) if index % 10 in (2, 5, 8)}
-    for part, kept in (("dev", [r for r in rows if r[material.group] not in apart]),
-                       ("holdout", [r for r in rows if r[material.group] in apart])):
+    for part, kept in (
+        ("dev", [r for r in rows if r[material.group] not in apart]),
+        ("holdout", [r for r in rows if r[material.group] in apart]),
+    ):
         for name in ("images", "labels"):
             (folder / part / name).mkdir(parents=True)
         with open(folder / part / "cases.csv", "w", newline="") as file:
