@@ -1,6 +1,6 @@
 """Dice after equal time: hyoid with its own plan, nnU-Net with its own plan, and MONAI's BasicUNet recipe.
 
-    OMP_NUM_THREADS=1 python benchmarks/budget.py DATA [--minutes 3 10] [--jobs 2] [--into benchmarks/results/budget.json]
+    OMP_NUM_THREADS=1 python benchmarks/budget.py DATA [--minutes 3 10] [--into benchmarks/results/budget.json]
     OMP_NUM_THREADS=1 python benchmarks/budget.py DATA --study --minutes 1 3 --into benchmarks/results/budget_study.json
 
 DATA holds msd_hippocampus (3D), dsb2018_nuclei and hc18_fetal_head (2D), each with images/, labels/ and cases.csv.
@@ -55,7 +55,7 @@ def spread_out(material: Material, data: Path, folder: Path) -> None:
     from PIL import Image
 
     source = data / material.folder
-    with open(source / "cases.csv") as file:
+    with (source / "cases.csv").open() as file:
         rows = list(csv.DictReader(file))
     groups = sorted({row[material.group] for row in rows})
     apart = {group for index, group in enumerate(groups) if index % 10 in (2, 5, 8)}
@@ -65,7 +65,7 @@ def spread_out(material: Material, data: Path, folder: Path) -> None:
     ):
         for name in ("images", "labels"):
             (folder / part / name).mkdir(parents=True)
-        with open(folder / part / "cases.csv", "w", newline="") as file:
+        with (folder / part / "cases.csv").open("w", newline="") as file:
             table = csv.writer(file)
             table.writerows([("case", "patient"), *((row["case"], f"p{row[material.group]}") for row in kept)])
         for row in kept:
@@ -161,7 +161,6 @@ def changed(plan: Any, change: str) -> dict[str, Any]:
 def learn(who: str, name: str, minutes: float, change: str, data: Path) -> None:
     """Print the figures of one run as JSON."""
     import torch
-
     from budget_peers import with_monai, with_nnunet
 
     torch.set_num_threads(1)

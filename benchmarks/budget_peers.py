@@ -58,7 +58,7 @@ def with_nnunet(material: Any, folder: Path, minutes: float, change: str) -> dic
     plans["continue_training"] = False
     trainer = nnUNetTrainer(plans, configuration, "all", facts, torch.device("cpu"))
     trainer.initialize()
-    os.environ["nnUNet_n_proc_DA"] = "0"  # patches come from this process
+    os.environ |= {"nnUNet_n_proc_DA": "0"}  # patches come from this process
     batches, _ = trainer.get_dataloaders()
     trainer.network.train()
     steps = 0
