@@ -23,7 +23,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,7 +45,16 @@ SETS = {
     "hc18": Material("hc18_fetal_head", "patient", ("head",), ".png"),
 }
 WHO = ("hyoid", "nnU-Net", "MONAI")
-CHANGES = ("auto", "narrow", "wide", "small batch", "large batch", "small patch", "coarse")
+CHANGES = ("auto", "narrow", "wide", "small batch", "large batch", "small patch", "large patch", "coarse")
+
+
+class Run(NamedTuple):
+    """Who learns what for how long, by the plan of the planner or by a changed one."""
+
+    who: str
+    set: str
+    minutes: float
+    change: str
 
 
 def spread_out(material: Material, data: Path, folder: Path) -> None:
@@ -100,65 +108,58 @@ def judged(answers: Path, references: Path, structures: int) -> list[float]:
     return [round(float(mean), 4) for mean in np.mean(scores, 0)]
 
 
-def with_hyoid(material: Material, folder: Path, minutes: float, change: str) -> dict[str, Any]:
-    """`hyoid plan`, `prepare`, `train` and `predict`, with defaults but for mirrored tiles."""
+def with_hyoid(material: Material, folder: Path, minutes: float, held: dict[str, Any]) -> dict[str, Any]:
+    """`hyoid plan`, `prepare`, `train` and `predict`, with defaults but for mirrored tiles and what is held."""
     from hyoid.experiment import RunFolder
     from hyoid.workflow import verbs
 
-    options = {"minutes": minutes, "threads": 1}
     named = "".join(f"{index}: {name}\n" for index, name in enumerate(material.structures, 1))
     (folder / "dev" / "labels.yaml").write_text(named)
-    fixed = ["prediction.mirror=false"]
+    fixed = [f"planning.{name}={json.dumps(value)}" for name, value in held.items()]
     run = folder / "run"
-    plan = verbs.plan(folder / "dev", into=run, changes=fixed, **options)
-    if change != "auto":
-        fixed += [f"planning.{name}={json.dumps(value)}" for name, value in changed(plan, change).items()]
-        run = folder / "changed"
-        plan = verbs.plan(folder / "dev", into=run, changes=fixed, **options)
+    plan = verbs.plan(folder / "dev", into=run, minutes=minutes, threads=1, changes=["prediction.mirror=false", *fixed])
     verbs.prepare(run)
     verbs.train(run)
-    curves = list(csv.DictReader((run / "weights" / "curves.csv").open()))
+    with (run / "weights" / "curves.csv").open() as file:
+        steps = int(list(csv.DictReader(file))[-1]["step"])
     verbs.predict(run, [folder / "holdout" / "images"], into=folder / "answers")
     chosen = plan.candidates[0]
     return {
-        "steps": int(curves[-1]["step"]),
+        "steps": steps,
         "training_cases": len(RunFolder.open(run).split.training),
         "plan": {
             "patch": list(plan.patch),
             "batch": plan.batch,
             "channels": list(chosen.channels),
-            "spacing": list(chosen.spacing_mm),
+            "spacing_mm": list(chosen.spacing_mm),
             "precision": plan.precision,
-            "seconds_per_step": round(chosen.seconds_per_step, 4),
-            "factors": {name: round(value, 4) for name, value in chosen.factors.items()},
-            "learning": round(chosen.learning, 4),
         },
+        "seconds_per_step": round(chosen.seconds_per_step, 4),
+        "factors": {name: round(value, 4) for name, value in chosen.factors.items()},
     }
 
 
-def changed(plan: Any, change: str) -> dict[str, Any]:
-    """The settings that hold a plan, with one number twice or half as large."""
-    held = {
-        "channels": list(plan.net.channels),
-        "patch": list(plan.patch),
-        "batch": plan.batch,
-        "spacing_mm": list(plan.candidates[0].spacing_mm),
-        "precision": plan.precision,
-    }
-    divisor = np.prod(plan.net.strides, 0)
+def changed(plan: dict[str, Any], change: str) -> dict[str, Any]:
+    """A plan with one number twice or half as large; as many levels as the patch allows."""
+    held = dict(plan)
+    scale = {"small patch": 0.5, "large patch": 1.5, "coarse": 1 / 1.5}.get(change, 1.0)
     if change in ("narrow", "wide"):
-        held["channels"] = [round(width * (2 if change == "wide" else 0.5)) for width in held["channels"]]
+        held["channels"] = [round(width * (2 if change == "wide" else 0.5)) for width in plan["channels"]]
     elif change in ("small batch", "large batch"):
-        held["batch"] = max(1, 2 * plan.batch if change == "large batch" else plan.batch // 2)
-    elif change == "small patch":
-        held["patch"] = [max(int(d) * 2, round(n / 2 / d) * int(d)) for n, d in zip(plan.patch, divisor, strict=True)]
-    elif change == "coarse":
-        held["spacing_mm"] = [1.5 * size for size in held["spacing_mm"]]
-        held["patch"] = [max(int(d) * 2, round(n / 1.5 / d) * int(d)) for n, d in zip(plan.patch, divisor, strict=True)]
+        held["batch"] = 2 * plan["batch"] if change == "large batch" else max(1, plan["batch"] // 2)
+    elif scale != 1:
+        levels = len(plan["channels"])
+        while scale * min(plan["patch"]) < 4 * 2 ** (levels - 1):
+            levels -= 1
+        divisor = 2 ** (levels - 1)
+        held["channels"] = plan["channels"][:levels]
+        held["patch"] = [round(scale * n / divisor) * divisor for n in plan["patch"]]
+    if change == "coarse":
+        held["spacing_mm"] = [1.5 * size for size in plan["spacing_mm"]]
     return held
 
 
-def learn(who: str, name: str, minutes: float, change: str, data: Path) -> None:
+def learn(who: str, name: str, minutes: float, held: dict[str, Any], data: Path) -> None:
     """Print the figures of one run as JSON."""
     import torch
     from budget_peers import with_monai, with_nnunet
@@ -170,30 +171,29 @@ def learn(who: str, name: str, minutes: float, change: str, data: Path) -> None:
         folder = Path(place)
         spread_out(material, data, folder)
         begin = time.process_time()
-        found = ways[who](material, folder, minutes, change)
+        found = ways[who](material, folder, minutes, held)
         found["total_seconds"] = round(time.process_time() - begin, 1)
         dice = judged(folder / "answers", folder / "holdout" / "labels", len(material.structures))
         found |= {"dice": dice, "mean": round(float(np.mean(dice)), 4)}
     print("\n" + json.dumps(found))
 
 
-def attempt(run: tuple[str, str, float, str], data: Path) -> dict[str, Any]:
+def attempt(run: Run, held: dict[str, Any], data: Path) -> dict[str, Any]:
     """One run in a process of its own."""
-    who, name, minutes, change = run
-    command = [sys.executable, __file__, str(data), "--learn", who, name, str(minutes), change]
+    command = [sys.executable, __file__, str(data), "--learn", run.who, run.set, str(run.minutes), json.dumps(held)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{run}: {done.stderr[-2000:]}")
-    return {"who": who, "set": name, "minutes": minutes, "change": change, **json.loads(done.stdout.splitlines()[-1])}
+    return {**run._asdict(), **json.loads(done.stdout.splitlines()[-1])}
 
 
-def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, float, str]]:
-    """Who learns what for how long."""
+def runs(options: argparse.Namespace) -> Iterator[Run]:
+    """Who learns what for how long; in a study the planner's own choice first."""
     for minutes, name in product(options.minutes, options.sets):
         if options.study:
-            yield from (("hyoid", name, minutes, change) for change in CHANGES)
+            yield from (Run("hyoid", name, minutes, change) for change in options.changes)
         else:
-            yield from ((who, name, minutes, "auto") for who in options.who)
+            yield from (Run(who, name, minutes, "auto") for who in options.who)
 
 
 def table(rows: list[dict[str, Any]], study: bool) -> Iterator[str]:
@@ -217,29 +217,26 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--who", nargs="+", default=list(WHO), choices=WHO)
     parser.add_argument("--study", action="store_true")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--changes", nargs="+", default=list(CHANGES), choices=CHANGES)
     parser.add_argument("--into", type=Path)
     parser.add_argument("--learn", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.learn:
         time.perf_counter = time.process_time  # every clock of the process counts work, not waiting
-        who, name, minutes, change = options.learn
-        learn(who, name, float(minutes), change, options.data)
+        who, name, minutes, held = options.learn
+        learn(who, name, float(minutes), json.loads(held), options.data)
         return
     rows = json.loads(options.into.read_text()) if options.into and options.into.exists() else []
-    known = {(row["who"], row["set"], row["minutes"], row["change"]) for row in rows}
-    with ThreadPoolExecutor(options.jobs) as pool:
-        waiting = [pool.submit(attempt, run, options.data) for run in runs(options) if run not in known]
-        for done in as_completed(waiting):
-            try:
-                rows.append(done.result())
-            except RuntimeError as error:
-                print(error, file=sys.stderr)
-                continue
-            print({key: rows[-1][key] for key in ("who", "set", "minutes", "change", "mean", "steps")}, flush=True)
-            if options.into:
-                options.into.write_text(json.dumps(rows, indent=1) + "\n")
+    for run in runs(options):
+        found = {Run(*(row[field] for field in Run._fields)): row for row in rows}
+        if run in found:
+            continue
+        held = {} if run.change == "auto" else changed(found[run._replace(change="auto")]["plan"], run.change)
+        rows.append(attempt(run, held, options.data))
+        print({key: rows[-1][key] for key in (*Run._fields, "mean", "steps")}, flush=True)
+        if options.into:
+            options.into.write_text(json.dumps(rows, indent=1) + "\n")
     print("\n".join(table(rows, options.study)))
 
 

@@ -24,7 +24,7 @@ def progress(minutes: float) -> Iterator[float]:
         yield share
 
 
-def with_nnunet(material: Any, folder: Path, minutes: float, change: str) -> dict[str, Any]:
+def with_nnunet(material: Any, folder: Path, minutes: float, held: dict[str, Any]) -> dict[str, Any]:
     """nnU-Net's plan, net, augmentation, loss and optimiser; its learning rate falls to zero within the time."""
     import torch
 
@@ -88,7 +88,7 @@ def with_nnunet(material: Any, folder: Path, minutes: float, change: str) -> dic
     }
 
 
-def with_monai(material: Any, folder: Path, minutes: float, change: str) -> dict[str, Any]:
+def with_monai(material: Any, folder: Path, minutes: float, held: dict[str, Any]) -> dict[str, Any]:
     """BasicUNet in bfloat16, cached cases, crops, flips, a small affine, DiceCE, AdamW along a cosine."""
     import torch
     from monai import transforms as T
