@@ -54,7 +54,7 @@ $(VENV)/installed-test: $(VENV)/installed
 $(PEERS)/installed: pyproject.toml constraints.txt benchmarks/requirements.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-	    -e '.[openvino,onnx]' -r benchmarks/requirements.txt
+	    -e '.[openvino,onnx,int8]' -r benchmarks/requirements.txt
 	touch $@
 
 clean:
