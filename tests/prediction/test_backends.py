@@ -117,7 +117,7 @@ def test_eight_bits_need_a_run(net):
 def test_dice_of_decisions_counts_channels_that_occur():
     ours = torch.tensor([[[[0.9, 0.9, 0.1, 0.1]], [[0.1, 0.1, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
     theirs = torch.tensor([[[[0.9, 0.1, 0.1, 0.1]], [[0.1, 0.9, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
-    assert dice_of_decisions(ours, theirs) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert dice_of_decisions(ours, theirs) == pytest.approx([2 / 3, 4 / 5])
 
 
 @pytest.mark.slow
@@ -170,6 +170,28 @@ def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, fac
     torch.testing.assert_close(one(tiles), net(tiles)[0])
 
 
+def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):
+    """An engine that misses a small structure agrees in nearly all voxels, and in all where there is none."""
+
+    def spot(images: torch.Tensor) -> tuple[torch.Tensor]:
+        return (torch.cat([9 - 18 * images, 18 * images - 9], 1),)
+
+    def build(net, example, half, kept):
+        return lambda tiles: spot(0 * tiles)[0]
+
+    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    one, tiles = backend(spot, "auto"), torch.zeros(1, 1, 64, 64)
+    one(tiles)
+    choice = one.choices[1, 64, 64]
+    choice.spent, choice.calls = 100.0, 1
+    one(tiles)
+    assert not choice.settled
+    tiles[..., 30:32, 30] = 1.0
+    assert one(tiles).argmax(1).sum() == 2
+    assert choice.settled and choice.engine is None
+
+
 def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplog):
     def build(net, example, half, kept):
         raise RuntimeError("no such operation\nmore")
@@ -183,8 +205,11 @@ def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplo
 
 def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    one = backend(net, "openvino")
     with pytest.raises(ConfigError, match=r"needs openvino; install it with `pip install 'hyoid\[openvino\]'`"):
-        backend(net, "openvino")(torch.randn(1, 1, *PATCH))
+        one(torch.randn(1, 1, *PATCH))
+    with pytest.raises(ConfigError, match="needs openvino"):
+        one(torch.randn(1, 1, *PATCH))  # no second image is answered by another engine
 
 
 def test_alike_is_the_share_of_equal_decisions():

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -33,7 +34,7 @@ ALIKE = 0.999
 """Share of voxels that an engine must decide as torch does to be chosen by `auto`."""
 
 SAME = 0.995
-"""Dice with torch's answers to validation patches below which an engine of 8 bits may not answer."""
+"""Dice with torch that an engine needs: of 8 bits the mean over validation patches, for `auto` each structure's."""
 
 
 @dataclass
@@ -99,17 +100,19 @@ class Backend:
     def _consider(self, choice: Choice, tiles: Tensor) -> None:
         """Make an engine, if it is asked for or likely to pay."""
         if self.name != "auto":
-            choice.settled = True
             made = self._rounded(tiles) if self.name == "openvino_int8" else self._made(self.name, tiles)
-            choice.engine, choice.batch = made, len(tiles)
+            choice.engine, choice.batch, choice.settled = made, len(tiles), True
             return
         name = fastest_installed()
         if name is None or tiles.device.type != "cpu":
             choice.settled = True
         elif choice.spent > PATIENCE_SECONDS or self._kept(name, tiles, must_exist=True):
+            ours = self.activate(self._by_torch(tiles))
+            if not _varied(ours):
+                return  # where there is nothing to find, every engine agrees
             choice.settled = True
             engine = self._made(name, tiles)
-            if engine is not None and self._agrees(name, engine, tiles, choice):
+            if engine is not None and self._agrees(name, engine, tiles, choice, ours):
                 choice.engine, choice.batch = engine, len(tiles)
 
     def _rounded(self, tiles: Tensor) -> Engine | None:
@@ -124,7 +127,7 @@ class Backend:
         if judged or engine is None:
             return engine
         same = [
-            dice_of_decisions(self.activate(self._by_torch(some)), self.activate(engine(some.contiguous())))
+            fmean(dice_of_decisions(self.activate(self._by_torch(some)), self.activate(engine(some.contiguous()))))
             for some in _at_least(self.patches("validation", shape), count).split(count)
             if len(some) == count
         ]
@@ -165,21 +168,20 @@ class Backend:
         there = any(self.folder.glob(f"{path.name}.*")) if must_exist else True
         return path if there else None
 
-    def _agrees(self, name: str, engine: Engine, tiles: Tensor, choice: Choice) -> bool:
-        """Whether the engine is faster and decides alike; tells both."""
+    def _agrees(self, name: str, engine: Engine, tiles: Tensor, choice: Choice, ours: Tensor) -> bool:
+        """Whether the engine is faster and decides as torch did; tells both."""
         times = {}
-        answers = {}
         for who, compute in (("torch", self._by_torch), (name, engine)):
             begin = time.perf_counter()
-            answers[who] = self.activate(compute(tiles))
+            theirs = self.activate(compute(tiles))
             times[who] = time.perf_counter() - begin
         reference = choice.spent / choice.calls if choice.calls else times["torch"]
-        alike = decided_alike(answers["torch"], answers[name])
+        alike, least = decided_alike(ours, theirs), min(dice_of_decisions(ours, theirs))
         told = (
             f"{name} takes {times[name]:.2f} s for what takes torch {reference:.2f} s; "
-            f"{100 * alike:.2f} % of voxels are decided alike"
+            f"{100 * alike:.2f} % of voxels are decided alike, Dice at least {least:.4f}"
         )
-        better = times[name] < reference and alike > ALIKE
+        better = times[name] < reference and alike > ALIKE and least > SAME
         log.info("%s: %s answers.", told, name if better else "torch")
         return better
 
@@ -189,11 +191,18 @@ def decided_alike(ours: Tensor, theirs: Tensor) -> float:
     return float(((ours > 0.5) == (theirs > 0.5)).all(1).float().mean())
 
 
-def dice_of_decisions(ours: Tensor, theirs: Tensor) -> float:
-    """Mean Dice of two maps (B, K, *S), each channel cut at a half, over the channels that occur."""
+def _varied(maps: Tensor) -> bool:
+    """Whether voxels are decided differently: there is a structure, and something beside it."""
+    decided = (maps > 0.5).transpose(0, 1).flatten(1)
+    return bool((decided != decided[:, :1]).any())
+
+
+def dice_of_decisions(ours: Tensor, theirs: Tensor) -> list[float]:
+    """Dice of two maps (B, K, *S), each channel cut at a half, of every channel that occurs."""
     a, b = ((maps > 0.5).transpose(0, 1).flatten(1) for maps in (ours, theirs))
     sizes, common = a.sum(1) + b.sum(1), (a & b).sum(1)
-    return float((2 * common[sizes > 0] / sizes[sizes > 0]).mean())
+    found: list[float] = (2 * common[sizes > 0] / sizes[sizes > 0]).tolist()
+    return found
 
 
 def fastest_installed() -> str | None:

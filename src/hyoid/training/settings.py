@@ -27,7 +27,9 @@ class OptimiserSettings(Settings):
 class TrainingSettings(Settings):
     """How a net is trained."""
 
-    minutes: float | None = Field(None, gt=0, description="Wall time of training with its validation.")
+    minutes: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Wall time of training with its validation."
+    )
     steps: int | None = Field(None, ge=1, description="Number of steps instead of minutes.")
     regime: str = Field("supervised", description="What a batch teaches.")
     loss: str | None = Field(None, description="Name of the loss; the task's own when none.")

@@ -32,6 +32,7 @@ from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .patches import patches_of
+from .question import check_device
 
 if TYPE_CHECKING:
     from ..io.layouts import Entry
@@ -44,7 +45,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
     """The trained net of a run, ready to answer; settings may be changed for this once.
 
     Raises:
-        ConfigError: When the run was not trained yet.
+        ConfigError: When the run was not trained yet, or this machine lacks the device.
     """
     weights = folder.weights / "last.safetensors"
     if not weights.is_file():
@@ -52,6 +53,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
     if not read_checkpoint(weights)[1].get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     experiment = folder.experiment.changed(tuple(changes))
+    check_device(experiment.device)
     use_threads(experiment.threads)
     net = experiment.decided.net.build()
     load_weights(net, weights)

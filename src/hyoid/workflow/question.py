@@ -62,7 +62,7 @@ def _check_names(asked: Experiment) -> None:
             f"training.voxel_weights = {training.voxel_weights!r}: there is no such map."
             f"{closest(training.voxel_weights, MAPS)} Known: {', '.join(MAPS)}."
         )
-    _check_device(asked.device)
+    check_device(asked.device)
     for shelf, name in (
         (optimisers, training.optimiser.name),
         (schedules, training.optimiser.schedule),
@@ -71,7 +71,12 @@ def _check_names(asked: Experiment) -> None:
         shelf[name]
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        ConfigError: Naming those it has.
+    """
     import torch
 
     known = ["auto", "cpu"]
