@@ -23,8 +23,8 @@ def tried(monkeypatch, after=0.5):
         seen.append(module)
         return Trial(20.0, 1.0, after)
 
-    monkeypatch.setattr("hyoid.training.loop.try_compiled", trial)
-    monkeypatch.setattr("hyoid.training.loop.lacking", lambda device: None)
+    monkeypatch.setattr("hyoid.training.compiling.try_compiled", trial)
+    monkeypatch.setattr("hyoid.training.compiling.lacking", lambda device: None)
     return seen
 
 
@@ -63,7 +63,7 @@ def test_a_trial_leaves_nothing_in_the_weights(tiny, tmp_path, monkeypatch):
     tiny.plan = tiny.plan.model_copy(update={"net": tiny.plan.net.changed({"norm": "batch"})})
     tiny.fit(tmp_path / "plain", steps=4)
     monkeypatch.setattr(
-        "hyoid.training.loop.try_compiled", lambda module, passes: try_compiled(Uncompiled(module), passes)
+        "hyoid.training.compiling.try_compiled", lambda module, passes: try_compiled(Uncompiled(module), passes)
     )
     tiny.fit(tmp_path / "tried", {"compile": "always"}, steps=4)
     assert same(tmp_path / "plain", tmp_path / "tried")
@@ -82,8 +82,8 @@ class Uncompiled(torch.nn.Module):
 
 def test_a_time_is_compiled_when_a_trial_shows_that_it_pays(tiny, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr("hyoid.training.loop.worth_a_trial", lambda left, device: True)
-    monkeypatch.setattr("hyoid.training.loop.KNOWN", 0)
+    monkeypatch.setattr("hyoid.training.compiling.worth_a_trial", lambda left, device: True)
+    monkeypatch.setattr("hyoid.training.compiling.KNOWN", 0)
     for after, end in ((0.5, "compiled steps"), (1.0, "steps as they were")):
         caplog.clear()
         seen = tried(monkeypatch, after)
@@ -95,7 +95,7 @@ def test_a_time_is_compiled_when_a_trial_shows_that_it_pays(tiny, tmp_path, monk
 @pytest.mark.parametrize("decided", [True, False])
 def test_a_training_that_goes_on_keeps_what_was_decided(tiny, tmp_path, monkeypatch, decided):
     seen = tried(monkeypatch)
-    monkeypatch.setattr("hyoid.training.loop.worth_a_trial", lambda left, device: decided)
+    monkeypatch.setattr("hyoid.training.compiling.worth_a_trial", lambda left, device: decided)
 
     def interrupted(self, step):
         update(self, step)
@@ -107,7 +107,7 @@ def test_a_training_that_goes_on_keeps_what_was_decided(tiny, tmp_path, monkeypa
         patched.setattr(Average, "update", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tiny.fit(tmp_path / "run", seconds=60)
-    monkeypatch.setattr("hyoid.training.loop.worth_a_trial", lambda left, device: not decided)
+    monkeypatch.setattr("hyoid.training.compiling.worth_a_trial", lambda left, device: not decided)
     with monkeypatch.context() as patched:
         patched.setattr(Average, "update", lambda self, step: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
@@ -128,9 +128,9 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(tiny, tmp_path, monkeypatch
         raise RuntimeError("no such operation")
 
     tried(monkeypatch)
-    monkeypatch.setattr("hyoid.training.loop.worth_a_trial", lambda left, device: True)
-    monkeypatch.setattr("hyoid.training.loop.try_compiled", broken)
-    monkeypatch.setattr("hyoid.training.loop.KNOWN", 0)
+    monkeypatch.setattr("hyoid.training.compiling.worth_a_trial", lambda left, device: True)
+    monkeypatch.setattr("hyoid.training.compiling.try_compiled", broken)
+    monkeypatch.setattr("hyoid.training.compiling.KNOWN", 0)
     tiny.fit(tmp_path / "run", seconds=0.4)
     assert "torch.compile cannot compute this net (RuntimeError); steps stay as they are." in caplog.messages
 

@@ -21,5 +21,6 @@ Read in this order:
 - `checkpoint`: weights and facts in one file, written atomically
 - `ranks`: several devices that train one net together
 - `monitor`: curves.csv and TensorBoard
+- `learner`: what learns, and one step of it
 - `loop`: fit, which brings them together
 """

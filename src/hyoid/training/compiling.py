@@ -10,12 +10,16 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..core.duration import duration
+from ..core.errors import ConfigError, HyoidError
+from ..core.progress import log
+from .clock import Clock
 
 COST_SECONDS = {"cpu": 100.0, "cuda": 90.0}
 """What compiling the forward and the backward pass of a U takes, about."""
@@ -25,6 +29,9 @@ SAVING = {"cpu": 0.05, "cuda": 0.25}
 
 MARGIN = 2.0
 """How many times its cost a trial must be expected to bring."""
+
+KNOWN = 5
+"""Steps after which it is known how long one takes."""
 
 REPEATS = 3
 """Steps that are measured of either kind."""
@@ -55,6 +62,79 @@ class Trial(NamedTuple):
             even = self.seconds / (self.before - self.after)
             told += f"; pays from step {even:,.0f} of the {steps:,.0f} that are left"
         return f"{told}: {'compiled steps' if kept else 'steps as they were'} from here on."
+
+
+@dataclass
+class Compiler:
+    """Compiles the net of a training, once, if that is asked for, was decided before, or seems to pay.
+
+    Attributes:
+        wish: What is asked for. A number of steps gives the same weights each time, so there the clock must decide
+            nothing: auto means no.
+        device: Where the net is.
+        clock: Where the training stands.
+        compiled: What was decided; None until then.
+    """
+
+    wish: Literal["auto", "always", "never"]
+    device: torch.device
+    clock: Clock
+    compiled: bool | None = None
+    _tried: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.wish == "always" and (need := lacking(self.device)):
+            raise ConfigError(f"training.compile = always needs {need}, which is not here; install it, or say auto.")
+
+    def consider(self, module: nn.Module, passes: Callable[[], None]) -> float:
+        """Compile the module if its time has come; gives the seconds that took.
+
+        Args:
+            module: In training.
+            passes: Goes forward and backward through it, on a batch of the usual shape.
+
+        Raises:
+            HyoidError: When it must be compiled and cannot be.
+        """
+        if self._tried or not self._due:
+            return 0.0
+        begin, self._tried = time.perf_counter(), True
+        if self.wish == "auto" and (self._hopeless or lacking(self.device)):
+            self.compiled = False
+            return 0.0
+        try:
+            trial = try_compiled(module, passes)
+        except Exception as error:  # compilers fail in as many ways as there are operations
+            if self.wish == "always":
+                raise HyoidError(
+                    f"torch.compile cannot compute this net ({error}); set training.compile=never."
+                ) from error
+            log.warning("torch.compile cannot compute this net (%s); steps stay as they are.", type(error).__name__)
+            self.compiled = False
+            return time.perf_counter() - begin
+        self.compiled = self.wish == "always" or self.compiled or trial.pays
+        if not self.compiled:
+            undo(module)
+        log.info(trial.describe(self._steps_left(trial.before), self.compiled))
+        return time.perf_counter() - begin
+
+    @property
+    def _due(self) -> bool:
+        if self.wish == "never":
+            return False
+        known = self.clock.seconds is not None and self.clock.step >= KNOWN
+        return self.wish == "always" or bool(self.compiled) or known
+
+    @property
+    def _hopeless(self) -> bool:
+        if self.compiled is not None:
+            return not self.compiled
+        return not worth_a_trial(self.clock.left_seconds, self.device)
+
+    def _steps_left(self, step_seconds: float) -> float:
+        if self.clock.steps is not None:
+            return self.clock.steps - self.clock.step
+        return self.clock.left_seconds / (self.clock.step_seconds or step_seconds)
 
 
 def lacking(device: torch.device) -> str | None:

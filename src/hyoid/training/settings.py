@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..core.settings import Settings
 
@@ -77,6 +77,12 @@ class TrainingSettings(Settings):
             if not factor > 0:
                 raise ValueError(f"the factor of {pattern} is more than nothing; training.freeze keeps weights")
         return factors
+
+    @model_validator(mode="after")
+    def _agree(self) -> TrainingSettings:
+        if self.compile == "always" and self.devices > 1:
+            raise ValueError("compile = always is for one device; set devices to 1, or compile to auto")
+        return self
 
     @property
     def seconds(self) -> float | None:
