@@ -14,6 +14,7 @@ from hyoid.training.data import Feed
 from hyoid.training.monitor import read_curves
 from hyoid.training.ranks import Ranks, together
 from hyoid.training.regimes.supervised import Supervised
+from hyoid.training.settings import TrainingSettings
 
 from .test_data import sampler
 
@@ -84,6 +85,30 @@ def test_a_process_that_fails_ends_the_training_with_a_sentence(tiny, tmp_path, 
     monkeypatch.setattr("hyoid.training.loop.follow", followers.fail)
     with pytest.raises(HyoidError, match="the process of device 1 failed"):
         tiny.fit(tmp_path / "run", TWO, steps=3)
+
+
+@pytest.mark.slow
+def test_what_the_first_process_says_is_what_is_told():
+    with pytest.raises(ConfigError, match="the plan is wrong"), together(2, "cpu", followers.fail, ()):
+        raise ConfigError("the plan is wrong")
+
+
+def test_one_device_of_several_is_named_by_its_number(monkeypatch):
+    asked = []
+    monkeypatch.setattr("lightning_fabric.Fabric", lambda **given: asked.append(given))
+    for name in ("cuda:1", "cuda", "auto"):
+        Ranks().fabric(name, "32-true")
+    assert [(given["accelerator"], given["devices"]) for given in asked] == [("cuda", [1]), ("cuda", 1), ("auto", 1)]
+
+
+def test_one_device_cannot_be_two(tiny, tmp_path):
+    with pytest.raises(ConfigError, match=r"training\.devices is 2, but device is cuda:1 alone"):
+        tiny.fit(tmp_path / "run", {"devices": 2}, steps=1, accelerator="cuda:1")
+
+
+def test_several_devices_compile_nothing():
+    with pytest.raises(ConfigError, match="compile = always is for one device"):
+        TrainingSettings.parse({"devices": 2, "compile": "always"})
 
 
 def test_more_devices_than_there_are_is_refused(tiny, tmp_path):

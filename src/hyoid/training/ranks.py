@@ -56,7 +56,8 @@ class Ranks:
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells users what the plan says already
         if self.count == 1:
-            return Fabric(accelerator=accelerator, devices=1, precision=precision)
+            kind, _, index = accelerator.partition(":")
+            return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=precision)
         from lightning_fabric.plugins.environments import LightningEnvironment
 
         environment = LightningEnvironment()
@@ -102,12 +103,14 @@ def together(
         arguments: Sent to them.
 
     Raises:
-        ConfigError: When there are fewer devices.
+        ConfigError: When there are fewer devices, or a single one is named.
         HyoidError: When one of the others failed.
     """
     if count == 1:
         yield Ranks()
         return
+    if ":" in accelerator:
+        raise ConfigError(f"training.devices is {count}, but device is {accelerator} alone; set it to cuda, or auto.")
     there = torch.cuda.device_count()
     if accelerator != "cpu" and there < count:
         raise ConfigError(f"training.devices is {count}, but this machine has {there} CUDA devices; lower it.")
@@ -132,6 +135,8 @@ def together(
             ranks.end(2)
             for other in others:
                 other.join(PATIENCE_SECONDS)
+        except HyoidError:
+            raise  # it says what is wrong, for the others too
         except Exception as error:
             for other in others:
                 other.join(1.0)
