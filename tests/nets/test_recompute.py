@@ -10,6 +10,7 @@ import torch
 from hyoid.nets import build_spec
 from hyoid.nets.cost import cost
 from hyoid.nets.net import Net
+from hyoid.training.compiling import lacking
 
 WIDTHS = (4, 8, 16)
 
@@ -19,7 +20,7 @@ def learned(net: Net, image: torch.Tensor) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     sum(logits.square().mean() for logits in net.train()(image)).backward()
     found = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
-    return found | {name: buffer.clone() for name, buffer in net.named_buffers() if "num_batches" not in name}
+    return found | {name: buffer.clone() for name, buffer in net.named_buffers()}
 
 
 @pytest.mark.parametrize("name", ["unet", "attention_unet", "unet_plus_plus"])
@@ -32,6 +33,19 @@ def test_gradients_statistics_and_draws_are_the_same(name, changes):
         found.append(learned(net, image))
     assert found[0].keys() == found[1].keys()
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # compilers warn of their own workings
+@pytest.mark.skipif(lacking(torch.device("cpu")) is not None, reason="there is no C++ compiler here")
+def test_a_compiled_net_learns_the_same():
+    net = build_spec("unet", 2, 1, 2, channels=WIDTHS, norm="batch", recompute=True).build()
+    image, other = torch.randn(2, 1, 32, 32), copy.deepcopy(net)
+    other.compile(dynamic=False)
+    ours, theirs = learned(net, image), learned(other, image)
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        torch.testing.assert_close(ours[key], theirs[key], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("dims", "shape"), [(2, (64, 64)), (3, (32, 32, 32))])

@@ -32,8 +32,9 @@ class Recomputed(nn.Module):
     def forward(self, *inputs: Any) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
             return self.compute(*inputs)
-        contexts = partial(_contexts, self)
-        found: Tensor = checkpoint(self.compute, *inputs, use_reentrant=False, context_fn=contexts)
+        # a compiler lets running statistics alone by itself, and takes no contexts that Python has to enter
+        own: dict[str, Any] = {} if torch.compiler.is_compiling() else {"context_fn": partial(_contexts, self)}
+        found: Tensor = checkpoint(self.compute, *inputs, use_reentrant=False, **own)
         return found
 
 
@@ -44,12 +45,13 @@ def _contexts(module: nn.Module) -> tuple[AbstractContextManager[Any], AbstractC
 
 @contextmanager
 def _statistics_stay(module: nn.Module) -> Iterator[None]:
-    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
+    kept = [
+        (norm, norm.momentum, norm.num_batches_tracked) for norm in module.modules() if isinstance(norm, _BatchNorm)
+    ]
+    for norm, *_ in kept:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, momentum, count in kept:
+            norm.momentum, norm.num_batches_tracked = momentum, count
