@@ -58,12 +58,19 @@ def test_weights_of_classes_are_counted_before_any_work_is_done(loss, option, ce
     )
 
 
-def test_a_spacing_of_a_loss_has_the_axes_of_a_patch(cells, tmp_path):
+def test_a_spacing_of_a_loss_has_the_axes_of_the_net(cells, tmp_path):
     changes = [*MEANT, "training.loss=boundary", "training.loss_options={spacing: [1, 1, 2]}"]
     with pytest.raises(
-        ConfigError, match=r"spacing has 3 values, \[1, 1, 2\]; expected 2, one for each axis of a patch"
+        ConfigError, match=r"spacing has 3 values, \[1, 1, 2\]; expected 2, one for each axis of the net"
     ):
         hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=changes)
+
+
+def test_a_spacing_has_two_axes_where_slices_of_volumes_are_learned(tmp_path):
+    data = write_phantoms(tmp_path / "organs", "organs", num_cases=3, size=32)
+    changes = ["planning.dims=2", "training.loss=boundary", "training.loss_options={spacing: [1, 2]}"]
+    made = hyoid.plan(data, into=tmp_path / "run", steps=2, changes=changes)
+    assert len(made.patch) == 3 and made.net.dims == 2
 
 
 def test_a_slip_in_an_edited_loss_is_found_before_training(cells, tmp_path):

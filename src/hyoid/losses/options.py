@@ -28,7 +28,7 @@ PerClass = Annotated[Sequence[Number], _CLASS]
 """One for each channel of the net, or none."""
 
 PerAxis = Annotated[Sequence[Number], _AXIS]
-"""One for each axis of a patch, or none."""
+"""One for each axis of the net, or none."""
 
 
 def check_lengths(
@@ -40,7 +40,7 @@ def check_lengths(
         build: What builds the loss.
         options: Values of its options.
         classes: Names of the channels, in order; not looked at when empty.
-        num_axes: Axes of a patch; not looked at when 0.
+        num_axes: Axes of the net; not looked at when 0.
 
     Raises:
         ConfigError: Naming the option and what its values stand for.
@@ -54,4 +54,4 @@ def check_lengths(
         if _CLASS in marks and classes and len(given) != len(classes):
             raise ConfigError(f"{told}; expected {len(classes)}, one for each of {', '.join(classes)}, in this order.")
         if _AXIS in marks and num_axes and len(given) != num_axes:
-            raise ConfigError(f"{told}; expected {num_axes}, one for each axis of a patch.")
+            raise ConfigError(f"{told}; expected {num_axes}, one for each axis of the net.")

@@ -52,7 +52,7 @@ def check_ends(folder: RunFolder) -> None:
     """
     from ..tasks import task_for
 
-    check_loss(folder.experiment, folder.experiment.task_labels, len(folder.experiment.decided.patch))
+    check_loss(folder.experiment, folder.experiment.task_labels, folder.experiment.decided.net.dims)
     net, channels = folder.experiment.decided.net, len(folder.dataset.channel_names)
     wanted = task_for(folder.experiment.task_labels).channels
     if net.out_channels != wanted:
@@ -66,12 +66,12 @@ def check_ends(folder: RunFolder) -> None:
 
 
 def check_loss(experiment: Experiment, labels: Labels, num_axes: int = 0) -> None:
-    """Refuse options of the loss that are not as many as the classes, or as the axes of a patch.
+    """Refuse options of the loss that are not as many as the classes, or as the axes of the net.
 
     Args:
         experiment: Its settings.
         labels: The structures.
-        num_axes: Axes of a patch; 0 when not known yet.
+        num_axes: Axes of the net, which may be fewer than those of a patch; 0 when not known yet.
 
     Raises:
         ConfigError: Naming the option and the classes.
@@ -132,7 +132,7 @@ def check_parts(experiment: Experiment) -> None:
     from ..training.transfer import check_patterns
 
     training = experiment.training
-    check_loss(experiment, experiment.task_labels, len(experiment.decided.patch))
+    check_loss(experiment, experiment.task_labels, experiment.decided.net.dims)
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")
