@@ -66,6 +66,14 @@ def test_a_link_back_up_is_not_followed(tmp_path):
     assert ids(tmp_path) == ["in/a"]
 
 
+def test_links_that_lead_round_in_a_ring_are_followed_once(tmp_path):
+    image(tmp_path / "in" / "a.nii.gz")
+    image(tmp_path / "side" / "b.nii.gz")
+    (tmp_path / "in" / "to").symlink_to(tmp_path / "side")
+    (tmp_path / "side" / "back").symlink_to(tmp_path / "in")
+    assert ids(tmp_path) == ["in/a", "in/to/b", "side/b", "side/back/a"]
+
+
 def test_nothing_anywhere_is_an_error(tmp_path):
     (tmp_path / "in" / "side").mkdir(parents=True)
     with pytest.raises(DataError, match="expected images; the folder holds none that hyoid reads, nor do those in it"):

@@ -29,7 +29,8 @@ def images_below(folder: Path, into: Path | None = None) -> dict[Path, str]:
         DataError: When there are none.
     """
     left_out: list[str] = []
-    found = dict(_visited(folder, folder, "", into and into.resolve(), left_out))
+    passed = (folder.resolve(), *folder.resolve().parents, *([into.resolve()] if into else []))
+    found = dict(_visited(folder, folder, "", passed, left_out))
     if left_out:
         log.warning("%s: folders of annotations and of runs are left out: %s.", folder, listed(left_out))
     if not found:
@@ -38,8 +39,9 @@ def images_below(folder: Path, into: Path | None = None) -> dict[Path, str]:
 
 
 def _visited(
-    folder: Path, top: Path, place: str, into: Path | None, left_out: list[str], is_inner: bool = False
+    folder: Path, top: Path, place: str, passed: tuple[Path, ...], left_out: list[str], is_inner: bool = False
 ) -> Iterator[tuple[Path, str]]:
+    """Images and names; folders that were passed on the way are not entered again, as links back to them would."""
     files = _without_stray_slices(folder)
     for file in files:
         stem = stem_of(file)
@@ -50,14 +52,14 @@ def _visited(
         if not one.is_dir() or one.name.startswith(".") or one.name in skipped:
             continue
         here = one.resolve()
-        if here in (into, folder.resolve(), *folder.resolve().parents):
+        if here in passed:
             continue
         if one.name.lower() in _ANNOTATIONS or _is_ours(one):
             left_out.append(str(one.relative_to(top)))
         elif one == inner:
-            yield from _visited(one, top, place, into, left_out, is_inner=True)
+            yield from _visited(one, top, place, (*passed, here), left_out, is_inner=True)
         else:
-            yield from _visited(one, top, f"{place}{one.name}/", into, left_out)
+            yield from _visited(one, top, f"{place}{one.name}/", (*passed, here), left_out)
 
 
 def _is_ours(folder: Path) -> bool:
