@@ -59,6 +59,11 @@ def test_a_rising_curve_is_no_plateau(num_cases):
     assert stops == [None] * 20
 
 
+def test_a_net_that_finds_nothing_yet_is_on_no_plateau():
+    late = [Round(one.progress, (0.0,) * 4) for one in rounds(level)]
+    assert stop(late) is None
+
+
 def test_a_few_cases_that_scatter_are_no_plateau():
     assert [stop(rounds(level, 4, wobble=0.1, seed=seed)) for seed in range(20)].count(None) >= 15
 

@@ -14,6 +14,9 @@ GAIN = 0.002
 EARLIEST, SATURATED = 0.5, 0.99
 """Progress before which no training is stopped, unless its mean Dice is that high."""
 
+FOUND = 0.1
+"""Mean Dice below which a net has hardly begun to find what it is to find, and may still begin."""
+
 COOL_DOWN = 0.1
 """Share of a training in which the learning rate runs to zero after a plateau; most of the gain of a schedule comes
 when the rate falls, so it must not be left out."""
@@ -58,8 +61,8 @@ def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
         patience: Share of the training; 0 finds none.
 
     Returns:
-        None, also while a half has fewer than `FEWEST` rounds, with fewer than `FEWEST` cases, before `EARLIEST`, and
-        when stopping would save less than the cool-down takes.
+        None, also while a half has fewer than `FEWEST` rounds, with fewer than `FEWEST` cases, before `EARLIEST`,
+        below a Dice of `FOUND`, and when stopping would save less than the cool-down takes.
     """
     if not rounds or not patience:
         return None
@@ -73,7 +76,7 @@ def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
         return None
     after, before = (np.mean([one.dice for one in some], 0) for some in (late, early))
     gains = (after - before)[np.isfinite(after - before)]
-    if len(gains) < FEWEST:
+    if len(gains) < FEWEST or _mean(after) < FOUND:
         return None
     gain, error = gains.mean(), gains.std(ddof=1) / math.sqrt(len(gains))
     return Plateau(early[0].progress, _mean(after)) if gain < GAIN and gain + error < 2 * GAIN else None
