@@ -56,6 +56,13 @@ def test_folders_in_folders_are_paired_by_their_place(tmp_path):
     assert [row.values["dice"] == 1 for row in found.rows] == [False, False, True, True]
 
 
+def test_answers_below_the_references_are_no_references(tmp_path):
+    put(tmp_path, "scan.png", REFERENCE)
+    put(tmp_path / "pred", "scan.png", REFERENCE)
+    assert evaluate_folders(tmp_path / "pred", tmp_path).cases == ("scan",)
+    assert evaluate_folders(tmp_path, tmp_path / "pred").cases == ("scan",)
+
+
 def test_given_labels_and_groups_win(folders):
     labels = Labels(names=("all", "tail"), values=((1, 2), (2,)))
     found = evaluate_folders(*folders, labels=labels, groups={"case_0": "x"})

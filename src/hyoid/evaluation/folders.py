@@ -99,7 +99,7 @@ def pair_folders(
     Raises:
         DataError: When folders are empty or a prediction is missing.
     """
-    guesses, truths = _images_in(predictions), _images_in(references)
+    guesses, truths = _images_in(predictions, references), _images_in(references, predictions)
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
     declared, instances = (labels, False) if labels else _declared(beside)
@@ -125,15 +125,20 @@ def pair_folders(
     return Paired(todo, labels, notes)
 
 
-def _images_in(place: str | Path) -> dict[str, Path]:
-    """Images of a folder and those below it by place and name without ending; a single file is a folder of one."""
+def _images_in(place: str | Path, other: str | Path) -> dict[str, Path]:
+    """Images of a folder and those below it by place and name without ending; a single file is a folder of one.
+
+    What lies in the other folder of the comparison is not of this one.
+    """
     from ..io.below import label_images_below
     from ..io.formats import is_image, stem_of
 
     root = Path(place)
     if not root.exists():
         raise DataError(f"{root}: no such folder.")
-    paths = label_images_below(root) if root.is_dir() else [(root, stem_of(root))] if is_image(root) else []
+    paths = (
+        label_images_below(root, Path(other)) if root.is_dir() else [(root, stem_of(root))] if is_image(root) else []
+    )
     found: dict[str, Path] = {}
     for path, stem in paths:
         if stem in found:

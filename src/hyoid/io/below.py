@@ -84,14 +84,14 @@ def _without_stray_slices(folder: Path) -> list[Path]:
     return [file for file in files if file not in slices]
 
 
-def label_images_below(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every image in a folder and below it with its place and name, in name order."""
-    yield from _all_below(folder, "")
+def label_images_below(folder: Path, other: Path) -> Iterator[tuple[Path, str]]:
+    """Every image in a folder and below it, but for another folder there, with its place and name, in name order."""
+    yield from _all_below(folder, "", other.resolve())
 
 
-def _all_below(folder: Path, place: str) -> Iterator[tuple[Path, str]]:
+def _all_below(folder: Path, place: str, other: Path) -> Iterator[tuple[Path, str]]:
     for one in sorted(folder.iterdir()):
         if is_image(one):
             yield one, place + stem_of(one)
-        elif one.is_dir() and not one.name.startswith(".") and not one.is_symlink():
-            yield from _all_below(one, f"{place}{one.name}/")
+        elif one.is_dir() and not one.name.startswith(".") and not one.is_symlink() and one.resolve() != other:
+            yield from _all_below(one, f"{place}{one.name}/", other)
