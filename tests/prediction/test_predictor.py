@@ -1,5 +1,7 @@
 """Predictor: a case in, an answer on exactly its grid out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,30 @@ def test_a_small_image_goes_through_in_one_pass():
     assert predictor.tiling((18, 20)).num_tiles == 1
     assert predictor.tiling((18, 20)).tile == (18, 20)
     assert predictor.tiling((40, 40)).num_tiles > 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "tile", "num_tiles"),
+    [
+        ((32, 32, 32), (20, 20, 20), 8),  # 27 tiles of 16^3 would be 1.7 times the work
+        ((64, 64, 64), (20, 20, 20), 125),  # instead of 343 of 16^3
+        ((24, 64, 64), (24, 16, 20), 35),
+        ((17, 40, 40), (18, 16, 24), 8),
+    ],
+)
+def test_tiles_grow_where_that_saves_work(shape, tile, num_tiles):
+    predictor = make_predictor((16, 16, 16), whole=2)
+    tiling, plain = predictor.tiling(shape), make_predictor((16, 16, 16)).tiling(shape)
+    assert tiling.tile == tile and tiling.num_tiles == num_tiles
+    assert plain.tile == (16, 16, 16) and plain.num_tiles * plain.seen > tiling.num_tiles * tiling.seen
+    for starts, length in zip(tiling.starts, tiling.tile, strict=True):  # what neighbours share stays half a patch
+        assert all(length - (later - first) >= 8 - 1 for first, later in pairwise(starts))
+
+
+def test_tiles_grow_along_axes_that_leave_the_image_in_one_part():
+    shape, ring_gb = (64, 30, 30), 3 * 16 * 30 * 30 * 2 / 2**30
+    assert make_predictor((16, 16, 16), whole=2).tiling(shape).tile == (20, 20, 20)
+    assert make_predictor((16, 16, 16), whole=2, memory_gb=1.01 * ring_gb).tiling(shape).tile == (16, 16, 30)
 
 
 def test_only_the_largest_piece_is_kept_when_asked():

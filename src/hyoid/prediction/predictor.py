@@ -29,7 +29,7 @@ from ..tasks.task import Task
 from .backends import Backend, BackendName, Patches
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels
-from .tiles import Border, Tiling, Window, stitch, windows
+from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
 
 Advance = Callable[[float], object]
 Watch = Callable[[Piece], object]
@@ -43,14 +43,18 @@ ACTIVATED = 2**20
 class PredictionSettings(Settings):
     """How a trained net is applied to whole images."""
 
-    overlap: float = Field(0.5, ge=0, lt=1, description="Share of a tile that its neighbour covers too.")
+    overlap: float = Field(0.5, ge=0, lt=1, description="Share of a patch that neighbouring tiles both cover.")
     mirror: bool | None = Field(
         None,
         description="Average the answers to mirrored tiles, along the axes of the plan; null: with 2D nets.",
     )
     precision: Precision = Field("auto", description="Number format in the net; auto is the one of the plan.")
     batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
-    whole: float = Field(2.0, ge=0, description="Largest image, in patches, that is not cut into tiles.")
+    whole: float = Field(
+        2.0,
+        ge=0,
+        description="Largest tile, in patches: smaller images are not cut, and tiles grow where that saves work.",
+    )
     memory_gb: float = Field(1.5, gt=0, description="Memory for the probabilities that are being blended.")
     backend: BackendName = Field(
         "torch", description="What computes the net; auto: torch until another engine pays and agrees with it."
@@ -228,18 +232,35 @@ class Predictor:
         return prepare(Case(case.id, case.image, None, case.facts), self.plan.preparation).image
 
     def tiling(self, shape: Sequence[int]) -> Tiling:
-        """How an image of this shape is cut; one tile when it is about as small as a patch."""
-        patch = self.plan.patch
-        border: Border = "mirror" if any(self.net.margin) else "zero"
-        flat = len(patch) - len(self.net.divisor)
-        margin = (0,) * flat + self.net.margin
+        """How an image of this shape is cut: whole when it is about as small as a patch, else as takes least work."""
+        patch, net = self.plan.patch, self.net
+        flat = len(patch) - len(net.divisor)
+        margin = (0,) * flat + net.margin
         # Two voxels or more must remain at the coarsest level: one alone cannot be normalised.
-        axes = zip(shape[flat:], self.net.margin, self.net.divisor, strict=True)
-        needed = [max(n + 2 * m, d + (d > 1)) for n, m, d in axes]
-        whole = (1,) * flat + self.net.fitting_shape(needed)
-        seen = whole if math.prod(whole) <= self.settings.whole * math.prod(patch) else patch
+        axes = zip(shape[flat:], net.margin, net.divisor, strict=True)
+        image = (1,) * flat + net.fitting_shape([max(n + 2 * m, d + (d > 1)) for n, m, d in axes])
+        most = self.settings.whole * math.prod(patch)
+        if math.prod(image) <= most:
+            return self._cut(shape, image, margin)
+        grown = [(1,) * flat + net.fitting_shape([round(share * n) for n in patch[flat:]]) for share in GROWN]
+        lengths = [
+            [first, *sorted({min(n, full) for n in longer if min(n, full) > first})]
+            for first, full, longer in zip(patch, image, zip(*grown, strict=True), strict=True)
+        ]
+        least = cheapest_tile(lengths, most, lambda seen: self._work(self._cut(shape, seen, margin)))
+        return self._cut(shape, least, margin)
+
+    def _cut(self, shape: Sequence[int], seen: Sequence[int], margin: Sequence[int]) -> Tiling:
+        """An image cut into tiles of which the net sees this much; what they share is a part of a patch."""
+        border: Border = "mirror" if any(margin) else "zero"
         tile = tuple(n - 2 * m for n, m in zip(seen, margin, strict=True))
-        return Tiling(tuple(shape), tile, margin, self.settings.overlap, border)
+        shared = [self.settings.overlap * (n - 2 * m) for n, m in zip(self.plan.patch, margin, strict=True)]
+        return Tiling(tuple(shape), tile, tuple(margin), tuple(shared), border)
+
+    def _work(self, tiling: Tiling) -> int:
+        """Voxels that go through the net, those included that two windows answer."""
+        parts, _ = windows(tiling, self.task.channels, self.settings.memory_gb)
+        return tiling.seen * sum(math.prod(map(len, tiling.rows(window))) for window in parts)
 
     @property
     def _mirrors(self) -> bool:
@@ -272,7 +293,8 @@ class Predictor:
         parts, dtype = windows(tiling, self.task.channels, self.settings.memory_gb)
         # Logits, probabilities and their weighted copy of each tile are in memory together.
         tile_gb = 3 * 4 * self.task.channels * math.prod(tiling.tile) / 2**30
-        batch = min(self.settings.batch or self.plan.batch, max(1, int(self.settings.memory_gb / tile_gb)))
+        together = (self.settings.batch or self.plan.batch) * math.prod(self.plan.patch) / tiling.seen
+        batch = max(1, int(min(together, self.settings.memory_gb / tile_gb)))
         told = None if advance is None else lambda share: advance(share / len(parts))
 
         def slabs(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:

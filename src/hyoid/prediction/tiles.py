@@ -17,25 +17,46 @@ if TYPE_CHECKING:
 Border = Literal["zero", "mirror"]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
 """Tiles (B, C, *input tile) in, probabilities (B, K, *tile) out; the seam for ensembles and other backends."""
+Index = tuple[int, ...]
 Activate = Callable[["torch.Tensor"], "torch.Tensor"]
 """Logits (B, K, *S) in, probabilities out, voxel by voxel."""
 
 
-def tile_starts(size: int, tile: int, overlap: float = 0.5) -> tuple[int, ...]:
+GROWN = (1, 5 / 4, 3 / 2, 2)
+"""Lengths of a tile, in patches; few, since engines are built for each shape."""
+
+
+def tile_starts(size: int, tile: int, shared: float) -> tuple[int, ...]:
     """First voxels of the fewest evenly spread tiles that cover an axis and overlap at least this much.
 
     Args:
-        size: Voxels along the axis, at least `tile`.
-        tile: Voxels of a tile.
-        overlap: Share of a tile that its neighbour covers too.
+        size: Voxels along the axis.
+        tile: Voxels of a tile; one is enough when the axis is no longer.
+        shared: Voxels that neighbours share, about: starts are whole numbers.
 
     Reference:
         isensee2021nnunet.
     """
     if size <= tile:
         return (0,)
-    num_tiles = math.ceil((size - tile) / max(1, tile * (1 - overlap))) + 1
+    num_tiles = math.ceil((size - tile) / max(1, tile - shared)) + 1
     return tuple(round(i * (size - tile) / (num_tiles - 1)) for i in range(num_tiles))
+
+
+def cheapest_tile(lengths: Sequence[Sequence[int]], most: float, work: Callable[[tuple[int, ...]], float]) -> Index:
+    """The tile with which an image takes least work; of several the smallest.
+
+    Neighbours share as many voxels whatever the tile, namely a part of a patch, so larger tiles answer fewer voxels
+    twice: tiles of 64^3 that overlap by 32 answer an image of 128^3 3.4 times over, tiles of 80^3 twice.
+
+    Args:
+        lengths: For each axis the lengths to choose from, the shortest first.
+        most: Voxels of the largest tile; the shortest lengths are allowed in any case.
+        work: What an image takes with a tile.
+    """
+    shortest = tuple(some[0] for some in lengths)
+    allowed = [tile for tile in product(*lengths) if math.prod(tile) <= most]
+    return min((shortest, *allowed), key=lambda tile: (work(tile), math.prod(tile)))
 
 
 def blend_weights(size: int, tile: int, starts: Sequence[int], sigma: float = 1 / 8) -> np.ndarray:
@@ -109,21 +130,21 @@ class Tiling:
         shape: Voxels of the image.
         tile: Voxels of the net's answer for one tile.
         margin: Voxels by which the net's input is larger than its answer, at each end of each axis.
-        overlap: Share of a tile that its neighbour covers too.
+        shared: Voxels that neighbouring tiles share along each axis.
         border: What the net sees beyond the image.
     """
 
     shape: tuple[int, ...]
     tile: tuple[int, ...]
     margin: tuple[int, ...]
-    overlap: float = 0.5
+    shared: tuple[float, ...]
     border: Border = "zero"
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], ...]:
         """For each axis the first voxels of the tiles, in an image padded (centred) to at least a tile."""
-        sizes = zip(self.shape, self.tile, strict=True)
-        return tuple(tile_starts(max(n, t), t, self.overlap) for n, t in sizes)
+        sizes = zip(self.shape, self.tile, self.shared, strict=True)
+        return tuple(tile_starts(n, t, shared) for n, t, shared in sizes)
 
     @cached_property
     def weights(self) -> tuple[np.ndarray, ...]:
@@ -147,6 +168,11 @@ class Tiling:
     def num_tiles(self) -> int:
         """How many times the net answers."""
         return math.prod(map(len, self.starts))
+
+    @property
+    def seen(self) -> int:
+        """Voxels that the net sees of one tile."""
+        return math.prod(t + 2 * m for t, m in zip(self.tile, self.margin, strict=True))
 
     @property
     def long_axis(self) -> int:
@@ -259,9 +285,6 @@ def stitch(
             advance(1 / total)
     assert ring is not None
     yield from ring.finished(row)
-
-
-Index = tuple[int, ...]
 
 
 def _answered(

@@ -28,8 +28,7 @@ _RULES = Rules(both_empty="exclude")
 def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
     """What predicting an image costs, in training steps (a step computes three times what an answer does)."""
     tiling = predictor.tiling(shape)
-    seen = math.prod(t + 2 * m for t, m in zip(tiling.tile, tiling.margin, strict=True))
-    return tiling.num_tiles * seen / (3 * batch * math.prod(predictor.plan.patch))
+    return tiling.num_tiles * tiling.seen / (3 * batch * math.prod(predictor.plan.patch))
 
 
 def case_dice(predictor: Predictor, store: Store, case_id: str) -> Scores:
