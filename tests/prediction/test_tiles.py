@@ -1,5 +1,6 @@
 """Tiles cover, blend to one everywhere, and read beyond the border as told."""
 
+from functools import reduce
 from itertools import pairwise, product
 
 import numpy as np
@@ -95,7 +96,8 @@ def test_logits_blended_part_by_part_equal_probabilities_weighed_tile_by_tile(mo
         first = [starts[i] for starts, i in zip(tiling.starts, index, strict=True)]
         place = tuple(slice(begin, begin + size) for begin, size in zip(first, tiling.tile, strict=True))
         tile = torch.from_numpy(tiling.read(image, index))[None]
-        padded[(slice(None), *place)] += activate(forward(tile))[0] * torch.from_numpy(tiling.weight(index))
+        weight = torch.from_numpy(reduce(np.multiply.outer, [w[i] for w, i in zip(tiling.weights, index, strict=True)]))
+        padded[(slice(None), *place)] += activate(forward(tile))[0] * weight
     inside = tuple(slice(begin, begin + size) for begin, size in zip(tiling.offset, shape, strict=True))
     torch.testing.assert_close(whole, padded[(slice(None), *inside)], rtol=1e-5, atol=1e-6)
 

@@ -336,7 +336,8 @@ class Predictor:
 
     def _as_seen(self, tiles: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Tiles as the net takes them, and whether they were volumes of one slice for a 2D net."""
-        tiles = tiles.to(self.device, torch.float32)
+        ahead = self.device.type == "cuda"  # the next tiles are read while these are copied and answered
+        tiles = (tiles.pin_memory() if ahead else tiles).to(self.device, torch.float32, non_blocking=ahead)
         flat = tiles.ndim - 2 > len(self.net.divisor)
         return (tiles.squeeze(2) if flat else tiles), flat
 

@@ -199,13 +199,6 @@ class Tiling:
         shape = [t + 2 * m for t, m in zip(self.tile, self.margin, strict=True)]
         return read_box(image, start, shape, self.border)
 
-    def weight(self, index: Sequence[int]) -> np.ndarray:
-        """Blending weight of each voxel of one tile."""
-        product_of_axes = np.ones((1,) * len(index), np.float32)
-        for axis, (weights, i) in enumerate(zip(self.weights, index, strict=True)):
-            product_of_axes = product_of_axes * weights[i].reshape(-1, *(1,) * (len(index) - axis - 1))
-        return product_of_axes
-
 
 def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Window | None], torch.dtype]:
     """How to answer an image within a memory: in which number format, and in how many parts.
@@ -340,12 +333,14 @@ class _Ring:
         sums: Shape (K, *S), where S is a tile along the long axis and the (padded) image or window along others.
         tiling: Where the tiles lie.
         low: First voxel of each axis that is kept, in the padded image.
+        weights: For each axis the blending weights (tiles, tile) of its tiles, where the sums are.
         activate: What makes probabilities of answers, unless they are.
     """
 
     sums: torch.Tensor
     tiling: Tiling
     low: tuple[int, ...]
+    weights: tuple[torch.Tensor, ...]
     activate: Activate | None = None
 
     @classmethod
@@ -367,14 +362,14 @@ class _Ring:
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
         kind = dtype or (answer.dtype if activate is None else torch.float32)
-        return cls(answer.new_zeros((len(answer), *shape), dtype=kind), tiling, tuple(low), activate)
+        sums = answer.new_zeros((len(answer), *shape), dtype=kind)
+        weights = tuple(torch.from_numpy(one).to(answer.device) for one in tiling.weights)
+        return cls(sums, tiling, tuple(low), weights, activate)
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
-        import torch
-
         axis, tiling, sums = self.tiling.long_axis, self.tiling, self.sums
-        weight = torch.from_numpy(tiling.weight(index)).to(answer.device)[None]
+        weight = self._weight(index)
         for a, (starts, i, tile) in enumerate(zip(tiling.starts, index, tiling.tile, strict=True)):
             if a == axis:
                 continue
@@ -388,6 +383,14 @@ class _Ring:
             if length:
                 given, share = (part.narrow(axis + 1, begin, length) for part in (answer, weight))
                 self._add_parts(sums.narrow(axis + 1, place, length), given, share)
+
+    def _weight(self, index: Index) -> torch.Tensor:
+        """Blending weight (1, *tile) of each voxel of one tile."""
+        first, *others = (
+            weights[i].reshape(-1, *(1,) * (len(index) - axis - 1))
+            for axis, (weights, i) in enumerate(zip(self.weights, index, strict=True))
+        )
+        return math.prod(others, start=first)[None]
 
     def _add_parts(self, sums: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor) -> None:
         """Add an answer (K, *S), weighted by (1, *S), a few rows at a time."""
