@@ -185,6 +185,28 @@ class RunFolder:
         return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
 
     @contextmanager
+    def training_alone(self) -> Iterator[None]:
+        """Inside the block no other process trains this run; the system ends that when the process ends, however.
+
+        Raises:
+            ConfigError: When another one does.
+        """
+        from filelock import FileLock, Timeout
+
+        self.weights.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.weights / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"{self.path}: another process is training this run; wait for it or stop it, or choose another --into."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
     def logged(self) -> Iterator[None]:
         """Inside the block, notices and warnings also go to log.txt, which grows with every command."""
         self.path.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,9 @@ from hyoid.tasks import task_for
 from hyoid.training.checkpoint import read_checkpoint
 from hyoid.training.monitor import read_curves
 from hyoid.training.optim import Average
+from hyoid.training.plateau import Round, find_plateau
 from hyoid.training.regimes.supervised import Supervised
+from hyoid.training.settings import SHORTEST_PATIENCE
 
 
 def weights(folder):
@@ -48,8 +50,11 @@ def test_another_seed_gives_other_weights(tiny, tmp_path):
     assert not same(weights(tmp_path / "one"), weights(tmp_path / "two"))
 
 
-@pytest.mark.parametrize(("optimiser", "loss"), [("adamw", "dice_ce"), ("sgd", "boundary")])  # the latter grows
-def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, optimiser, loss):
+@pytest.mark.parametrize(
+    ("optimiser", "loss", "sent"),
+    [("adamw", "dice_ce", signal.SIGINT), ("sgd", "boundary", signal.SIGTERM)],  # the boundary loss grows
+)
+def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, optimiser, loss, sent):
     changes = {"optimiser.name": optimiser, "optimiser.accumulate": 2, "loss": loss}
     tiny.fit(tmp_path / "whole", steps=9, changes=changes)
 
@@ -58,7 +63,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, opt
     def stop_at_four(self, turn, batch):
         steps.append(batch.case_ids)
         if len(steps) == 8:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(sent)
         return losses(self, turn, batch)
 
     losses = Supervised.losses
@@ -156,6 +161,13 @@ def test_training_without_cases_is_refused(tiny, tmp_path):
         tiny.fit(tmp_path / "run", steps=2)
 
 
+def test_a_patience_that_no_plateau_could_outlast_is_refused(tiny, tmp_path):
+    with pytest.raises(HyoidError, match=r"patience = 0.2 .* give 0.25 or more, or 0"):
+        tiny.fit(tmp_path / "run", {"patience": 0.2}, steps=2)
+    fewest = [Round(n / 21, (0.9,) * 4) for n in range(1, 15)]
+    assert find_plateau(fewest, SHORTEST_PATIENCE) and not find_plateau(fewest, 0.23)
+
+
 def test_another_seed_cannot_go_on(tiny, tmp_path):
     tiny.fit(tmp_path / "run", steps=2)
     with pytest.raises(HyoidError, match="began with seed 1, not 2"):
@@ -174,9 +186,9 @@ def test_only_the_plan_has_a_precision(tiny, tmp_path):
 
 
 def test_nothing_is_left_after_ctrl_c(tiny, tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     tiny.fit(tmp_path / "run", steps=1)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert not torch.are_deterministic_algorithms_enabled()
 
 

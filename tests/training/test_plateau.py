@@ -68,6 +68,15 @@ def test_a_few_cases_that_scatter_are_no_plateau():
     assert [stop(rounds(level, 4, wobble=0.1, seed=seed)) for seed in range(20)].count(None) >= 15
 
 
+@pytest.mark.parametrize(
+    ("structure", "stopped"),
+    [(lambda progress: 0.9, True), (lambda progress: 0.3 * progress, False), (lambda progress: 0.05, False)],
+)
+def test_a_structure_that_is_still_being_learned_is_not_hidden_by_others(structure, stopped):
+    found = [one._replace(structures=(0.9, structure(one.progress), float("nan"))) for one in rounds(level)]
+    assert (stop(found) is not None) == stopped
+
+
 @pytest.mark.parametrize("patience", [0, 0.4])
 def test_a_slow_rise_is_gone_along_with_unless_it_is_too_slow(patience):
     slow = rounds(lambda progress: 0.8 + 0.02 * progress)

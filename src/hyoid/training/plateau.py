@@ -31,10 +31,12 @@ class Round(NamedTuple):
     Attributes:
         progress: When.
         dice: Of each case, mean over its structures; NaN where it has none.
+        structures: Of each structure, mean over the cases; NaN where none has it.
     """
 
     progress: float
     dice: tuple[float, ...]
+    structures: tuple[float, ...] = ()
 
 
 class Plateau(NamedTuple):
@@ -54,7 +56,9 @@ def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
 
     The last stretch of the training, as long as the patience, is cut in halves, and the rounds of the second are
     compared with those of the first, case by case. It is a plateau when the mean gain of a case is below `GAIN`, and
-    below twice that with its standard error added: a few cases that scatter are no reason to stop.
+    below twice that with its standard error added: a few cases that scatter are no reason to stop. Nor is it one while
+    a structure is hardly found yet, or rises by more than twice that beyond its standard error: the mean of many
+    structures may hide one that is still being learned.
 
     Args:
         rounds: All so far, of the same cases.
@@ -79,7 +83,17 @@ def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
     if len(gains) < FEWEST or _mean(after) < FOUND:
         return None
     gain, error = gains.mean(), gains.std(ddof=1) / math.sqrt(len(gains))
-    return Plateau(early[0].progress, _mean(after)) if gain < GAIN and gain + error < 2 * GAIN else None
+    if gain >= GAIN or gain + error >= 2 * GAIN or _one_rises(early, late):
+        return None
+    return Plateau(early[0].progress, _mean(after))
+
+
+def _one_rises(early: Sequence[Round], late: Sequence[Round]) -> bool:
+    """Whether a structure is still being learned."""
+    before, after = (np.asarray([one.structures for one in some], float) for some in (early, late))
+    spread = np.sqrt(before.var(0, ddof=1) / len(before) + after.var(0, ddof=1) / len(after))
+    rising = after.mean(0) - before.mean(0) - spread > 2 * GAIN  # a structure that no case has is NaN, and does not
+    return bool((rising | (after.mean(0) < FOUND)).any())
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

@@ -163,7 +163,8 @@ def _follow(
     work: bytes,
 ) -> None:
     """What another process does; parts of extensions can only be read once these are loaded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first process hears them and tells the others
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
     load_extensions(extensions)
     follow, arguments = pickle.loads(work)

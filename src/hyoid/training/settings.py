@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from ..core.settings import Settings
 
+SHORTEST_PATIENCE = 0.25
+"""Below it a plateau could never be seen."""
+
 
 class OptimiserSettings(Settings):
     """How weights follow their gradients."""
@@ -77,6 +80,16 @@ class TrainingSettings(Settings):
             if not factor > 0:
                 raise ValueError(f"the factor of {pattern} is more than nothing; training.freeze keeps weights")
         return factors
+
+    @field_validator("patience")
+    @classmethod
+    def _long_enough(cls, patience: float) -> float:
+        if 0 < patience < SHORTEST_PATIENCE:
+            raise ValueError(
+                f"of twenty rounds of validation three must lie in each half of it; give {SHORTEST_PATIENCE} or more, "
+                "or 0 to use all of the training"
+            )
+        return patience
 
     @model_validator(mode="after")
     def _agree(self) -> TrainingSettings:

@@ -142,8 +142,9 @@ class Validator:
         self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
         self.dice = mean_dice(cases)
         compared = {case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}
-        self.history.append(Round(self.clock.progress, tuple(overall(scores) for scores in compared.values())))
-        score = overall(mean_dice(compared))
+        of_cases, of_structures = [overall(scores) for scores in compared.values()], mean_dice(compared)
+        self.history.append(Round(self.clock.progress, tuple(of_cases), tuple(of_structures.values())))
+        score = overall(of_structures)
         self.best = max(self.best, -math.inf if math.isnan(score) else score)
         return True
 
@@ -190,5 +191,6 @@ class Validator:
         self.num_cases, self.num_final = state["num_cases"], state["num_final"]
         self.rounds = None if state["rounds"] is None else Rounds(*state["rounds"])
         self.dice, self.best = state["dice"], -math.inf if state["best"] is None else state["best"]
-        self.history = [Round(progress, tuple(dice)) for progress, dice in state.get("history", [])]  # 0.1.0 kept none
+        rounds = state.get("history", [])  # 0.1.0 kept none
+        self.history = [Round(progress, *map(tuple, scores)) for progress, *scores in rounds]
         self.spent_seconds, self.seconds_per_cost = state["spent_seconds"], state["seconds_per_cost"]

@@ -216,40 +216,41 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from .forecast import peak_memory_gb
 
     folder = RunFolder.open(run)
-    weights = folder.weights / "last.safetensors"
-    going_on = resume and weights.is_file()
-    if start_from is not None:
-        if going_on:
-            raise ConfigError(
-                f"{run}: its training has begun; --start-from is for a new one, which --no-resume asks for."
+    with folder.training_alone():
+        weights = folder.weights / "last.safetensors"
+        going_on = resume and weights.is_file()
+        if start_from is not None:
+            if going_on:
+                raise ConfigError(
+                    f"{run}: its training has begun; --start-from is for a new one, which --no-resume asks for."
+                )
+            weights_of(start_from)
+            folder.experiment.changed({"training.start_from": str(Path(start_from).resolve())}).write(
+                folder.experiment_file
             )
-        weights_of(start_from)
-        folder.experiment.changed({"training.start_from": str(Path(start_from).resolve())}).write(
-            folder.experiment_file
-        )
-        folder = RunFolder.open(run)
-    experiment, decided = folder.experiment, folder.experiment.decided
-    check_ends(folder)
-    if going_on and read_checkpoint(weights)[1].get("finished"):
+            folder = RunFolder.open(run)
+        experiment, decided = folder.experiment, folder.experiment.decided
+        check_ends(folder)
+        if going_on and read_checkpoint(weights)[1].get("finished"):
+            return weights
+        store = Store.open(prepare(run), folder.dataset.ids)
+        with folder.timed("train"):
+            outcome = fit(
+                decided.net.build() if going_on else first_net(experiment),
+                task_for(experiment.task_labels),
+                store,
+                (folder.split.training, folder.split.validation),
+                decided,
+                experiment.training,
+                folder.weights,
+                steps=experiment.training.steps,
+                seconds=experiment.training.seconds,
+                seed=experiment.seed,
+                resume=resume,
+                accelerator=experiment.device,
+            )
+        folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb(), "machine": machine()})
         return weights
-    store = Store.open(prepare(run), folder.dataset.ids)
-    with folder.timed("train"):
-        outcome = fit(
-            decided.net.build() if going_on else first_net(experiment),
-            task_for(experiment.task_labels),
-            store,
-            (folder.split.training, folder.split.validation),
-            decided,
-            experiment.training,
-            folder.weights,
-            steps=experiment.training.steps,
-            seconds=experiment.training.seconds,
-            seed=experiment.seed,
-            resume=resume,
-            accelerator=experiment.device,
-        )
-    folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb(), "machine": machine()})
-    return weights
 
 
 def predict(
