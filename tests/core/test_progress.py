@@ -10,7 +10,7 @@ class Notes:
     def start(self, what: str, total: float | None) -> None:
         self.said.append(("start", what, total))
 
-    def advance(self, amount: float, note: str = "") -> None:
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
         self.said.append(("advance", amount, note))
 
     def stop(self) -> None:

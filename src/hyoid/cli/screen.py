@@ -7,12 +7,22 @@ import time
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from ..core.duration import duration
 from ..core.progress import Listener, log
 
 SECONDS_BETWEEN_LINES = 15.0
+
+
+class Left(TimeRemainingColumn):
+    """Time until the end, as the stage tells it or by its pace."""
+
+    def render(self, task: Task) -> Text:
+        """What is shown beside one bar."""
+        told = task.fields["left_seconds"]
+        return super().render(task) if told is None else Text(duration(told), style="progress.remaining")
 
 
 class Bars:
@@ -25,7 +35,7 @@ class Bars:
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            Left(),
             TextColumn("{task.fields[note]}", style="cyan"),
             console=console,
             transient=True,
@@ -36,13 +46,13 @@ class Bars:
         """A stage begins."""
         if not self._running:
             self._progress.start()
-        self._running.append(self._progress.add_task(what, total=total, note=""))
+        self._running.append(self._progress.add_task(what, total=total, note="", left_seconds=None))
 
-    def advance(self, amount: float, note: str = "") -> None:
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
         """Some of the innermost stage is done."""
         task = self._running[-1]
         if note:
-            self._progress.update(task, advance=amount, note=note)
+            self._progress.update(task, advance=amount, note=note, left_seconds=left_seconds)
         else:
             self._progress.advance(task, amount)
 
@@ -73,7 +83,7 @@ class Lines:
         """A stage begins."""
         self._running.append(_Stage(what, total))
 
-    def advance(self, amount: float, note: str = "") -> None:
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
         """Some of the innermost stage is done; tells so at most every 15 seconds."""
         stage = self._running[-1]
         stage.done += amount
@@ -83,7 +93,9 @@ class Lines:
         stage.told = now
         parts = [stage.what]
         if stage.total and stage.done > 0:
-            left = (now - stage.started) * (stage.total - stage.done) / stage.done
+            left = left_seconds
+            if left is None:
+                left = (now - stage.started) * (stage.total - stage.done) / stage.done
             parts += [f"{100 * stage.done / stage.total:.0f} %", f"{duration(left)} left"]
         self._console.print("  ".join([*parts, note]).rstrip(), markup=False, highlight=False)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+from functools import cache
 from pathlib import Path
+
+from .progress import log
 
 
 def machine() -> dict[str, str]:
@@ -28,7 +31,16 @@ def use_threads(count: int | None) -> None:
     if count is not None:
         import torch
 
-        torch.set_num_threads(min(count, os.cpu_count() or count))
+        cores = os.cpu_count() or count
+        if count > cores:
+            _tell(f"{count} threads were asked for, and this machine has {cores} cores: {cores} compute.")
+        torch.set_num_threads(min(count, cores))
+
+
+@cache
+def _tell(text: str) -> None:
+    """Say this once."""
+    log.warning(text)
 
 
 def _processor() -> str:

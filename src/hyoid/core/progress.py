@@ -20,8 +20,14 @@ class Listener(Protocol):
     def start(self, what: str, total: float | None) -> None:
         """A stage begins; `total` is in the units of `advance`, None when unknown."""
 
-    def advance(self, amount: float, note: str = "") -> None:
-        """Some of the stage is done; `note` is a short text such as the current loss."""
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
+        """Some of the stage is done.
+
+        Args:
+            amount: How much.
+            note: A short text such as the current loss.
+            left_seconds: Time until the end, where the stage knows better than by its pace so far.
+        """
 
     def stop(self) -> None:
         """The stage is over."""
@@ -33,7 +39,7 @@ class Silent:
     def start(self, what: str, total: float | None) -> None:
         pass
 
-    def advance(self, amount: float, note: str = "") -> None:
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
         pass
 
     def stop(self) -> None:

@@ -397,5 +397,5 @@ class _Training:
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
         if self.validator.dice:
             parts.append(f"dice {overall(self.validator.dice):.3f}")
-        listener.advance(reached - shown, ", ".join([*parts, f"{duration(self.clock.left_seconds)} left"]))
+        listener.advance(reached - shown, ", ".join(parts), self.clock.left_seconds if self.clock.step else None)
         return reached

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
+from collections.abc import Mapping
+from typing import Any
 
 from ..core.duration import duration
 from ..experiment import RunFolder
@@ -64,17 +65,15 @@ def comparison(folder: RunFolder) -> str:
     expected, measured = expected_seconds(folder), folder.read_json("timing.json")
     times = [f"{stage} {duration(measured[stage])} (expected {duration(expected[stage])})" for stage in expected]
     training, foreseen = folder.read_json("training.json"), folder.experiment.decided.expected.memory_gb
-    told = f"It took {', '.join(times)}; memory {training['memory_gb']:.1f} GB (expected {foreseen:.1f} GB)."
+    told = (
+        f"It took {', '.join(times)}; memory of training {training['memory_gb']:.1f} GB (expected"
+        f" {foreseen:.1f} GB); the net waited for data {waited(training)} of the time."
+    )
     if (length := training.get("length", 1)) < 1:
         told += f" A plateau of the validation Dice ended training at {100 * length:.0f} %."
     return told
 
 
-def peak_memory_gb() -> float:
-    """Most memory this process has had, in GB; 0 where the system does not tell."""
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+def waited(training: Mapping[str, Any]) -> str:
+    """Share of the time of training that the net waited for patches, in words."""
+    return f"{100 * training['waiting']:.1f} %"

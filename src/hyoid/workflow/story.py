@@ -17,7 +17,7 @@ from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
 from .answers import answers_of
 from .data_story import data_sheet, split_rule
-from .forecast import expected_seconds
+from .forecast import expected_seconds, waited
 from .model_story import environment, model
 
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
@@ -34,6 +34,7 @@ def of_run(folder: RunFolder) -> RunFacts:
     ended = ", then a plateau of the validation Dice" if training.get("length", 1) < 1 else ""
     costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}{ended}")
     costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
+    costs["waiting for data"] = ("below 5 %", waited(training))
     return RunFacts(
         title=folder.path.resolve().name,
         what=_judged(folder),

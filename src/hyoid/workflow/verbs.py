@@ -207,13 +207,13 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         The checkpoint with the weights that predict.
     """
     from ..core.machine import machine
+    from ..core.memory import forget_peak, peak_gb
     from ..experiment import RunFolder
     from ..preparation.store import Store
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
-    from .forecast import peak_memory_gb
 
     folder = RunFolder.open(run)
     with folder.training_alone():
@@ -234,6 +234,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         store = Store.open(prepare(run), folder.dataset.ids)
+        forget_peak()
         with folder.timed("train"):
             outcome = fit(
                 decided.net.build() if going_on else first_net(experiment),
@@ -249,7 +250,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
                 resume=resume,
                 accelerator=experiment.device,
             )
-        folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_memory_gb(), "machine": machine()})
+        folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_gb(), "machine": machine()})
         return weights
 
 

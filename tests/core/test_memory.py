@@ -1,0 +1,19 @@
+"""The peak of a process, since a moment."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from hyoid.core.memory import forget_peak, peak_gb
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
+def test_the_peak_is_that_since_it_was_forgotten():
+    forget_peak()
+    before = peak_gb()
+    held = np.ones(50_000_000)
+    del held
+    assert 0.3 < peak_gb() - before < 0.6
+    forget_peak()
+    assert peak_gb() < before + 0.2
