@@ -36,6 +36,47 @@ def test_a_patient_on_both_sides_is_refused_unless_it_is_meant(cells, tmp_path):
     assert (tmp_path / "run" / "experiment.yaml").is_file()
 
 
+@pytest.mark.parametrize(
+    ("options", "change", "told"),
+    [
+        ({"steps": 2}, "training.steps=3", "--steps 2 and --set training.steps=3 are one and the same"),
+        ({"minutes": 1}, "training.minutes=2", "--minutes 1 and --set"),
+        ({"threads": 1}, "threads=2", "--threads 1 and --set threads=2"),
+        ({"memory": 2.0}, "planning.memory_gb=1", "--memory 2.0 and --set"),
+        ({"memory": -1.0}, "fold=0", "--memory -1.0: planning.memory_gb = -1.0 does not fit"),
+        ({"threads": 0}, "fold=0", "--threads 0: threads = 0 does not fit"),
+        ({}, "fold=-1", "--set: fold = -1 does not fit"),
+    ],
+)
+def test_an_option_is_given_once_and_named_when_it_does_not_fit(options, change, told, cells, tmp_path):
+    with pytest.raises(ConfigError, match=told):
+        hyoid.plan(cells, into=tmp_path / "run", **options, changes=[*MEANT, change])
+
+
+@pytest.fixture(scope="module")
+def planned(cells, tmp_path_factory) -> RunFolder:
+    """A run that was planned and not trained."""
+    place = tmp_path_factory.mktemp("planned") / "run"
+    hyoid.plan(cells, into=place, steps=2, changes=MEANT)
+    return RunFolder.open(place)
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "told"),
+    [
+        ("run", {}, "answers would be mixed with the files of the run"),
+        ("run/weights/new", {}, "answers would be mixed"),
+        ("run/predictions", {}, "answers would be mixed"),
+        ("run/of_ward_3", {}, "this run has no weights yet"),
+        ("out", {"changes": ["training.steps=3"]}, "under prediction., device and threads only"),
+        ("out", {"changes": ["prediction.backend=onnx"], "backend": "auto"}, "--backend auto and --set prediction"),
+    ],
+)
+def test_what_predicting_cannot_follow_is_refused(place, options, told, planned, cells):
+    with pytest.raises(ConfigError, match=told):
+        hyoid.predict(planned.path, [cells / "images"], into=planned.path.parent / place, **options)
+
+
 def test_a_run_from_before_a_setting_existed_goes_on(cells, tmp_path):
     first = hyoid.plan(cells, into=tmp_path, steps=2, changes=MEANT)
     asked = json.loads((tmp_path / "asked.json").read_text())

@@ -13,6 +13,7 @@ Read in this order:
 - `progress`: how long work tells what it is doing
 - `duration`: lengths of time in words
 - `energy`: joules that work takes, counted or estimated
+- `extras`: how to get libraries that only some need
 - `memory`: the most memory that this process has needed
 - `machine`: what a computer is, in words
 - `citations`: the papers behind a part (references.bib)

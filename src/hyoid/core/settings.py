@@ -88,17 +88,17 @@ class Settings(BaseModel):
             self.model_dump(mode="json"), Dumper=_FlowLists, sort_keys=False, allow_unicode=True, width=100
         )
 
-    def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...]) -> Self:
+    def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...], where: str = "--set") -> Self:
         """A copy with some values replaced, such as `{"training.steps": 200}` or `["training.steps=200"]`.
 
         Values given as text are read as YAML, so `3`, `[1, 2]` and `true` mean what they look like, and `null` leaves
-        a choice open.
+        a choice open. A message about what does not fit says where it came from.
         """
         pairs = changes.items() if isinstance(changes, dict) else [_split_change(change) for change in changes]
         tree = self.model_dump(mode="json")
         for key, value in pairs:
             _put(type(self), tree, key, value)
-        return type(self).parse(tree, "--set")
+        return type(self).parse(tree, where)
 
 
 class _FlowLists(yaml.SafeDumper):

@@ -93,6 +93,15 @@ class Backend:
             return logits
         return _filled(choice.engine, tiles, choice.batch)
 
+    @property
+    def answered(self) -> str:
+        """Who has answered, as a sentence."""
+        others = [choice for choice in self.choices.values() if choice.engine is not None]
+        if not others:
+            return "torch answered: no other engine was worth making, or none answered as well."
+        whom = f"{fastest_installed()} answered tiles of {len(others)} of {len(self.choices)} shapes"
+        return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{fastest_installed()} answered."
+
     def _by_torch(self, tiles: Tensor) -> Tensor:
         logits: Tensor = self.net(tiles)[0]
         return logits

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
+from ..core.extras import install_command
 from ..core.files import atomic_path
 from ..core.registry import Registry
 from ..nets.layers import InstanceNorm
@@ -71,7 +72,7 @@ def _library(name: str, extra: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        raise ConfigError(f"The engine needs {name}; install it with `pip install 'hyoid[{extra}]'`.") from None
+        raise ConfigError(f"The engine needs {name}; install it with `{install_command(extra)}`.") from None
 
 
 def exported(net: nn.Module, example: Tensor) -> torch.export.ExportedProgram:

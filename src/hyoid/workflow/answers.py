@@ -54,6 +54,9 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     experiment = folder.experiment.changed(tuple(changes))
     check_device(experiment.device)
+    device = resolved_device(experiment.device)
+    if experiment.prediction.precision == "16-mixed" and not device.startswith("cuda"):
+        raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
     use_threads(experiment.threads)
     net = experiment.decided.net.build()
     load_weights(net, weights)
@@ -62,7 +65,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         task_for(experiment.task_labels),
         experiment.decided,
         experiment.prediction,
-        resolved_device(experiment.device),
+        device,
         (folder.weights / "engines", hashlib.sha256(weights.read_bytes()).hexdigest()[:12]),
         partial(patches_of, folder),
     )
@@ -98,6 +101,8 @@ def predict_entries(
     taken = [entry.id for entry in entries if answer_file(into, entry).resolve() in sources]
     if taken:
         raise ConfigError(f"{into}: the answer to {taken[0]} would overwrite its image; choose another --into.")
+    if probabilities:
+        _check_names_of_probabilities(predictor, by_id)
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
     written: dict[str, Path] = {}
@@ -144,6 +149,17 @@ def predict_entries(
 def answer_file(into: Path, entry: Entry) -> Path:
     """Where the answer to a case goes: named after the case, in the format of its image where that can hold labels."""
     return into / f"{entry.id}{suffix_for_labels(entry.images[0])}"
+
+
+def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) -> None:
+    """Refuse cases of which one is named as the probabilities of another would be."""
+    for case_id in ids:
+        for structure in predictor.task.structures:
+            if f"{case_id}_{structure}" in ids:
+                raise ConfigError(
+                    f"The probabilities of {structure} of {case_id} and the answer to {case_id}_{structure} would have "
+                    "one name; predict these images into different folders."
+                )
 
 
 def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:

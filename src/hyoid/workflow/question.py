@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,35 @@ DEFAULT_MINUTES = 20.0
 _PLAN = "plan."
 
 
-def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, changes: Sequence[str]) -> Experiment:
+OPTIONS = {
+    "minutes": "training.minutes",
+    "steps": "training.steps",
+    "seed": "seed",
+    "memory": "planning.memory_gb",
+    "threads": "threads",
+    "backend": "prediction.backend",
+}
+"""Options of the command line that are settings too."""
+
+
+def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) -> Experiment:
     """The experiment that these arguments describe, without labels and plan.
 
+    Args:
+        data: What is to be learned.
+        options: Values by the name of their option; those that were not given are None.
+        changes: Settings, as key=value.
+
     Raises:
-        ConfigError: When both minutes and steps are given, or a change does not fit.
+        ConfigError: When both minutes and steps are given, something is given twice, or does not fit.
     """
-    if minutes is not None and steps is not None:
+    given = {name: value for name, value in options.items() if value is not None}
+    if {"minutes", "steps"} <= set(given):
         raise ConfigError("Give either --minutes or --steps, not both.")
-    budget = {"training": {"minutes": minutes, "steps": steps}}
-    given = {"minutes": minutes, "steps": steps, "seed": seed}
-    where = " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
-    asked = Experiment.parse({"data": str(Path(data).resolve()), "seed": seed, **budget}, where)
+    refuse_twice(given, changes)
+    asked = Experiment(data=str(Path(data).resolve()))
+    for name, value in given.items():
+        asked = asked.changed({OPTIONS[name]: value}, f"--{name} {value}")
     asked = asked.changed([change for change in changes if not change.strip().startswith(_PLAN)])
     if asked.training.minutes is not None and asked.training.steps is not None:
         raise ConfigError("Set either training.minutes or training.steps, not both.")
@@ -41,6 +58,18 @@ def ask(data: str | Path, minutes: float | None, steps: int | None, seed: int, c
     use_threads(asked.threads)
     _check_names(asked)
     return asked.changed({"extensions": list(extensions)})
+
+
+def refuse_twice(given: Mapping[str, Any], changes: Sequence[str]) -> None:
+    """Refuse a setting that an option has given already.
+
+    Raises:
+        ConfigError: Naming both.
+    """
+    for change in changes:
+        for name, value in given.items():
+            if change.partition("=")[0].strip() == OPTIONS[name]:
+                raise ConfigError(f"--{name} {value} and --set {change} are one and the same; give one of them.")
 
 
 def _check_names(asked: Experiment) -> None:
@@ -122,18 +151,30 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
             )
 
 
-def check_prediction(memory: float | None, changes: Sequence[str]) -> None:
+def check_prediction(folder: RunFolder, into: Path, memory: float | None, changes: Sequence[str], backend: str) -> None:
     """Refuse what predicting cannot follow.
 
     Raises:
-        ConfigError: When no memory is left, or the memory of training is set.
+        ConfigError: When no memory is left, a setting is not one of prediction, or answers would lie among the files
+            of the run.
     """
     if memory is not None and not memory > 0:
         raise ConfigError(f"--memory {memory:g}: expected gigabytes above 0.")
-    if any(change.strip().startswith("planning.memory_gb") for change in changes):
-        raise ConfigError(
-            "planning.memory_gb is the memory of training; that of predicting is --memory, such as --memory 3."
-        )
+    for change in changes:
+        name = change.partition("=")[0].strip()
+        if name == "planning.memory_gb":
+            raise ConfigError(
+                "planning.memory_gb is the memory of training; that of predicting is --memory, such as --memory 3."
+            )
+        if name not in ("device", "threads") and not name.startswith("prediction."):
+            raise ConfigError(
+                f"--set {change}: a trained net can change settings under prediction., device and threads only."
+            )
+    refuse_twice({} if backend == "torch" else {"backend": backend}, changes)
+    place, run = into.resolve(), folder.path.resolve()
+    own = [run / name for name in (folder.weights.name, folder.predictions.name)]
+    if place == run or any(place == one or one in place.parents for one in own):
+        raise ConfigError(f"{into}: answers would be mixed with the files of the run there; choose another --into.")
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

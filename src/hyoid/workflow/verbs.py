@@ -123,11 +123,12 @@ def plan(
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
+    options = {"minutes": minutes, "steps": steps, "seed": seed or None, "memory": memory, "threads": threads}
+    asked = ask(data, options, changes)
     if memory is not None:
         changes = (*changes, f"planning.memory_gb={memory}")
     if threads is not None:
         changes = (*changes, f"threads={threads}")
-    asked = ask(data, minutes, steps, seed, changes)
     if is_answered(folder, asked, changes):
         return folder.experiment.decided
     with folder.timed("plan"):
@@ -301,13 +302,16 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    check_prediction(memory, changes)
+    check_prediction(folder, Path(into), memory, changes, backend)
     if backend != "torch":
         changes = (*changes, f"prediction.backend={backend}")
     entries = find_images(images, len(folder.dataset.channel_names), Path(into))
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
-    return predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
+    written = predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
+    if backend == "auto":
+        log.info(predictor.backend.answered)
+    return written
 
 
 def evaluate(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import ConfigError, HyoidError
+from ...core.extras import install_command
 from ..encoders import Level, encoders
 from ..layers import Part, Parts
 from .catalogue import NON_COMMERCIAL
@@ -96,7 +97,7 @@ def _create(model: str, in_channels: int, pretrained: bool) -> Any:
     try:
         import timm
     except ModuleNotFoundError:
-        raise ConfigError("Encoder timm needs the package timm: pip install 'hyoid[timm]'.") from None
+        raise ConfigError(f"Encoder timm needs the package timm: {install_command('timm')}.") from None
     except RuntimeError as error:
         # a build of torchvision for GPUs beside a torch for CPUs
         raise ConfigError(
