@@ -132,8 +132,9 @@ class RunFolder:
 
     @property
     def workers(self) -> int:
-        """Cases that are worked on at once."""
-        return self.experiment.threads or os.cpu_count() or 1
+        """Cases that are worked on at once: one for each thread, at most one for each core."""
+        cores = os.cpu_count() or 1
+        return min(self.experiment.threads or cores, cores)
 
     @cached_property
     def dataset(self) -> Dataset:

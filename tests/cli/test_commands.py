@@ -85,15 +85,15 @@ def test_limits_of_the_machine_are_kept_in_the_run(cells, tmp_path):
 
 def test_a_memory_for_predicting_is_above_zero_and_not_that_of_training():
     with pytest.raises(ConfigError, match=r"--memory 0: expected gigabytes above 0"):
-        check_prediction(0, ())
+        check_prediction(0, None, ())
     with pytest.raises(ConfigError, match=r"is the memory of training; that of predicting is --memory"):
-        check_prediction(None, ["planning.memory_gb=3"])
-    check_prediction(3, ["prediction.mirror=false"])
+        check_prediction(None, None, ["planning.memory_gb=3"])
+    check_prediction(3, "torch", ["prediction.mirror=false"])
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
 def test_a_budget_of_nothing_is_refused_as_it_was_given(verb, cells, tmp_path):
-    refused(hyoid(verb, cells, "--into", tmp_path / "run", "--steps", "0"), "--steps 0 --seed 0: training.steps = 0")
+    refused(hyoid(verb, cells, "--into", tmp_path / "run", "--steps", "0"), "--steps 0: training.steps = 0")
 
 
 def test_who_stops_is_told_what_remains():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
-from hyoid.experiment import RunFolder
+from hyoid.experiment import Experiment, RunFolder
 from hyoid.io.phantoms import write_phantoms
+from hyoid.workflow.question import refuse_twice
 
 MEANT = ("patients_on_both_sides=true",)
 
@@ -39,10 +41,12 @@ def test_a_patient_on_both_sides_is_refused_unless_it_is_meant(cells, tmp_path):
 @pytest.mark.parametrize(
     ("options", "change", "told"),
     [
-        ({"steps": 2}, "training.steps=3", "--steps 2 and --set training.steps=3 are one and the same"),
+        ({"steps": 2}, "training.steps=3", "--steps 2 and --set training.steps=3 both set training.steps"),
         ({"minutes": 1}, "training.minutes=2", "--minutes 1 and --set"),
         ({"threads": 1}, "threads=2", "--threads 1 and --set threads=2"),
         ({"memory": 2.0}, "planning.memory_gb=1", "--memory 2.0 and --set"),
+        ({"seed": 0}, "seed=1", "--seed 0 and --set seed=1"),
+        ({"steps": 2}, "training={loss: dice}", "--steps 2 and --set training=.* both set training.steps"),
         ({"memory": -1.0}, "fold=0", "--memory -1.0: planning.memory_gb = -1.0 does not fit"),
         ({"threads": 0}, "fold=0", "--threads 0: threads = 0 does not fit"),
         ({}, "fold=-1", "--set: fold = -1 does not fit"),
@@ -53,28 +57,50 @@ def test_an_option_is_given_once_and_named_when_it_does_not_fit(options, change,
         hyoid.plan(cells, into=tmp_path / "run", **options, changes=[*MEANT, change])
 
 
+def test_one_value_may_be_given_twice_and_two_may_not():
+    refuse_twice({"minutes": 20.0}, ["training.minutes=20", "fold=1", "fold=1"])
+    with pytest.raises(ConfigError, match="--set fold=1 and --set fold=2 both set fold; give one of them"):
+        refuse_twice({}, ["fold=1", "fold=2"])
+    with pytest.raises(ConfigError, match=r"--start-from a and --set training\.start_from=b both set"):
+        refuse_twice({"start_from": "a"}, ["training.start_from=b"])
+
+
+def test_as_many_cases_are_worked_on_as_there_are_cores(tmp_path):
+    Experiment(data="data", threads=10**4).write(tmp_path / "experiment.yaml")
+    assert RunFolder.open(tmp_path).workers == os.cpu_count()
+
+
 @pytest.fixture(scope="module")
 def planned(cells, tmp_path_factory) -> RunFolder:
     """A run that was planned and not trained."""
     place = tmp_path_factory.mktemp("planned") / "run"
     hyoid.plan(cells, into=place, steps=2, changes=MEANT)
+    (place.parent / "other").mkdir()
+    (place.parent / "other" / "experiment.yaml").touch()
     return RunFolder.open(place)
 
 
 @pytest.mark.parametrize(
     ("place", "options", "told"),
     [
-        ("run", {}, "answers would be mixed with the files of the run"),
+        ("run", {}, "answers would be mixed with the files of a run"),
         ("run/weights/new", {}, "answers would be mixed"),
         ("run/predictions", {}, "answers would be mixed"),
         ("run/of_ward_3", {}, "this run has no weights yet"),
+        ("other", {}, "answers would be mixed with the files of a run"),
         ("out", {"changes": ["training.steps=3"]}, "under prediction., device and threads only"),
         ("out", {"changes": ["prediction.backend=onnx"], "backend": "auto"}, "--backend auto and --set prediction"),
+        ("out", {"changes": ["prediction.backend=onnx"], "backend": "torch"}, "--backend torch and --set prediction"),
     ],
 )
 def test_what_predicting_cannot_follow_is_refused(place, options, told, planned, cells):
     with pytest.raises(ConfigError, match=told):
         hyoid.predict(planned.path, [cells / "images"], into=planned.path.parent / place, **options)
+
+
+def test_a_report_does_not_cover_that_of_another_run(planned, cells):
+    with pytest.raises(ConfigError, match="the report would be mixed with the files of a run"):
+        hyoid.evaluate(cells / "labels", cells / "labels", into=planned.path)
 
 
 def test_a_run_from_before_a_setting_existed_goes_on(cells, tmp_path):

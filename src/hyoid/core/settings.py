@@ -94,7 +94,7 @@ class Settings(BaseModel):
         Values given as text are read as YAML, so `3`, `[1, 2]` and `true` mean what they look like, and `null` leaves
         a choice open. A message about what does not fit says where it came from.
         """
-        pairs = changes.items() if isinstance(changes, dict) else [_split_change(change) for change in changes]
+        pairs = changes.items() if isinstance(changes, dict) else [split_change(change) for change in changes]
         tree = self.model_dump(mode="json")
         for key, value in pairs:
             _put(type(self), tree, key, value)
@@ -112,7 +112,8 @@ class _FlowLists(yaml.SafeDumper):
 _FlowLists.add_representer(list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value))
 
 
-def _split_change(change: str) -> tuple[str, Any]:
+def split_change(change: str) -> tuple[str, Any]:
+    """The key and the value of a change such as "training.steps=200"."""
     key, equals, text = change.partition("=")
     if not equals:
         raise ConfigError(f"--set {change}: expected key=value, such as training.steps=200.")

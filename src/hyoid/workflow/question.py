@@ -11,6 +11,7 @@ from ..core.extensions import load_extensions
 from ..core.labels import Labels
 from ..core.machine import use_threads
 from ..core.progress import log
+from ..core.settings import split_change
 from ..experiment import Experiment, RunFolder
 from .beginning import check_beginning
 from .voxel_weights import MAPS
@@ -25,6 +26,7 @@ OPTIONS = {
     "seed": "seed",
     "memory": "planning.memory_gb",
     "threads": "threads",
+    "start_from": "training.start_from",
     "backend": "prediction.backend",
 }
 """Options of the command line that are settings too."""
@@ -44,7 +46,7 @@ def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) ->
     given = {name: value for name, value in options.items() if value is not None}
     if {"minutes", "steps"} <= set(given):
         raise ConfigError("Give either --minutes or --steps, not both.")
-    refuse_twice(given, changes)
+    refuse_twice(options, changes)
     asked = Experiment(data=str(Path(data).resolve()))
     for name, value in given.items():
         asked = asked.changed({OPTIONS[name]: value}, f"--{name} {value}")
@@ -60,16 +62,26 @@ def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) ->
     return asked.changed({"extensions": list(extensions)})
 
 
-def refuse_twice(given: Mapping[str, Any], changes: Sequence[str]) -> None:
-    """Refuse a setting that an option has given already.
+def refuse_twice(options: Mapping[str, Any], changes: Sequence[str]) -> None:
+    """Refuse two values for one setting, and a change of a whole group that would undo one inside.
+
+    Args:
+        options: Values by the name of their option; those that were not given are None.
+        changes: Settings, as key=value.
 
     Raises:
         ConfigError: Naming both.
     """
-    for change in changes:
-        for name, value in given.items():
-            if change.partition("=")[0].strip() == OPTIONS[name]:
-                raise ConfigError(f"--{name} {value} and --set {change} are one and the same; give one of them.")
+    said = [
+        (OPTIONS[name], value, f"--{name.replace('_', '-')} {value}")
+        for name, value in options.items()
+        if value is not None
+    ]
+    said += [(*split_change(change), f"--set {change}") for change in changes]
+    for number, (key, value, words) in enumerate(said):
+        for earlier, its_value, its_words in said[:number]:
+            if earlier.startswith(f"{key}.") or (earlier == key and value != its_value):
+                raise ConfigError(f"{its_words} and {words} both set {earlier}; give one of them.")
 
 
 def _check_names(asked: Experiment) -> None:
@@ -151,12 +163,11 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
             )
 
 
-def check_prediction(folder: RunFolder, into: Path, memory: float | None, changes: Sequence[str], backend: str) -> None:
+def check_prediction(memory: float | None, backend: str | None, changes: Sequence[str]) -> None:
     """Refuse what predicting cannot follow.
 
     Raises:
-        ConfigError: When no memory is left, a setting is not one of prediction, or answers would lie among the files
-            of the run.
+        ConfigError: When no memory is left, or a setting is given twice or is not one of prediction.
     """
     if memory is not None and not memory > 0:
         raise ConfigError(f"--memory {memory:g}: expected gigabytes above 0.")
@@ -170,11 +181,20 @@ def check_prediction(folder: RunFolder, into: Path, memory: float | None, change
             raise ConfigError(
                 f"--set {change}: a trained net can change settings under prediction., device and threads only."
             )
-    refuse_twice({} if backend == "torch" else {"backend": backend}, changes)
-    place, run = into.resolve(), folder.path.resolve()
-    own = [run / name for name in (folder.weights.name, folder.predictions.name)]
-    if place == run or any(place == one or one in place.parents for one in own):
-        raise ConfigError(f"{into}: answers would be mixed with the files of the run there; choose another --into.")
+    refuse_twice({"backend": backend}, changes)
+
+
+def check_no_run(into: Path, what: str) -> None:
+    """Refuse a folder in which something would be mixed with the files of a run.
+
+    Raises:
+        ConfigError: When it is a run, or the place of its weights or predictions.
+    """
+    place = into.resolve()
+    for run in (RunFolder(one) for one in (place, *place.parents)):
+        is_inside = any(place.is_relative_to(one) for one in (run.weights, run.predictions))
+        if run.experiment_file.is_file() and (place == run.path or is_inside):
+            raise ConfigError(f"{into}: {what} would be mixed with the files of a run there; choose another --into.")
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

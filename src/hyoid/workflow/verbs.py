@@ -32,7 +32,7 @@ def run(
     steps: int | None = None,
     memory: float | None = None,
     threads: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     start_from: str | Path | None = None,
     baseline: bool = False,
     changes: Sequence[str] = (),
@@ -45,10 +45,11 @@ def run(
         data: Folder of annotated images, dataset.json, or manifest (CSV or YAML).
         into: Folder for the run; made when it is missing.
         minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
-        steps: Number of training steps instead of minutes; then the result depends on the seed alone.
+        steps: Number of training steps instead of minutes; then the same seed, machine and number of threads give the
+            same weights.
         memory: Gigabytes that training may use; 70 % of what is free when not given.
         threads: Threads of the processor that may be used; all cores when not given.
-        seed: Seed of the split, the first weights and every random draw.
+        seed: Seed of the split, the first weights and every random draw; 0 when not given.
         start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
         baseline: Also judge classical methods on the validation cases; the net must beat them.
         changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.
@@ -58,10 +59,11 @@ def run(
     """
     from ..experiment import RunFolder
     from .forecast import comparison
-    from .question import check_place
+    from .question import check_place, refuse_twice
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
+    refuse_twice({"start_from": start_from}, changes)
     if start_from is not None:
         changes = (*changes, f"training.start_from={Path(start_from).resolve()}")
     with folder.logged():
@@ -96,7 +98,7 @@ def plan(
     steps: int | None = None,
     memory: float | None = None,
     threads: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     changes: Sequence[str] = (),
 ) -> Plan:
     """Measure the data and this machine, and decide how to train; nothing is trained yet.
@@ -105,10 +107,11 @@ def plan(
         data: Folder of annotated images, dataset.json, or manifest (CSV or YAML).
         into: Folder for the run; made when it is missing.
         minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
-        steps: Number of training steps instead of minutes.
+        steps: Number of training steps instead of minutes; then the same seed, machine and number of threads give the
+            same weights.
         memory: Gigabytes that training may use; 70 % of what is free when not given.
         threads: Threads of the processor that may be used; all cores when not given.
-        seed: Seed of the split, the first weights and every random draw.
+        seed: Seed of the split, the first weights and every random draw; 0 when not given.
         changes: A setting to change, such as planning.preset=nnunet; may be given many times.
 
     Returns:
@@ -123,7 +126,7 @@ def plan(
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
-    options = {"minutes": minutes, "steps": steps, "seed": seed or None, "memory": memory, "threads": threads}
+    options = {"minutes": minutes, "steps": steps, "seed": seed, "memory": memory, "threads": threads}
     asked = ask(data, options, changes)
     if memory is not None:
         changes = (*changes, f"planning.memory_gb={memory}")
@@ -261,7 +264,7 @@ def predict(
     *,
     into: str | Path | None = None,
     probabilities: bool = False,
-    backend: Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"] = "torch",
+    backend: Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"] | None = None,
     memory: float | None = None,
     changes: Sequence[str] = (),
 ) -> list[Path]:
@@ -274,7 +277,8 @@ def predict(
         images: Files, folders or DICOM series; the validation cases of the run when none are given.
         into: Folder for the answers; needed when images are given.
         probabilities: Also write the probability of each structure.
-        backend: What computes the net; auto measures whether another engine than torch pays, and takes it if it agrees.
+        backend: What computes the net, torch when not given; auto measures whether another engine pays, and takes it if
+            it agrees with torch.
         memory: Gigabytes that an image may take, else it is answered in parts; 70 % of what is free when not given,
             whatever training was allowed.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
@@ -287,11 +291,11 @@ def predict(
     from ..io.dataset import find_images
     from ..planning.budget import available_gb
     from .answers import predict_entries, predict_validation, predictor_of
-    from .question import check_prediction
+    from .question import check_no_run, check_prediction
 
     folder = RunFolder.open(run)
     if not images:
-        if changes or probabilities or into is not None or backend != "torch" or memory is not None:
+        if changes or probabilities or into is not None or backend is not None or memory is not None:
             raise ConfigError(
                 "Name the images that --into, --probabilities, --backend, --memory and --set are for. To answer the"
                 f" validation cases of the run anew, change {folder.path / 'experiment.yaml'}, such as"
@@ -302,14 +306,15 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    check_prediction(folder, Path(into), memory, changes, backend)
-    if backend != "torch":
+    check_prediction(memory, backend, changes)
+    check_no_run(Path(into), "answers")
+    if backend is not None:
         changes = (*changes, f"prediction.backend={backend}")
     entries = find_images(images, len(folder.dataset.channel_names), Path(into))
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
     written = predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
-    if backend == "auto":
+    if predictor.settings.backend == "auto":
         log.info(predictor.backend.answered)
     return written
 
@@ -341,12 +346,16 @@ def evaluate(
     from ..experiment import Experiment, RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation
+    from .question import check_no_run, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
 
     other = [change for change in changes if not change.startswith("evaluation.")]
     if other:
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
+    refuse_twice({}, changes)
+    if into is not None and Path(into).resolve() != Path(predictions).resolve():
+        check_no_run(Path(into), "the report")
     if references is not None:
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
