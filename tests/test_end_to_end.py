@@ -101,7 +101,7 @@ def test_gaps_between_touching_cells_weigh_more_when_asked(cells, tmp_path):
 def test_an_answer_never_takes_the_place_of_an_image(cells, tmp_path):
     hyoid.run(cells, into=tmp_path / "run", steps=2, changes=SMALL)
     before = {path: path.read_bytes() for path in (cells / "images").iterdir()}
-    with pytest.raises(hyoid.ConfigError, match="would overwrite its image"):
+    with pytest.raises(hyoid.ConfigError, match="would lie among images"):
         hyoid.predict(tmp_path / "run", [cells / "images"], into=cells / "images")
     assert {path: path.read_bytes() for path in (cells / "images").iterdir()} == before
     answers = hyoid.predict(
@@ -121,6 +121,8 @@ def test_answers_lie_as_their_images_do(cells, tmp_path):
     answers = tmp_path / "images" / "answers"
     for _ in range(2):
         written = hyoid.predict(tmp_path / "run", [tmp_path / "images"], into=answers)
+        origin = json.loads((answers / "answers.jsonl").read_text().splitlines()[-1])
+        assert origin["run"] == str(tmp_path / "run") and f"c/{source.name}" in origin["answers"]
         assert sorted(str(path.relative_to(answers)) for path in written) == [
             f"{place}{source.name}" for place in ("a/b/", "c/", "")
         ]

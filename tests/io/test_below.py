@@ -8,6 +8,7 @@ import pytest
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
+from hyoid.io.below import label_images_below
 from hyoid.io.cases import find_images
 from hyoid.io.formats import write_image
 
@@ -55,9 +56,10 @@ def test_annotations_runs_and_answers_are_left_out(tmp_path, caplog):
     image(tmp_path / "labels" / "a.nii.gz")
     image(tmp_path / "RUN" / "predictions" / "a.nii.gz")
     (tmp_path / "RUN" / "experiment.yaml").touch()
-    image(tmp_path / "answers" / "a.nii.gz")
-    assert ids(tmp_path, into=tmp_path / "answers") == ["a"]
-    assert "annotations and of runs are left out: RUN, labels" in caplog.text
+    image(tmp_path / "earlier" / "a.nii.gz")
+    (tmp_path / "earlier" / "answers.jsonl").touch()
+    assert ids(tmp_path) == ["a"]
+    assert "annotations, runs and answers are left out: RUN, earlier, labels" in caplog.text
 
 
 def test_a_link_back_up_is_not_followed(tmp_path):
@@ -72,6 +74,19 @@ def test_links_that_lead_round_in_a_ring_are_followed_once(tmp_path):
     (tmp_path / "in" / "to").symlink_to(tmp_path / "side")
     (tmp_path / "side" / "back").symlink_to(tmp_path / "in")
     assert ids(tmp_path) == ["in/a", "in/to/b", "side/b", "side/back/a"]
+
+
+def test_annotations_are_found_as_images_are(tmp_path, caplog):
+    image(tmp_path / "side" / "b.nii.gz")
+    image(tmp_path / "in" / "labels" / "a.nii.gz")
+    (tmp_path / "in" / "to").symlink_to(tmp_path / "side")
+    (tmp_path / "in" / "up").symlink_to(tmp_path)
+    image(tmp_path / "in" / "answers" / "a.nii.gz")
+    image(tmp_path / "in" / "earlier" / "deep" / "a.nii.gz")
+    (tmp_path / "in" / "earlier" / "answers.jsonl").touch()
+    found = label_images_below(tmp_path / "in", tmp_path / "in" / "answers")
+    assert list(found.values()) == ["labels/a", "to/b"]
+    assert "runs and answers are left out: earlier." in caplog.text
 
 
 def test_nothing_anywhere_is_an_error(tmp_path):

@@ -43,16 +43,6 @@ def predict(predictor, source: Path, into: Path, memory_gb: float, channels: int
     return path
 
 
-def test_probabilities_never_take_the_name_of_an_answer(tmp_path):
-    for name in ("a", "a_liver"):
-        nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 8), np.float32), np.eye(4)), tmp_path / f"{name}.nii.gz")
-    dataset = SimpleNamespace(channel_names=("c",), seen={})
-    entries = find_images(tmp_path, 1)
-    with pytest.raises(ConfigError, match="The probabilities of liver of a and the answer to a_liver"):
-        predict_entries(predictor_for((8, 8, 8)), dataset, entries, tmp_path / "out", probabilities=True)
-    assert not (tmp_path / "out").exists()
-
-
 def slide(folder: Path, *shape: int) -> Path:
     smooth = np.add.outer(np.sin(np.arange(shape[0]) / 9), np.cos(np.arange(shape[1]) / 7))[..., None]
     array = np.clip(120 + 50 * smooth + RNG.normal(0, 9, (*shape, 3)), 0, 255).astype(np.uint8)

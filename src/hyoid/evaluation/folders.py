@@ -136,11 +136,9 @@ def _images_in(place: str | Path, other: str | Path) -> dict[str, Path]:
     root = Path(place)
     if not root.exists():
         raise DataError(f"{root}: no such folder.")
-    paths = (
-        label_images_below(root, Path(other)) if root.is_dir() else [(root, stem_of(root))] if is_image(root) else []
-    )
+    paths = label_images_below(root, Path(other)) if root.is_dir() else {root: stem_of(root)} if is_image(root) else {}
     found: dict[str, Path] = {}
-    for path, stem in paths:
+    for path, stem in paths.items():
         if stem in found:
             raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
         found[stem] = path

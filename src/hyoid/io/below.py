@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -12,59 +12,112 @@ from .entry import listed
 from .formats import is_image, stem_of
 from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, images_of, mixed_folders, subfolder
 
+ANSWERS = "answers.jsonl"
+"""Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
+
 _ANNOTATIONS = (*LABEL_FOLDERS, "labelsts")
 
 
-def images_below(folder: Path, into: Path | None = None) -> dict[Path, str]:
+def images_below(folder: Path) -> dict[Path, str]:
     """Images to predict in a folder and below it, DICOM series folders included, with the names of their cases.
 
     A name is the place below the folder and the name of the file, `ward/scan`; images/ is no part of it, and
-    CASE/images/CASE.png is CASE. Folders of annotations beside images, runs and prepared cases are left out.
+    CASE/images/CASE.png is CASE. Folders of annotations beside images, runs, prepared cases and answers are left out.
 
     Args:
         folder: Where to look.
-        into: A folder of answers, which are no images to predict.
 
     Raises:
         DataError: When there are none.
     """
-    left_out: list[str] = []
-    passed = (folder.resolve(), *folder.resolve().parents, *([into.resolve()] if into else []))
-    found = dict(_visited(folder, folder, "", passed, left_out))
-    if left_out:
-        log.warning("%s: folders of annotations and of runs are left out: %s.", folder, listed(left_out))
+    walk = _Walk(folder)
+    if (folder / ANSWERS).is_file():
+        log.warning("%s: answers lie here, and are answered as if they were images.", folder)
+    found = dict(_images(walk, folder, "", walk.begun))
+    if walk.left_out:
+        log.warning(
+            "%s: folders of annotations, runs and answers are left out: %s.", folder, listed(sorted(walk.left_out))
+        )
     if not found:
         raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads, nor do those in it.")
     return found
 
 
-def _visited(
-    folder: Path, top: Path, place: str, passed: tuple[Path, ...], left_out: list[str], is_inner: bool = False
+def label_images_below(folder: Path, other: Path) -> dict[Path, str]:
+    """Every image in a folder and below it with its place and name, in the order of these.
+
+    Runs, prepared cases and answers below are left out, and so is another folder there.
+    """
+    walk = _Walk(folder, other)
+    found = dict(_all_images(walk, folder, "", walk.begun))
+    if walk.left_out:
+        log.warning("%s: folders of runs and answers are left out: %s.", folder, listed(sorted(walk.left_out)))
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+class _Walk:
+    """Which folders below one are entered: links are followed, and rings once; what hyoid wrote is left out.
+
+    Args:
+        top: Where the walk begins.
+        other: A folder that is not entered, and not told of.
+    """
+
+    def __init__(self, top: Path, other: Path | None = None) -> None:
+        self.top = top
+        self.left_out: list[str] = []
+        here = top.resolve()
+        self.begun = (here, *here.parents, *([other.resolve()] if other else []))
+
+    def entered(
+        self, folder: Path, passed: tuple[Path, ...], skipped: Collection[str], annotations: Collection[str] = ()
+    ) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+        """Folders in this one, each with what was passed on the way to what is in it, which is not entered again.
+
+        Args:
+            folder: What is searched.
+            passed: What was passed on the way to it.
+            skipped: Names in it that are no folders to enter.
+            annotations: Names of folders that are left out.
+        """
+        for one in sorted(folder.iterdir()):
+            here = one.resolve()
+            if one.name.startswith(".") or one.name in skipped or here in passed or not one.is_dir():
+                continue
+            if one.name.lower() in annotations or _is_ours(one):
+                self.left_out.append(str(one.relative_to(self.top)))
+            else:
+                yield one, (*passed, here)
+
+
+def _images(
+    walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...], is_inner: bool = False
 ) -> Iterator[tuple[Path, str]]:
-    """Images and names; folders that were passed on the way are not entered again, as links back to them would."""
+    """Images to predict and their names."""
     files = _without_stray_slices(folder)
     for file in files:
         stem = stem_of(file)
         yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
     inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
     skipped = {*(file.name for file in files), *mixed_folders(folder)}
-    for one in sorted(folder.iterdir()):
-        if not one.is_dir() or one.name.startswith(".") or one.name in skipped:
-            continue
-        here = one.resolve()
-        if here in passed:
-            continue
-        if one.name.lower() in _ANNOTATIONS or _is_ours(one):
-            left_out.append(str(one.relative_to(top)))
-        elif one == inner:
-            yield from _visited(one, top, place, (*passed, here), left_out, is_inner=True)
+    for one, beyond in walk.entered(folder, passed, skipped, _ANNOTATIONS):
+        if one == inner:
+            yield from _images(walk, one, place, beyond, is_inner=True)
         else:
-            yield from _visited(one, top, f"{place}{one.name}/", (*passed, here), left_out)
+            yield from _images(walk, one, f"{place}{one.name}/", beyond)
+
+
+def _all_images(walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
+    files = [one for one in sorted(folder.iterdir()) if is_image(one)]
+    for file in files:
+        yield file, place + stem_of(file)
+    for one, beyond in walk.entered(folder, passed, {file.name for file in files}):
+        yield from _all_images(walk, one, f"{place}{one.name}/", beyond)
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder is a run, or a prepared case."""
-    return (folder / "experiment.yaml").is_file() or (folder / "facts.json").is_file()
+    """Whether a folder is a run, a prepared case, or holds answers."""
+    return any((folder / name).is_file() for name in ("experiment.yaml", "facts.json", ANSWERS))
 
 
 def _without_stray_slices(folder: Path) -> list[Path]:
@@ -82,16 +135,3 @@ def _without_stray_slices(folder: Path) -> list[Path]:
         listed([file.name for file in slices]),
     )
     return [file for file in files if file not in slices]
-
-
-def label_images_below(folder: Path, other: Path) -> Iterator[tuple[Path, str]]:
-    """Every image in a folder and below it, but for another folder there, with its place and name, in name order."""
-    yield from _all_below(folder, "", other.resolve())
-
-
-def _all_below(folder: Path, place: str, other: Path) -> Iterator[tuple[Path, str]]:
-    for one in sorted(folder.iterdir()):
-        if is_image(one):
-            yield one, place + stem_of(one)
-        elif one.is_dir() and not one.name.startswith(".") and not one.is_symlink() and one.resolve() != other:
-            yield from _all_below(one, f"{place}{one.name}/", other)

@@ -19,16 +19,13 @@ from .formats import beside_slices, is_image, open_image, read_header, read_imag
 from .layouts import group_channels, one_of_pairs
 
 
-def find_images(
-    path: str | Path | Sequence[str | Path], channels: int | None = None, into: Path | None = None
-) -> list[Entry]:
+def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
     """The cases to predict: a file, a DICOM folder, a folder of images and of folders of them, or a list of these.
 
     Args:
         path: Where to look.
         channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
             exactly that many.
-        into: Folder of the answers, which are not answered again.
 
     Raises:
         DataError: When there is nothing to read, or a name occurs twice.
@@ -39,7 +36,7 @@ def find_images(
         if not here.exists():
             raise DataError(f"{here}: there is no such file or folder.")
         if here.is_dir() and not is_image(here):
-            named |= images_below(here, into)
+            named |= images_below(here)
         else:
             if here.is_dir() and (others := beside_slices(here)):
                 log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))

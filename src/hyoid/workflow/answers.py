@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
+from .origin import note_origin
 from .patches import patches_of
 from .question import check_device
 
@@ -79,6 +80,7 @@ def predict_entries(
     probabilities: bool = False,
     scattered: Collection[str] | None = None,
     memory_gb: float = math.inf,
+    origin: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the answer of each case into a folder, named after the case.
 
@@ -91,16 +93,19 @@ def predict_entries(
         scattered: When the cases are annotated and it is to be measured how sure the net is of them: structures of
             several pieces.
         memory_gb: Images that would take more are read, answered and written in parts.
+        origin: What is noted of the answers, beside them.
 
     Raises:
-        ConfigError: When an answer would take the place of an image, or one is too large for what is asked.
+        ConfigError: When an answer would lie among images, or one is too large for what is asked.
         DataError: When cases could not be predicted; the others were.
     """
     by_id = {entry.id: entry for entry in entries}
-    sources = {image.resolve() for entry in entries for image in entry.images}
-    taken = [entry.id for entry in entries if answer_file(into, entry).resolve() in sources]
-    if taken:
-        raise ConfigError(f"{into}: the answer to {taken[0]} would overwrite its image; choose another --into.")
+    places = {image.resolve().parent: image for entry in entries for image in entry.images}
+    for entry in entries:
+        if beside := places.get(answer_file(into, entry).resolve().parent):
+            raise ConfigError(
+                f"{into}: the answer to {entry.id} would lie among images, beside {beside}; choose another --into."
+            )
     if probabilities:
         _check_names_of_probabilities(predictor, by_id)
     channels = len(dataset.channel_names)
@@ -135,6 +140,8 @@ def predict_entries(
             _write_probabilities(predictor, maps, case.id, into, source)
 
     large = too_large(predictor, entries, channels, memory_gb, probabilities)
+    if origin is not None:
+        note_origin(into, origin, [answer_file(into, entry).relative_to(into).as_posix() for entry in entries])
     whole = [case_id for case_id in by_id if case_id not in large]
     failures = predict_cases(predictor, whole, read, write, probabilities, None if scattered is None else watch)
     for case_id, case in large.items():
@@ -152,14 +159,16 @@ def answer_file(into: Path, entry: Entry) -> Path:
 
 
 def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) -> None:
-    """Refuse cases of which one is named as the probabilities of another would be."""
+    """Refuse cases of which one is named as the probabilities of another would be, or has such probabilities."""
+    taken = {case_id: f"the answer to {case_id}" for case_id in ids}
     for case_id in ids:
         for structure in predictor.task.structures:
-            if f"{case_id}_{structure}" in ids:
+            name, what = f"{case_id}_{structure}", f"the probabilities of {structure} of {case_id}"
+            if name in taken:
                 raise ConfigError(
-                    f"The probabilities of {structure} of {case_id} and the answer to {case_id}_{structure} would have "
-                    "one name; predict these images into different folders."
+                    f"{name} would name {what} and {taken[name]}; predict these images into different folders."
                 )
+            taken[name] = what
 
 
 def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:

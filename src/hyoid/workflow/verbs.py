@@ -271,6 +271,7 @@ def predict(
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
 
     Folders are searched with all that lie in them; the answer to FOLDER/ward/scan.nii.gz is INTO/ward/scan.nii.gz.
+    INTO/answers.jsonl tells what made the answers.
 
     Args:
         run: Folder of a trained run.
@@ -291,6 +292,7 @@ def predict(
     from ..io.dataset import find_images
     from ..planning.budget import available_gb
     from .answers import predict_entries, predict_validation, predictor_of
+    from .origin import origin_of
     from .question import check_no_run, check_prediction
 
     folder = RunFolder.open(run)
@@ -310,10 +312,13 @@ def predict(
     check_no_run(Path(into), "answers")
     if backend is not None:
         changes = (*changes, f"prediction.backend={backend}")
-    entries = find_images(images, len(folder.dataset.channel_names), Path(into))
+    entries = find_images(images, len(folder.dataset.channel_names))
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
-    written = predict_entries(predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb)
+    origin = origin_of(folder, predictor)
+    written = predict_entries(
+        predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb, origin=origin
+    )
     if predictor.settings.backend == "auto":
         log.info(predictor.backend.answered)
     return written
