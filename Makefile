@@ -1,12 +1,13 @@
 # make demo    environment, install, then train, predict and measure on embedded data; prints the path of the report
 # make test    installs what the tests need and runs all of them
 # make check   the fast gate: format, lint, types, floors, fast tests
-# make bench   compares with other toolkits, in an environment of its own; half an hour; JSON to benchmarks/results
+# make bench   compares with other toolkits, in an environment of its own; half an hour; JSON to runs/bench, and a table
 # make docs    writes the reference page and the figures of the README again
 
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
+BENCH ?= runs/bench
 BENCHMARKS := augmentation resample tiles train start scale losses
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -27,11 +28,13 @@ check: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 bench: $(PEERS)/installed
+	mkdir -p $(BENCH)
 	for name in $(BENCHMARKS); do \
 	    echo "== $$name"; OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/$$name.py \
-	    --into benchmarks/results/$$name.json || exit 1; done
-	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/infer.py --size 96 --repeats 1 --into benchmarks/results/infer.json
-	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/metrics.py --repeats 1 --into benchmarks/results
+	    --into $(BENCH)/$$name.json || exit 1; done
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/infer.py --repeats 1 --into $(BENCH)/infer.json
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/metrics.py --repeats 1 --nnunet $(PEERS)/bin/python --into $(BENCH)
+	$(PEERS)/bin/python benchmarks/summary.py $(BENCH)
 
 docs: $(VENV)/installed-test
 	$(BIN)/python docs/make_reference.py

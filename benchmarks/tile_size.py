@@ -27,7 +27,7 @@ WAYS = {
     "patches, a quarter": {"whole": 1, "overlap": 0.25},
     "two patches, a quarter": {"whole": 2, "overlap": 0.25},
 }
-SETS = ("isbi2012_em", "stare_vessels", "totalseg_ct_demo", "ms_lesions")
+SETS = ("isbi2012_em", "vnc_sstem", "stare_vessels", "ms_lesions")
 
 
 def answered(data: Path, minutes: float) -> dict[str, dict[str, Any]]:

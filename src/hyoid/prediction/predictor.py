@@ -247,6 +247,7 @@ class Predictor:
             [first, *sorted({min(n, full) for n in longer if min(n, full) > first})]
             for first, full, longer in zip(patch, image, zip(*grown, strict=True), strict=True)
         ]
+        most = min(most, self.settings.memory_gb * 2**30 / self._voxel_bytes)
         least = cheapest_tile(lengths, most, lambda seen: self._work(self._cut(shape, seen, margin)))
         return self._cut(shape, least, margin)
 
@@ -261,6 +262,11 @@ class Predictor:
         """Voxels that go through the net, those included that two windows answer."""
         parts, _ = windows(tiling, self.task.channels, self.settings.memory_gb)
         return tiling.seen * sum(math.prod(map(len, tiling.rows(window))) for window in parts)
+
+    @property
+    def _voxel_bytes(self) -> int:
+        """Memory of a tile's voxel: logits, probabilities and their weighted copy are there together."""
+        return 3 * 4 * self.task.channels
 
     @property
     def _mirrors(self) -> bool:
@@ -291,8 +297,7 @@ class Predictor:
         """Where tiles lie, the windows that fit the memory, and what gives the slabs of a window."""
         tiling = self.tiling(image.shape[1:])
         parts, dtype = windows(tiling, self.task.channels, self.settings.memory_gb)
-        # Logits, probabilities and their weighted copy of each tile are in memory together.
-        tile_gb = 3 * 4 * self.task.channels * math.prod(tiling.tile) / 2**30
+        tile_gb = self._voxel_bytes * math.prod(tiling.tile) / 2**30
         together = (self.settings.batch or self.plan.batch) * math.prod(self.plan.patch) / tiling.seen
         batch = max(1, int(min(together, self.settings.memory_gb / tile_gb)))
         told = None if advance is None else lambda share: advance(share / len(parts))

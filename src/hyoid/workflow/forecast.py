@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+import torch
 
 from ..core.duration import duration
 from ..experiment import RunFolder
 from ..planning.fingerprint import Fingerprint
-from ..planning.plan import Plan
-
-FORWARD_SHARE = 1 / 3
-"""A training step goes forward once and backward at about twice the cost."""
+from ..prediction.predictor import Predictor
+from ..tasks import task_for
+from ..training.validation import step_cost
 
 REPORT_SECONDS = 5.0
 
@@ -29,7 +30,9 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
     fingerprint = Fingerprint.read(folder.path / "fingerprint.yaml")
     reading = folder.read_json("timing.json").get("measure", 0.0) / max(1, len(fingerprint.cases))
     validation = [case for case in fingerprint.cases if case.id in set(folder.split.validation)]
-    net = sum(prediction_seconds(plan, case.content_shape, case.spacing_mm) for case in validation)
+    with torch.device("meta"):
+        predictor = Predictor(plan.net.build(), task_for(folder.experiment.task_labels), plan, device="meta")
+    net = sum(prediction_seconds(predictor, case.content_shape, case.spacing_mm) for case in validation)
     return {
         "prepare": 1.5 * reading * len(fingerprint.cases),
         "train": plan.expected.training_seconds,
@@ -39,15 +42,16 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
     }
 
 
-def prediction_seconds(plan: Plan, shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> float:
+def prediction_seconds(predictor: Predictor, shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
     """Time of the net for one case of this shape, overlap of tiles included."""
+    plan = predictor.plan
     wanted = plan.spacing_mm or (None,) * len(shape)
     prepared = sorted(n * s / (t or s) for n, s, t in zip(shape, spacing_mm, wanted, strict=True))
-    tiles = 1.0
-    for size, patch in zip(prepared, sorted(plan.patch), strict=True):
-        tiles *= max(1, math.ceil(2 * size / patch) - 1)
+    turned = [0] * len(shape)  # how cases are turned is not known here: their longest axis along the patch's longest
+    for axis, size in zip(np.argsort(plan.patch, stable=True), prepared, strict=True):
+        turned[axis] = max(1, round(size))
     mirrored = 2 ** len(plan.mirror_axes) if plan.dims == 2 else 1
-    return max(LEAST_SECONDS, tiles * mirrored * FORWARD_SHARE * plan.expected.seconds_per_step / plan.batch)
+    return max(LEAST_SECONDS, mirrored * step_cost(predictor, turned, plan.batch) * plan.expected.seconds_per_step)
 
 
 def forecast(folder: RunFolder) -> list[str]:
