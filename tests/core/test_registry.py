@@ -1,5 +1,7 @@
 """Shelves of parts, built by name."""
 
+from __future__ import annotations
+
 import pytest
 
 from hyoid.core.errors import ConfigError
@@ -42,3 +44,14 @@ def test_an_unknown_option_gives_the_closest(shelf):
 def test_a_name_is_taken_once(shelf):
     with pytest.raises(ConfigError, match="already"):
         shelf.register("dice")(lambda: 2)
+
+
+def test_annotations_that_cannot_be_read_are_told():
+    shelf: Registry[int] = Registry("number", checked=True)
+
+    def build(weight: Lost = 1) -> int:  # noqa: F821
+        return 1
+
+    shelf.register("lost")(build)
+    with pytest.raises(ConfigError, match=r"options of build cannot be checked.* name Lost, which is not imported"):
+        shelf.build("lost", weight=2)

@@ -101,6 +101,18 @@ def test_a_plan_keeps_to_the_memory(fingerprint_of, clock) -> None:
     assert plan.expected.memory_gb <= 1.5
 
 
+def test_where_nothing_fits_the_plan_is_the_smallest_and_says_what_it_needs(fingerprint_of, clock) -> None:
+    fingerprint = fingerprint_of((256, 256, 256), (1.0, 1.0, 1.0))
+
+    def planned(memory_gb: float) -> Plan:
+        settings = PlanningSettings(memory_gb=memory_gb)
+        return make_plan(fingerprint, ONE, settings, seconds=3600, calibrate=clock(1e13), device="cpu")
+
+    ample, none = planned(4), planned(1e-6)
+    assert all(none.expected.memory_gb <= row.memory_gb for row in (*none.candidates, *ample.candidates))
+    assert any("warning: a training step needs about" in reason for reason in none.reasons)
+
+
 def test_large_objects_in_large_images_are_planned_coarser(fingerprint_of) -> None:
     settings = PlanningSettings(memory_gb=8)
     head = fingerprint_of((540, 800), width_mm=350, fine_mm=150)

@@ -47,6 +47,7 @@ def test_the_break_even_is_told():
     )
     slower = Trial(41.0, 0.6, 0.62)
     assert not slower.pays and "pays" not in slower.describe(1400, kept=False)
+    assert "which never pays: compiled steps from here on" in slower.describe(1400, kept=True)
 
 
 def test_a_number_of_steps_is_not_compiled_unless_asked(tiny, tmp_path, monkeypatch):

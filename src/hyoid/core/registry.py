@@ -83,7 +83,7 @@ class Registry(Generic[Part]):
         return entry.build(**options)
 
     def _check_values(self, entry: Entry[Part], options: dict[str, Any]) -> None:
-        kinds = get_type_hints(entry.build, include_extras=True)
+        kinds = annotations_of(entry.build)
         for option, value in options.items():
             try:
                 TypeAdapter(kinds.get(option, Any)).validate_python(value)
@@ -108,3 +108,18 @@ class Registry(Generic[Part]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def annotations_of(build: Callable[..., Any]) -> dict[str, Any]:
+    """What each option of a part must be, as it is annotated.
+
+    Raises:
+        ConfigError: When an annotation names what its module has not imported.
+    """
+    try:
+        return get_type_hints(build, include_extras=True)
+    except NameError as error:
+        raise ConfigError(
+            f"{build.__module__}: the options of {build.__name__} cannot be checked, since their annotations name "
+            f"{error.name}, which is not imported there when the module runs; import it."
+        ) from None

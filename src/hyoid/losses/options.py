@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
 from ..core.errors import ConfigError
+from ..core.registry import annotations_of
 
 Number = TypeVar("Number")
 _CLASS, _AXIS = "class", "axis"
@@ -45,7 +46,7 @@ def check_lengths(
     Raises:
         ConfigError: Naming the option and what its values stand for.
     """
-    kinds = get_type_hints(build, include_extras=True)
+    kinds = annotations_of(build)
     for option, given in options.items():
         marks = getattr(kinds.get(option), "__metadata__", ())
         if not given or not isinstance(given, list | tuple):

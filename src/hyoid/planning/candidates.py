@@ -114,8 +114,9 @@ class Option:
 
 
 def options(ground: Ground, precision: Precision) -> list[Option]:
-    """Every combination of spacing, patch, width and batch that fits into the memory; one at least."""
+    """Every combination of spacing, patch, width and batch that fits into the memory; where none does, the smallest."""
     found: list[Option] = []
+    smallest: Option | None = None
     for spacing, patch, spec in _designs(ground):
         load = load_of(spec, patch)
         for batch in _batches(ground):
@@ -124,8 +125,6 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
                 spec = spec.changed({"recompute": True})
                 load = load_of(spec, patch)
                 memory = training_gb(load, batch, precision)
-            if memory > ground.memory_gb and found:
-                break
             row = Candidate(
                 dims=len(spacing),
                 spacing_mm=spacing,
@@ -139,8 +138,13 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
                 values=batch * load.values,
                 memory_gb=memory,
             )
-            found.append(Option(row, spec, load))
-    return found
+            option = Option(row, spec, load)
+            if memory > ground.memory_gb:
+                if smallest is None or memory < smallest.row.memory_gb:
+                    smallest = option
+                break
+            found.append(option)
+    return found or ([] if smallest is None else [smallest])
 
 
 def _may_recompute(spec: NetSpec, settings: PlanningSettings) -> bool:

@@ -61,6 +61,8 @@ class Trial(NamedTuple):
         if self.pays:
             even = self.seconds / (self.before - self.after)
             told += f"; pays from step {even:,.0f} of the {steps:,.0f} that are left"
+        elif kept:
+            told += ", which never pays"
         return f"{told}: {'compiled steps' if kept else 'steps as they were'} from here on."
 
 
