@@ -143,4 +143,6 @@ def main() -> None:
 HAS_BF16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 if __name__ == "__main__":
-    main()
+    from plainly import run_plainly
+
+    run_plainly(main)

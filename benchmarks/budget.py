@@ -183,7 +183,7 @@ def attempt(run: Run, held: dict[str, Any], data: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, str(data), "--learn", run.who, run.set, str(run.minutes), json.dumps(held)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{run}: {done.stderr[-2000:]}")
+        sys.exit(f"{run}: {done.stderr[-2000:].strip()}")
     return {**run._asdict(), **json.loads(done.stdout.splitlines()[-1])}
 
 
@@ -241,4 +241,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from plainly import run_plainly
+
+    run_plainly(main)

@@ -178,26 +178,26 @@ def dice(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Seconds of everyone, and the Dice of the answers."""
+    """Seconds of everyone, and the mean Dice of the answers; each repeat is another volume."""
     import nibabel
 
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        image, labels = volume(size, seed=0)
-        write(folder / "case.nii.gz", image)
-        times: dict[str, list[float]] = {}
-        everyone = contenders(folder / "engines")
-        for _ in range(repeats + 1):
+        folder, everyone = Path(name), contenders(Path(name) / "engines")
+        times: dict[str, list[float]] = {who: [] for who in everyone}
+        scores: dict[str, list[float]] = {who: [] for who in everyone}
+        for repeat in range(repeats + 1):
+            image, labels = volume(size, seed=10 + repeat)
+            write(folder / "case.nii.gz", image)
             for who, work in everyone.items():
                 begin = time.process_time()
-                work(folder / "case.nii.gz", folder / f"{who}.nii.gz")
-                times.setdefault(who, []).append(time.process_time() - begin)
-        answers = {who: np.asarray(nibabel.load(folder / f"{who}.nii.gz").dataobj) for who in times}
+                work(folder / "case.nii.gz", folder / "answer.nii.gz")
+                times[who].append(time.process_time() - begin)
+                scores[who].append(dice(np.asarray(nibabel.load(folder / "answer.nii.gz").dataobj), labels))
     return {
         who: {
             "seconds": round(statistics.median(some[1:]), 2),
             "first": round(some[0], 2),
-            "dice": round(dice(answers[who], labels), 4),
+            "dice": round(statistics.fmean(scores[who]), 4),
         }
         for who, some in times.items()
     }
@@ -224,4 +224,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from plainly import run_plainly
+
+    run_plainly(main)

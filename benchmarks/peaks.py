@@ -69,4 +69,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from plainly import run_plainly
+
+    run_plainly(main)
