@@ -208,3 +208,10 @@ def test_parts_added_as_contributing_says_work(tmp_path):
     program = "\n".join([*blocks(ROOT / "CONTRIBUTING.md", "python"), USE_OF_PARTS])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_benchmarks_is_that_of_their_results():
+    command = [sys.executable, ROOT / "benchmarks" / "summary.py"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert table.count("\n") > 15
+    assert table in (ROOT / "docs" / "benchmarks" / "index.md").read_text("utf-8")
