@@ -19,6 +19,7 @@ from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
 from .core.labels import Labels
+from .core.lock import alone
 from .core.machine import use_threads
 from .core.progress import log
 from .core.settings import Settings
@@ -186,26 +187,14 @@ class RunFolder:
         return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
 
     @contextmanager
-    def training_alone(self) -> Iterator[None]:
-        """Inside the block no other process trains this run; the system ends that when the process ends, however.
+    def alone(self) -> Iterator[None]:
+        """Inside the block no other program plans or trains this run.
 
         Raises:
-            ConfigError: When another one does.
+            HyoidError: When another one does, naming it.
         """
-        from filelock import FileLock, Timeout
-
-        self.weights.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.weights / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ConfigError(
-                f"{self.path}: another process is training this run; wait for it or stop it, or choose another --into."
-            ) from None
-        try:
+        with alone(self.path / ".lock", "this run"):
             yield
-        finally:
-            lock.release()
 
     @contextmanager
     def logged(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hyoid.nets.unet import UNetSpec
 from hyoid.training.checkpoint import part, read_checkpoint
 from hyoid.training.data import Feed
 from hyoid.training.monitor import read_curves
+from hyoid.training.quiet import STOPS, deaf
 from hyoid.training.ranks import Ranks, together
 from hyoid.training.regimes.supervised import Supervised
 from hyoid.training.settings import TrainingSettings
@@ -37,6 +40,14 @@ def test_alone_nothing_is_agreed_upon_and_nothing_started():
     with together(1, "cpu", followers.fail, ()) as ranks:
         assert ranks == Ranks() and ranks.agreed(0.25, 1.0) == [0.25, 1.0]
     assert "LOCAL_RANK" not in os.environ
+
+
+def test_a_process_begun_deaf_is_so_before_it_loads_anything():
+    code = "import signal; print(*(signal.getsignal(one) == signal.SIG_IGN for one in (signal.SIGINT, signal.SIGTERM)))"
+    with deaf():
+        other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert signal.SIG_IGN not in [signal.getsignal(number) for number in STOPS]
+    assert other.communicate()[0] == "True True\n"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ Read in this order:
 - `settings`: Settings, frozen strict trees that read and write YAML
 - `registry`: Registry, a named shelf of parts
 - `files`: atomic writing
+- `lock`: a file that one program holds at a time
 - `progress`: how long work tells what it is doing
 - `duration`: lengths of time in words
 - `energy`: joules that work takes, counted or estimated

@@ -101,7 +101,7 @@ def fit(
 
     Raises:
         HyoidError: When the loss is not finite, naming step and cases.
-        KeyboardInterrupt: After saving, when the user interrupts.
+        KeyboardInterrupt: After saving, when the user or the system interrupts (Ctrl-C, SIGTERM).
     """
     if not split[0]:
         raise ConfigError("There are no cases to learn from; the split leaves none for training.")

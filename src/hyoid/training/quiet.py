@@ -48,33 +48,45 @@ def repeatable(deterministic: bool) -> Iterator[None]:
         memory.fill_uninitialized_memory = filled
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what clusters send before they kill."""
+
+
 @dataclass
 class Interruption:
-    """Whether the user asked to stop."""
+    """Whether the user or the system asked to stop."""
 
     asked: bool = False
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Inside the block the first Ctrl-C only asks to stop, at a moment that suits; the second stops at once.
-
-    So does SIGTERM, by which clusters announce that time is up.
-    """
+    """Inside the block the first Ctrl-C or SIGTERM only asks to stop, when it suits; the second stops at once."""
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOPS}
 
     def ask(number: int, frame: object) -> None:
         interruption.asked = True
         signal.signal(number, before[signal.Signals(number)])
 
-    for number in before:
-        signal.signal(number, ask)
-    try:
+    with _handled(ask):
         yield interruption
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Inside the block nothing asks to stop; processes that begin in it stay so, from before they load anything."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(how: Any) -> Iterator[None]:
+    """Inside the block signals to stop are handled like this; threads other than the main one may not say so."""
+    may = threading.current_thread() is threading.main_thread()
+    before = [(number, signal.signal(number, how) or signal.SIG_DFL) for number in STOPS if may]
+    try:
+        yield
     finally:
-        for number, handler in before.items():
+        for number, handler in before:
             signal.signal(number, handler)

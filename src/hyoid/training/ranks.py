@@ -3,7 +3,7 @@
 The process in which training was begun keeps the clock, validates, and writes checkpoints and curves, as alone. The
 others draw samples of their own, take part in every step, and do what they are told: progress and learning rate come
 before each step, by a channel of the processors, so that no GPU waits. They end when the first one does, however it
-does; Ctrl-C is for the first one.
+does; Ctrl-C and SIGTERM are for the first one.
 
 A batch is as many times larger as there are devices, and sample i of it belongs to device i modulo their number. So two
 devices do what one does with twice the batch, but for norms and losses that look at a batch as a whole.
@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import signal
 import socket
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ import torch
 
 from ..core.errors import ConfigError, HyoidError
 from ..core.extensions import load_extensions, loaded_extensions
+from .quiet import deaf
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 20.0
@@ -124,8 +124,9 @@ def together(
     ]
     ranks = Ranks(0, count)
     with _environment(0, port):
-        for other in others:
-            other.start()
+        with deaf():
+            for other in others:
+                other.start()
         try:
             for other, event in zip(others, ready, strict=True):
                 while not event.wait(0.2):
@@ -163,8 +164,6 @@ def _follow(
     work: bytes,
 ) -> None:
     """What another process does; parts of extensions can only be read once these are loaded."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first process hears them and tells the others
-        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
     load_extensions(extensions)
     follow, arguments = pickle.loads(work)

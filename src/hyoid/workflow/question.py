@@ -141,9 +141,8 @@ def check_place(folder: RunFolder, data: Path) -> None:
         raise ConfigError(f"{folder.path}: a run would be mixed with its data there; choose another --into.")
     if place.is_file():
         raise ConfigError(f"{folder.path}: this is a file; a run needs a folder.")
-    others = (
-        {path.name for path in place.iterdir()} - {"log.txt", "timing.json", "energy.json"} if place.is_dir() else set()
-    )
+    own = {"log.txt", "timing.json", "energy.json", ".lock"}
+    others = {path.name for path in place.iterdir()} - own if place.is_dir() else set()
     if others and not folder.experiment_file.is_file() and not (place / "asked.json").is_file():
         first = sorted(others)[0]
         raise ConfigError(f"{folder.path}: this folder holds other files, such as {first}; choose another --into.")

@@ -19,6 +19,7 @@ from ..core.progress import log
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
+    from ..experiment import Experiment, RunFolder
     from ..io.dataset import Dataset
     from ..io.inspect import Inspection
     from ..planning.plan import Plan
@@ -117,12 +118,8 @@ def plan(
     Returns:
         The plan, also written to experiment.yaml, where it may be edited before training.
     """
-    from ..experiment import RunFolder, Split
-    from ..planning.fingerprint import measure_dataset
-    from ..planning.planner import make_plan
-    from .beginning import check_loss, check_parts, earlier_plan
-    from .forecast import forecast
-    from .question import ask, check_place, check_structures, is_answered, plan_changes
+    from ..experiment import RunFolder
+    from .question import ask, check_place, is_answered
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
@@ -132,8 +129,21 @@ def plan(
         changes = (*changes, f"planning.memory_gb={memory}")
     if threads is not None:
         changes = (*changes, f"threads={threads}")
-    if is_answered(folder, asked, changes):
-        return folder.experiment.decided
+    with folder.alone():
+        if is_answered(folder, asked, changes):
+            return folder.experiment.decided
+        return _planned(folder, asked, data, changes)
+
+
+def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Sequence[str]) -> Plan:
+    """Measure and decide, and write both into the run."""
+    from ..experiment import Split
+    from ..planning.fingerprint import measure_dataset
+    from ..planning.planner import make_plan
+    from .beginning import check_loss, check_parts, earlier_plan
+    from .forecast import forecast
+    from .question import check_structures, plan_changes
+
     with folder.timed("plan"):
         dataset = _opened(data, asked.patients_on_both_sides)
         labels = asked.labels or dataset.labels
@@ -220,7 +230,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from .beginning import check_ends, first_net, weights_of
 
     folder = RunFolder.open(run)
-    with folder.training_alone():
+    with folder.alone():
         weights = folder.weights / "last.safetensors"
         going_on = resume and weights.is_file()
         if start_from is not None:
