@@ -150,7 +150,7 @@ GOALS = (
         "file to file, `--backend auto`, MONAI and nnU-Net",
         4,
         inferred,
-        limits="87 % of arithmetic in bfloat16",
+        limits="89 % of arithmetic in bfloat16",
     ),
     Goal(
         "infer",
@@ -159,7 +159,7 @@ GOALS = (
         dice_apart,
         least=False,
         unit="",
-        limits="bfloat16, and where tiles lie",
+        limits="means of instance norm over larger tiles; 0.0002 with tiles of a patch",
     ),
     Goal(
         "train",
