@@ -95,7 +95,12 @@ class RunFolder:
             ConfigError: When the folder holds no experiment.
         """
         folder = cls(Path(path))
+        if not folder.path.exists():
+            raise ConfigError(f"{path}: there is no such run.")
         if not folder.experiment_file.is_file():
+            inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
+            if inside:
+                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
             raise ConfigError(
                 f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
             )
@@ -142,7 +147,13 @@ class RunFolder:
         """The cases of this run, as they were found when it was planned."""
         from .io.dataset import Dataset
 
-        return Dataset.from_dict(self.read_json("dataset.json"))
+        try:
+            return Dataset.from_dict(self.read_json("dataset.json"))
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{self.path / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or plan "
+                "the run anew in another folder."
+            ) from None
 
     @cached_property
     def split(self) -> Split:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,19 @@ def test_names_and_patients_come_from_the_files_beside_the_references(folders):
     found = evaluate_folders(*folders)
     assert found.structures == ("body", "tail")
     assert [row.group for row in found.rows] == ["a", "a", "a", "a", "b", "b"]
+
+
+def test_one_folder_is_not_compared_with_itself(folders):
+    with pytest.raises(DataError, match="predictions and references are the same"):
+        evaluate_folders(folders[0], folders[0])
+
+
+def test_who_names_a_whole_data_set_is_told_where_its_annotations_are(tmp_path):
+    put(tmp_path / "data" / "labels", "a.png", REFERENCE)
+    put(tmp_path / "data" / "images", "a.png", REFERENCE)
+    put(tmp_path / "pred", "a.png", REFERENCE)
+    with pytest.raises(DataError, match=r"is a data set, name its annotations, .*labels"):
+        evaluate_folders(tmp_path / "pred", tmp_path / "data")
 
 
 def test_folders_in_folders_are_paired_by_their_place(tmp_path):
@@ -213,7 +228,8 @@ def test_references_without_any_structure_are_judged_when_labels_are_declared(fo
     (folders[1] / "labels.yaml").write_text("body: 1\ntail: 2\n")
     found = evaluate_folders(*folders)
     assert {row.finding for row in found.rows} == {"spurious"}
-    assert evaluate_folders(folders[1], folders[1]).summary("mean", "dice").spread.mean == 1.0
+    shutil.copytree(folders[1], folders[1].parent / "copy")
+    assert evaluate_folders(folders[1].parent / "copy", folders[1]).summary("mean", "dice").spread.mean == 1.0
 
 
 def test_a_shifted_prediction_is_refused_with_both_origins(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.experiment import Experiment, RunFolder
+from hyoid.io.below import images_below
 from hyoid.io.phantoms import write_phantoms
 from hyoid.workflow.question import refuse_twice
 
@@ -84,6 +85,7 @@ def planned(cells, tmp_path_factory) -> RunFolder:
     ("place", "options", "told"),
     [
         ("run", {}, "answers would be mixed with the files of a run"),
+        ("run/split.yaml", {}, "this is a file; answers need a folder"),
         ("run/weights/new", {}, "answers would be mixed"),
         ("run/predictions", {}, "answers would be mixed"),
         ("run/of_ward_3", {}, "this run has no weights yet"),
@@ -100,7 +102,29 @@ def test_what_predicting_cannot_follow_is_refused(place, options, told, planned,
 
 def test_a_report_does_not_cover_that_of_another_run(planned, cells):
     with pytest.raises(ConfigError, match="the report would be mixed with the files of a run"):
-        hyoid.evaluate(cells / "labels", cells / "labels", into=planned.path)
+        hyoid.evaluate(cells / "images", cells / "labels", into=planned.path)
+
+
+def test_a_run_that_is_none_or_lacks_files_is_told_in_a_sentence(planned):
+    with pytest.raises(ConfigError, match=r"there is no such run"):
+        RunFolder.open(planned.path / "nothing")
+    with pytest.raises(ConfigError, match=r"these in it are: other, run; name one"):
+        RunFolder.open(planned.path.parent)
+    folder = RunFolder.open(planned.path.parent / "other")
+    with pytest.raises(DataError, match=r"dataset\.json: this is missing, or not what `hyoid plan` wrote"):
+        folder.dataset
+    folder.write_json("report.json", {})
+    with pytest.raises(ConfigError, match=r"training\.json: this is missing"):
+        hyoid.report(folder.path)
+
+
+def test_a_run_is_no_data_and_does_not_hide_the_data_beside_it(planned, cells, tmp_path):
+    assert "this is a run; expected the data that runs learn from" in hyoid.inspect(planned.path).problems[0]
+    (tmp_path / "run").symlink_to(planned.path)
+    (tmp_path / "set").symlink_to(cells)
+    assert not hyoid.inspect(tmp_path).problems
+    with pytest.raises(DataError, match="this is a run; expected images"):
+        images_below(planned.path)
 
 
 def test_a_run_from_before_a_setting_existed_goes_on(cells, tmp_path):

@@ -97,8 +97,10 @@ def pair_folders(
         workers: Files looked at at the same time.
 
     Raises:
-        DataError: When folders are empty or a prediction is missing.
+        DataError: When folders are empty or one and the same, or a prediction is missing.
     """
+    if Path(predictions).resolve() == Path(references).resolve():
+        raise DataError(f"{predictions}: predictions and references are the same; name two places.")
     guesses, truths = _images_in(predictions, references), _images_in(references, predictions)
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
@@ -163,7 +165,7 @@ def _unpaired(
         raise DataError(
             f"{predictions}: no prediction for {listed(absent)} of {references}. Files are paired by name without "
             "ending; predict the missing cases, or count them as missed with `--missing worst` (in Python, "
-            "missing='worst')."
+            "missing='worst')." + _annotations_in(Path(references))
         )
     if absent:
         notes.append(f"{_count(absent, 'reference')} without prediction, counted as missed: {listed(absent)}.")
@@ -171,6 +173,14 @@ def _unpaired(
     if extra:
         notes.append(f"{_count(extra, 'prediction')} without reference, not judged: {listed(extra)}.")
     return notes
+
+
+def _annotations_in(place: Path) -> str:
+    """A hint where a whole data set was named, with a leading space; else empty."""
+    from ..io.layouts import LABEL_FOLDERS, subfolder
+
+    inner = subfolder(place, LABEL_FOLDERS) if place.is_dir() else None
+    return f" If {place} is a data set, name its annotations, {inner}." if inner else ""
 
 
 def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> list[Marks]:

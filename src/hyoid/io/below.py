@@ -10,7 +10,7 @@ from ..core.progress import log
 from .dicom import holds_volume, is_dicom
 from .entry import listed
 from .formats import is_image, stem_of
-from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, images_of, mixed_folders, subfolder
+from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, images_of, mixed_folders, subfolder
 
 ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
@@ -28,8 +28,10 @@ def images_below(folder: Path) -> dict[Path, str]:
         folder: Where to look.
 
     Raises:
-        DataError: When there are none.
+        DataError: When there are none, or the folder is a run.
     """
+    if (folder / RUN).is_file():
+        raise DataError(f"{folder}: this is a run; expected images.")
     walk = _Walk(folder)
     if (folder / ANSWERS).is_file():
         log.warning("%s: answers lie here, and are answered as if they were images.", folder)
@@ -117,7 +119,7 @@ def _all_images(walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...])
 
 def _is_ours(folder: Path) -> bool:
     """Whether a folder is a run, a prepared case, or holds answers."""
-    return any((folder / name).is_file() for name in ("experiment.yaml", "facts.json", ANSWERS))
+    return any((folder / name).is_file() for name in (RUN, "facts.json", ANSWERS))
 
 
 def _without_stray_slices(folder: Path) -> list[Path]:

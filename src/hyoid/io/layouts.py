@@ -18,6 +18,9 @@ LABEL_FOLDERS = (
     "labels", "labelstr", "label", "masks", "mask", "annotations", "annotation", "segmentations",
     "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt", "targets",
 )  # fmt: skip
+RUN = "experiment.yaml"
+"""Tells that a folder is a run, and holds no data set."""
+
 _ROLE = re.compile(r"[-_ .](labels?|masks?|seg|segmentation|annotations?|gt|ground_?truth|manual)$", re.IGNORECASE)
 _HEADER = re.compile(r"\.hdr(\.gz)?$", re.IGNORECASE)
 _CHANNEL = re.compile(r"^(.+)_(\d{4})$")
@@ -36,10 +39,13 @@ def find(path: Path) -> Found:
         if path.suffix.lower() in (".csv", ".tsv", ".yaml", ".yml"):
             return from_manifest(path)
         return _from_json(path) if path.suffix.lower() == ".json" else _one_pair(path)
+    if (path / RUN).is_file():
+        raise DataError(f"{path}: this is a run; expected the data that runs learn from.")
     found = _here(path)
     if found is not None:
         return found
-    below = [(d, _here(d)) for d in sorted(path.iterdir()) if d.is_dir() and not d.name.startswith(".")]
+    inside = [d for d in sorted(path.iterdir()) if d.is_dir() and not d.name.startswith(".")]
+    below = [(d, _here(d)) for d in inside if not (d / RUN).is_file()]
     fitting = [(folder, one) for folder, one in below if one is not None]
     if len(fitting) > 1:
         names = ", ".join(folder.name for folder, _ in fitting)

@@ -187,9 +187,11 @@ def check_no_run(into: Path, what: str) -> None:
     """Refuse a folder in which something would be mixed with the files of a run.
 
     Raises:
-        ConfigError: When it is a run, or the place of its weights or predictions.
+        ConfigError: When it is a run, or the place of its weights or predictions; or a file.
     """
     place = into.resolve()
+    if place.is_file():
+        raise ConfigError(f"{into}: this is a file; {what} need a folder.")
     for run in (RunFolder(one) for one in (place, *place.parents)):
         is_inside = any(place.is_relative_to(one) for one in (run.weights, run.predictions))
         if run.experiment_file.is_file() and (place == run.path or is_inside):

@@ -370,7 +370,7 @@ def evaluate(
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     refuse_twice({}, changes)
     if into is not None and Path(into).resolve() != Path(predictions).resolve():
-        check_no_run(Path(into), "the report")
+        check_no_run(Path(into), "the files of the report")
     if references is not None:
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
@@ -443,6 +443,11 @@ def report(run: str | Path) -> Path:
     folder = RunFolder.open(run)
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
+    if not folder.read_json("training.json"):
+        raise ConfigError(
+            f"{folder.path / 'training.json'}: this is missing, and tells what training took; put it back, or train in "
+            "another folder."
+        )
     with folder.timed("report"):
         found, told = Report.read(folder.path), of_run(folder)
         found.write(folder.path, told.to_dict())
