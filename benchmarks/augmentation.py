@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from plainly import need, run_plainly
 
 Work = Callable[[], object]
 STEPS = ("affine + elastic", "noise", "blur", "gamma", "mirror")
@@ -199,6 +200,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
+    need("monai", "torchio", "batchgeneratorsv2")
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     found = measure(options.size, options.repeats)
@@ -214,6 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

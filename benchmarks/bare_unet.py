@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from plainly import run_plainly
 from torch import nn
 from torch.nn import functional
 
@@ -143,6 +144,4 @@ def main() -> None:
 HAS_BF16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

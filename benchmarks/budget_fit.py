@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from budget import SETS, spread_out
+from plainly import run_plainly
 
 from hyoid.io.dataset import open_dataset
 from hyoid.planning import learning
@@ -115,6 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plainly import run_plainly
+
 from hyoid.workflow import run
 
 
@@ -50,6 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -16,6 +16,7 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compilers that wa
 os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # else the second time costs little
 
 import torch
+from plainly import run_plainly
 
 from hyoid.experiment import RunFolder
 from hyoid.planning.plan import Plan
@@ -82,6 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

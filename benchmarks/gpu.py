@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from plainly import run_plainly
 
 from hyoid.core.case import Batch, Case, Image
 from hyoid.core.grid import Grid
@@ -299,6 +300,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

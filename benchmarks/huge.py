@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import zarr
+from plainly import run_plainly
 
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
@@ -178,6 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from plainly import need, run_plainly
 
 PATCH, CHANNELS = (64, 64, 64), (32, 64, 128, 256)
 LEARNING_STEPS = 80
@@ -209,6 +210,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
+    need("monai", "onnxruntime", "openvino", "nncf")
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     found = measure(options.size, options.repeats)
@@ -224,6 +226,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from plainly import need, run_plainly
 from torch import Tensor
 
 PEERS = {
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
+    need("monai")
     torch.set_num_threads(1)
     found = measure(options.size, options.repeats)
     print(f"| loss | ms, {options.size}^3 | MONAI, ms | ratio |\n|---|---|---|---|")
@@ -83,6 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from plainly import need, run_plainly
 
 SHAPE, SPACING, ORGANS, TOLERANCE = (256, 256, 200), (1.5, 1.5, 2.0), 13, 2.0
 Numbers = dict[str, list[float]]
@@ -273,6 +274,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="folder for metrics.json")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    need("monai", "surface_distance")
     warnings.simplefilter("ignore")
     if options.memory:
         print(measure_growth(options.memory))
@@ -303,6 +305,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

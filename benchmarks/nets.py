@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from plainly import run_plainly
+
 PATCH, BATCH, NUM_JUDGED = (128, 128), 2, 12
 PLANNED = ("planning.net=unet", f"planning.batch={BATCH}", "planning.policy=light", "planning.precision=32-true")
 CHANGES = {
@@ -147,6 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -1,7 +1,15 @@
 """Runs a benchmark; what is missing is told in a sentence."""
 
+import importlib.util
 import sys
 from collections.abc import Callable
+
+
+def need(*names: str) -> None:
+    """Look for the libraries that a benchmark compares with before it works for minutes."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def run_plainly(main: Callable[[], None]) -> None:

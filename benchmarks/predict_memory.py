@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import torch
+from plainly import run_plainly
 
 from hyoid.core.case import Case, Image
 from hyoid.core.grid import Grid
@@ -75,6 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

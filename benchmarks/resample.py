@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from plainly import need, run_plainly
 from scipy import ndimage
-from skimage.transform import resize as skimage_resize
 from torch.nn.functional import interpolate
 
 from hyoid.core.case import Image
@@ -41,6 +41,8 @@ def volume(shape: tuple[int, ...]) -> np.ndarray:
 
 def tasks(source: tuple[int, ...]) -> dict[str, Task]:
     """What is compared; the first entry of each is ours."""
+    from skimage.transform import resize as skimage_resize
+
     target = tuple(round(n * old / NEW_MM) for n, old in zip(source, SPACING_MM, strict=True))
     image = volume(source)
     labels = np.digitize(image, np.linspace(-600, 600, VALUES - 1)).astype(np.uint8)
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
+    need("skimage")
     torch.set_num_threads(1)
     found = {name: measure(task, options.repeats) for name, task in tasks(tuple(options.shape)).items()}
     print("| task | who | s | times hyoid | off |\n|---|---|---|---|---|")
@@ -133,6 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plainly import run_plainly
 
 EDGES, CLASSES, CHANNELS = (64, 128, 256), (2, 10, 30, 100), (8, 16, 32)
 TILE, PATCH, BATCH, WARM, STEPS = (64, 64, 64), (32, 32, 32), 2, 3, 12
@@ -187,6 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plainly import run_plainly
+
 RESULTS = Path(__file__).parent / "results"
 Found = dict[str, Any]
 
@@ -292,6 +294,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from plainly import run_plainly
+
 STEPS = 8
 
 
@@ -73,6 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

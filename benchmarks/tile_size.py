@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plainly import run_plainly
 
 WAYS = {
     "patches": {"whole": 1, "overlap": 0.5},
@@ -90,6 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

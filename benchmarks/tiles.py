@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from plainly import need, run_plainly
 
 TILE, LARGE, SMALL, CLASSES = (96, 96, 96), (32, 64, 128, 256, 320), (8, 16, 32), (14, 105)
 WHO = ("hyoid", "MONAI")
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    need("monai")
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     image = np.random.default_rng(0).standard_normal((1, *options.shape), np.float32)
@@ -158,6 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plainly import need, run_plainly
 
 PATCH, BATCH, CHANNELS, SHAPE, CASES, WARM = (64, 64, 64), 2, (16, 32, 64, 128), (96, 96, 96), 8, 3
 RUNS = (
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     parser.add_argument("--learn", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    need("monai", "nnunetv2")
     warnings.simplefilter("ignore")
     if options.learn:
         learn(*options.learn, options.steps)
@@ -253,6 +255,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from plainly import run_plainly
-
     run_plainly(main)
