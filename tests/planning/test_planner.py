@@ -309,7 +309,7 @@ def test_a_plan_for_steps_takes_them_also_when_each_is_large(fingerprint_of) -> 
     plan = make_plan(fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0)), ONE, settings, steps=4, device="cpu")
     assert plan.steps == plan.expected.steps == 4
     assert {row.steps for row in plan.candidates} == {4}
-    assert "more than the 2 GB that planning.memory_gb allows" in plan.reasons[0]
+    assert "more than the 2 GB that --memory (planning.memory_gb) allows" in plan.reasons[0]
 
 
 @pytest.mark.parametrize("preset", ["auto", "nnunet"])

@@ -105,6 +105,15 @@ def test_a_report_does_not_cover_that_of_another_run(planned, cells):
         hyoid.evaluate(cells / "images", cells / "labels", into=planned.path)
 
 
+def test_a_report_does_not_cover_what_is_known_of_patients(cells, tmp_path):
+    for place in (cells, cells / "labels"):
+        with pytest.raises(ConfigError, match=r"would be taken for what is known of the references there; .*report\."):
+            hyoid.evaluate(cells / "images", cells / "labels", into=place)
+    (tmp_path / "cases.csv").write_text("case,patient\n")
+    with pytest.raises(ConfigError, match=r"would cover a cases\.csv that is none of hyoid's"):
+        hyoid.evaluate(cells / "images", cells / "labels", into=tmp_path)
+
+
 def test_a_run_that_is_none_or_lacks_files_is_told_in_a_sentence(planned):
     with pytest.raises(ConfigError, match=r"there is no such run"):
         RunFolder.open(planned.path / "nothing")

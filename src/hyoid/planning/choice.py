@@ -123,7 +123,7 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
                 timed[index] = min(timed[index], machine.time(best, precision))
             progress.advance(1)
     if not best.row.learning:
-        raise HyoidError("The candidates did not fit into the memory; set planning.memory_gb to less.")
+        raise HyoidError("The candidates did not fit into the memory; give a smaller --memory (planning.memory_gb).")
     return _shown([option for option, _ in ranked])
 
 

@@ -276,7 +276,7 @@ def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
     allowed = limit or available_gb(asked.device, free=asked.seconds is not None)
     if row.memory_gb <= allowed:
         return []
-    whose = "that planning.memory_gb allows" if limit else "that this machine can give"
+    whose = "that --memory (planning.memory_gb) allows" if limit else "that this machine can give"
     return [
         f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the {allowed:.2g} GB "
         f"{whose}; a smaller planning.patch, batch or net needs less"

@@ -198,6 +198,22 @@ def check_no_run(into: Path, what: str) -> None:
             raise ConfigError(f"{into}: {what} would be mixed with the files of a run there; choose another --into.")
 
 
+def check_report_place(into: Path, references: Path) -> None:
+    """Refuse a folder in which the table of cases would cover another one, or be taken for one about patients.
+
+    Raises:
+        ConfigError: When it holds such a table, or references are described there.
+    """
+    near = references.resolve() if references.is_dir() else references.resolve().parent
+    if into.resolve() in (near, near.parent):
+        raise ConfigError(
+            f"{into}: cases.csv of the report would be taken for what is known of the references there; choose another "
+            f"--into, such as {into / 'report'}."
+        )
+    if (into / "cases.csv").is_file() and not (into / "report.json").is_file():
+        raise ConfigError(f"{into}: the report would cover a cases.csv that is none of hyoid's; choose another --into.")
+
+
 def plan_changes(changes: Sequence[str]) -> list[str]:
     """Changes to the plan itself, which can only be made once there is one."""
     return [change.strip().removeprefix(_PLAN) for change in changes if change.strip().startswith(_PLAN)]

@@ -361,7 +361,7 @@ def evaluate(
     from ..experiment import Experiment, RunFolder
     from ..reporting.page import write_page
     from .answers import judge_validation
-    from .question import check_no_run, refuse_twice
+    from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
 
@@ -374,6 +374,8 @@ def evaluate(
     if references is not None:
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
+        if into is not None:
+            check_report_place(Path(into), Path(references))
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = os.cpu_count() or 1
         paired = pair_folders(predictions, references, missing=missing, workers=workers)
