@@ -5,15 +5,23 @@ import sys
 import numpy as np
 import pytest
 
+from hyoid.core import memory
 from hyoid.core.memory import forget_peak, peak_gb
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
 def test_the_peak_is_that_since_it_was_forgotten():
-    forget_peak()
+    assert forget_peak()
     before = peak_gb()
     held = np.ones(50_000_000)
     del held
     assert 0.3 < peak_gb() - before < 0.6
     forget_peak()
     assert peak_gb() < before + 0.2
+
+
+def test_where_nothing_is_forgotten_the_peak_is_that_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_PROC", tmp_path / "nowhere")
+    assert not forget_peak()
+    if sys.platform != "win32":
+        assert peak_gb() > 0.01

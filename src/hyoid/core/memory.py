@@ -8,16 +8,31 @@ from pathlib import Path
 _PROC = Path("/proc/self")
 
 
-def forget_peak() -> None:
-    """Begin to look for the peak anew, where the system can (Linux); elsewhere the peak stays that of the process."""
+def forget_peak(device: str = "cpu") -> bool:
+    """Begin to look for the peak anew; gives False where the system cannot, so that the peak stays that of the process.
+
+    Args:
+        device: Whose memory it is: that of a CUDA device, or that of the machine for all others.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.init()
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
     try:
         (_PROC / "clear_refs").write_text("5")
     except OSError:
-        return
+        return False
+    return True
 
 
-def peak_gb() -> float:
+def peak_gb(device: str = "cpu") -> float:
     """Most memory of this process since the peak was forgotten, or ever, in GB; 0 where the system does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.max_memory_reserved(device) / 1e9
     if (_PROC / "status").is_file():
         lines = (_PROC / "status").read_text().splitlines()
         return next((int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM:")), 0.0)

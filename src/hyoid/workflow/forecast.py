@@ -59,9 +59,8 @@ def forecast(folder: RunFolder) -> list[str]:
     seconds = expected_seconds(folder)
     memory = folder.experiment.decided.expected.memory_gb
     stages = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds.items())
-    return [
-        f"The run will take about {duration(sum(seconds.values()))} ({stages}) and up to {memory:.1f} GB of memory."
-    ]
+    total = duration(sum(seconds.values()))
+    return [f"The run will take about {total} ({stages}), and training up to {memory:.1f} GB of memory."]
 
 
 def comparison(folder: RunFolder) -> str:
@@ -69,13 +68,17 @@ def comparison(folder: RunFolder) -> str:
     expected, measured = expected_seconds(folder), folder.read_json("timing.json")
     times = [f"{stage} {duration(measured[stage])} (expected {duration(expected[stage])})" for stage in expected]
     training, foreseen = folder.read_json("training.json"), folder.experiment.decided.expected.memory_gb
-    told = (
-        f"It took {', '.join(times)}; memory of training {training['memory_gb']:.1f} GB (expected"
-        f" {foreseen:.1f} GB); the net waited for data {waited(training)} of the time."
-    )
+    told = f"It took {', '.join(times)}; {needed(training, foreseen)}."
     if (length := training.get("length", 1)) < 1:
         told += f" A plateau of the validation Dice ended training at {100 * length:.0f} %."
     return told
+
+
+def needed(training: Mapping[str, Any], foreseen_gb: float | None = None) -> str:
+    """Memory and waiting of a training, in words."""
+    expected = "" if foreseen_gb is None else f" (expected {foreseen_gb:.1f} GB)"
+    memory = f"memory of {training.get('memory_of', 'training')} {training['memory_gb']:.1f} GB{expected}"
+    return f"{memory}; the net waited for data {waited(training)} of the time"
 
 
 def waited(training: Mapping[str, Any]) -> str:

@@ -30,7 +30,8 @@ def of_run(folder: RunFolder) -> RunFacts:
     training = folder.read_json("training.json")
     energy = folder.energy()
     stages = [Stage(name, times[name], expected.get(name), "", energy.get(name)) for name in STAGES if name in times]
-    costs = {"memory of training": (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
+    memory = f"memory of {training.get('memory_of', 'training')}"
+    costs = {memory: (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
     ended = ", then a plateau of the validation Dice" if training.get("length", 1) < 1 else ""
     costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}{ended}")
     costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..core.duration import duration
 from ..core.errors import ConfigError, DataError
 from ..core.progress import log
 
@@ -223,11 +224,13 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..core.machine import machine
     from ..core.memory import forget_peak, peak_gb
     from ..experiment import RunFolder
+    from ..planning.budget import resolved_device
     from ..preparation.store import Store
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
+    from .forecast import needed
 
     folder = RunFolder.open(run)
     with folder.alone():
@@ -248,7 +251,8 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         store = Store.open(prepare(run), folder.dataset.ids)
-        forget_peak()
+        device = resolved_device(experiment.device)
+        alone = forget_peak(device)
         with folder.timed("train"):
             outcome = fit(
                 decided.net.build() if going_on else first_net(experiment),
@@ -264,7 +268,10 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
                 resume=resume,
                 accelerator=experiment.device,
             )
-        folder.write_json("training.json", asdict(outcome) | {"memory_gb": peak_gb(), "machine": machine()})
+        memory = {"memory_gb": peak_gb(device), "memory_of": "training" if alone else "the process"}
+        training = asdict(outcome) | memory | {"machine": machine()}
+        folder.write_json("training.json", training)
+        log.info("Training took %d steps in %s; %s.", outcome.steps, duration(outcome.seconds), needed(training))
         return weights
 
 
