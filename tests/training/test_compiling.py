@@ -45,6 +45,7 @@ def test_the_break_even_is_told():
         "torch.compile: 41 s once, a step 0.62 instead of 0.81 s; pays from step 216 of the 1,400 that are left:"
         " compiled steps from here on."
     )
+    assert "; pays from step 216, but only 100 are left: compiled" in Trial(41.0, 0.81, 0.62).describe(100, kept=True)
     slower = Trial(41.0, 0.6, 0.62)
     assert not slower.pays and "pays" not in slower.describe(1400, kept=False)
     assert "which never pays: compiled steps from here on" in slower.describe(1400, kept=True)

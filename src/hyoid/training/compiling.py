@@ -60,7 +60,9 @@ class Trial(NamedTuple):
         told = f"torch.compile: {duration(self.seconds)} once, a step {self.after:.2g} instead of {self.before:.2g} s"
         if self.pays:
             even = self.seconds / (self.before - self.after)
-            told += f"; pays from step {even:,.0f} of the {steps:,.0f} that are left"
+            told += f"; pays from step {even:,.0f}" + (
+                f" of the {steps:,.0f} that are left" if even <= steps else f", but only {steps:,.0f} are left"
+            )
         elif kept:
             told += ", which never pays"
         return f"{told}: {'compiled steps' if kept else 'steps as they were'} from here on."
