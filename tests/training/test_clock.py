@@ -7,6 +7,7 @@ import pytest
 
 from hyoid.core.errors import ConfigError
 from hyoid.training.clock import Clock, Rounds
+from hyoid.training.plateau import rounds_for
 from hyoid.training.validation import affordable, mean_dice, overall
 
 
@@ -89,6 +90,12 @@ def test_validation_keeps_to_its_allowance(costs, allowance, expected):
     rounds, cases = affordable(costs, allowance)
     assert (rounds, cases) == expected
     assert rounds * sum(costs[:cases]) <= allowance
+
+
+def test_a_short_patience_has_more_rounds_of_enough_cases():
+    assert affordable([1, 1, 1], 61, enough=rounds_for(0.4)) == (20, 3)
+    assert affordable([1, 1, 1], 45, enough=rounds_for(0.4)) == (15, 3)
+    assert affordable([1, 1, 1], 45, enough=rounds_for(0.25)) == (20, 2)
 
 
 def test_cases_without_a_structure_do_not_count_for_it():

@@ -10,7 +10,7 @@ from hyoid.training.checkpoint import load_weights, read_checkpoint
 from hyoid.training.clock import Clock
 from hyoid.training.monitor import read_curves
 from hyoid.training.optim import Average
-from hyoid.training.plateau import COOL_DOWN, GAIN, Plateau, Round, find_plateau
+from hyoid.training.plateau import COOL_DOWN, GAIN, Plateau, Round, find_plateau, rounds_for
 
 
 def rounds(curve, num_cases=8, scatter=0.0, wobble=0.0, num_rounds=20, seed=0):
@@ -75,6 +75,23 @@ def test_a_few_cases_that_scatter_are_no_plateau():
 def test_a_structure_that_is_still_being_learned_is_not_hidden_by_others(structure, stopped):
     found = [one._replace(structures=(0.9, structure(one.progress), float("nan"))) for one in rounds(level)]
     assert (stop(found) is not None) == stopped
+
+
+@pytest.mark.parametrize("patience", [0.26, 0.3, 0.4, 0.45, 0.6])
+def test_so_many_rounds_show_a_plateau_and_no_fewer(patience):
+    num_rounds = rounds_for(patience)
+    assert stop(rounds(level, num_rounds=num_rounds), patience) is not None
+    assert stop(rounds(level, num_rounds=num_rounds - 1), patience) is None
+
+
+def test_a_patience_that_is_too_short_for_the_rounds_is_told(tiny, tmp_path, caplog):
+    caplog.set_level("INFO")
+    tiny.fit(tmp_path / "run", {"patience": 0.3}, steps=3)
+    told = "No plateau can end this training: training.patience=0.3 needs 16 rounds of 3 validation cases, and 0 of 0"
+    assert caplog.messages[0].startswith(told)
+    caplog.clear()
+    tiny.fit(tmp_path / "usual", steps=3)
+    assert not any("plateau" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize("patience", [0, 0.4])

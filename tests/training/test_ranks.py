@@ -13,6 +13,7 @@ from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.nets.unet import UNetSpec
 from hyoid.training.checkpoint import part, read_checkpoint
 from hyoid.training.data import Feed
+from hyoid.training.learner import Learner
 from hyoid.training.monitor import read_curves
 from hyoid.training.quiet import STOPS, deaf
 from hyoid.training.ranks import Ranks, together
@@ -40,6 +41,13 @@ def test_alone_nothing_is_agreed_upon_and_nothing_started():
     with together(1, "cpu", followers.fail, ()) as ranks:
         assert ranks == Ranks() and ranks.agreed(0.25, 1.0) == [0.25, 1.0]
     assert "LOCAL_RANK" not in os.environ
+
+
+def test_only_the_first_process_keeps_an_average(tiny, monkeypatch):
+    fabric = Ranks().fabric("cpu", "32-true")
+    monkeypatch.setattr(Ranks, "fabric", lambda self, accelerator, precision: fabric)
+    learners = [Learner(tiny.net(), tiny.task, tiny.plan, tiny.settings, Ranks(n, 2), "cpu", 1) for n in (0, 1)]
+    assert [learner.average is None for learner in learners] == [False, True]
 
 
 def test_a_process_begun_deaf_is_so_before_it_loads_anything():

@@ -14,8 +14,8 @@ class Clock:
     """Where a training stands between 0 and 1.
 
     With `steps` everything depends on the number of the step alone, so that the same seed gives the same weights on
-    any day. With `seconds` progress follows the clock, and a reserve is kept for what comes after the last step.
-    A training that is shortened runs through the rest of its progress in less.
+    any day, on one machine with as many threads. With `seconds` progress follows the clock, and a reserve is kept for
+    what comes after the last step. A training that is shortened runs through the rest of its progress in less.
 
     Attributes:
         steps: Steps to take, or None.

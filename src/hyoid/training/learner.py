@@ -61,7 +61,7 @@ class Learner:
 
     Attributes:
         net: What predicts, where `ranks` puts it.
-        average: The running average of its weights.
+        average: The running average of its weights, which the first device keeps; None on others.
         regime: What a batch teaches.
         device: Where it learns.
         factor: Of the highest learning rate, at the last step.
@@ -92,7 +92,7 @@ class Learner:
                 f"training.devices is {ranks.count}, but {settings.regime!r} teaches {len(self.regime.turns)} nets in "
                 "turn, which is for one device; set it to 1."
             )
-        self.average = Average(net, settings.ema)
+        self.average = None if ranks.rank else Average(net, settings.ema)
         self.modules, self.optimisers = {}, {}
         for turn in self.regime.turns:
             module = getattr(self.regime, turn)
@@ -110,6 +110,12 @@ class Learner:
         """The highest one at the last step."""
         peak: float = max(group["peak"] for group in self.optimisers[self.regime.turns[0]].param_groups)
         return peak * self.factor
+
+    @property
+    def averaged(self) -> Net:
+        """The net with the running average of the weights, on the first device."""
+        assert self.average is not None
+        return self.average.net
 
     @property
     def due(self) -> bool:
@@ -132,7 +138,8 @@ class Learner:
         terms: dict[str, Tensor] = {}
         for turn in self.regime.turns:
             terms |= self._one_turn(turn, group)
-        self.average.update(number)
+        if self.average is not None:
+            self.average.update(number)
         if after := getattr(self.regime, "after_step", None):
             after(progress)
         cases = tuple(case_id for batch in group for case_id in batch.case_ids)
@@ -197,7 +204,7 @@ class Learner:
 
     def tensors(self) -> Tensors:
         """Weights, their average, and the state of what changes them."""
-        found = below("average", self.average.net.state_dict())
+        found = below("average", self.averaged.state_dict())
         for turn, module in self.modules.items():
             found |= below(turn, module.state_dict())
             found |= below(f"optimiser:{turn}", optimiser_tensors(self.optimisers[turn]))
@@ -213,7 +220,8 @@ class Learner:
         for turn, module in self.modules.items():
             module.load_state_dict(part(tensors, turn))
             restore_optimiser(self.optimisers[turn], part(tensors, f"optimiser:{turn}"))
-        self.average.net.load_state_dict(part(tensors, "average"))
+        if self.average is not None:
+            self.average.net.load_state_dict(part(tensors, "average"))
         self.factor = state.get("factor", 1.0)  # checkpoints of 0.1.0 have none
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def fit(
         plan: Patch, batch, augmentation and precision.
         settings: How to train.
         folder: Where results go.
-        steps: Steps to take; then the result depends on nothing but settings, data and seed.
+        steps: Steps to take; then settings, data, seed, machine and number of threads decide the result.
         seconds: Or the wall time to use, with validation.
         seed: Of everything drawn.
         resume: Go on from `last.safetensors` when there is one.
@@ -170,20 +171,22 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.rate = learning_rate_factor(self.settings.optimiser)
-        self.validator = self._validator()
         self.feed = self._feed()
         self.monitor_state: dict[str, Any] | None = None
         wish = self.settings.compile if self.ranks.count == 1 else "never"
         self.compiler = Compiler(wish, self.learner.device, self.clock)
 
-    def _validator(self) -> Validator:
+    @cached_property
+    def validator(self) -> Validator:
+        """What measures the net, in the first process."""
         own = PredictionSettings(mirror=False)
-        predictor = Predictor(self.learner.average.net, self.task, self.plan, own, self.learner.device)
+        predictor = Predictor(self.learner.averaged, self.task, self.plan, own, self.learner.device)
         order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
         ids = [self.split[1][i] for i in order]
         batch = self.plan.batch * self.settings.optimiser.accumulate
         costs = [step_cost(predictor, self.store.labels(case_id).shape[1:], batch) for case_id in ids]
-        return Validator(predictor, self.store, ids, costs, self.settings.validation, self.clock)
+        settings = self.settings
+        return Validator(predictor, self.store, ids, costs, settings.validation, self.clock, settings.patience)
 
     def _feed(self) -> Feed:
         plan, settings, net = self.plan, self.settings, self.learner.net
@@ -328,7 +331,7 @@ class _Training:
         if self.validator.best > before:
             facts = {"step": self.clock.step, "dice": self.validator.dice}
             write_checkpoint(
-                self.folder / "best.safetensors", below("average", self.learner.average.net.state_dict()), facts
+                self.folder / "best.safetensors", below("average", self.learner.averaged.state_dict()), facts
             )
         return True
 
@@ -385,7 +388,8 @@ class _Training:
         self.clock.restore(facts["clock"])
         self.compiler.compiled = facts.get("compiled")  # checkpoints of 0.1.0 have none
         self.row = int(self.clock.progress * NUM_ROWS)
-        self.validator.restore(facts["validation"])
+        if not self.ranks.rank:
+            self.validator.restore(facts["validation"])
         self.finished = facts["finished"]
         self.feed.waited_seconds = facts["waited_seconds"]
         self.monitor_state = facts["monitor"]

@@ -51,6 +51,11 @@ class Plateau(NamedTuple):
     dice: float
 
 
+def rounds_for(patience: float) -> int:
+    """Rounds of a whole training from which a plateau can be seen: `FEWEST` lie in either half of the patience."""
+    return int((2 * FEWEST - 1) / patience)
+
+
 def find_plateau(rounds: Sequence[Round], patience: float) -> Plateau | None:
     """The plateau a training is on, if it is on one.
 

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from ..core.settings import Settings
 
+PATIENCE = 0.4
+"""The usual one, which short trainings cannot afford and need not be told of."""
+
 SHORTEST_PATIENCE = 0.25
 """Below it a plateau could never be seen."""
 
@@ -55,7 +58,10 @@ class TrainingSettings(Settings):
     )
     validation: float = Field(0.1, ge=0, le=0.5, description="Largest share of training spent on validation.")
     patience: float = Field(
-        0.4, ge=0, le=0.8, description="Share of training without a gain of validation Dice before it ends; 0: all."
+        PATIENCE,
+        ge=0,
+        le=0.8,
+        description="Share of training without a gain of validation Dice before it ends; 0: all.",
     )
     checkpoint_seconds: float = Field(60.0, gt=0, description="Time between checkpoints.")
     workers: int | None = Field(

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from ..core.progress import log
 from ..metrics.confusion import dice_of_labels
 from ..metrics.metric import Rules
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
 from .clock import Clock, Rounds
-from .plateau import FEWEST, Round
+from .plateau import FEWEST, Round, rounds_for
+from .settings import PATIENCE
 
 Scores = dict[str, float]
 
 ENOUGH = 12
-"""Rounds from which more cases in each tell more than more rounds."""
+"""Rounds from which more cases in each tell more than more rounds, where no plateau is sought."""
 
 _RULES = Rules(both_empty="exclude")
 
@@ -54,22 +56,25 @@ def _mean(values: list[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def affordable(costs: Sequence[float], allowance: float, most_rounds: int = 20) -> tuple[int, int]:
+def affordable(
+    costs: Sequence[float], allowance: float, most_rounds: int = 20, enough: int = ENOUGH
+) -> tuple[int, int]:
     """How often and on how many cases to validate.
 
     Args:
         costs: What each case costs, in the order they are taken.
         allowance: What all rounds together may cost.
-        most_rounds: Rounds that are enough.
+        most_rounds: Rounds beyond which no more are made.
+        enough: Rounds from which more cases in each tell more.
 
     Returns:
-        Number of rounds and cases in each: `ENOUGH` rounds of `FEWEST` cases when they fit, so that a plateau can be
+        Number of rounds and cases in each: `enough` rounds of `FEWEST` cases when they fit, so that a plateau can be
         seen; else as many rounds as possible; then as many cases.
     """
     if not costs or allowance < costs[0]:
         return 0, 0
     few = sum(costs[:FEWEST])
-    least = few if len(costs) >= FEWEST and ENOUGH * few <= allowance else costs[0]
+    least = few if len(costs) >= FEWEST and enough * few <= allowance else costs[0]
     rounds = min(most_rounds, int(allowance / least)) if least > 0 else most_rounds
     total, cases = 0.0, 0
     for cost in costs:
@@ -94,6 +99,7 @@ class Validator:
         costs: What predicting each of them costs, in training steps.
         share: Largest share of the training.
         clock: Where the training stands.
+        patience: Share of the training over which a plateau is sought; 0: none is.
         num_cases: Cases of a round.
         num_final: Cases of the last measurement.
         rounds: When to measure; None until the speed of training is known.
@@ -108,6 +114,7 @@ class Validator:
     costs: list[float]
     share: float
     clock: Clock
+    patience: float = 0.0
     num_cases: int = 0
     num_final: int = 0
     rounds: Rounds | None = None
@@ -162,8 +169,15 @@ class Validator:
             return False
         allowance = self.share * clock.expected_steps
         self.num_final = len(self.costs) if clock.seconds is None else affordable(self.costs, allowance / 2, 1)[1]
-        count, self.num_cases = affordable(self.costs, allowance - sum(self.costs[: self.num_final]))
+        enough = rounds_for(self.patience) if self.patience else ENOUGH
+        count, self.num_cases = affordable(self.costs, allowance - sum(self.costs[: self.num_final]), enough=enough)
         self.rounds = Rounds(count)
+        if self.patience not in (0, PATIENCE) and (count < enough or self.num_cases < FEWEST):
+            told = (
+                "No plateau can end this training: training.patience=%g needs %d rounds of %d validation cases, and"
+                " %d of %d are made; a longer training, a larger training.validation or a longer patience gives more."
+            )
+            log.info(told, self.patience, enough, FEWEST, count, self.num_cases)
         return True
 
     def _affords(self) -> bool:
