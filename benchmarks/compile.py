@@ -74,12 +74,12 @@ def measure(plan: Plan) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", help="folders of planned runs")
-    runs = parser.parse_args().runs
+    plans = [RunFolder.open(run).experiment.decided for run in parser.parse_args().runs]
     torch.set_num_threads(1)
     print("| net, patches, precision | a step, s | compiled, s | first step, s | pays from step |")
     print("|---|---|---|---|---|")
-    for run in runs:
-        print(f"| {' | '.join(measure(RunFolder.open(run).experiment.decided))} |", flush=True)
+    for plan in plans:
+        print(f"| {' | '.join(measure(plan))} |", flush=True)
 
 
 if __name__ == "__main__":

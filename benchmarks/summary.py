@@ -290,7 +290,10 @@ def table(folder: Path) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=RESULTS)
-    print("\n".join(table(parser.parse_args().folder)))
+    folder = parser.parse_args().folder
+    if not any(folder.glob("*.json")):
+        parser.error(f"{folder} has no results; `make bench` writes some to runs/bench.")
+    print("\n".join(table(folder)))
 
 
 if __name__ == "__main__":
