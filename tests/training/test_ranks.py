@@ -120,6 +120,12 @@ def test_one_device_of_several_is_named_by_its_number(monkeypatch):
     assert [(given["accelerator"], given["devices"]) for given in asked] == [("cuda", [1]), ("cuda", 1), ("auto", 1)]
 
 
+def test_nets_that_are_taught_in_turn_are_for_one_device(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(Supervised, "turns", ("net", "critic"))
+    with pytest.raises(ConfigError, match=r"training\.devices is 2, but regime 'supervised' may teach several nets"):
+        tiny.fit(tmp_path / "run", TWO, steps=1)
+
+
 def test_one_device_cannot_be_two(tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"training\.devices is 2, but device is cuda:1 alone"):
         tiny.fit(tmp_path / "run", {"devices": 2}, steps=1, accelerator="cuda:1")

@@ -14,6 +14,7 @@ from hyoid.core.errors import ConfigError, DataError
 from hyoid.experiment import Experiment, RunFolder
 from hyoid.io.below import images_below
 from hyoid.io.phantoms import write_phantoms
+from hyoid.training.regimes.supervised import Supervised
 from hyoid.workflow.question import refuse_twice
 
 MEANT = ("patients_on_both_sides=true",)
@@ -180,3 +181,9 @@ def test_a_slip_in_an_edited_loss_is_found_before_training(cells, tmp_path):
     folder.experiment.changed(slip).write(folder.experiment_file)
     with pytest.raises(ConfigError, match="class_weights has 1 values"):
         hyoid.train(tmp_path / "run")
+
+
+def test_several_devices_are_refused_for_nets_that_are_taught_in_turn(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(Supervised, "turns", ("net", "critic"))
+    with pytest.raises(ConfigError, match=r"training\.devices is 2, but regime 'supervised' may teach several nets"):
+        hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=[*MEANT, "training.devices=2"])

@@ -87,11 +87,6 @@ class Learner:
         freeze(net, settings.freeze)
         check_patterns(net, settings.learning_rates, "training.learning_rates")
         self.regime: Regime = regimes.build(settings.regime, net=net, task=task, loss=loss)
-        if ranks.count > 1 and len(self.regime.turns) > 1:
-            raise ConfigError(
-                f"training.devices is {ranks.count}, but {settings.regime!r} teaches {len(self.regime.turns)} nets in "
-                "turn, which is for one device; set it to 1."
-            )
         self.average = None if ranks.rank else Average(net, settings.ema)
         self.modules, self.optimisers = {}, {}
         for turn in self.regime.turns:

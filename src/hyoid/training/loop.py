@@ -34,6 +34,7 @@ from .optim import learning_rate_factor
 from .plateau import COOL_DOWN, GAIN, find_plateau
 from .quiet import Interruption, interruptible, repeatable
 from .ranks import Ended, Ranks, together
+from .regimes import check_devices
 from .settings import TrainingSettings
 from .validation import Validator, overall, step_cost
 
@@ -106,6 +107,7 @@ def fit(
     """
     if not split[0]:
         raise ConfigError("There are no cases to learn from; the split leaves none for training.")
+    check_devices(settings.regime, settings.devices)
     Path(folder).mkdir(parents=True, exist_ok=True)
     resume = resume and (Path(folder) / "last.safetensors").exists()
     shared = (task, store, split, plan, settings, folder, steps, seconds, seed, resume, accelerator)

@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from ..core.case import Batch
+from ..core.errors import ConfigError
 from ..core.registry import Registry
 
 
@@ -29,3 +30,16 @@ class Regime(Protocol):
 
 regimes: Registry[Regime] = Registry("regime")
 """Builders of regimes: `build(net=..., task=..., loss=...)`."""
+
+
+def check_devices(name: str, count: int) -> None:
+    """Refuse several devices for a regime that does not say, before it is built, that it has a single turn.
+
+    Raises:
+        ConfigError: When it may teach several nets, which several devices were never seen to do.
+    """
+    if count > 1 and len(getattr(regimes[name].build, "turns", ())) != 1:
+        raise ConfigError(
+            f"training.devices is {count}, but regime {name!r} may teach several nets in turn, which is for one device;"
+            " set it to 1."
+        )

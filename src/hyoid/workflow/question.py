@@ -90,7 +90,7 @@ def _check_names(asked: Experiment) -> None:
     from ..planning.check import check_settings
     from ..tasks.choose import Classes, Regions
     from ..training.optim import optimisers, schedules
-    from ..training.regimes import regimes
+    from ..training.regimes import check_devices, regimes
 
     asked.evaluation.build()
     check_settings(asked.planning)
@@ -110,6 +110,7 @@ def _check_names(asked: Experiment) -> None:
         (regimes, training.regime),
     ):
         shelf[name]
+    check_devices(training.regime, training.devices)
 
 
 def check_device(name: str) -> None:

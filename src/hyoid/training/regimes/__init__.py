@@ -3,7 +3,7 @@
 - `supervised`: every batch is labelled
 """
 
-from ..regime import Regime, regimes
+from ..regime import Regime, check_devices, regimes
 from . import supervised
 
-__all__ = ["Regime", "regimes", "supervised"]
+__all__ = ["Regime", "check_devices", "regimes", "supervised"]
