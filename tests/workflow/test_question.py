@@ -106,10 +106,16 @@ def test_a_report_does_not_cover_that_of_another_run(planned, cells):
         hyoid.evaluate(cells / "images", cells / "labels", into=planned.path)
 
 
-def test_a_report_does_not_cover_what_is_known_of_patients(cells, tmp_path):
+def test_a_report_does_not_cover_what_is_known_of_patients(planned, cells, tmp_path):
     for place in (cells, cells / "labels"):
-        with pytest.raises(ConfigError, match=r"would be taken for what is known of the references there; .*report\."):
+        with pytest.raises(ConfigError, match=r"would be taken for what is known of patients there; .*report\."):
             hyoid.evaluate(cells / "images", cells / "labels", into=place)
+    with pytest.raises(ConfigError, match=r"what is known of patients there"):
+        hyoid.evaluate(planned.path, into=cells)
+    with pytest.raises(
+        ConfigError, match=r"alone judges a run; to judge its answers by other references, name .*predi"
+    ):
+        hyoid.evaluate(planned.path, cells / "labels")
     (tmp_path / "cases.csv").write_text("case,patient\n")
     with pytest.raises(ConfigError, match=r"would cover a cases\.csv that is none of hyoid's"):
         hyoid.evaluate(cells / "images", cells / "labels", into=tmp_path)

@@ -203,12 +203,12 @@ def check_report_place(into: Path, references: Path) -> None:
     """Refuse a folder in which the table of cases would cover another one, or be taken for one about patients.
 
     Raises:
-        ConfigError: When it holds such a table, or references are described there.
+        ConfigError: When it holds such a table, or lies where references are described.
     """
     near = references.resolve() if references.is_dir() else references.resolve().parent
     if into.resolve() in (near, near.parent):
         raise ConfigError(
-            f"{into}: cases.csv of the report would be taken for what is known of the references there; choose another "
+            f"{into}: cases.csv of the report would be taken for what is known of patients there; choose another "
             f"--into, such as {into / 'report'}."
         )
     if (into / "cases.csv").is_file() and not (into / "report.json").is_file():

@@ -376,13 +376,18 @@ def evaluate(
     if other:
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     refuse_twice({}, changes)
+    if references is not None and RunFolder(Path(predictions)).experiment_file.is_file():
+        raise ConfigError(
+            f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
+            f"references, name {Path(predictions) / 'predictions'}."
+        )
     if into is not None and Path(into).resolve() != Path(predictions).resolve():
         check_no_run(Path(into), "the files of the report")
+        described = RunFolder.open(predictions).dataset.root if references is None else Path(references)
+        check_report_place(Path(into), described)
     if references is not None:
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
-        if into is not None:
-            check_report_place(Path(into), Path(references))
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = os.cpu_count() or 1
         paired = pair_folders(predictions, references, missing=missing, workers=workers)
