@@ -154,6 +154,19 @@ def test_evaluation_is_deterministic_and_gives_the_finest_logits(name, dims):
 
 
 @every_net
+def test_the_last_convolution_makes_the_finest_logits(name, dims):
+    net, made = small_net(name, dims).eval(), []
+    head = net.last_convolution()
+    if head is None:
+        return
+    head.register_forward_hook(lambda module, given, outcome: made.append(outcome))
+    x = image(net, dims)
+    (logits,) = net(x)
+    assert len(made) == 1 and torch.equal(logits, made[0])
+    assert head.out_channels == OUT_CHANNELS and set(head.kernel_size) == {1}
+
+
+@every_net
 def test_spec_survives_yaml(name, dims):
     spec = small_spec(name, dims)
     assert type(spec).parse(yaml.safe_load(spec.to_yaml())) == spec

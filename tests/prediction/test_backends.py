@@ -12,11 +12,14 @@ import torch
 from torch import nn
 
 from hyoid.core.errors import ConfigError
+from hyoid.core.labels import Labels
 from hyoid.nets import build_spec
 from hyoid.nets.layers import InstanceNorm
 from hyoid.prediction import backends
 from hyoid.prediction.backends import Backend, Choice, decided_alike, dice_of_decisions
 from hyoid.prediction.engines import engines, spelled_out
+from hyoid.prediction.evidence import Evidence
+from hyoid.tasks import task_for
 from phantoms import make_case, make_predictor
 
 PATCH = (16, 16)
@@ -29,7 +32,7 @@ def net():
 
 
 def backend(net, name, **options) -> Backend:
-    return Backend(net, lambda logits: logits.softmax(1), name, **options)
+    return Backend(Evidence(net, 3, None, task_for(Labels.of({1: "a", 2: "b"}))), name, **options)
 
 
 @pytest.mark.slow
@@ -46,9 +49,20 @@ def test_engines_answer_as_torch_does(net, name, tmp_path):
     assert one.choices[1, 16, 16].engine is not None
     if name != "compile":
         [kept] = [file for file in tmp_path.iterdir() if file.suffix in (".xml", ".onnx")]
-        assert kept.name.startswith(f"{name}_3x1x16x16_abc")
+        assert kept.name.startswith(f"{name}_logits_3x1x16x16_abc")
         again = backend(nn.Identity(), name, folder=tmp_path, key="abc")  # from the file alone
         torch.testing.assert_close(again(tiles), reference, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_engines_give_features_where_these_are_blended(name, tmp_path):
+    net = build_spec("unet", 2, 1, 9, channels=(4, 8)).build().eval().requires_grad_(False)
+    evidence = Evidence.of(net, task_for(Labels.of({value: f"s{value}" for value in range(1, 9)})))
+    tiles = torch.randn(2, 1, *PATCH)
+    said = Backend(evidence, name, folder=tmp_path, key="abc")(tiles)
+    assert said.shape == (2, 4, *PATCH) and list(tmp_path.glob(f"{name}_features_*"))
+    torch.testing.assert_close(evidence.probabilities(said), net(tiles)[0].softmax(1), rtol=0, atol=1e-4)
 
 
 def test_norms_are_spelled_out_in_a_copy_that_shares_the_weights():

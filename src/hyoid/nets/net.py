@@ -88,6 +88,10 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         raise TypeError(f"{type(self).__name__} does not say what it computes.")
 
+    def last_convolution(self) -> nn.Conv2d | nn.Conv3d | None:
+        """The convolution of single voxels that makes the finest logits in evaluation; None where there is none."""
+        return None
+
     def smallest_input(self) -> tuple[int, ...]:
         """The smallest shape it accepts; others are larger by multiples of `divisor`."""
         return self.divisor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -233,6 +234,14 @@ class UNet(Net):
     def smallest_input(self) -> tuple[int, ...]:
         """The smallest shape it accepts; others are larger by multiples of `divisor`."""
         return self.sizes.smallest
+
+    def last_convolution(self) -> nn.Conv2d | nn.Conv3d | None:
+        """The end of the finest head, unless it looks at neighbours or the logits are made of those of every level."""
+        head = self.heads[0]
+        last = head[-1] if isinstance(head, nn.Sequential) else head
+        if self.spec.answer != "finest" or not isinstance(last, nn.Conv2d | nn.Conv3d):
+            return None
+        return last if math.prod(last.kernel_size) == 1 and last.groups == 1 else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits, finest first.

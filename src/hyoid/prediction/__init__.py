@@ -5,6 +5,7 @@ without ever holding all probabilities of all structures at once.
 
 Read in this order:
 
+- `evidence`: what a net says of voxels that is blended before it becomes probabilities
 - `tiles`: where tiles lie, how they are read beyond the border, and how overlapping answers are blended
 - `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
 - `signals`: the stack for signals, kept while an engine sets up

@@ -17,11 +17,12 @@ from statistics import fmean
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.errors import ConfigError, HyoidError
 from ..core.progress import log
 from .engines import Engine, engines
+from .evidence import Evidence
 
 BackendName = Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"]
 Patches = Callable[[str, tuple[int, ...]], Tensor]
@@ -58,11 +59,10 @@ class Choice:
 
 @dataclass
 class Backend:
-    """Gives the finest logits of tiles.
+    """Gives what a net says of tiles.
 
     Attributes:
-        net: The net, in evaluation mode.
-        activate: Makes probabilities of logits; answers are compared by them.
+        evidence: The net, in evaluation mode, and what makes probabilities of what it says: these are compared.
         name: A name from the shelf of engines, torch or auto.
         half: Whether engines may compute in bfloat16.
         folder: Where engines are kept; nowhere when None.
@@ -70,8 +70,7 @@ class Backend:
         patches: Gives tiles to calibrate and judge engines of 8 bits with.
     """
 
-    net: nn.Module
-    activate: Callable[[Tensor], Tensor]
+    evidence: Evidence
     name: BackendName = "torch"
     half: bool = False
     folder: Path | None = None
@@ -80,7 +79,7 @@ class Backend:
     choices: dict[tuple[int, ...], Choice] = field(default_factory=dict)
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The finest logits (B, K, *S) of tiles (B, C, *S)."""
+        """The evidence (B, K, *S) of tiles (B, C, *S)."""
         if self.name == "torch":
             return self._by_torch(tiles)
         choice = self.choices.setdefault(tuple(tiles.shape[1:]), Choice())
@@ -88,9 +87,9 @@ class Backend:
             self._consider(choice, tiles)
         if choice.engine is None:
             begin = time.perf_counter()
-            logits = self._by_torch(tiles)
+            answer = self._by_torch(tiles)
             choice.spent, choice.calls = choice.spent + time.perf_counter() - begin, choice.calls + 1
-            return logits
+            return answer
         return _filled(choice.engine, tiles, choice.batch)
 
     @property
@@ -103,8 +102,8 @@ class Backend:
         return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{fastest_installed()} answered."
 
     def _by_torch(self, tiles: Tensor) -> Tensor:
-        logits: Tensor = self.net(tiles)[0]
-        return logits
+        answer: Tensor = self.evidence.net(tiles)[0]
+        return answer
 
     def _consider(self, choice: Choice, tiles: Tensor) -> None:
         """Make an engine, if it is asked for or likely to pay."""
@@ -116,7 +115,7 @@ class Backend:
         if name is None or tiles.device.type != "cpu":
             choice.settled = True
         elif choice.spent > PATIENCE_SECONDS or self._kept(name, tiles, must_exist=True):
-            ours = self.activate(self._by_torch(tiles))
+            ours = self.evidence.probabilities(self._by_torch(tiles))
             if not _varied(ours):
                 return  # where there is nothing to find, every engine agrees
             choice.settled = True
@@ -136,7 +135,12 @@ class Backend:
         if judged or engine is None:
             return engine
         same = [
-            fmean(dice_of_decisions(self.activate(self._by_torch(some)), self.activate(engine(some.contiguous()))))
+            fmean(
+                dice_of_decisions(
+                    self.evidence.probabilities(self._by_torch(some)),
+                    self.evidence.probabilities(engine(some.contiguous())),
+                )
+            )
             for some in _at_least(self.patches("validation", shape), count).split(count)
             if len(some) == count
         ]
@@ -159,7 +163,7 @@ class Backend:
         try:
             with torch.autocast(tiles.device.type, enabled=False), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # exporters warn of their own workings
-                engine = builder(self.net, tiles.contiguous(), self.half, self._kept(name, tiles))
+                engine = builder(self.evidence.net, tiles.contiguous(), self.half, self._kept(name, tiles))
                 engine(tiles.contiguous())
         except HyoidError:
             raise
@@ -173,7 +177,7 @@ class Backend:
         if self.folder is None:
             return None
         shape = "x".join(str(size) for size in tiles.shape)
-        path = self.folder / f"{name}_{shape}_{self.key}"
+        path = self.folder / f"{name}_{self.evidence.kind}_{shape}_{self.key}"
         there = any(self.folder.glob(f"{path.name}.*")) if must_exist else True
         return path if there else None
 
@@ -182,7 +186,7 @@ class Backend:
         times = {}
         for who, compute in (("torch", self._by_torch), (name, engine)):
             begin = time.perf_counter()
-            theirs = self.activate(compute(tiles))
+            theirs = self.evidence.probabilities(compute(tiles))
             times[who] = time.perf_counter() - begin
         reference = choice.spent / choice.calls if choice.calls else times["torch"]
         alike, least = decided_alike(ours, theirs), min(dice_of_decisions(ours, theirs))

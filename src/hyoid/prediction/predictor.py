@@ -27,6 +27,7 @@ from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
 from .backends import Backend, BackendName, Patches
+from .evidence import Evidence
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels
 from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
@@ -36,8 +37,8 @@ Watch = Callable[[Piece], object]
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
-ACTIVATED = 2**20
-"""Numbers that are made probabilities at once, so few that their copies stay in the cache."""
+CHUNK_BYTES = 2**28
+"""Probabilities that are resampled at once, so that what is made of them stays small too."""
 
 
 class PredictionSettings(Settings):
@@ -55,7 +56,7 @@ class PredictionSettings(Settings):
         ge=0,
         description="Largest tile, in patches: smaller images are not cut, and tiles grow where that saves work.",
     )
-    memory_gb: float = Field(1.5, gt=0, description="Memory for the probabilities that are being blended.")
+    memory_gb: float = Field(1.5, gt=0, description="Memory for the maps that are being blended.")
     backend: BackendName = Field(
         "torch", description="What computes the net; auto: torch until another engine pays and agrees with it."
     )
@@ -96,7 +97,8 @@ class Predictor:
         self.settings = settings or PredictionSettings()
         folder, key = kept or (None, "")
         half = self._precision != "32-true"
-        self.backend = Backend(self.net, task.activate, self.settings.backend, half, folder, key, patches)
+        self.evidence = Evidence.of(self.net, task)
+        self.backend = Backend(self.evidence, self.settings.backend, half, folder, key, patches)
 
     def predict(
         self,
@@ -203,7 +205,8 @@ class Predictor:
         """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
         answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
         for place, slab in self._blended(image, advance):
-            answer[(slice(None), *place)] = slab.cpu().numpy()
+            for part, some in self.evidence.parts(slab):
+                answer[(slice(None), *place)][(slice(None), *part)] = some.cpu().numpy()
             del slab  # here and below: a part of the ring, which would outlive its window
         return answer
 
@@ -211,7 +214,8 @@ class Predictor:
         """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
         labels = np.empty(image.shape[1:], self.label_type)
         for place, slab in self._blended(image, advance):
-            labels[place] = self.task.decode(slab).cpu().numpy()
+            for part, some in self.evidence.parts(slab):
+                labels[place][part] = self.task.decode(some).cpu().numpy()
             del slab
         return labels
 
@@ -260,13 +264,13 @@ class Predictor:
 
     def _work(self, tiling: Tiling) -> int:
         """Voxels that go through the net, those included that two windows answer."""
-        parts, _ = windows(tiling, self.task.channels, self.settings.memory_gb)
+        parts, _ = windows(tiling, self.evidence.channels, self.settings.memory_gb)
         return tiling.seen * sum(math.prod(map(len, tiling.rows(window))) for window in parts)
 
     @property
     def _voxel_bytes(self) -> int:
-        """Memory of a tile's voxel: logits, probabilities and their weighted copy are there together."""
-        return 3 * 4 * self.task.channels
+        """Memory of a tile's voxel: what the net says of it, as it comes and in 32 bits."""
+        return 2 * 4 * self.evidence.channels
 
     @property
     def _mirrors(self) -> bool:
@@ -279,10 +283,19 @@ class Predictor:
 
     def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
         tiling, parts, slabs = self._stitching(prepared.array, advance)
-        return all_pieces(slabs, parts, prepared.grid, tiling.long_axis, target)
+
+        def probable(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
+            for start, slab in slabs(window):
+                maps = slab.new_empty(self.task.channels, *slab.shape[1:])
+                for part, some in self.evidence.parts(slab):
+                    maps[(slice(None), *part)] = some
+                yield start, maps
+                del slab, maps
+
+        return all_pieces(probable, parts, prepared.grid, tiling.long_axis, target)
 
     def _blended(self, image: np.ndarray, advance: Advance | None) -> Iterator[tuple[tuple[slice, ...], torch.Tensor]]:
-        """Probabilities of parts of a prepared image, and where they lie in it."""
+        """What the net says of parts of a prepared image, and where they lie in it."""
         tiling, parts, slabs = self._stitching(image, advance)
         for window in parts:
             place = [slice(None)] * len(tiling.shape)
@@ -296,16 +309,15 @@ class Predictor:
     def _stitching(self, image: np.ndarray, advance: Advance | None) -> tuple[Tiling, list[Window | None], Slabs]:
         """Where tiles lie, the windows that fit the memory, and what gives the slabs of a window."""
         tiling = self.tiling(image.shape[1:])
-        parts, dtype = windows(tiling, self.task.channels, self.settings.memory_gb)
+        parts, dtype = windows(tiling, self.evidence.channels, self.settings.memory_gb)
         tile_gb = self._voxel_bytes * math.prod(tiling.tile) / 2**30
         together = (self.settings.batch or self.plan.batch) * math.prod(self.plan.patch) / tiling.seen
         batch = max(1, int(min(together, self.settings.memory_gb / tile_gb)))
         told = None if advance is None else lambda share: advance(share / len(parts))
 
         def slabs(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
-            if len(self._flips) > 1:  # probabilities are averaged, not logits
-                return stitch(self.forward, image, tiling, batch, window, dtype, told)
-            return stitch(self.logits, image, tiling, batch, window, dtype, told, self.task.activate)
+            most = CHUNK_BYTES // (4 * self.task.channels)
+            return stitch(self.forward, image, tiling, batch, window, dtype, told, most)
 
         return tiling, parts, slabs
 
@@ -317,26 +329,17 @@ class Predictor:
         return [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
 
     @torch.no_grad()
-    def logits(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of tiles (B, C, *S), none of them mirrored."""
-        tiles, flat = self._as_seen(tiles)
-        with self._autocast():
-            answer = self.backend(tiles)
-        return answer.unsqueeze(2) if flat else answer
-
-    @torch.no_grad()
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Probabilities of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
+        """What is blended of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
         tiles, flat = self._as_seen(tiles)
         flips = [[axis + 2 for axis in some] for some in self._flips]
-        answer: torch.Tensor | None = None
         with self._autocast():
-            for some in flips:
-                one = self._answer(tiles.flip(some)).flip(some) if some else self._answer(tiles)
-                answer = one if answer is None else answer.add_(one)
-        assert answer is not None
-        if len(flips) > 1:
-            answer /= len(flips)
+            answer = self.backend(tiles)
+            if len(flips) > 1:
+                answer = answer.float()
+                for some in flips[1:]:
+                    answer += self.backend(tiles.flip(some)).flip(some)
+                answer /= len(flips)
         return answer.unsqueeze(2) if flat else answer
 
     def _as_seen(self, tiles: torch.Tensor) -> tuple[torch.Tensor, bool]:
@@ -345,15 +348,6 @@ class Predictor:
         tiles = (tiles.pin_memory() if ahead else tiles).to(self.device, torch.float32, non_blocking=ahead)
         flat = tiles.ndim - 2 > len(self.net.divisor)
         return (tiles.squeeze(2) if flat else tiles), flat
-
-    def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Probabilities (B, K, *S) float32, part by part, so that logits and probabilities are not there twice."""
-        logits = self.backend(tiles)
-        answer = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
-        rows = max(1, ACTIVATED // max(1, logits[:, :, :1].numel()))
-        for some, part in zip(answer.split(rows, 2), logits.split(rows, 2), strict=True):
-            some.copy_(self.task.activate(part))
-        return answer
 
     @property
     def _precision(self) -> str:

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 Border = Literal["zero", "mirror"]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
-"""Tiles (B, C, *input tile) in, probabilities (B, K, *tile) out; the seam for ensembles and other backends."""
+"""Tiles (B, C, *input tile) in, what is blended (B, K, *tile) out; the seam for ensembles and other backends."""
 Index = tuple[int, ...]
-Activate = Callable[["torch.Tensor"], "torch.Tensor"]
-"""Logits (B, K, *S) in, probabilities out, voxel by voxel."""
-
 
 GROWN = (1, 5 / 4, 3 / 2, 2)
 """Lengths of a tile, in patches; few, since engines are built for each shape."""
@@ -207,7 +204,7 @@ def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Windo
 
     Args:
         tiling: Where the tiles lie.
-        channels: Structures that are answered.
+        channels: Maps that are blended.
         memory_gb: What the sums of a ring may take.
     """
     import torch
@@ -224,11 +221,11 @@ def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Windo
     return [Window(cross, start, min(start + width, size)) for start in range(0, size, width)], torch.float16
 
 
-CHUNK_BYTES = 2**28
-"""Finished probabilities that are handed on at once, so that what is made of them stays small too."""
-
 ADDED = 2**19
-"""Numbers of a tile that are made probabilities, weighed and added at once, so few that they stay in the cache."""
+"""Numbers of a tile that are weighed and added at once, so few that they stay in the cache."""
+
+LARGEST = 2.0**15
+"""Largest number of an answer that float16 blends; far beyond what decides anything."""
 
 
 def stitch(
@@ -239,27 +236,28 @@ def stitch(
     window: Window | None = None,
     dtype: torch.dtype | None = None,
     advance: Callable[[float], object] | None = None,
-    activate: Activate | None = None,
+    most: int = 2**26,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Blended answers of an image, one finished slab after another along the tiling's long axis.
 
     Memory is a ring of one tile's thickness across the image, or across the window, and the answers of a batch.
 
     Args:
-        forward: The net; with its activation, unless that is given.
+        forward: The net.
         image: Shape (C, *S).
         tiling: Where the tiles lie.
         batch: Tiles that go through the net together.
         window: The part of another axis to answer; None answers all of the image.
         dtype: Number format of the ring; float32 when None.
         advance: Told the share of the image that was just done.
-        activate: What makes probabilities of the answers, a part at a time, so that those of a whole tile are never
-            in memory; None when they are probabilities.
+        most: Voxels that are handed on at once, so that what is made of them stays small too.
 
     Yields:
-        First voxel along the long axis and probabilities (K, *slab), without gaps; a part of the ring, to be used or
+        First voxel along the long axis and blended answers (K, *slab), without gaps; a part of the ring, to be used or
         copied before the next one is asked for.
     """
+    import torch
+
     axis = tiling.long_axis
     rows = tiling.rows(window)
     total = math.prod(map(len, rows))
@@ -268,7 +266,7 @@ def stitch(
     row = rows[axis][0]
     for index, answer in _answered(forward, image, tiling, indices, batch):
         if ring is None:
-            ring = _Ring.around(answer, tiling, window, dtype, activate)
+            ring = _Ring.around(answer, tiling, window, dtype or torch.float32, most)
         if index[axis] != row:
             yield from ring.finished(row)
             row = index[axis]
@@ -334,23 +332,18 @@ class _Ring:
         tiling: Where the tiles lie.
         low: First voxel of each axis that is kept, in the padded image.
         weights: For each axis the blending weights (tiles, tile) of its tiles, where the sums are.
-        activate: What makes probabilities of answers, unless they are.
+        most: Voxels that are handed on at once.
     """
 
     sums: torch.Tensor
     tiling: Tiling
     low: tuple[int, ...]
     weights: tuple[torch.Tensor, ...]
-    activate: Activate | None = None
+    most: int
 
     @classmethod
     def around(
-        cls,
-        answer: torch.Tensor,
-        tiling: Tiling,
-        window: Window | None,
-        dtype: torch.dtype | None,
-        activate: Activate | None,
+        cls, answer: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype, most: int
     ) -> _Ring:
         """An empty ring for answers (K, *tile) like this one."""
         import torch
@@ -361,10 +354,9 @@ class _Ring:
             shape[window.axis] = window.stop - window.start
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
-        kind = dtype or (answer.dtype if activate is None else torch.float32)
-        sums = answer.new_zeros((len(answer), *shape), dtype=kind)
+        sums = answer.new_zeros((len(answer), *shape), dtype=dtype)
         weights = tuple(torch.from_numpy(one).to(answer.device) for one in tiling.weights)
-        return cls(sums, tiling, tuple(low), weights, activate)
+        return cls(sums, tiling, tuple(low), weights, most)
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
@@ -394,12 +386,15 @@ class _Ring:
 
     def _add_parts(self, sums: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor) -> None:
         """Add an answer (K, *S), weighted by (1, *S), a few rows at a time."""
+        import torch
+
         along = next((axis for axis, size in enumerate(answer.shape) if axis and size > 1), 1)
         rows = max(1, ADDED // max(1, answer.narrow(along, 0, 1).numel()))
         parts = (array.split(rows, along) for array in (sums, answer, weight))
         for total, given, share in zip(*parts, strict=True):
-            some = given if self.activate is None else self.activate(given[None])[0]
-            total.addcmul_(some.to(total.dtype), share.to(total.dtype))
+            if total.dtype == torch.float16:
+                given = given.clamp(-LARGEST, LARGEST)
+            total.addcmul_(given.to(total.dtype), share.to(total.dtype))
 
     def finished(self, row: int) -> Iterator[tuple[int, torch.Tensor]]:
         """What no later row of tiles touches, in chunks; its place in the ring is emptied."""
@@ -407,8 +402,7 @@ class _Ring:
         starts, tile = tiling.starts[axis], tiling.tile[axis]
         begin, offset = starts[row], tiling.offset[axis]
         end = starts[row + 1] if row + 1 < len(starts) else begin + tile
-        plane = self.sums[(slice(None),) * (axis + 1) + (0,)]
-        step = max(1, CHUNK_BYTES // (plane.numel() * self.sums.element_size()))
+        step = max(1, self.most * tile // self.sums[0].numel())
         while begin < end:
             stop = min(end, begin + step, (begin // tile + 1) * tile)
             part = self.sums.narrow(axis + 1, begin % tile, stop - begin)

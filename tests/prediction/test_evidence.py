@@ -1,0 +1,56 @@
+"""What is blended, features or logits, gives the probabilities of the net."""
+
+import pytest
+import torch
+
+from hyoid.core.labels import Labels
+from hyoid.nets.unet import UNetSpec
+from hyoid.prediction.evidence import Evidence
+from hyoid.tasks import task_for
+from phantoms import OneConvolution
+
+
+def evidence_of(classes, **changes):
+    """A net of 4 features with its evidence, and images for it."""
+    torch.manual_seed(0)
+    spec = UNetSpec(dims=2, in_channels=1, out_channels=classes, channels=(4, 8), **changes)
+    net = spec.build().eval().requires_grad_(False)
+    return net, Evidence.of(net, task_for(Labels.of({value: f"s{value}" for value in range(1, classes)})))
+
+
+@pytest.mark.parametrize("head", ["conv", "activated_conv", "vnet", {"name": "conv", "kernel": 3}])
+@pytest.mark.parametrize("answer", ["finest", "mean", "merged"])
+@pytest.mark.parametrize("classes", [3, 9])
+def test_probabilities_of_the_evidence_are_those_of_the_net(head, answer, classes):
+    net, evidence = evidence_of(classes, head=head, answer=answer, deep_supervision=True)
+    few = classes > 4 and answer == "finest" and head in ("conv", "activated_conv")
+    assert evidence.kind == ("features" if few else "logits")
+    images = torch.randn(2, 1, 16, 24)
+    said = evidence.net(images)[0]
+    assert said.shape == (2, 4 if few else classes, 16, 24)
+    torch.testing.assert_close(evidence.probabilities(said), net(images)[0].softmax(1))
+
+
+def test_features_follow_the_weights_of_the_net():
+    net, evidence = evidence_of(9)
+    net.load_state_dict({name: weight + 0.1 for name, weight in net.state_dict().items()})
+    images = torch.randn(1, 1, 16, 16)
+    torch.testing.assert_close(evidence.probabilities(evidence.net(images)[0]), net(images)[0].softmax(1))
+
+
+def test_a_net_that_does_not_tell_its_last_convolution_gives_logits():
+    net = OneConvolution(2, 9)
+    evidence = Evidence.of(net, task_for(Labels.of({value: f"s{value}" for value in range(1, 9)})))
+    assert evidence.net is net and evidence.channels == 9
+
+
+@pytest.mark.parametrize("together", [1, 300, 2**20])
+@pytest.mark.parametrize("shape", [(7, 5), (1, 40), (6, 5, 4), (1, 1)])
+def test_parts_make_up_the_whole(monkeypatch, together, shape):
+    monkeypatch.setattr("hyoid.prediction.evidence.TOGETHER", together)
+    _, evidence = evidence_of(9)
+    said = torch.randn(4, *shape)
+    found = torch.full((9, *shape), torch.nan)
+    for place, some in evidence.parts(said):
+        found[(slice(None), *place)] = some
+    torch.testing.assert_close(found, evidence.probabilities(said[None])[0])
