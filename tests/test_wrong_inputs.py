@@ -127,3 +127,17 @@ def test_nan_in_an_image_names_the_case(data, tmp_path):
     said = hyoid("run", data, "--into", tmp_path / "run", "--steps", "2")
     assert path.name in said
     assert "NaN" in said
+
+
+def test_an_empty_argument_is_not_the_current_folder(data):
+    assert "An argument is empty" in hyoid("plan", data, "--into", "")
+
+
+def test_a_seed_beyond_what_generators_take_is_refused(data, tmp_path):
+    assert "seed" in hyoid("plan", data, "--into", tmp_path / "run", "--steps", "2", "--seed", str(2**63))
+
+
+def test_a_label_that_is_named_twice_is_refused_with_its_line(data, tmp_path):
+    (data / "labels.yaml").write_text("1: body\n2: liver\n1: tumour\n")
+    said = hyoid("inspect", data)
+    assert "labels.yaml" in said and "'1' is there twice" in said and "line 3" in said

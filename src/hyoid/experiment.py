@@ -37,7 +37,7 @@ class Experiment(Settings):
     """Everything that decides what a run gives: one YAML file, readable and editable."""
 
     data: str = Field(description="Folder, dataset.json or manifest of annotated images.")
-    seed: int = Field(0, ge=0, description="Seed of the split, the first weights and every random draw.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the split, the first weights and every random draw.")
     fold: int = Field(0, ge=0, description="Which fold is kept for validation.")
     num_folds: int = Field(5, ge=2, description="Number of folds the cases are dealt into, whole groups at a time.")
     patients_on_both_sides: bool = Field(

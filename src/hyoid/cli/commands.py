@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from rich.console import Console
 
-from ..core.errors import DataError, HyoidError
+from ..core.errors import ConfigError, DataError, HyoidError
 from ..core.progress import listening
 from .screen import listener_for, show_notices
 
@@ -106,6 +106,8 @@ def _run(verb: Callable[..., Any], show: Callable[[Any, Console], None], argumen
     messages = _console(stderr=True)
     show_notices(messages, debug)
     try:
+        if "" in sys.argv[1:]:
+            raise ConfigError("An argument is empty; perhaps a variable of the shell has no value.")
         with listening(listener_for(messages)):
             result = verb(**arguments)
         show(result, _console(stderr=False))

@@ -7,6 +7,7 @@ Read in this order:
 - `labels`: Labels, what annotation values mean
 - `case`: Image, Case, Batch, the things that flow
 - `boxes`: what stands in for an array that stays on disk
+- `trees`: YAML as data
 - `settings`: Settings, frozen strict trees that read and write YAML
 - `registry`: Registry, a named shelf of parts
 - `files`: atomic writing

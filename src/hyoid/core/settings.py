@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError, closest
 from .files import atomic_path
+from .trees import load_yaml
 
 LONGEST_VALUE = 60
 """Letters of a wrong value that a message repeats."""
@@ -70,7 +71,7 @@ class Settings(BaseModel):
     def read(cls, path: str | Path) -> Self:
         """Settings from a YAML file."""
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            values = load_yaml(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such settings file.") from None
         except (yaml.YAMLError, ValueError) as error:

@@ -13,6 +13,7 @@ import yaml
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from ..core.trees import load_yaml
 from .formats import stem_of
 
 ID_COLUMNS = ("case", "id", "case_id", "name")
@@ -42,7 +43,7 @@ def read_tree(path: Path) -> Any:
     if not text.strip():
         raise DataError(f"{path}: the file is empty.")
     try:
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+        return json.loads(text) if path.suffix.lower() == ".json" else load_yaml(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
         raise DataError(f"{path}: this is not readable {kind} ({' '.join(str(error).split())}).") from None

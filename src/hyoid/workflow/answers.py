@@ -33,7 +33,7 @@ from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .origin import note_origin
 from .patches import patches_of
-from .question import check_device
+from .question import check_device, check_structures
 
 if TYPE_CHECKING:
     from ..io.layouts import Entry
@@ -55,6 +55,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     experiment = folder.experiment.changed(tuple(changes))
     check_device(experiment.device)
+    check_structures(experiment, experiment.task_labels)
     device = resolved_device(experiment.device)
     if experiment.prediction.precision == "16-mixed" and not device.startswith("cuda"):
         raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
