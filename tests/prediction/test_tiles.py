@@ -84,29 +84,30 @@ def test_windows_give_the_same_answer_as_the_whole(shape):
 @pytest.mark.parametrize("shape", [(20, 33), (11, 23, 17), (5, 40, 9)])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("added", [1, 700, 2**19])
-def test_answers_blended_part_by_part_equal_those_weighed_tile_by_tile(monkeypatch, shape, batch, added):
+def test_logits_blended_part_by_part_equal_probabilities_weighed_tile_by_tile(monkeypatch, shape, batch, added):
     monkeypatch.setattr("hyoid.prediction.tiles.ADDED", added)
     image = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
     tiling = cut(shape, (8, 7, 6)[-len(shape) :])
     forward = lambda x: (3 * x * torch.linspace(0, 1, x.shape[-1])).bfloat16()  # noqa: E731
-    whole = torch.cat(list(stitched(forward, image, tiling, batch)), tiling.long_axis + 1)
+    activate = lambda x: x.float().softmax(1)  # noqa: E731
+    slabs = stitched(forward, image, tiling, batch, None, None, None, activate)
+    whole = torch.cat(list(slabs), tiling.long_axis + 1)
     padded = torch.zeros(5, *map(max, shape, tiling.tile))
     for index in product(*map(range, map(len, tiling.starts))):
         first = [starts[i] for starts, i in zip(tiling.starts, index, strict=True)]
         place = tuple(slice(begin, begin + size) for begin, size in zip(first, tiling.tile, strict=True))
         tile = torch.from_numpy(tiling.read(image, index))[None]
         weight = torch.from_numpy(reduce(np.multiply.outer, [w[i] for w, i in zip(tiling.weights, index, strict=True)]))
-        padded[(slice(None), *place)] += forward(tile)[0].float() * weight
+        padded[(slice(None), *place)] += activate(forward(tile))[0] * weight
     inside = tuple(slice(begin, begin + size) for begin, size in zip(tiling.offset, shape, strict=True))
     torch.testing.assert_close(whole, padded[(slice(None), *inside)], rtol=1e-5, atol=1e-6)
 
 
-def test_answers_too_large_for_16_bits_are_blended_as_the_largest():
+def test_features_too_large_for_16_bits_count_as_the_largest():
     image = np.full((1, 20, 20), 1e6, np.float32)
     slabs = stitched(lambda x: x, image, cut((20, 20), (8, 8)), 1, None, torch.float16)
-    torch.testing.assert_close(
-        torch.cat(list(slabs), 1), torch.full((1, 20, 20), 2.0**15), rtol=1e-2, atol=0, check_dtype=False
-    )
+    expected = torch.full((1, 20, 20), 2.0**15, dtype=torch.float16)
+    torch.testing.assert_close(torch.cat(list(slabs), 1), expected, rtol=1e-2, atol=0)
 
 
 def test_windows_fit_the_memory():

@@ -79,7 +79,7 @@ class Backend:
     choices: dict[tuple[int, ...], Choice] = field(default_factory=dict)
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The evidence (B, K, *S) of tiles (B, C, *S)."""
+        """What the net says (B, K, *S) of tiles (B, C, *S)."""
         if self.name == "torch":
             return self._by_torch(tiles)
         choice = self.choices.setdefault(tuple(tiles.shape[1:]), Choice())
@@ -101,6 +101,9 @@ class Backend:
         whom = f"{fastest_installed()} answered tiles of {len(others)} of {len(self.choices)} shapes"
         return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{fastest_installed()} answered."
 
+    def _probable(self, said: Tensor) -> Tensor:
+        return self.evidence.probabilities(self.evidence.averaged(said))
+
     def _by_torch(self, tiles: Tensor) -> Tensor:
         answer: Tensor = self.evidence.net(tiles)[0]
         return answer
@@ -115,7 +118,7 @@ class Backend:
         if name is None or tiles.device.type != "cpu":
             choice.settled = True
         elif choice.spent > PATIENCE_SECONDS or self._kept(name, tiles, must_exist=True):
-            ours = self.evidence.probabilities(self._by_torch(tiles))
+            ours = self._probable(self._by_torch(tiles))
             if not _varied(ours):
                 return  # where there is nothing to find, every engine agrees
             choice.settled = True
@@ -137,8 +140,8 @@ class Backend:
         same = [
             fmean(
                 dice_of_decisions(
-                    self.evidence.probabilities(self._by_torch(some)),
-                    self.evidence.probabilities(engine(some.contiguous())),
+                    self._probable(self._by_torch(some)),
+                    self._probable(engine(some.contiguous())),
                 )
             )
             for some in _at_least(self.patches("validation", shape), count).split(count)
@@ -186,7 +189,7 @@ class Backend:
         times = {}
         for who, compute in (("torch", self._by_torch), (name, engine)):
             begin = time.perf_counter()
-            theirs = self.evidence.probabilities(compute(tiles))
+            theirs = self._probable(compute(tiles))
             times[who] = time.perf_counter() - begin
         reference = choice.spent / choice.calls if choice.calls else times["torch"]
         alike, least = decided_alike(ours, theirs), min(dice_of_decisions(ours, theirs))

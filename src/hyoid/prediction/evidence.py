@@ -1,4 +1,4 @@
-"""Evidence: what a net says of voxels that is blended before it becomes probabilities."""
+"""Evidence: what a net says of voxels, what of it is averaged over tiles, and how that becomes probabilities."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ TOGETHER = 2**20
 
 @dataclass(frozen=True)
 class Evidence:
-    """The logits of a net, or the features they are made of where those are fewer.
+    """Probabilities are averaged over tiles; of a net with more classes than last features, these features are.
 
-    Blending is a weighted mean whose weights w_i sum to one at every voxel, and the last convolution of most nets is
-    one of single voxels, so that it may as well come after: sum_i w_i (A f_i + b) = A (sum_i w_i f_i) + b. Of a net of
-    105 classes and 32 features a third is blended, and the convolution is done once at each voxel.
+    The last convolution of most nets is one of single voxels, and the weights w_i of overlapping tiles sum to one, so
+    that it may as well come after averaging: sum_i w_i (A f_i + b) = A (sum_i w_i f_i) + b. That averages logits, as
+    nnU-Net does, in the memory of the features, and convolves each voxel once.
 
     Attributes:
-        net: Gives the evidence (B, channels, *S) as the first of a tuple.
-        channels: How many maps it has.
-        head: The convolution that makes logits of it; None when it is the logits.
+        net: Gives what it says (B, channels, *S) as the first of a tuple: logits or features.
+        channels: How many maps it says, and how many are averaged.
+        head: The convolution that makes logits of features; None where the net gives logits.
         task: What makes probabilities of logits.
+
+    Reference:
+        isensee2021nnunet.
     """
 
     net: nn.Module
@@ -38,7 +41,7 @@ class Evidence:
 
     @classmethod
     def of(cls, net: Net, task: Task) -> Evidence:
-        """What is blended of a net; it shares the weights of the net."""
+        """The evidence of a net, whose weights it shares."""
         head = net.last_convolution()
         if head is None or head.in_channels >= head.out_channels:
             return cls(net, task.channels, None, task)
@@ -48,25 +51,33 @@ class Evidence:
 
     @property
     def kind(self) -> str:
-        """What it is: logits or features."""
+        """What the net says: logits or features."""
         return "logits" if self.head is None else "features"
 
-    def probabilities(self, evidence: Tensor) -> Tensor:
-        """Probabilities (B, K, *S) of evidence (B, channels, *S)."""
-        if self.head is None:
-            return self.task.activate(evidence)
-        logits = self.head.weight.float().flatten(1) @ evidence.flatten(2).float()
-        if self.head.bias is not None:
-            logits += self.head.bias.float()[:, None]
-        return self.task.activate(logits.unflatten(2, evidence.shape[2:]))
+    def averaged(self, said: Tensor) -> Tensor:
+        """What is averaged of what the net says (B, channels, *S): probabilities, or the features, in 32 bits."""
+        return self.task.activate(said) if self.head is None else said.float()
 
-    def parts(self, evidence: Tensor) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
-        """Probabilities (K, *S) of parts of evidence (channels, *S) that stay in the cache, and where they lie in S."""
-        shape = evidence.shape[1:]
+    def probabilities(self, averaged: Tensor) -> Tensor:
+        """Probabilities (B, K, *S) of averages (B, channels, *S)."""
+        if self.head is None:
+            return averaged
+        logits = self.head.weight.detach().float().flatten(1) @ averaged.flatten(2).float()
+        if self.head.bias is not None:
+            logits += self.head.bias.detach().float()[:, None]
+        return self.task.activate(logits.unflatten(2, averaged.shape[2:]))
+
+    def parts(self, averaged: Tensor) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+        """Probabilities (K, *S) of parts of averages (channels, *S), and where they lie in S.
+
+        Parts that have to be made of features are so small that they stay in the cache.
+        """
+        shape = averaged.shape[1:]
         axis = next((axis for axis, size in enumerate(shape) if size > 1), 0)
         step = max(1, TOGETHER // max(1, self.task.channels * math.prod(shape[axis + 1 :])))
+        step = shape[axis] if self.head is None else step
         for start in range(0, shape[axis], step):
-            some = evidence.narrow(axis + 1, start, min(step, shape[axis] - start))
+            some = averaged.narrow(axis + 1, start, min(step, shape[axis] - start))
             place = [slice(None)] * len(shape)
             place[axis] = slice(start, start + step)
             yield tuple(place), self.probabilities(some[None])[0]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -37,8 +38,11 @@ Watch = Callable[[Piece], object]
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
+ACTIVATED = 2**20
+"""Numbers that are made probabilities at once, so few that their copies stay in the cache."""
+
 CHUNK_BYTES = 2**28
-"""Probabilities that are resampled at once, so that what is made of them stays small too."""
+"""Probabilities that are decoded or resampled at once, so that what is made of them stays small too."""
 
 
 class PredictionSettings(Settings):
@@ -205,8 +209,9 @@ class Predictor:
         """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
         answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
         for place, slab in self._blended(image, advance):
-            for part, some in self.evidence.parts(slab):
-                answer[(slice(None), *place)][(slice(None), *part)] = some.cpu().numpy()
+            for part, maps in self.evidence.parts(slab):
+                answer[(slice(None), *place)][(slice(None), *part)] = maps.cpu().numpy()
+                del maps
             del slab  # here and below: a part of the ring, which would outlive its window
         return answer
 
@@ -214,8 +219,9 @@ class Predictor:
         """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
         labels = np.empty(image.shape[1:], self.label_type)
         for place, slab in self._blended(image, advance):
-            for part, some in self.evidence.parts(slab):
-                labels[place][part] = self.task.decode(some).cpu().numpy()
+            for part, maps in self.evidence.parts(slab):
+                labels[place][part] = self.task.decode(maps).cpu().numpy()
+                del maps
             del slab
         return labels
 
@@ -269,8 +275,8 @@ class Predictor:
 
     @property
     def _voxel_bytes(self) -> int:
-        """Memory of a tile's voxel: what the net says of it, as it comes and in 32 bits."""
-        return 2 * 4 * self.evidence.channels
+        """Memory of a tile's voxel: what the net says, what is averaged and its weighted copy are there together."""
+        return 3 * 4 * self.evidence.channels
 
     @property
     def _mirrors(self) -> bool:
@@ -283,19 +289,23 @@ class Predictor:
 
     def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
         tiling, parts, slabs = self._stitching(prepared.array, advance)
+        return all_pieces(partial(self._probable, slabs), parts, prepared.grid, tiling.long_axis, target)
 
-        def probable(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
-            for start, slab in slabs(window):
-                maps = slab.new_empty(self.task.channels, *slab.shape[1:])
-                for part, some in self.evidence.parts(slab):
-                    maps[(slice(None), *part)] = some
-                yield start, maps
-                del slab, maps
-
-        return all_pieces(probable, parts, prepared.grid, tiling.long_axis, target)
+    def _probable(self, slabs: Slabs, window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
+        """The slabs of a window as probabilities."""
+        for start, slab in slabs(window):
+            if self.evidence.head is None:
+                yield start, slab
+            else:
+                whole = slab.new_empty(self.task.channels, *slab.shape[1:])
+                for part, maps in self.evidence.parts(slab):
+                    whole[(slice(None), *part)] = maps
+                yield start, whole
+                del whole
+            del slab
 
     def _blended(self, image: np.ndarray, advance: Advance | None) -> Iterator[tuple[tuple[slice, ...], torch.Tensor]]:
-        """What the net says of parts of a prepared image, and where they lie in it."""
+        """Averages of parts of a prepared image, and where they lie in it."""
         tiling, parts, slabs = self._stitching(image, advance)
         for window in parts:
             place = [slice(None)] * len(tiling.shape)
@@ -317,7 +327,9 @@ class Predictor:
 
         def slabs(window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
             most = CHUNK_BYTES // (4 * self.task.channels)
-            return stitch(self.forward, image, tiling, batch, window, dtype, told, most)
+            if len(self._flips) > 1:
+                return stitch(self.forward, image, tiling, batch, window, dtype, told, None, most)
+            return stitch(self.said, image, tiling, batch, window, dtype, told, self.evidence.averaged, most)
 
         return tiling, parts, slabs
 
@@ -329,17 +341,26 @@ class Predictor:
         return [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
 
     @torch.no_grad()
-    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        """What is blended of a batch of tiles (B, C, *S), averaged over mirrored ones when asked."""
+    def said(self, tiles: torch.Tensor) -> torch.Tensor:
+        """What the net says of a batch of tiles (B, C, *S), none of them mirrored."""
         tiles, flat = self._as_seen(tiles)
-        flips = [[axis + 2 for axis in some] for some in self._flips]
         with self._autocast():
             answer = self.backend(tiles)
-            if len(flips) > 1:
-                answer = answer.float()
-                for some in flips[1:]:
-                    answer += self.backend(tiles.flip(some)).flip(some)
-                answer /= len(flips)
+        return answer.unsqueeze(2) if flat else answer
+
+    @torch.no_grad()
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        """What is averaged of a batch of tiles (B, C, *S), over mirrored ones when asked."""
+        tiles, flat = self._as_seen(tiles)
+        flips = [[axis + 2 for axis in some] for some in self._flips]
+        answer: torch.Tensor | None = None
+        with self._autocast():
+            for some in flips:
+                one = self._answer(tiles.flip(some)).flip(some) if some else self._answer(tiles)
+                answer = one if answer is None else answer.add_(one)
+        assert answer is not None
+        if len(flips) > 1:
+            answer /= len(flips)
         return answer.unsqueeze(2) if flat else answer
 
     def _as_seen(self, tiles: torch.Tensor) -> tuple[torch.Tensor, bool]:
@@ -348,6 +369,15 @@ class Predictor:
         tiles = (tiles.pin_memory() if ahead else tiles).to(self.device, torch.float32, non_blocking=ahead)
         flat = tiles.ndim - 2 > len(self.net.divisor)
         return (tiles.squeeze(2) if flat else tiles), flat
+
+    def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
+        """What is averaged of tiles (B, K, *S), float32, part by part, so that nothing is there twice."""
+        said = self.backend(tiles)
+        answer = torch.empty(said.shape, dtype=torch.float32, device=said.device)
+        rows = max(1, ACTIVATED // max(1, said[:, :, :1].numel()))
+        for some, part in zip(answer.split(rows, 2), said.split(rows, 2), strict=True):
+            some.copy_(self.evidence.averaged(part))
+        return answer
 
     @property
     def _precision(self) -> str:

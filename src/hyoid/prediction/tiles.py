@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 Border = Literal["zero", "mirror"]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
-"""Tiles (B, C, *input tile) in, what is blended (B, K, *tile) out; the seam for ensembles and other backends."""
+"""Tiles (B, C, *input tile) in, answers (B, K, *tile) out; the seam for ensembles and other backends."""
 Index = tuple[int, ...]
+Activate = Callable[["torch.Tensor"], "torch.Tensor"]
+"""Answers (B, K, *S) in, what is averaged of them out, voxel by voxel."""
+
 
 GROWN = (1, 5 / 4, 3 / 2, 2)
 """Lengths of a tile, in patches; few, since engines are built for each shape."""
@@ -204,7 +207,7 @@ def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Windo
 
     Args:
         tiling: Where the tiles lie.
-        channels: Maps that are blended.
+        channels: Maps that are averaged.
         memory_gb: What the sums of a ring may take.
     """
     import torch
@@ -222,10 +225,10 @@ def windows(tiling: Tiling, channels: int, memory_gb: float) -> tuple[list[Windo
 
 
 ADDED = 2**19
-"""Numbers of a tile that are weighed and added at once, so few that they stay in the cache."""
+"""Numbers of a tile that are activated, weighed and added at once, so few that they stay in the cache."""
 
 LARGEST = 2.0**15
-"""Largest number of an answer that float16 blends; far beyond what decides anything."""
+"""Largest feature that float16 averages: far beyond what norms let through, and within its range."""
 
 
 def stitch(
@@ -236,6 +239,7 @@ def stitch(
     window: Window | None = None,
     dtype: torch.dtype | None = None,
     advance: Callable[[float], object] | None = None,
+    activate: Activate | None = None,
     most: int = 2**26,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Blended answers of an image, one finished slab after another along the tiling's long axis.
@@ -250,14 +254,14 @@ def stitch(
         window: The part of another axis to answer; None answers all of the image.
         dtype: Number format of the ring; float32 when None.
         advance: Told the share of the image that was just done.
+        activate: Makes of answers what is averaged, a part at a time, so that this is never in memory for a whole
+            tile; None when it is the answers.
         most: Voxels that are handed on at once, so that what is made of them stays small too.
 
     Yields:
-        First voxel along the long axis and blended answers (K, *slab), without gaps; a part of the ring, to be used or
+        First voxel along the long axis and averages (K, *slab), without gaps; a part of the ring, to be used or
         copied before the next one is asked for.
     """
-    import torch
-
     axis = tiling.long_axis
     rows = tiling.rows(window)
     total = math.prod(map(len, rows))
@@ -266,7 +270,7 @@ def stitch(
     row = rows[axis][0]
     for index, answer in _answered(forward, image, tiling, indices, batch):
         if ring is None:
-            ring = _Ring.around(answer, tiling, window, dtype or torch.float32, most)
+            ring = _Ring.around(answer, tiling, window, dtype, activate, most)
         if index[axis] != row:
             yield from ring.finished(row)
             row = index[axis]
@@ -332,6 +336,7 @@ class _Ring:
         tiling: Where the tiles lie.
         low: First voxel of each axis that is kept, in the padded image.
         weights: For each axis the blending weights (tiles, tile) of its tiles, where the sums are.
+        activate: Makes of answers what is averaged, unless it is them.
         most: Voxels that are handed on at once.
     """
 
@@ -339,11 +344,18 @@ class _Ring:
     tiling: Tiling
     low: tuple[int, ...]
     weights: tuple[torch.Tensor, ...]
+    activate: Activate | None
     most: int
 
     @classmethod
     def around(
-        cls, answer: torch.Tensor, tiling: Tiling, window: Window | None, dtype: torch.dtype, most: int
+        cls,
+        answer: torch.Tensor,
+        tiling: Tiling,
+        window: Window | None,
+        dtype: torch.dtype | None,
+        activate: Activate | None,
+        most: int,
     ) -> _Ring:
         """An empty ring for answers (K, *tile) like this one."""
         import torch
@@ -354,9 +366,10 @@ class _Ring:
             shape[window.axis] = window.stop - window.start
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
-        sums = answer.new_zeros((len(answer), *shape), dtype=dtype)
+        kind = dtype or (answer.dtype if activate is None else torch.float32)
+        sums = answer.new_zeros((len(answer), *shape), dtype=kind)
         weights = tuple(torch.from_numpy(one).to(answer.device) for one in tiling.weights)
-        return cls(sums, tiling, tuple(low), weights, most)
+        return cls(sums, tiling, tuple(low), weights, activate, most)
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
@@ -392,9 +405,10 @@ class _Ring:
         rows = max(1, ADDED // max(1, answer.narrow(along, 0, 1).numel()))
         parts = (array.split(rows, along) for array in (sums, answer, weight))
         for total, given, share in zip(*parts, strict=True):
+            some = given if self.activate is None else self.activate(given[None])[0]
             if total.dtype == torch.float16:
-                given = given.clamp(-LARGEST, LARGEST)
-            total.addcmul_(given.to(total.dtype), share.to(total.dtype))
+                some = some.clamp(-LARGEST, LARGEST)
+            total.addcmul_(some.to(total.dtype), share.to(total.dtype))
 
     def finished(self, row: int) -> Iterator[tuple[int, torch.Tensor]]:
         """What no later row of tiles touches, in chunks; its place in the ring is emptied."""
