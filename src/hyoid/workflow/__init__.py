@@ -2,7 +2,9 @@
 
 Read in this order:
 
-- `verbs`: run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite
+- `verbs`: inspect, plan, prepare, train, predict, report, cite
+- `judging`: evaluate and compare
+- `everything`: run and demo, which call the others
 - `shelf`: nets, the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `beginning`: the weights a net begins with
@@ -17,8 +19,10 @@ Read in this order:
 - `story`: what the report page tells of a run
 """
 
+from .everything import demo, run
+from .judging import compare, evaluate
 from .shelf import nets
-from .verbs import cite, compare, demo, evaluate, inspect, plan, predict, prepare, report, run, train
+from .verbs import cite, inspect, plan, predict, prepare, report, train
 
 __all__ = [
     "cite",

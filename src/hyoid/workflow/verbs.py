@@ -7,9 +7,8 @@ Heavy libraries are imported when a verb is called.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,67 +17,10 @@ from ..core.errors import ConfigError, DataError
 from ..core.progress import log
 
 if TYPE_CHECKING:
-    from ..evaluation.comparison import Comparison
-    from ..evaluation.report import Report
     from ..experiment import Experiment, RunFolder
     from ..io.dataset import Dataset
     from ..io.inspect import Inspection
     from ..planning.plan import Plan
-
-
-def run(
-    data: str | Path,
-    *,
-    into: str | Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    memory: float | None = None,
-    threads: int | None = None,
-    seed: int | None = None,
-    start_from: str | Path | None = None,
-    baseline: bool = False,
-    changes: Sequence[str] = (),
-) -> Path:
-    """Do everything: plan, prepare, train, predict the validation cases, evaluate, report.
-
-    Stopped at any moment, the same command goes on where it was.
-
-    Args:
-        data: Folder of annotated images, dataset.json, or manifest (CSV or YAML).
-        into: Folder for the run; made when it is missing.
-        minutes: Wall time for training with its validation; 20 when neither minutes nor steps are given.
-        steps: Number of training steps instead of minutes; then the same seed, machine and number of threads give the
-            same weights.
-        memory: Gigabytes that training may use; 70 % of what is free when not given.
-        threads: Threads of the processor that may be used; all cores when not given.
-        seed: Seed of the split, the first weights and every random draw; 0 when not given.
-        start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
-        baseline: Also judge classical methods on the validation cases; the net must beat them.
-        changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.
-
-    Returns:
-        The path of report.html.
-    """
-    from ..experiment import RunFolder
-    from .forecast import comparison
-    from .question import check_place, refuse_twice
-
-    folder = RunFolder(Path(into))
-    check_place(folder, Path(data))
-    refuse_twice({"start_from": start_from}, changes)
-    if start_from is not None:
-        changes = (*changes, f"training.start_from={Path(start_from).resolve()}")
-    with folder.logged():
-        limits = {"minutes": minutes, "steps": steps, "memory": memory, "threads": threads}
-        for line in plan(data, into=into, **limits, seed=seed, changes=changes).describe():  # type: ignore[arg-type]
-            log.info(line)
-        prepare(into)
-        train(into)
-        predict(into)
-        evaluate(into, baseline=baseline)
-        page = report(into)
-        log.info(comparison(folder))
-    return page
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -341,107 +283,6 @@ def predict(
     return written
 
 
-def evaluate(
-    predictions: str | Path,
-    references: str | Path | None = None,
-    *,
-    into: str | Path | None = None,
-    missing: Literal["error", "worst"] = "error",
-    baseline: bool = False,
-    changes: Sequence[str] = (),
-) -> Report:
-    """Measure predictions against references, with intervals by patient.
-
-    Args:
-        predictions: A run whose validation cases are predicted, or a folder of label images.
-        references: Folder of reference label images, paired by name; not needed for a run.
-        into: Folder for cases.csv, report.json and report.html; the run itself when none.
-        missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
-        baseline: Also judge classical methods on the validation cases of the run.
-        changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
-
-    Returns:
-        The report.
-    """
-    from ..evaluation.evaluate import evaluate_pairs
-    from ..evaluation.folders import pair_folders
-    from ..experiment import Experiment, RunFolder
-    from ..reporting.page import write_page
-    from .answers import judge_validation
-    from .question import check_no_run, check_report_place, refuse_twice
-    from .rivals import judge_baselines
-    from .story import of_folders
-
-    other = [change for change in changes if not change.startswith("evaluation.")]
-    if other:
-        raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
-    refuse_twice({}, changes)
-    if references is not None and RunFolder(Path(predictions)).experiment_file.is_file():
-        raise ConfigError(
-            f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
-            f"references, name {Path(predictions) / 'predictions'}."
-        )
-    if into is not None and Path(into).resolve() != Path(predictions).resolve():
-        check_no_run(Path(into), "the files of the report")
-        described = RunFolder.open(predictions).dataset.root if references is None else Path(references)
-        check_report_place(Path(into), described)
-    if references is not None:
-        if baseline:
-            raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
-        settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
-        workers = os.cpu_count() or 1
-        paired = pair_folders(predictions, references, missing=missing, workers=workers)
-        found = evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
-        if into is not None:
-            told = of_folders(predictions, references, paired)
-            found.write(into, told.to_dict())
-            write_page(into, found, told)
-        return found
-    if missing == "worst":
-        raise ConfigError(
-            f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
-        )
-    folder = RunFolder.open(predictions)
-    with folder.timed("evaluate"):
-        found = judge_validation(folder, folder.workers, changes)
-    if baseline:
-        prepared = prepare(predictions)
-        with folder.timed("baseline"):
-            found = replace(found, baselines=judge_baselines(folder, prepared, found, folder.workers))
-    target = Path(into or folder.path)
-    found.write(target)
-    return found
-
-
-def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Comparison:
-    """Say which of several evaluated runs is better, by how much, and how sure that is.
-
-    The cases, structures and metrics that all have are compared, patient by patient.
-
-    Args:
-        runs: Two or more folders that `hyoid evaluate` or `hyoid run` wrote; differences are from the earlier one.
-        into: Folder for comparison.html and comparison.json.
-
-    Returns:
-        The comparison.
-    """
-    from ..evaluation.comparison import Comparison
-    from ..evaluation.report import Report
-    from ..reporting.comparison_page import write_comparison
-
-    folders = [Path(run) for run in runs]
-    names = [folder.absolute().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"Each run is named once; got {', '.join(names)}.")
-    found = Comparison.of({name: Report.read(folder) for name, folder in zip(names, folders, strict=True)})
-    if into is not None:
-        found.write(into)
-        write_comparison(into, found)
-    return found
-
-
 def report(run: str | Path) -> Path:
     """Write report.html: one page with figures, tables, cases and how they came about; and MODEL_CARD.md.
 
@@ -467,30 +308,6 @@ def report(run: str | Path) -> Path:
         found.write(folder.path, told.to_dict())
         write_card(folder.path, found, told)
         return write_page(folder.path, found, told)
-
-
-def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
-    """Run everything on two generated data sets: touching cells in 2D and organs in 3D.
-
-    Args:
-        into: Folder for the data and the runs.
-        minutes: Training time for each of the two.
-        seed: Seed of the data and the runs.
-
-    Returns:
-        The Dice of each structure and the path of each report.
-    """
-    from ..evaluation.report import Report
-    from ..io.phantoms import write_phantoms
-
-    told = []
-    for kind in ("cells", "organs"):
-        data = write_phantoms(Path(into) / "data" / kind, kind, num_cases=20, seed=seed)
-        page = run(data, into=Path(into) / kind, minutes=minutes, seed=seed)
-        found = Report.read(page.parent)
-        scores = [f"{one.structure} {one.spread.mean:.3f}" for one in found.summaries if one.metric == "dice"]
-        told.append(f"{kind}: Dice {', '.join(scores)}  {page.resolve()}")
-    return told
 
 
 def cite(run: str | Path) -> str:

@@ -1,0 +1,117 @@
+"""The verbs that judge: evaluate answers, compare runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..core.errors import ConfigError
+from .verbs import prepare
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
+    from ..evaluation.report import Report
+
+
+def evaluate(
+    predictions: str | Path,
+    references: str | Path | None = None,
+    *,
+    into: str | Path | None = None,
+    missing: Literal["error", "worst"] = "error",
+    baseline: bool = False,
+    changes: Sequence[str] = (),
+) -> Report:
+    """Measure predictions against references, with intervals by patient.
+
+    Args:
+        predictions: A run whose validation cases are predicted, or a folder of label images.
+        references: Folder of reference label images, paired by name; not needed for a run.
+        into: Folder for cases.csv, report.json and report.html; the run itself when none.
+        missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
+        baseline: Also judge classical methods on the validation cases of the run.
+        changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
+
+    Returns:
+        The report.
+    """
+    from ..evaluation.evaluate import evaluate_pairs
+    from ..evaluation.folders import pair_folders
+    from ..experiment import Experiment, RunFolder
+    from ..reporting.page import write_page
+    from .answers import judge_validation
+    from .question import check_no_run, check_report_place, refuse_twice
+    from .rivals import judge_baselines
+    from .story import of_folders
+
+    other = [change for change in changes if not change.startswith("evaluation.")]
+    if other:
+        raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
+    refuse_twice({}, changes)
+    if references is not None and RunFolder(Path(predictions)).experiment_file.is_file():
+        raise ConfigError(
+            f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
+            f"references, name {Path(predictions) / 'predictions'}."
+        )
+    if into is not None and Path(into).resolve() != Path(predictions).resolve():
+        check_no_run(Path(into), "the files of the report")
+        described = RunFolder.open(predictions).dataset.root if references is None else Path(references)
+        check_report_place(Path(into), described)
+    if references is not None:
+        if baseline:
+            raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
+        settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
+        workers = os.cpu_count() or 1
+        paired = pair_folders(predictions, references, missing=missing, workers=workers)
+        found = evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
+        if into is not None:
+            told = of_folders(predictions, references, paired)
+            found.write(into, told.to_dict())
+            write_page(into, found, told)
+        return found
+    if missing == "worst":
+        raise ConfigError(
+            f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
+        )
+    folder = RunFolder.open(predictions)
+    with folder.timed("evaluate"):
+        found = judge_validation(folder, folder.workers, changes)
+    if baseline:
+        prepared = prepare(predictions)
+        with folder.timed("baseline"):
+            found = replace(found, baselines=judge_baselines(folder, prepared, found, folder.workers))
+    target = Path(into or folder.path)
+    found.write(target)
+    return found
+
+
+def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Comparison:
+    """Say which of several evaluated runs is better, by how much, and how sure that is.
+
+    The cases, structures and metrics that all have are compared, patient by patient.
+
+    Args:
+        runs: Two or more folders that `hyoid evaluate` or `hyoid run` wrote; differences are from the earlier one.
+        into: Folder for comparison.html and comparison.json.
+
+    Returns:
+        The comparison.
+    """
+    from ..evaluation.comparison import Comparison
+    from ..evaluation.report import Report
+    from ..reporting.comparison_page import write_comparison
+
+    folders = [Path(run) for run in runs]
+    names = [folder.absolute().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"Each run is named once; got {', '.join(names)}.")
+    found = Comparison.of({name: Report.read(folder) for name, folder in zip(names, folders, strict=True)})
+    if into is not None:
+        found.write(into)
+        write_comparison(into, found)
+    return found
