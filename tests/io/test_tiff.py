@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from hyoid.core.errors import DataError
+from hyoid.io.dataset import open_dataset
 from hyoid.io.formats import read_header, read_image
 
 RNG = np.random.default_rng(4)
@@ -64,6 +65,28 @@ def test_palettes_are_colours_for_images_and_indices_for_labels(tmp_path):
 def test_white_as_zero_is_inverted(tmp_path):
     array = write(tmp_path / "a.tif", (30, 40), photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array[0], 255 - array)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+@pytest.mark.parametrize("tiled", [{}, {"tile": (16, 16), "compression": "zlib"}])
+def test_labels_are_as_stored_even_with_white_as_zero(tmp_path, dtype, tiled):
+    mask = np.zeros((30, 40), dtype)
+    mask[5:9, 6:20] = 1
+    tifffile.imwrite(tmp_path / "a.tif", mask, photometric="miniswhite", **tiled)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", "labels").array[0], mask)
+    assert "an annotation are taken as stored" in read_header(tmp_path / "a.tif").notes[0]
+
+
+def test_boolean_masks_of_tifffile_make_a_data_set(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    write(tmp_path / "images" / "a.tif", (30, 40))
+    mask = np.zeros((30, 40), bool)
+    mask[5:9, 6:20] = True
+    tifffile.imwrite(tmp_path / "labels" / "a.tif", mask)
+    dataset = open_dataset(tmp_path)
+    assert dataset.seen["a"].counts == {0: 1144, 1: 56}
+    np.testing.assert_array_equal(dataset.read("a").labels.array[0], mask)
 
 
 def test_points_in_time_are_refused(tmp_path):

@@ -20,6 +20,9 @@ from .tiff_tiles import TILE, as_tiles, tiles_of
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
+_FAX = (2, 3, 4, 32771)
+"""Compressions of black and white pages (CCITT); programs that write them mean what is seen, whichever is zero. In
+other masks white as zero is chance: tifffile says so of every boolean array, ImageJ of masks that it shows dark."""
 
 
 def read(path: Path, as_labels: bool = False) -> Stored:
@@ -34,7 +37,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
         array, axes = _named_axes(array, series.axes)
         if page.photometric == 3 and not as_labels:
             array, axes = _coloured(array, page.colormap), axes + "C"
-        if page.photometric == 0 and array.dtype.kind in "bu":
+        if page.photometric == 0 and array.dtype.kind in "bu" and (not as_labels or page.compression in _FAX):
             array = ~array if array.dtype == bool else np.asarray((1 << page.bitspersample) - 1 - array, array.dtype)
     order = [axes.index(a) for a in ("C" + _SPACE) if a in axes]
     array = array.transpose(order)
@@ -170,7 +173,8 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
         channels = 3
         notes.append("The transparency channel is left out.")
     if page.photometric == 0:
-        notes.append("Stored with white as zero; values are inverted so that bright is high.")
+        but = "" if page.compression in _FAX else "; those of an annotation are taken as stored"
+        notes.append(f"Stored with white as zero; values are inverted so that bright is high{but}.")
     if len(tiff.series) > 1:
         notes.append(f"The file holds {len(tiff.series)} images; the first is read.")
     if set("QIR") & set(series.axes) and "Z" in sizes:
