@@ -95,6 +95,39 @@ def test_probabilities_slightly_over_one(tmp_path):
     np.testing.assert_array_equal(dataset.read("a").labels.array[0, 0] == 1, soft > 0.5)
 
 
+def volumes(root: Path, masks: dict[str, np.ndarray]) -> Dataset:
+    """A data set of volumes whose annotations are floating point numbers."""
+    grid = Grid.plain((4, *SHAPE), (1.0, 1.0, 1.0))
+    for name, mask in masks.items():
+        write_image(root / "images" / f"{name}.nii.gz", Image(RNG.random((1, *grid.shape)).astype(np.float32), grid))
+        write_image(root / "labels" / f"{name}.nii.gz", Image(np.tile(mask.astype(np.float32), (1, 4, 1, 1)), grid))
+    return open_dataset(root)
+
+
+@pytest.mark.parametrize("factor", [0.7, 3.3])
+def test_fractions_in_one_file_do_not_merge_the_classes_of_all(tmp_path, factor):
+    classes = disc(18).astype(np.float32) + disc(8)
+    masks = dict.fromkeys("abcdef", classes) | {"c": classes * factor}
+    with pytest.raises(
+        DataError, match=r"Annotations of c hold fractions .* the others \(5\) hold .* the values 1, 2\."
+    ):
+        volumes(tmp_path, masks)
+
+
+def test_a_single_class_that_is_not_1_is_no_probability_either(tmp_path):
+    with pytest.raises(DataError, match=r"Annotations of a hold fractions .* whole numbers such as the value 4"):
+        volumes(tmp_path, {"a": disc() * 0.9, "b": disc() * 4})
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_masks_and_probabilities_mix(tmp_path, white):
+    soft = ndimage.gaussian_filter(disc().astype(np.float32), 1)
+    dataset = volumes(tmp_path, {"a": soft, "b": disc() * white, "c": np.zeros(SHAPE)})
+    assert dataset.labels.values == ((1,),) and noted(dataset, "Labels of a are probabilities; above 0.5")
+    np.testing.assert_array_equal(dataset.read("a").labels.array[0, 0] == 1, soft > 0.5)
+    np.testing.assert_array_equal(dataset.read("b").labels.array[0, 0] == 1, disc())
+
+
 def test_images_given_as_labels_are_refused(tmp_path):
     grid = Grid.plain((4, *SHAPE), (1.0, 1.0, 1.0))
     for folder in ("images", "labels"):

@@ -54,13 +54,12 @@ def recognise(
 
 def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> Encoding:
     total = total_counts(marks)
-    fractional = [one for one in marks if one.fractional]
     if any(one.num_files > 1 for one in marks):
         most = max(one.num_files for one in marks)
         notes.append(f"Each object has a file of its own (up to {most} a case); together they are one structure.")
         return Encoding(kind="objects")
-    if fractional:
-        return _fractions(fractional, notes)
+    if any(one.fractional for one in marks):
+        return _fractions(marks, notes)
     if any(one.coloured for one in marks):
         return _colours(marks, notes)
     single = declared.values[0][0] if declared and len(declared.known_values) == 2 else None
@@ -88,12 +87,20 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
 
 
 def _fractions(marks: Sequence[Marks], notes: list[str]) -> Encoding:
-    low, high = min(min(one.counts) for one in marks), max(max(one.counts) for one in marks)
+    maps = [one for one in marks if one.fractional]
+    cases, low, high = [one.case for one in maps], min(min(m.counts) for m in maps), max(max(m.counts) for m in maps)
+    positive = sorted(v for v in total_counts([one for one in marks if not one.fractional]) if v > 0)
+    if positive not in ([], [1], [255]):
+        raise DataError(
+            f"Annotations of {listed(cases)} hold fractions ({low:.4g} to {high:.4g}), but those of the others"
+            f" ({len(marks) - len(maps)}) hold whole numbers such as {_values([round(v) for v in positive])}. Write"
+            " whole numbers into all (resampling of labels must not blend), or take the cases with fractions out."
+        )
     if low < -0.01 or not 0.5 < high < 1.5:
         raise DataError(
-            f"{marks[0].case}: labels must be whole numbers or probabilities; they run from {low:.4g} to {high:.4g}."
+            f"{cases[0]}: labels must be whole numbers or probabilities; they run from {low:.4g} to {high:.4g}."
         )
-    notes.append(f"Labels of {_cases([one.case for one in marks])} are probabilities; above 0.5 is the structure.")
+    notes.append(f"Labels of {_cases(cases)} are probabilities; above 0.5 is the structure.")
     return Encoding(kind="threshold", threshold=0.5, written=1)
 
 
