@@ -196,7 +196,18 @@ def test_cases_csv_gives_facts(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.read("a").facts["age"] == "60"
     assert any("no row for 1 cases: b" in note for note in dataset.notes)
+    assert "1 of 2 rows of cases.csv match no image, the first is of 'unused'." in dataset.notes
     assert any("b have no patient" in warning for warning in dataset.warnings)
+
+
+def test_cases_csv_of_which_no_row_matches_is_a_warning(tmp_path):
+    for name in ("a", "b"):
+        pair(tmp_path, name)
+    (tmp_path / "cases.csv").write_text("case,patient\nscan_a,p1\nscan_b,p1\n")
+    dataset = open_dataset(tmp_path)
+    [warning] = dataset.warnings
+    assert "No row of cases.csv matches an image: rows are of scan_a, scan_b; images are a, b." in warning
+    assert not any("cases.csv" in note for note in dataset.notes)
 
 
 def test_cases_csv_without_case_column(tmp_path):

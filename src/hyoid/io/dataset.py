@@ -182,7 +182,7 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     """
     path = Path(path).absolute()
     found = find(path)
-    notes, warnings = list(found.notes), []
+    notes, warnings = list(found.notes), list(found.warnings)
     entries = sorted(found.entries, key=lambda entry: entry.id)
     without = [entry.id for entry in entries if entry.label is None]
     if len(without) == len(entries):

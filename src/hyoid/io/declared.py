@@ -92,15 +92,26 @@ def described(path: Path, found: Found) -> Found:
 
 def with_tables(folder: Path, layout: str, entries: Sequence[Entry]) -> Found:
     """The cases with the facts of cases.csv and the names of labels.yaml in their folder."""
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
+    warnings: list[str] = []
     table = folder / "cases.csv"
     if table.is_file() and not is_manifest(table):
         facts = tables.facts_by_case(table)
         entries = [replace(entry, facts={**facts.get(entry.id, {}), **entry.facts}) for entry in entries]
-        if unknown := [entry.id for entry in entries if entry.id not in facts]:
-            notes = (f"cases.csv has no row for {len(unknown)} cases: {listed(unknown)}.",)
+        known = {entry.id for entry in entries}
+        idle = [case for case in facts if case not in known]
+        unknown = [entry.id for entry in entries if entry.id not in facts]
+        if idle and len(idle) == len(facts):
+            warnings.append(
+                f"No row of cases.csv matches an image: rows are of {listed(idle, 2)}; images are"
+                f" {listed(unknown, 2)}. Nothing it says of patients or splits is used; write names of images into it."
+            )
+        elif unknown:
+            notes.append(f"cases.csv has no row for {len(unknown)} cases: {listed(unknown)}.")
+        if idle and len(idle) < len(facts):
+            notes.append(f"{len(idle)} of {len(facts)} rows of cases.csv match no image, the first is of {idle[0]!r}.")
     labels, instances = declared_beside(folder)
-    return Found(layout, entries, labels, instances, notes=notes)
+    return Found(layout, entries, labels, instances, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def declared_beside(folder: Path) -> tuple[Any, bool]:

@@ -44,6 +44,7 @@ class Found:
         instances: Whether a table says that values number objects.
         channel_names: Names that a table gives to the channels.
         notes: Remarks, one sentence each.
+        warnings: What may go wrong, one sentence each.
     """
 
     layout: str
@@ -52,6 +53,7 @@ class Found:
     instances: bool = False
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
