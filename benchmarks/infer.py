@@ -29,7 +29,7 @@ import torch
 from plainly import need, run_plainly
 
 PATCH, CHANNELS = (64, 64, 64), (32, 64, 128, 256)
-LEARNING_STEPS = 80
+LEARNING_STEPS = 200
 
 
 def volume(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +59,7 @@ def learned(net: Any) -> Any:
 
     loss, patches = losses.build("dice_ce"), drawn(seed=1)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, LEARNING_STEPS, 0.9)
     net.train()
     for image, labels in islice(patches, LEARNING_STEPS):
         with torch.autocast("cpu", torch.bfloat16):
@@ -66,6 +67,7 @@ def learned(net: Any) -> Any:
         optimiser.zero_grad()
         loss(logits.float(), labels[None].long()).backward()
         optimiser.step()
+        schedule.step()
     return net.eval().requires_grad_(False)
 
 

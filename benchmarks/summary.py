@@ -82,19 +82,11 @@ def by_run(found: list[Found]) -> dict[tuple[str, float], dict[str, float]]:
 
 
 def ahead(minutes: float) -> Callable[[Any], float]:
-    """The least lead over the best of the others after a time, of the sets for which they were measured.
-
-    Where hyoid was not measured after that time, it is what it had before.
-    """
+    """The least lead over the best of the others after a time, of the sets for which all were measured so long."""
 
     def lead(found: list[Found]) -> float:
-        table, leads = by_run(found), []
-        for name, time in table:
-            others = [mean for who, mean in table[name, time].items() if who != "hyoid"]
-            if time == minutes and others:
-                ours = {t: row["hyoid"] for (of, t), row in table.items() if of == name and "hyoid" in row}
-                leads.append(ours[max(t for t in ours if t <= minutes)] - max(others))
-        return min(leads)
+        rows = [row for (_, time), row in by_run(found).items() if time == minutes and "hyoid" in row and len(row) > 1]
+        return min(row["hyoid"] - max(mean for who, mean in row.items() if who != "hyoid") for row in rows)
 
     return lead
 

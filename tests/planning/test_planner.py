@@ -304,7 +304,21 @@ def test_an_edited_plan_that_contradicts_itself_is_refused(fingerprint_of) -> No
     assert both.preparation.spacing_mm == (2.0, 2.0)
 
 
-def test_a_plan_for_steps_takes_them_also_when_each_is_large(fingerprint_of) -> None:
+def test_what_the_whole_machine_cannot_hold_is_refused(fingerprint_of, monkeypatch) -> None:
+    monkeypatch.setattr("hyoid.planning.planner.total_gb", lambda device: 16.0)
+    settings = PlanningSettings(patch=(64, 64), batch=100_000)
+    with pytest.raises(ConfigError, match=r"GB of memory, and there are 16 GB in all.*planning.batch \(now 100000\)"):
+        make_plan(fingerprint_of((64, 64)), ONE, settings, steps=4, device="cpu")
+
+
+def test_a_spacing_that_is_no_spacing_is_refused(fingerprint_of) -> None:
+    settings = PlanningSettings(spacing_mm=(1e-6, 1e-6))
+    with pytest.raises(ConfigError, match=r"planning.spacing_mm = \[1e-06, 1e-06\].*which are .* mm; give millimetres"):
+        make_plan(fingerprint_of((64, 64)), ONE, settings, steps=4, device="cpu")
+
+
+def test_a_plan_for_steps_takes_them_also_when_each_is_large(fingerprint_of, monkeypatch) -> None:
+    monkeypatch.setattr("hyoid.planning.planner.total_gb", lambda device: 1000.0)
     settings = PlanningSettings(patch=(400, 400, 400), memory_gb=2)
     plan = make_plan(fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0)), ONE, settings, steps=4, device="cpu")
     assert plan.steps == plan.expected.steps == 4

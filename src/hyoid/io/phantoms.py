@@ -46,6 +46,8 @@ def write_phantoms(
     }
     if kind not in makers:
         raise ConfigError(f"No phantoms are called {kind!r}; expected one of {', '.join(makers)}.")
+    if seed < 0:
+        raise ConfigError(f"A seed is 0 or more; got {seed}.")
     make, names, usual_size, suffix = makers[kind]
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.labels import Labels
@@ -14,6 +17,9 @@ from .fingerprint import Fingerprint, StructureFacts
 from .settings import PlanningSettings
 
 _POSITIVE = str.maketrans("LPI", "RAS")
+
+FINEST = 1000
+"""Most prepared voxels for each voxel of the images."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
         spacing = settings.spacing_mm
     check_mirror_axes(settings.mirror_axes or (), fingerprint.dims)
     median = rules.median_shape(turned_shapes, turned_spacings, spacing)
+    if math.prod(median) > FINEST * np.median([math.prod(shape) for shape in shapes]):
+        own = " x ".join(f"{step:.3g}" for step in np.median(turned_spacings, 0))
+        raise ConfigError(
+            f"planning.spacing_mm = {list(spacing)} would make more than {FINEST} voxels of each voxel of the images, "
+            f"which are {own} mm; give millimetres."
+        )
     dims = settings.dims or (2 if fingerprint.dims == 2 or median[0] == 1 else 3)
     if dims > fingerprint.dims:
         raise ConfigError("planning.dims is 3 but the images are 2D; leave it out or set it to 2.")

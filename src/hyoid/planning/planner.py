@@ -20,6 +20,7 @@ from .budget import (
     precisions,
     prediction_gb,
     resolved_device,
+    total_gb,
     training_gb,
 )
 from .candidates import Ground, Option
@@ -273,6 +274,12 @@ def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
 
 def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
     limit = asked.settings.memory_gb
+    if asked.settings.preset == "auto" and row.memory_gb > (whole := total_gb(asked.device)):
+        patch = "x".join(map(str, row.patch))
+        raise ConfigError(
+            f"A training step needs about {row.memory_gb:.2g} GB of memory, and there are {whole:.2g} GB in all; a "
+            f"smaller planning.patch (now {patch}), planning.batch (now {row.batch}) or net needs less."
+        )
     allowed = limit or available_gb(asked.device, free=asked.seconds is not None)
     if row.memory_gb <= allowed:
         return []
