@@ -217,6 +217,66 @@ def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplo
     assert caplog.text.count("openvino cannot compute this net (RuntimeError: no such operation); torch answers") == 1
 
 
+@pytest.fixture
+def loads_or_makes(monkeypatch):
+    """An engine that is kept as text; what it did, in order."""
+    did: list[str] = []
+
+    def build(net, example, half, kept):
+        file = kept.with_suffix(".xml")
+        if file.is_file():
+            did.append("load")
+            if file.read_text() != "good":
+                raise RuntimeError("not a program\nmore")
+        else:
+            did.append("make")
+            file.write_text("good")
+        return lambda tiles: net(tiles)[0]
+
+    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    return did
+
+
+def test_a_damaged_engine_is_deleted_and_made_again(net, tmp_path, caplog, loads_or_makes):
+    tiles = torch.randn(1, 1, *PATCH)
+    kept = tmp_path / "openvino_logits_1x1x16x16_abc"
+    for file in (kept.with_suffix(".xml"), kept.with_suffix(".bin")):
+        file.write_text("junk")
+    for _ in range(2):
+        one = backend(net, "openvino", folder=tmp_path, key="abc")
+        torch.testing.assert_close(one(tiles), net(tiles)[0])
+        assert one.answered == "openvino answered."
+    assert loads_or_makes == ["load", "make", "load"]
+    assert not kept.with_suffix(".bin").exists()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{kept}.*: this engine cannot be loaded (RuntimeError: not a program); it is made again."
+    ]
+
+
+def test_a_damaged_engine_of_eight_bits_is_calibrated_and_judged_again(net, tmp_path, loads_or_makes):
+    (tmp_path / "openvino_int8_logits_1x1x16x16_abc.xml").write_text("junk")
+    asked = []
+
+    def patches(part, shape):
+        asked.append(part)
+        return torch.randn(2, 1, *shape)
+
+    one = backend(net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
+    one(torch.randn(1, 1, *PATCH))
+    assert loads_or_makes == ["load", "make"] and asked == ["training", "validation"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "suffix"), [("onnx", "onnx"), ("openvino", "xml")])
+def test_junk_in_the_place_of_an_engine_is_made_again(net, name, suffix, tmp_path, caplog):
+    tiles = torch.randn(1, 1, *PATCH)
+    (tmp_path / f"{name}_logits_1x1x16x16_abc.{suffix}").write_bytes(b"junk")
+    one = backend(net, name, folder=tmp_path, key="abc")
+    torch.testing.assert_close(one(tiles), net(tiles)[0], rtol=0, atol=1e-4)
+    assert one.answered == f"{name} answered." and "it is made again" in caplog.text
+    assert (tmp_path / f"{name}_logits_1x1x16x16_abc.{suffix}").read_bytes() != b"junk"
+
+
 def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     one = backend(net, "openvino")
@@ -239,3 +299,9 @@ def test_who_answered_is_told(net):
     assert "answered tiles of 1 of 2 shapes, torch the others." in one.answered
     one.choices.popitem()
     assert one.answered.endswith(" answered.") and "torch" not in one.answered
+    assert backend(net, "torch").answered == "torch answered."
+    other = backend(net, "onnx")
+    other.choices = {(1, 8, 8): Choice()}
+    assert other.answered == "torch answered: onnx could not, or not as well."
+    other.choices = {(1, 8, 8): Choice(engine=lambda tiles: tiles)}
+    assert other.answered == "onnx answered."

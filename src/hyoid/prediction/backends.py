@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,11 +96,16 @@ class Backend:
     @property
     def answered(self) -> str:
         """Who has answered, as a sentence."""
+        if self.name == "torch":
+            return "torch answered."
         others = [choice for choice in self.choices.values() if choice.engine is not None]
-        if not others:
+        if not others and self.name == "auto":
             return "torch answered: no other engine was worth making, or none answered as well."
-        whom = f"{fastest_installed()} answered tiles of {len(others)} of {len(self.choices)} shapes"
-        return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{fastest_installed()} answered."
+        if not others:
+            return f"torch answered: {self.name} could not, or not as well."
+        engine = fastest_installed() if self.name == "auto" else self.name
+        whom = f"{engine} answered tiles of {len(others)} of {len(self.choices)} shapes"
+        return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{engine} answered."
 
     def _probable(self, said: Tensor) -> Tensor:
         return self.evidence.probabilities(self.evidence.averaged(said))
@@ -111,8 +117,7 @@ class Backend:
     def _consider(self, choice: Choice, tiles: Tensor) -> None:
         """Make an engine, if it is asked for or likely to pay."""
         if self.name != "auto":
-            made = self._rounded(tiles) if self.name == "openvino_int8" else self._made(self.name, tiles)
-            choice.engine, choice.batch, choice.settled = made, len(tiles), True
+            choice.engine, choice.batch, choice.settled = self._wanted(tiles), len(tiles), True
             return
         name = fastest_installed()
         if name is None or tiles.device.type != "cpu":
@@ -126,17 +131,25 @@ class Backend:
             if engine is not None and self._agrees(name, engine, tiles, choice, ours):
                 choice.engine, choice.batch = engine, len(tiles)
 
+    def _wanted(self, tiles: Tensor) -> Engine | None:
+        """The engine that was asked for by its name, or None with a sentence."""
+        if tiles.device.type != "cpu" and self.name != "compile":
+            log.warning("%s computes on the processor only; torch answers on %s.", self.name, tiles.device)
+            return None
+        return self._rounded(tiles) if self.name == "openvino_int8" else self._made(self.name, tiles)
+
     def _rounded(self, tiles: Tensor) -> Engine | None:
         """The engine of 8 bits, once its answers to validation patches are those of torch; else None."""
         name, shape = "openvino_int8", tuple(tiles.shape[2:])
         if self.patches is None:
             raise ConfigError("openvino_int8 is calibrated on the prepared cases of a run, and there is no run here.")
-        judged = self._kept(name, tiles, must_exist=True) is not None
+        judged = self._loaded(name, tiles, calibration=tiles)
+        if judged is not None:
+            return judged
         count = len(tiles)
-        calibration = tiles if judged else _at_least(self.patches("training", shape), count)
-        engine = self._made(name, tiles, calibration=calibration)
-        if judged or engine is None:
-            return engine
+        engine = self._made(name, tiles, calibration=_at_least(self.patches("training", shape), count))
+        if engine is None:
+            return None
         same = [
             fmean(
                 dice_of_decisions(
@@ -159,20 +172,40 @@ class Backend:
 
     def _made(self, name: str, tiles: Tensor, **options: Tensor) -> Engine | None:
         """The engine, or None with a sentence when the net or the machine does not allow it."""
-        if tiles.device.type != "cpu" and name != "compile":
-            log.warning("%s computes on the processor only; torch answers on %s.", name, tiles.device)
-            return None
-        builder = engines.build(name, **options)
+        engine = self._loaded(name, tiles, **options)
+        if engine is not None:
+            return engine
         try:
-            with torch.autocast(tiles.device.type, enabled=False), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # exporters warn of their own workings
-                engine = builder(self.evidence.net, tiles.contiguous(), self.half, self._kept(name, tiles))
-                engine(tiles.contiguous())
+            return self._built(name, tiles, **options)
         except HyoidError:
             raise
         except Exception as error:  # exporters fail in as many ways as there are operations
             log.warning("%s cannot compute this net (%s); torch answers.", name, _first_line(error))
             return None
+
+    def _loaded(self, name: str, tiles: Tensor, **options: Tensor) -> Engine | None:
+        """The engine that is kept; None when none is, or when it is damaged, which is told, and deleted."""
+        kept = self._kept(name, tiles, must_exist=True)
+        if kept is None:
+            return None
+        try:
+            return self._built(name, tiles, **options)
+        except HyoidError:
+            raise
+        except Exception as error:  # readers of foreign bytes meet everything
+            log.warning("%s.*: this engine cannot be loaded (%s); it is made again.", kept, _first_line(error))
+            for file in kept.parent.glob(f"{kept.name}.*"):
+                with suppress(OSError):
+                    file.unlink()
+            return None
+
+    def _built(self, name: str, tiles: Tensor, **options: Tensor) -> Engine:
+        """The engine, from what is kept of it when there is something, once it has answered."""
+        builder = engines.build(name, **options)
+        with torch.autocast(tiles.device.type, enabled=False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # exporters warn of their own workings
+            engine = builder(self.evidence.net, tiles.contiguous(), self.half, self._kept(name, tiles))
+            engine(tiles.contiguous())
         return engine
 
     def _kept(self, name: str, tiles: Tensor, must_exist: bool = False) -> Path | None:
@@ -181,7 +214,7 @@ class Backend:
             return None
         shape = "x".join(str(size) for size in tiles.shape)
         path = self.folder / f"{name}_{self.evidence.kind}_{shape}_{self.key}"
-        there = any(self.folder.glob(f"{path.name}.*")) if must_exist else True
+        there = any(path.with_suffix(suffix).is_file() for suffix in (".xml", ".onnx")) if must_exist else True
         return path if there else None
 
     def _agrees(self, name: str, engine: Engine, tiles: Tensor, choice: Choice, ours: Tensor) -> bool:
