@@ -11,6 +11,7 @@ Read in this order:
 - `signals`: the stack for signals, kept while an engine sets up
 - `engines`: what computes a net for tiles of one shape, other than torch as it is
 - `backends`: which engine does, and whether it agrees with torch
+- `memory`: cases for which the memory does not suffice
 - `predictor`: Predictor, case in, answer on the same grid out
 - `batches`: many cases: the next is read and the last is written while one is predicted
 - `postprocess`: cleaning an answer by what is known of the structures

@@ -29,6 +29,7 @@ from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
 from .backends import Backend, BackendName, Patches
 from .evidence import Evidence
+from .memory import check_size, fitting
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels
 from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
@@ -120,18 +121,20 @@ class Predictor:
             watch: Given the probabilities of each part before it is decoded and forgotten.
 
         Raises:
-            DataError: When the case has another number of channels or dimensions than the net.
+            DataError: When the case has another number of channels or dimensions than the net, or the memory does not
+                suffice for it.
         """
         prepared = self.prepared(case) if prepared is None else prepared
         target = case.image.grid
-        if self.settings.refine is not None:
-            answer, _ = self._refined(case, prepared, advance, watch)
-        elif watch is None and same_voxels(prepared.grid, target):
-            labels = self.predict_labels(prepared.array, advance)
-            answer = onto(Image(labels[None], prepared.grid, "labels"), target)
-        else:
-            answer = self._settled(self._pieces(prepared, target, advance), target, watch)
-        return keep_largest(answer, self.task.labels, self.settings.largest_component)
+        with fitting(case, self.plan):
+            if self.settings.refine is not None:
+                answer, _ = self._refined(case, prepared, advance, watch)
+            elif watch is None and same_voxels(prepared.grid, target):
+                labels = self.predict_labels(prepared.array, advance)
+                answer = onto(Image(labels[None], prepared.grid, "labels"), target)
+            else:
+                answer = self._settled(self._pieces(prepared, target, advance), target, watch)
+            return keep_largest(answer, self.task.labels, self.settings.largest_component)
 
     def predict_probabilities(
         self, case: Case, prepared: Image | None = None, advance: Advance | None = None
@@ -140,12 +143,13 @@ class Predictor:
 
         Probabilities are float16, and zero where nothing was predicted. The net answers once for both.
         """
-        if self.settings.refine is not None:
-            prepared = self.prepared(case) if prepared is None else prepared
-            answer, maps = self._refined(case, prepared, advance)
-            return keep_largest(answer, self.task.labels, self.settings.largest_component), maps
-        maps, keep = self._kept(case.image.grid)
-        return self.predict(case, prepared, advance, keep), maps
+        with fitting(case, self.plan):
+            if self.settings.refine is not None:
+                prepared = self.prepared(case) if prepared is None else prepared
+                answer, maps = self._refined(case, prepared, advance)
+                return keep_largest(answer, self.task.labels, self.settings.largest_component), maps
+            maps, keep = self._kept(case.image.grid)
+            return self.predict(case, prepared, advance, keep), maps
 
     def _kept(self, target: Grid) -> tuple[Image, Watch]:
         """Room for all probabilities on a grid, float16, and what puts a piece into it."""
@@ -237,9 +241,11 @@ class Predictor:
             raise DataError(
                 f"{case.id}: the net learned from {dims}D images; this one has {case.image.grid.dims} axes."
             )
-        if not isinstance(case.image.array, np.ndarray):
-            return prepare_streamed(case, self.plan.preparation)
-        return prepare(Case(case.id, case.image, None, case.facts), self.plan.preparation).image
+        with fitting(case, self.plan):
+            check_size(case, self.plan)
+            if not isinstance(case.image.array, np.ndarray):
+                return prepare_streamed(case, self.plan.preparation)
+            return prepare(Case(case.id, case.image, None, case.facts), self.plan.preparation).image
 
     def tiling(self, shape: Sequence[int]) -> Tiling:
         """How an image of this shape is cut: whole when it is about as small as a patch, else as takes least work."""

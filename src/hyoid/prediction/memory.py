@@ -1,0 +1,59 @@
+"""Cases for which the memory does not suffice: often the voxel size in the header is mistaken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..core.case import Case
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..planning.budget import available_gb
+from ..planning.plan import Plan
+from ..preparation.spatial import target_grid
+
+MISTAKEN = 100
+"""Resampling makes so many times as many voxels only where a header is mistaken."""
+
+
+def check_size(case: Case, plan: Plan) -> None:
+    """Refuse a case of which a mistaken header would make more than the memory holds, before any is asked for.
+
+    Raises:
+        MemoryError: Rather than by the system, which may promise memory that it does not have.
+    """
+    voxels = math.prod(_prepared_grid(case, plan).shape)
+    grown = voxels / math.prod(case.image.grid.shape)
+    if grown > MISTAKEN and 4e-9 * case.image.channels * voxels > available_gb("cpu"):
+        raise MemoryError
+
+
+@contextmanager
+def fitting(case: Case, plan: Plan) -> Iterator[None]:
+    """Work on a case; where the memory does not suffice, tell what may be wrong with it.
+
+    Raises:
+        DataError: In place of a MemoryError.
+    """
+    try:
+        yield
+    except MemoryError:
+        grid, there = case.image.grid, _prepared_grid(case, plan)
+        told = f"{case.id}: the memory does not suffice"
+        size = " × ".join(map(str, there.shape))
+        if math.prod(there.shape) <= math.prod(grid.shape):
+            raise DataError(f"{told} for its {size} voxels; cut it, or use a machine with more memory.") from None
+        old, new = (" × ".join(f"{mm:.4g}" for mm in one.spacing_mm) for one in (grid, there))
+        raise DataError(
+            f"{told}: its voxels are {old} mm, and at the {new} mm that the net learned from it would have {size} of"
+            " them. Check the voxel size in its header."
+        ) from None
+
+
+def _prepared_grid(case: Case, plan: Plan) -> Grid:
+    """Where a case lies once it is prepared, if nothing of it is cropped."""
+    grid = case.image.grid
+    if plan.orientation and grid.dims == 3:
+        grid = grid.oriented(plan.orientation)
+    return target_grid(grid, plan.spacing_mm) if plan.spacing_mm else grid
