@@ -10,9 +10,22 @@ import nibabel
 import numpy as np
 import pytest
 
-from hyoid.core.errors import ConfigError
+import hyoid
+from hyoid.core.errors import ConfigError, DataError
+from hyoid.experiment import RunFolder
+from hyoid.io.below import images_below
 from hyoid.io.cases import find_images
-from hyoid.workflow.answers import _check_names_of_probabilities, predict_entries
+from hyoid.io.formats import read_image, write_image
+from hyoid.io.phantoms import write_phantoms
+from hyoid.prediction.predictor import Predictor
+from hyoid.tasks import task_for
+from hyoid.workflow.answers import (
+    _check_names_of_probabilities,
+    answer_file,
+    answers_of,
+    fingerprint_of,
+    predict_entries,
+)
 
 from .test_large import predictor_for
 
@@ -30,13 +43,116 @@ def answered(source: Path, into: Path, **options) -> list[Path]:
     return predict_entries(predictor_for((8, 8, 8)), DATASET, find_images(source, 1), into, **options)
 
 
+def noted(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+
+
 def test_what_made_answers_is_noted_beside_them(tmp_path):
     source = volumes(tmp_path / "in", "a", "ward/b")
     for run in ("first", "second"):
         answered(source, tmp_path / "out", origin={"run": run})
-    told = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
+    told = noted(tmp_path / "out")
     assert [line["run"] for line in told] == ["first", "second"]
-    assert told[0]["answers"] == ["a.nii.gz", "ward/b.nii.gz"]
+    assert told[0]["answers"] == ["a.nii.gz", "ward/b.nii.gz"] and told[0]["failed"] == {}
+    assert told[0]["engine"] == "torch answered."
+
+
+@pytest.mark.parametrize("memory_gb", [100, 1e-9])
+def test_what_failed_is_noted_and_an_earlier_answer_is_not_taken_for_a_new_one(memory_gb, tmp_path, caplog):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a", "b"):
+        nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 8), np.float32), np.eye(4)), source / f"{name}.nii")
+    answered(source, tmp_path / "out", origin={}, memory_gb=memory_gb)
+    earlier = (tmp_path / "out" / "b.nii").read_bytes()
+    spoiled = np.full((8, 8, 8), np.nan, np.float32)
+    nibabel.save(nibabel.Nifti1Image(spoiled, np.eye(4)), source / "b.nii")
+    with pytest.raises(DataError, match="1 of 2 images were not predicted: b"):
+        answered(source, tmp_path / "out", origin={}, memory_gb=memory_gb)
+    line = noted(tmp_path / "out")[1]
+    assert line["answers"] == ["a.nii"] and list(line["failed"]) == ["b"]
+    assert "NaN" in line["failed"]["b"]
+    assert line["failed"]["b"].endswith(f"{tmp_path / 'out' / 'b.nii'} is from an earlier call.")
+    assert caplog.text.count("b was not predicted") == 1 and "b.nii is from an earlier call." in caplog.text
+    assert (tmp_path / "out" / "b.nii").read_bytes() == earlier
+
+
+def test_a_call_that_is_stopped_notes_what_it_wrote(tmp_path, monkeypatch):
+    source = volumes(tmp_path / "in", "a", "b", "c")
+    predictor, seen = predictor_for((8, 8, 8)), []
+    predict = predictor.predict
+
+    def stopping(case, *rest):
+        assert images_below(source) and (tmp_path / "in" / "out" / "answers.jsonl").read_text() == ""
+        seen.append(case.id)
+        if case.id == "b":
+            raise KeyboardInterrupt
+        return predict(case, *rest)
+
+    monkeypatch.setattr(predictor, "predict", stopping)
+    entries = find_images(source, 1)
+    with pytest.raises(KeyboardInterrupt):
+        predict_entries(predictor, DATASET, entries, source / "out", origin={"run": "r"})
+    (line,) = noted(source / "out")
+    assert seen == ["a", "b"] and line["run"] == "r" and line["answers"] == ["a.nii.gz"]
+    assert line["failed"] == dict.fromkeys(("b", "c"), "the call ended before.")
+    assert set(images_below(source).values()) == {"a", "b", "c"}
+
+
+def test_an_image_of_one_value_is_told_once(tmp_path, caplog):
+    source = volumes(tmp_path / "in", "empty")
+    varied = np.zeros((8, 8, 8), np.float32)
+    varied[-1, -1, -1] = 1
+    nibabel.save(nibabel.Nifti1Image(varied, np.eye(4)), source / "varied.nii.gz")
+    answered(source, tmp_path / "out")
+    assert caplog.text.count("every voxel has the same value; an answer to it means nothing.") == 1
+    assert "empty: every voxel" in caplog.text
+
+
+@pytest.fixture
+def answered_run(tmp_path) -> RunFolder:
+    """A run whose validation cases have answers: their annotations."""
+    data = write_phantoms(tmp_path / "data", "cells", num_cases=4, size=32)
+    changes = ("planning.channels=[4,8]", "evaluation.resamples=100")
+    hyoid.plan(data, into=tmp_path / "run", steps=2, changes=changes)
+    folder = RunFolder.open(tmp_path / "run")
+    for place in (folder.weights, folder.predictions):
+        place.mkdir()
+    (folder.weights / "last.safetensors").write_bytes(b"weights")
+    folder.write_json("predictions.json", {"made_by": fingerprint_of(folder)})
+    for case_id in folder.split.validation:
+        entry = folder.dataset.entry(case_id)
+        write_image(answer_file(folder.predictions, entry), folder.dataset.read(case_id).labels)
+    return folder
+
+
+def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monkeypatch, caplog):
+    folder = answered_run
+    (case_id, path), *others = answers_of(folder).items()
+    before = {other: other.read_bytes() for _, other in others}
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=rf"{path.name}: this answer cannot be read; .*`hyoid predict .*makes it again"):
+        hyoid.evaluate(folder.path)
+    experiment = folder.experiment
+    answering = Predictor(experiment.decided.net.build(), task_for(experiment.task_labels), experiment.decided)
+    monkeypatch.setattr("hyoid.workflow.answers.predictor_of", lambda folder: answering)
+    hyoid.predict(folder.path)
+    assert "This answer is made again" in caplog.text and path.name in caplog.text
+    assert read_image(path, "labels").grid == folder.dataset.read(case_id).image.grid
+    assert {other: other.read_bytes() for other in before} == before
+    assert hyoid.evaluate(folder.path).cases
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_a_report_elsewhere_changes_nothing_in_the_run(baseline, answered_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("hyoid.workflow.rivals.judge_baselines", lambda *arguments: {})
+    run = answered_run.path
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    hyoid.evaluate(run, into=tmp_path / "elsewhere", baseline=baseline)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "elsewhere" / "report.json").is_file()
+    hyoid.evaluate(run, into=run)
+    assert "evaluate" in answered_run.read_json("timing.json")
 
 
 def test_earlier_answers_are_not_taken_for_images(tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 import math
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
 from ..experiment import RunFolder
 from ..io.dataset import Dataset, read_case
-from ..io.formats import read_image, suffix_for_labels, write_image
+from ..io.formats import read_header, read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
 from ..planning.fingerprint import Fingerprint
 from ..prediction.batches import failing, predict_cases
@@ -31,7 +32,7 @@ from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
-from .origin import note_origin
+from .origin import Outcome, noted
 from .patches import patches_of
 from .question import check_device, check_structures
 
@@ -111,8 +112,7 @@ def predict_entries(
         _check_names_of_probabilities(predictor, by_id)
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
-    written: dict[str, Path] = {}
-
+    outcome = Outcome({entry.id: answer_file(into, entry) for entry in entries})
     measuring: dict[str, Measuring] = {}
 
     def read(case_id: str) -> Case:
@@ -123,6 +123,8 @@ def predict_entries(
             log.warning(
                 "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case.id
             )
+        if isinstance(case.image.array, np.ndarray) and _is_constant(case.image.array):
+            log.warning("%s: every voxel has the same value; an answer to it means nothing.", case.id)
         return case
 
     def watch(case: Case) -> Watch:
@@ -132,26 +134,31 @@ def predict_entries(
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
         source = by_id[case.id].images[0]
-        path = answer_file(into, by_id[case.id])
         if case.id in measuring:
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
-        write_image(path, labels, like=source)
-        written[case.id] = path
+        write_image(outcome.files[case.id], labels, like=source)
+        outcome.written.add(case.id)
         if maps is not None:
             _write_probabilities(predictor, maps, case.id, into, source)
 
     large = too_large(predictor, entries, channels, memory_gb, probabilities)
-    if origin is not None:
-        note_origin(into, origin, [answer_file(into, entry).relative_to(into).as_posix() for entry in entries])
     whole = [case_id for case_id in by_id if case_id not in large]
-    failures = predict_cases(predictor, whole, read, write, probabilities, None if scattered is None else watch)
-    for case_id, case in large.items():
-        written[case_id] = answer_file(into, by_id[case_id])
-        with failing(case_id, failures):
-            answer_large(predictor.within(memory_gb), checked(case), by_id[case_id].images[0], written[case_id])
-    if failures:
-        raise DataError(f"{len(failures)} of {len(by_id)} images were not predicted: {', '.join(failures)}.")
-    return [written[case_id] for case_id in by_id]
+    with nullcontext() if origin is None else noted(into, origin, outcome, predictor):
+        watched = None if scattered is None else watch
+        predict_cases(predictor, whole, read, write, outcome.fail, probabilities, watched)
+        for case_id, case in large.items():
+            with failing(case_id, outcome.fail):
+                source = by_id[case_id].images[0]
+                answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
+                outcome.written.add(case_id)
+    if failed := [case_id for case_id in by_id if case_id in outcome.failed]:
+        raise DataError(f"{len(failed)} of {len(by_id)} images were not predicted: {', '.join(failed)}.")
+    return list(outcome.files.values())
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    """Whether each channel (C, *S) holds one value only; seldom looks at more than the first plane."""
+    return all((plane == channel.flat[0]).all() for channel in array for plane in channel)
 
 
 def answer_file(into: Path, entry: Entry) -> Path:
@@ -184,12 +191,12 @@ def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: 
 
 
 def predict_validation(folder: RunFolder) -> list[Path]:
-    """Answers to the validation cases of a run; those that the same weights gave before stay."""
+    """Answers to the validation cases of a run; those that the same weights gave before stay if they can be read."""
     made_by = fingerprint_of(folder)
     if folder.read_json("predictions.json").get("made_by") != made_by:
         shutil.rmtree(folder.predictions, ignore_errors=True)
         folder.write_json("predictions.json", {"made_by": made_by})
-    done = answers_of(folder)
+    done = [case_id for case_id, path in answers_of(folder).items() if _is_readable(path)]
     dataset = folder.dataset
     waiting = [entry for entry in dataset.cases if entry.id in set(folder.split.validation) - set(done)]
     if waiting:
@@ -197,6 +204,16 @@ def predict_validation(folder: RunFolder) -> list[Path]:
         scattered = [one.name for one in measured if one.num_objects > 1][:MOST_SCATTERED]
         predict_entries(predictor_of(folder), dataset, waiting, folder.predictions, scattered=scattered)
     return [answers_of(folder)[case_id] for case_id in folder.split.validation]
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the header of an answer can be read; tells when it cannot."""
+    try:
+        read_header(path)
+    except DataError as error:
+        log.warning("This answer is made again: %s", error)
+        return False
+    return True
 
 
 def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
@@ -246,6 +263,7 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
 
     Raises:
         ConfigError: When they were not predicted yet.
+        DataError: When an answer cannot be read.
     """
     answers = answers_of(folder)
     absent = [case_id for case_id in folder.split.validation if case_id not in answers]
@@ -254,8 +272,17 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
             f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
         )
 
+    def answer(case: Case) -> Image:
+        path = answers[case.id]
+        try:
+            return read_image(path, "labels")
+        except DataError as error:
+            raise DataError(
+                f"{path}: this answer cannot be read; delete it, and `hyoid predict {folder.path}` makes it again."
+            ) from error
+
     experiment = folder.experiment.changed(tuple(changes))
-    cases = judged_cases(folder, lambda case: read_image(answers[case.id], "labels"))
+    cases = judged_cases(folder, answer)
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ConfigError
-from .verbs import prepare
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -30,7 +30,8 @@ def evaluate(
     Args:
         predictions: A run whose validation cases are predicted, or a folder of label images.
         references: Folder of reference label images, paired by name; not needed for a run.
-        into: Folder for cases.csv, report.json and report.html; the run itself when none.
+        into: Folder for cases.csv, report.json and report.html; the run itself when none. With another folder
+            nothing is written into the run.
         missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
         baseline: Also judge classical methods on the validation cases of the run.
         changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
@@ -41,11 +42,13 @@ def evaluate(
     from ..evaluation.evaluate import evaluate_pairs
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment, RunFolder
+    from ..preparation.store import prepare_all
     from ..reporting.page import write_page
     from .answers import judge_validation
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
+    from .voxel_weights import maps_of
 
     other = [change for change in changes if not change.startswith("evaluation.")]
     if other:
@@ -56,7 +59,8 @@ def evaluate(
             f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
             f"references, name {Path(predictions) / 'predictions'}."
         )
-    if into is not None and Path(into).resolve() != Path(predictions).resolve():
+    elsewhere = into is not None and Path(into).resolve() != Path(predictions).resolve()
+    if into is not None and elsewhere:
         check_no_run(Path(into), "the files of the report")
         described = RunFolder.open(predictions).dataset.root if references is None else Path(references)
         check_report_place(Path(into), described)
@@ -77,12 +81,18 @@ def evaluate(
             f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
         )
     folder = RunFolder.open(predictions)
-    with folder.timed("evaluate"):
+
+    def timed(stage: str) -> AbstractContextManager[None]:
+        return nullcontext() if elsewhere else folder.timed(stage)
+
+    with timed("evaluate"):
         found = judge_validation(folder, folder.workers, changes)
     if baseline:
-        prepared = prepare(predictions)
-        with folder.timed("baseline"):
-            found = replace(found, baselines=judge_baselines(folder, prepared, found, folder.workers))
+        decided = folder.experiment.decided
+        with timed("prepare"):
+            store = prepare_all(folder.dataset, decided.preparation, folder.prepared, folder.workers, maps_of(folder))
+        with timed("baseline"):
+            found = replace(found, baselines=judge_baselines(folder, store.folder, found, folder.workers))
     target = Path(into or folder.path)
     found.write(target)
     return found

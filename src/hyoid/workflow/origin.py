@@ -1,16 +1,19 @@
-"""What made the answers in a folder: a line of JSON for each call, in the order of the calls."""
+"""What made the answers in a folder: a line of JSON for each call, in the order in which the calls ended."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..core.errors import HyoidError
+from ..core.progress import log
 from ..experiment import RunFolder
 from ..io.below import ANSWERS
 from ..prediction.predictor import Predictor
@@ -28,13 +31,58 @@ def origin_of(folder: RunFolder, predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def note_origin(into: Path, origin: Mapping[str, Any], answers: Sequence[str]) -> None:
-    """Note, before the first of them is written, where these answers in a folder come from."""
+@dataclass
+class Outcome:
+    """What becomes of the images of a call.
+
+    Attributes:
+        files: Where the answer to each case goes.
+        written: Cases whose answer was written.
+        failed: Why others were not predicted.
+    """
+
+    files: Mapping[str, Path]
+    written: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def fail(self, case_id: str, reason: str) -> None:
+        """Remember that a case was not predicted, and tell it."""
+        self.failed[case_id] = self._told(case_id, reason)
+        log.warning("%s was not predicted: %s", case_id, self.failed[case_id])
+
+    def to_dict(self, into: Path) -> dict[str, Any]:
+        """What is noted of it; cases that were not reached have failed."""
+        written = [file.relative_to(into).as_posix() for case, file in self.files.items() if case in self.written]
+        left = [case for case in self.files if case not in self.written and case not in self.failed]
+        stopped = {case: self._told(case, "the call ended before.") for case in left}
+        return {"answers": written, "failed": self.failed | stopped}
+
+    def _told(self, case_id: str, reason: str) -> str:
+        if case_id in self.written or not self.files[case_id].exists():
+            return reason
+        return f"{reason.removesuffix('.')}. {self.files[case_id]} is from an earlier call."
+
+
+@contextmanager
+def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: Predictor) -> Iterator[None]:
+    """Answer inside the block; however it ends, a line tells where the answers come from and which were written.
+
+    The file is there from the beginning, since it tells that the folder is one of answers.
+    """
     begun = datetime.now(UTC).isoformat(timespec="seconds")
-    line = json.dumps({"begun": begun, **origin, "answers": list(answers)}, ensure_ascii=False)
+    _append(into, "")
+    try:
+        yield
+    finally:
+        engine = {"engine": predictor.backend.answered} if outcome.written else {}
+        line = {"begun": begun, **origin, **engine, **outcome.to_dict(into)}
+        _append(into, f"{json.dumps(line, ensure_ascii=False)}\n")
+
+
+def _append(into: Path, text: str) -> None:
     try:
         into.mkdir(parents=True, exist_ok=True)
         with (into / ANSWERS).open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+            file.write(text)
     except OSError as error:
         raise HyoidError(f"{into}: could not be written ({error.strerror or error}).") from error
