@@ -15,6 +15,7 @@ from hyoid.core.errors import ConfigError, DataError
 from hyoid.experiment import RunFolder
 from hyoid.io.below import images_below
 from hyoid.io.cases import find_images
+from hyoid.io.entry import Entry
 from hyoid.io.formats import read_image, write_image
 from hyoid.io.phantoms import write_phantoms
 from hyoid.prediction.predictor import Predictor
@@ -141,6 +142,13 @@ def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monke
     assert read_image(path, "labels").grid == folder.dataset.read(case_id).image.grid
     assert {other: other.read_bytes() for other in before} == before
     assert hyoid.evaluate(folder.path).cases
+
+
+def test_answers_that_are_folders_are_found(tmp_path):
+    entry = Entry("sheet", (tmp_path / "sheet.ome.zarr",))
+    (tmp_path / "predictions" / "sheet.ome.zarr").mkdir(parents=True)
+    folder = SimpleNamespace(dataset=SimpleNamespace(cases=[entry]), predictions=tmp_path / "predictions")
+    assert answers_of(folder) == {"sheet": tmp_path / "predictions" / "sheet.ome.zarr"}
 
 
 @pytest.mark.parametrize("baseline", [False, True])

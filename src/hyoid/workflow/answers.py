@@ -242,11 +242,11 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
 
 
 def answers_of(folder: RunFolder) -> dict[str, Path]:
-    """Files of predicted validation cases by case id."""
+    """Files of predicted validation cases, folders where these are OME-Zarr, by case id."""
     found = {}
     for entry in folder.dataset.cases:
         path = answer_file(folder.predictions, entry)
-        if path.is_file():
+        if path.exists():
             found[entry.id] = path
     return found
 
