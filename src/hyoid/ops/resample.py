@@ -73,15 +73,16 @@ def resize(array: np.ndarray, shape: Sequence[int], order: int = 3, separate_axi
         order: 0, 1 or 3 (cubic B-spline), edges repeated, no smoothing before.
         separate_axis: This axis is read at its nearest voxel.
     """
-    from . import banded
-
-    for axis in sorted(range(len(shape)), key=lambda a: shape[a] / array.shape[a + 1]):
-        old, new = array.shape[axis + 1], shape[axis]
-        if old != new:
-            positions = (np.arange(new) + 0.5) * old / new - 0.5
-            band = banded.interpolation(positions, old, 0 if axis == separate_axis else order)
-            array = banded.apply(array, band, axis + 1)
-    return np.asarray(array, np.float32)
+    axes, orders = [], []
+    for axis, (old, new) in enumerate(zip(array.shape[1:], shape, strict=True)):
+        axes.append(_Axis(axis, old, 0, new, (np.arange(new) + 0.5) * old / new - 0.5, old == new))
+        orders.append(0 if axis == separate_axis else order)
+    if len(axes) == 2:
+        axes.insert(1, _Axis(1, 1, 0, 1, np.zeros(1), True))
+        orders.insert(1, 0)
+    channels = [_stretched(channel, axes, orders) for channel in _solid(array)]
+    result = channels[0][None] if len(channels) == 1 else np.stack(channels)
+    return np.asarray(result, np.float32).reshape(len(array), *shape)
 
 
 def decode_onto(
@@ -222,6 +223,9 @@ def _stretched(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.n
     from . import banded
 
     leading = source.ndim - len(axes)
+    fractional = [order for axis, order in zip(axes, orders, strict=True) if not axis.whole]
+    if not leading and len(fractional) > 1 and max(fractional) <= 1:
+        return _linear(source, axes, orders)
     whole = tuple(_steps(axis) if axis.whole else slice(None) for axis in axes)
     source = source[(slice(None),) * leading + whole]
     for place in sorted(range(len(axes)), key=lambda a: len(axes[a].positions) / axes[a].size):
@@ -230,6 +234,23 @@ def _stretched(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.n
             band = banded.interpolation(axis.positions, axis.size, orders[place])
             source = banded.apply(source, band, leading + place)
     return source
+
+
+def _linear(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:
+    """Intensities read linearly, or at the nearest voxel, along all axes at once."""
+    from .sampling import linear
+
+    lows, highs, weights = [], [], []
+    for place, (axis, order) in enumerate(zip(axes, orders, strict=True)):
+        low, high, weight = _corners(axis, order)
+        source = source[(slice(None),) * place + (slice(low.min(), high.max() + 1),)]
+        lows.append((low - low.min()).astype(np.int32))
+        highs.append((high - low.min()).astype(np.int32))
+        weights.append(weight.astype(np.float32))
+    target = np.empty([len(axis.positions) for axis in axes], np.float32)
+    kind = np.int16 if source.dtype == np.int16 else np.float32
+    linear(np.ascontiguousarray(source, kind), tuple(lows), tuple(highs), tuple(weights), target)
+    return target
 
 
 def _vote(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.ndarray:

@@ -60,6 +60,26 @@ def vote(source, low, high, weight, target):  # type: ignore[no-untyped-def]
                 target[i, j, k] = _winner(source, i0, i1, wi, j0, j1, wj, k0, k1, wk, values, votes)
 
 
+@compiled_fast
+def linear(source, low, high, weight, target):  # type: ignore[no-untyped-def]
+    """Intensities at separable positions: for each of three axes the lower corner, the upper one and its weight.
+
+    Four rows become one, which stays in the cache and is read at the positions of the last axis.
+    """
+    line, one = np.empty(source.shape[2], np.float32), np.float32(1)
+    for i in range(target.shape[0]):
+        below, above, wi = source[low[0][i]], source[high[0][i]], weight[0][i]
+        for j in range(target.shape[1]):
+            j0, j1, wj = low[1][j], high[1][j], weight[1][j]
+            a, b, c, d = below[j0], below[j1], above[j0], above[j1]
+            wa, wb, wc, wd = (one - wi) * (one - wj), (one - wi) * wj, wi * (one - wj), wi * wj
+            for k in range(line.shape[0]):
+                line[k] = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k]
+            for k in range(target.shape[2]):
+                first = line[low[2][k]]
+                target[i, j, k] = first + weight[2][k] * (line[high[2][k]] - first)
+
+
 @inlined
 def _corners(x, size):  # type: ignore[no-untyped-def]
     """Lower corner, upper corner and the upper one's weight, with the edge repeated."""
