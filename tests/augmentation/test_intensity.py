@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from hyoid.augmentation.artefacts import Blur, LowResolution, Noise
+from hyoid.augmentation.artefacts import Blur, LowResolution, Noise, _smoothed, smoothed_by_torch
 from hyoid.augmentation.intensity import Brightness, BrightnessShift, Contrast, Gamma
 from hyoid.augmentation.policies import build_policy
 from hyoid.augmentation.transform import IntensityTransform, split_range
@@ -79,6 +79,13 @@ def test_noise_has_its_deviation_and_belongs_to_its_seed(image):
     assert float((image - before).std()) == pytest.approx(0.3, rel=0.03)
     assert float((image - before).mean()) == pytest.approx(0, abs=0.01)
     assert torch.equal(image, again)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("width", [0.0, 0.3, 1.0, 2.5])
+def test_other_devices_smooth_as_the_processor_does(axis, width):
+    values = torch.randn(7, 30, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(_smoothed(values, axis, width), smoothed_by_torch(values, axis, width))
 
 
 def test_blur_is_the_gaussian_of_scipy(image):

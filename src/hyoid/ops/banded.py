@@ -85,6 +85,20 @@ def spline_coefficients(size: int, margin: int) -> Band:
     return _folded(rows + offsets, np.broadcast_to(weights / weights.sum(), (len(rows), len(offsets))), size)
 
 
+def smoothing(size: int, width: float) -> Band:
+    """A Gaussian of this width, cut at four widths; the outermost samples are continued.
+
+    Args:
+        size: Samples along the axis.
+        width: Standard deviation in samples.
+    """
+    reach = max(1, int(4 * width + 0.5))
+    around = np.arange(-reach, reach + 1)
+    taps = np.exp(-0.5 * (around / max(width, 1e-3)) ** 2)
+    columns = np.arange(size)[:, None] + around
+    return _folded(columns, np.broadcast_to(taps / taps.sum(), columns.shape), size)
+
+
 def cubic_basis(x: np.ndarray) -> np.ndarray:
     """The cubic B-spline at distance x from its centre."""
     x = np.abs(x)
