@@ -53,7 +53,7 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
 
 def _prepared_grid(case: Case, plan: Plan) -> Grid:
     """Where a case lies once it is prepared, if nothing of it is cropped."""
-    grid = case.image.grid
-    if plan.orientation and grid.dims == 3:
-        grid = grid.oriented(plan.orientation)
-    return target_grid(grid, plan.spacing_mm) if plan.spacing_mm else grid
+    grid, settings = case.image.grid, plan.preparation
+    if settings.orientation and grid.dims == 3:
+        grid = grid.oriented(settings.orientation)
+    return target_grid(grid, settings.spacing_mm) if settings.spacing_mm else grid
