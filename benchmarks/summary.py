@@ -235,7 +235,7 @@ GOALS = (
         lambda f: f["seconds"]["the same but for the net"],
         least=False,
         unit="s",
-        limits="importing torch, 1.75 s of it",
+        limits="importing torch, 1.13 s of it",
     ),
     Goal(
         "huge",
@@ -261,7 +261,7 @@ GOALS = (
         1.1,
         a_tile,
         least=False,
-        limits="21 % of arithmetic with so narrow a net",
+        limits="17 % of arithmetic with so narrow a net",
     ),
 )
 
