@@ -114,21 +114,21 @@ GOALS = (
         "patches/s, best of MONAI, TorchIO, batchgeneratorsv2",
         5,
         augmented,
-        limits="16 scattered reads a voxel; 1.5 % of bandwidth, 2.5 % of arithmetic",
+        limits="16 scattered reads a voxel; 2.8 % of bandwidth, 5 % of arithmetic",
     ),
     Goal(
         "resample",
         "cubic splines, scikit-image",
         7,
         lambda f: over(f["tasks"]["cubic"], "hyoid", "scikit-image"),
-        limits="8 % of bandwidth, 5 % of arithmetic",
+        limits="14 % of bandwidth, 9 % of arithmetic",
     ),
     Goal(
         "resample",
         "linear, torch",
         3,
         lambda f: over(f["tasks"]["linear"], "hyoid", "torch"),
-        limits="14 % of bandwidth; a third of the time is new memory",
+        limits="26 % of bandwidth; a third of the time is new memory",
     ),
     Goal(
         "tiles",
@@ -152,7 +152,7 @@ GOALS = (
         "file to file, `--backend auto`, MONAI and nnU-Net",
         4,
         inferred,
-        limits="89 % of arithmetic in bfloat16",
+        limits="92 % of arithmetic in bfloat16",
     ),
     Goal(
         "infer",
@@ -161,7 +161,7 @@ GOALS = (
         dice_lost,
         least=False,
         unit="",
-        limits="means of instance norm over larger tiles; 0.0002 with tiles of a patch",
+        limits="higher by larger tiles; within 0.0004 with tiles of a patch",
     ),
     Goal(
         "train",
@@ -189,7 +189,7 @@ GOALS = (
     ),
     Goal("budget", "the same after 10 minutes", 0, ahead(10), unit="", limits="few steps: arithmetic"),
     Goal("budget", "the same after 30 minutes", 0, ahead(30), unit="", limits="not known: one seed"),
-    Goal("budget", "the same Dice in less time", 5, sooner, limits="hyoid was not measured below 1 minute"),
+    Goal("budget", "the same Dice in less time", 5, sooner, limits="the fetal heads: 0.956 after 3 minutes, 0.970 after 10, MONAI 0.958 after 30"),
     Goal(
         "metrics",
         "HD95, NSD and ASSD of 13 organs, MONAI",
@@ -261,7 +261,7 @@ GOALS = (
         1.1,
         a_tile,
         least=False,
-        limits="17 % of arithmetic with so narrow a net",
+        limits="31 % of arithmetic with so narrow a net",
     ),
 )
 
