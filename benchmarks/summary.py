@@ -189,7 +189,13 @@ GOALS = (
     ),
     Goal("budget", "the same after 10 minutes", 0, ahead(10), unit="", limits="few steps: arithmetic"),
     Goal("budget", "the same after 30 minutes", 0, ahead(30), unit="", limits="not known: one seed"),
-    Goal("budget", "the same Dice in less time", 5, sooner, limits="the fetal heads: 0.956 after 3 minutes, 0.970 after 10, MONAI 0.958 after 30"),
+    Goal(
+        "budget",
+        "the same Dice in less time",
+        5,
+        sooner,
+        limits="the fetal heads: 0.956 after 3 minutes, 0.968 after 6; MONAI 0.958 after 30",
+    ),
     Goal(
         "metrics",
         "HD95, NSD and ASSD of 13 organs, MONAI",
