@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from hyoid.core.errors import ConfigError
+from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.labels import Labels
 from hyoid.nets import build_spec
 from hyoid.nets.layers import InstanceNorm
@@ -182,6 +182,46 @@ def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, fac
     assert choice.settled and (choice.engine is not None) == taken
     assert f"{'made_up' if taken else 'torch'} answers" in caplog.text
     torch.testing.assert_close(one(tiles), net(tiles)[0])
+
+
+@pytest.mark.parametrize(("apart", "taken"), [(False, True), (True, False)])
+def test_auto_judges_on_validation_patches_where_there_are_some(net, apart, taken, monkeypatch, caplog, tmp_path):
+    """An engine that answers the tile at hand as torch does, and bright tiles only when they are not apart."""
+
+    def build(net, example, half, kept):
+        return lambda tiles: net(tiles)[0] * (1 - 2 * (apart and tiles.mean() > 5))
+
+    asked = []
+
+    def patches(part, shape):
+        asked.append((part, shape))
+        return 10 + torch.randn(5, 1, *shape)
+
+    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    tiles = torch.randn(2, 1, *PATCH)
+    for _ in range(2):  # the second time it is read
+        one = backend(net, "auto", folder=tmp_path, key="abc", patches=patches)
+        one.choices[1, *PATCH] = choice = Choice(spent=100.0, calls=100)
+        with caplog.at_level(logging.INFO):
+            torch.testing.assert_close(one(tiles), net(tiles)[0])
+        assert choice.settled and (choice.engine is not None) == taken
+        assert "on 5 validation patches: " + ("made_up" if taken else "torch") + " answers." in caplog.text
+        caplog.clear()
+    assert asked == [("validation", PATCH)]
+
+
+def test_auto_does_without_validation_patches_that_are_gone(net, monkeypatch, caplog):
+    def patches(part, shape):
+        raise DataError("no prepared case")
+
+    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(backends.engines, "build", lambda name, **options: Doubled(1.0))
+    one = backend(net, "auto", patches=patches)
+    one.choices[1, *PATCH] = Choice(spent=100.0, calls=1)
+    with caplog.at_level(logging.INFO):
+        one(torch.randn(2, 1, *PATCH))
+    assert "made_up answers" in caplog.text and "validation" not in caplog.text
 
 
 def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):

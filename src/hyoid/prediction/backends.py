@@ -7,6 +7,7 @@ So a single small image costs nothing extra, and a long job at most twice what t
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError, HyoidError
+from ..core.files import atomic_path
 from ..core.progress import log
 from .engines import Engine, engines
 from .evidence import Evidence
@@ -36,7 +38,14 @@ ALIKE = 0.999
 """Share of voxels that an engine must decide as torch does to be chosen by `auto`."""
 
 SAME = 0.995
-"""Dice with torch that an engine needs: of 8 bits the mean over validation patches, for `auto` each structure's."""
+"""Dice with torch that an engine needs: the mean over validation patches, and for `auto` each structure's at hand."""
+
+
+class Sameness(NamedTuple):
+    """Mean Dice of an engine with torch, over structures, and over how many validation patches."""
+
+    dice: float
+    patches: int
 
 
 @dataclass
@@ -68,7 +77,7 @@ class Backend:
         half: Whether engines may compute in bfloat16.
         folder: Where engines are kept; nowhere when None.
         key: Tells weights apart in the names of kept files.
-        patches: Gives tiles to calibrate and judge engines of 8 bits with.
+        patches: Gives tiles to judge engines with, and to calibrate those of 8 bits; a HyoidError when it cannot.
     """
 
     evidence: Evidence
@@ -140,30 +149,20 @@ class Backend:
 
     def _rounded(self, tiles: Tensor) -> Engine | None:
         """The engine of 8 bits, once its answers to validation patches are those of torch; else None."""
-        name, shape = "openvino_int8", tuple(tiles.shape[2:])
+        name = "openvino_int8"
         if self.patches is None:
             raise ConfigError("openvino_int8 is calibrated on the prepared cases of a run, and there is no run here.")
         judged = self._loaded(name, tiles, calibration=tiles)
         if judged is not None:
             return judged
-        count = len(tiles)
-        engine = self._made(name, tiles, calibration=_at_least(self.patches("training", shape), count))
+        calibration = _at_least(self.patches("training", tuple(tiles.shape[2:])), len(tiles))
+        engine = self._made(name, tiles, calibration=calibration)
         if engine is None:
             return None
-        same = [
-            fmean(
-                dice_of_decisions(
-                    self._probable(self._by_torch(some)),
-                    self._probable(engine(some.contiguous())),
-                )
-            )
-            for some in _at_least(self.patches("validation", shape), count).split(count)
-            if len(some) == count
-        ]
-        mean = sum(same) / len(same)
-        who = "openvino_int8" if mean > SAME else "torch"
-        log.info("8 bits give a Dice of %.4f with torch on validation patches: %s answers.", mean, who)
-        if mean > SAME:
+        dice, count = self._sameness(engine, self.patches("validation", tuple(tiles.shape[2:])), len(tiles))
+        who = "openvino_int8" if dice > SAME else "torch"
+        log.info("8 bits give a Dice of %.4f with torch on %d validation patches: %s answers.", dice, count, who)
+        if dice > SAME:
             return engine
         if self.folder is not None:
             for file in self.folder.glob(f"{name}_*_{self.key}.*"):
@@ -231,8 +230,44 @@ class Backend:
             f"{100 * alike:.2f} % of voxels are decided alike, Dice at least {least:.4f}"
         )
         better = times[name] < reference and alike > ALIKE and least > SAME
+        if better and (same := self._validated(name, engine, tiles, reference)) is not None:
+            told += f", and {same.dice:.4f} on {same.patches} validation patches"
+            better = same.dice > SAME
         log.info("%s: %s answers.", told, name if better else "torch")
         return better
+
+    def _validated(self, name: str, engine: Engine, tiles: Tensor, seconds: float) -> Sameness | None:
+        """How alike torch and the engine decide validation patches; None when there are none at hand.
+
+        Batches, of which torch takes so many seconds each, are judged as long as patience lasts, at least one; what was
+        found is kept with the engine.
+        """
+        kept = self._kept(name, tiles)
+        note = None if kept is None else kept.with_suffix(".json")
+        if note is not None and note.is_file():
+            with suppress(ValueError, TypeError):
+                return Sameness(**json.loads(note.read_text()))
+        try:
+            patches = self.patches("validation", tuple(tiles.shape[2:])) if self.patches else None
+        except HyoidError:
+            patches = None
+        if patches is None:
+            return None
+        most = max(1, int(PATIENCE_SECONDS / seconds)) * len(tiles)
+        same = self._sameness(engine, patches[:most], len(tiles))
+        if note is not None:
+            with suppress(HyoidError), atomic_path(note) as path:  # where nothing can be written it is judged again
+                path.write_text(json.dumps(same._asdict()))
+        return same
+
+    def _sameness(self, engine: Engine, patches: Tensor, count: int) -> Sameness:
+        """How alike torch and an engine for batches of `count` decide patches (n, C, *S)."""
+        overlaps = [
+            _overlaps(self._probable(self._by_torch(some)), self._probable(_filled(engine, some, count)))
+            for some in patches.split(count)
+        ]
+        dice = _dice(torch.stack(overlaps).sum(0))
+        return Sameness(fmean(dice) if dice else 1.0, len(patches))  # both may find nothing
 
 
 def decided_alike(ours: Tensor, theirs: Tensor) -> float:
@@ -248,8 +283,17 @@ def _varied(maps: Tensor) -> bool:
 
 def dice_of_decisions(ours: Tensor, theirs: Tensor) -> list[float]:
     """Dice of two maps (B, K, *S), each channel cut at a half, of every channel that occurs."""
+    return _dice(_overlaps(ours, theirs))
+
+
+def _overlaps(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Of every channel (2, K) the sizes of both maps together, and what they share."""
     a, b = ((maps > 0.5).transpose(0, 1).flatten(1) for maps in (ours, theirs))
-    sizes, common = a.sum(1) + b.sum(1), (a & b).sum(1)
+    return torch.stack([a.sum(1) + b.sum(1), (a & b).sum(1)])
+
+
+def _dice(overlaps: Tensor) -> list[float]:
+    sizes, common = overlaps
     found: list[float] = (2 * common[sizes > 0] / sizes[sizes > 0]).tolist()
     return found
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -210,6 +210,11 @@ class Source(Protocol):
 Extra = Callable[[Case], np.ndarray]
 
 
+def store_folder(settings: PreparationSettings, folder: str | Path, extra: Collection[str] = ()) -> Path:
+    """Where, in a folder of stores, cases lie that are prepared in this way and keep these further arrays."""
+    return Path(folder) / _hash([settings.model_dump(mode="json"), sorted(extra), VERSION])
+
+
 def prepare_all(
     dataset: Source,
     settings: PreparationSettings,
@@ -230,7 +235,7 @@ def prepare_all(
         DataError: Naming the case that cannot be prepared; cases that were finished stay.
     """
     extra = extra or {}
-    store = Store(Path(folder) / _settings_key(settings, extra), tuple(entry.id for entry in dataset.cases))
+    store = Store(store_folder(settings, folder, extra), tuple(entry.id for entry in dataset.cases))
     keys = {entry.id: _source_key(dataset, entry) for entry in dataset.cases}
     waiting = [case_id for case_id in store.ids if not _is_valid(store, case_id, keys[case_id])]
     if not (store.folder / "settings.yaml").exists():
@@ -276,10 +281,6 @@ def _is_valid(store: Store, case_id: str, key: str) -> bool:
     except DataError:
         return False
     return facts["version"] == VERSION and facts["key"] == key
-
-
-def _settings_key(settings: PreparationSettings, extra: Mapping[str, Extra]) -> str:
-    return _hash([settings.model_dump(mode="json"), sorted(extra), VERSION])
 
 
 def _source_key(dataset: Source, entry: Entry) -> str:

@@ -70,7 +70,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
         experiment.prediction,
         device,
         (folder.weights / "engines", hashlib.sha256(weights.read_bytes()).hexdigest()[:12]),
-        partial(patches_of, folder),
+        partial(patches_of, folder, again=experiment.prediction.backend == "openvino_int8"),
     )
 
 

@@ -11,32 +11,33 @@ from torch import Tensor
 from ..core.errors import ConfigError
 from ..experiment import RunFolder
 from ..prediction.tiles import read_box
-from ..preparation.store import Store, prepare_all
+from ..preparation.store import Store, prepare_all, store_folder
 from .voxel_weights import maps_of
 
 COUNT = 16
 """Patches that are taken, of as many cases as there are."""
 
 
-def patches_of(folder: RunFolder, part: str, shape: Sequence[int]) -> Tensor:
+def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool = True) -> Tensor:
     """Patches (n, C, *shape) around structures, of the cases that train or validate a run.
-
-    Cases are prepared again when their store is gone.
 
     Args:
         folder: A planned run.
         part: "training" or "validation".
         shape: Of a patch; shorter than the cases where a 2D net answers slices of volumes.
+        again: Whether cases are prepared again when they are gone, or have changed.
 
     Raises:
         ConfigError: When the run has no such cases.
+        DataError: When they are gone, and are not to be prepared again.
     """
     ids = folder.split.training if part == "training" else folder.split.validation
     if not ids:
         raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
-    settings = folder.experiment.decided.preparation
-    place = prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps_of(folder)).folder
-    store, draw = Store.open(place, ids), np.random.default_rng(0)
+    settings, maps = folder.experiment.decided.preparation, maps_of(folder)
+    if again:
+        prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps)
+    store, draw = Store.open(store_folder(settings, folder.prepared, maps), ids), np.random.default_rng(0)
     return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))
 
 
