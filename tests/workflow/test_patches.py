@@ -48,6 +48,6 @@ def test_cases_that_are_gone_are_prepared_again_only_where_that_is_wanted(run):
 
 
 def test_a_run_without_validation_cases_has_no_such_patches(run, monkeypatch):
-    monkeypatch.setattr(type(run), "split", run.split.model_copy(update={"validation": ()}))
+    monkeypatch.setattr(RunFolder, "split", run.split.model_copy(update={"validation": ()}))
     with pytest.raises(ConfigError, match="no validation cases to take patches of"):
-        patches_of(run, "validation", (8, 8))
+        patches_of(RunFolder.open(run.path), "validation", (8, 8))
