@@ -155,6 +155,14 @@ def test_a_killed_training_goes_on_to_the_same_result(cells, tmp_path):
     assert (tmp_path / "whole" / "cases.csv").read_bytes() == (tmp_path / "cut" / "cases.csv").read_bytes()
 
 
+def test_sigterm_stops_a_command_as_ctrl_c_does(tmp_path):
+    code = "import os, signal; from hyoid import cli; from hyoid.io import inspect; "
+    code += "inspect.inspect_path = lambda _: os.kill(os.getpid(), signal.SIGTERM); cli.main()"
+    command = [sys.executable, "-c", code, "inspect", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
 def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
     refused(hyoid("run", cells, "--into", cells, "--steps", "2"), "mixed with its data")
     (tmp_path / "notes.txt").write_text("mine")
@@ -168,6 +176,7 @@ def test_a_run_never_goes_into_its_data_or_among_other_files(cells, tmp_path):
     [
         (["--steps", "0"], "steps"),
         (["--minutes", "-1"], "minutes"),
+        (["--minutes", "1e9"], "525600"),
         (["--set", "device=cuda:9"], "this machine has cpu"),
         (["--set", "training.voxel_weights=touchin"], "Did you mean 'touching'?"),
         (["--set", "planning.policy=ligth"], "Did you mean 'light'?"),

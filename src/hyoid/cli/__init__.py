@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 from typing import Annotated
 
 import typer
@@ -85,8 +86,14 @@ def collect_seldom() -> None:
     atexit.register(gc.freeze)
 
 
+def stop_when_asked() -> None:
+    """Let what clusters and services send before they kill (SIGTERM) stop a command as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line."""
     collect_seldom()
+    stop_when_asked()
     wait_politely()
     app()

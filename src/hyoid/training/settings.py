@@ -30,11 +30,15 @@ class OptimiserSettings(Settings):
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged before a step.")
 
 
+A_YEAR = 525_600
+"""Minutes; who asks for more has mistaken the unit."""
+
+
 class TrainingSettings(Settings):
     """How a net is trained."""
 
     minutes: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Wall time of training with its validation."
+        None, gt=0, le=A_YEAR, allow_inf_nan=False, description="Wall time of training with its validation."
     )
     steps: int | None = Field(None, ge=1, description="Number of steps instead of minutes.")
     regime: str = Field("supervised", description="What a batch teaches.")
