@@ -117,7 +117,8 @@ class Backend:
         return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{engine} answered."
 
     def _probable(self, said: Tensor) -> Tensor:
-        return self.evidence.probabilities(self.evidence.averaged(said))
+        with torch.autocast(said.device.type, enabled=False):  # as when it answers
+            return self.evidence.probabilities(self.evidence.averaged(said))
 
     def _by_torch(self, tiles: Tensor) -> Tensor:
         answer: Tensor = self.evidence.net(tiles)[0]
@@ -152,22 +153,21 @@ class Backend:
         name = "openvino_int8"
         if self.patches is None:
             raise ConfigError("openvino_int8 is calibrated on the prepared cases of a run, and there is no run here.")
-        judged = self._loaded(name, tiles, calibration=tiles)
-        if judged is not None:
-            return judged
-        calibration = _at_least(self.patches("training", tuple(tiles.shape[2:])), len(tiles))
-        engine = self._made(name, tiles, calibration=calibration)
-        if engine is None:
-            return None
-        dice, count = self._sameness(engine, self.patches("validation", tuple(tiles.shape[2:])), len(tiles))
-        who = "openvino_int8" if dice > SAME else "torch"
-        log.info("8 bits give a Dice of %.4f with torch on %d validation patches: %s answers.", dice, count, who)
-        if dice > SAME:
-            return engine
-        if self.folder is not None:
-            for file in self.folder.glob(f"{name}_*_{self.key}.*"):
-                file.unlink()
-        return None
+        shape, same = tuple(tiles.shape[2:]), self._noted(name, tiles)
+        engine = None
+        if same is not None and same.dice > SAME:
+            engine = self._loaded(name, tiles, calibration=tiles)
+        if same is None or (same.dice > SAME and engine is None):
+            validation = self.patches("validation", shape)  # without them nothing is made
+            calibration = _at_least(self.patches("training", shape), len(tiles))
+            engine = self._made(name, tiles, calibration=calibration)
+            if engine is None:
+                return None
+            same = self._sameness(engine, validation, len(tiles))
+            self._note(name, tiles, same)
+        who = name if same.dice > SAME else "torch"
+        log.info("8 bits give a Dice of %.4f with torch on %d validation patches: %s answers.", *same, who)
+        return engine if same.dice > SAME else None
 
     def _made(self, name: str, tiles: Tensor, **options: Tensor) -> Engine | None:
         """The engine, or None with a sentence when the net or the machine does not allow it."""
@@ -242,11 +242,9 @@ class Backend:
         Batches, of which torch takes so many seconds each, are judged as long as patience lasts, at least one; what was
         found is kept with the engine.
         """
-        kept = self._kept(name, tiles)
-        note = None if kept is None else kept.with_suffix(".json")
-        if note is not None and note.is_file():
-            with suppress(ValueError, TypeError):
-                return Sameness(**json.loads(note.read_text()))
+        same = self._noted(name, tiles)
+        if same is not None:
+            return same
         try:
             patches = self.patches("validation", tuple(tiles.shape[2:])) if self.patches else None
         except HyoidError:
@@ -255,10 +253,28 @@ class Backend:
             return None
         most = max(1, int(PATIENCE_SECONDS / seconds)) * len(tiles)
         same = self._sameness(engine, patches[:most], len(tiles))
-        if note is not None:
-            with suppress(HyoidError), atomic_path(note) as path:  # where nothing can be written it is judged again
-                path.write_text(json.dumps(same._asdict()))
+        self._note(name, tiles, same)
         return same
+
+    def _note_file(self, name: str, tiles: Tensor) -> Path | None:
+        """Where it is kept how alike torch and an engine in this precision are."""
+        kept = self._kept(name, tiles)
+        return None if kept is None else kept.with_suffix(".half.json" if self.half else ".full.json")
+
+    def _noted(self, name: str, tiles: Tensor) -> Sameness | None:
+        """What was found about the engine that is kept; None when it was never judged."""
+        note = self._note_file(name, tiles)
+        if note is not None and note.is_file():
+            with suppress(ValueError, TypeError):
+                return Sameness(**json.loads(note.read_text()))
+        return None
+
+    def _note(self, name: str, tiles: Tensor, same: Sameness) -> None:
+        """Keep what was found; where nothing can be written, the engine is judged again next time."""
+        note = self._note_file(name, tiles)
+        if note is not None:
+            with suppress(HyoidError), atomic_path(note) as path:
+                path.write_text(json.dumps(same._asdict()))
 
     def _sameness(self, engine: Engine, patches: Tensor, count: int) -> Sameness:
         """How alike torch and an engine for batches of `count` decide patches (n, C, *S)."""

@@ -239,7 +239,7 @@ def openvino_int8(calibration: Tensor) -> Builder:
         if file is not None and file.is_file():
             return OpenVino(library.Core().read_model(file), half)
         batches = [tiles.numpy() for tiles in calibration.split(len(example)) if len(tiles) == len(example)]
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function would silence the handlers of others
         model = openvino_model(net, example)
         layers = [one.get_friendly_name() for one in model.get_ordered_ops() if one.get_type_name() == "Convolution"]
         # the first sees the image and the last decides: both lose most by rounding and cost little
