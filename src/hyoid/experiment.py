@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +20,12 @@ from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
 from .core.labels import Labels
 from .core.lock import alone
-from .core.machine import use_threads
+from .core.machine import cores, use_threads
 from .core.progress import log
 from .core.settings import Settings
 from .evaluation.report import EvaluationSettings
+from .planning.budget import available_gb
+from .planning.fingerprint import Fingerprint
 from .planning.plan import Plan
 from .planning.settings import PlanningSettings
 from .prediction.predictor import PredictionSettings
@@ -31,6 +33,10 @@ from .training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from .io.dataset import Dataset
+
+
+BYTES_OF_A_VOXEL = 16
+"""Memory in which a case is worked on: numbers of the file, normalised and resampled ones, and annotation."""
 
 
 class Experiment(Settings):
@@ -138,9 +144,15 @@ class RunFolder:
 
     @property
     def workers(self) -> int:
-        """Cases that are worked on at once: one for each thread, at most one for each core."""
-        cores = os.cpu_count() or 1
-        return min(self.experiment.threads or cores, cores)
+        """Cases that are worked on at once: one for each thread and core, as many of the largest as fit the memory."""
+        most = min(self.experiment.threads or cores(), cores())
+        measured = self.path / "fingerprint.yaml"
+        if most == 1 or not measured.is_file():
+            return most
+        facts = Fingerprint.read(measured)
+        voxels = max((math.prod(case.shape) for case in facts.cases), default=1)
+        each_gb = voxels * BYTES_OF_A_VOXEL * len(facts.channels) / 1e9
+        return max(1, min(most, int(available_gb("cpu") / each_gb)))
 
     @cached_property
     def dataset(self) -> Dataset:

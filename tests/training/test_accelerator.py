@@ -123,9 +123,11 @@ def test_on_the_processor_batches_are_made_when_they_are_asked_for():
 
 def test_the_processor_is_two_steps_ahead_of_a_gpu_at_most(notes):
     leash = Leash(torch.device("cuda", 0))
-    for _ in range(4):
+    for _ in range(7):
         leash.step()
-    assert notes.told == ["net records"] * 3 + ["wait for step 1", "net records", "wait for step 2"]
+    waited = [word for step in (1, 2, 3) for word in ("net records", f"wait for step {step}")]  # their time is measured
+    ahead = ["net records"] * 3 + ["wait for step 4", "net records", "wait for step 5"]
+    assert notes.told == waited + ahead
     free = Leash(torch.device("cpu"))
     free.step()
-    assert len(notes.told) == 6
+    assert len(notes.told) == len(waited + ahead)

@@ -91,6 +91,23 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(tiny, tmp_path, monke
         tiny.fit(tmp_path / "run", steps=3)
 
 
+@pytest.mark.parametrize("clip", [12.0, None])
+def test_a_gradient_that_is_not_a_number_stops_before_its_weights_are_kept(tiny, tmp_path, monkeypatch, clip):
+    """The square root of nothing is finite, and its slope is not."""
+    taken = []
+
+    def losses(self, turn, batch):
+        taken.append(turn)
+        logits = self.net(batch.image)[0]
+        odd = torch.sqrt((0 * logits).sum()) if len(taken) == 3 else 0.0
+        return {"loss": logits.square().mean() + odd}
+
+    monkeypatch.setattr(Supervised, "losses", losses)
+    with pytest.raises(HyoidError, match=r"stopped at step 3: the gradient of the net is nan\. The batch came from"):
+        tiny.fit(tmp_path / "run", steps=3, changes={"optimiser.clip": clip})
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
 class Ticking:
     """A clock that shows a hundredth of a second more each time one looks."""
 

@@ -42,12 +42,12 @@ def test_every_weight_is_optimised_at_the_usual_rate(name, rate):
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_updates_in_one_pass_are_the_plain_updates(name):
+def test_updates_in_one_pass_are_those_with_a_scaler(name):
     weights = []
-    for fused in (True, False):
+    for scaled in (True, False):
         torch.manual_seed(0)
         net = OneConvolution(2, 3)
-        optimiser = build_optimiser(net, OptimiserSettings(name=name), fused=fused)
+        optimiser = build_optimiser(net, OptimiserSettings(name=name), scaled=scaled)
         for _ in range(20):
             for parameter in net.parameters():
                 parameter.grad = torch.randn_like(parameter)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import math
 from pathlib import Path
 
 import pytest
 
 import hyoid
+from hyoid import experiment
 from hyoid.core.errors import ConfigError, DataError
+from hyoid.core.machine import cores
 from hyoid.experiment import Experiment, RunFolder
 from hyoid.io.below import images_below
 from hyoid.io.phantoms import write_phantoms
+from hyoid.planning.fingerprint import Fingerprint
 from hyoid.training.regimes.supervised import Supervised
 from hyoid.workflow.question import refuse_twice
 
@@ -69,7 +72,15 @@ def test_one_value_may_be_given_twice_and_two_may_not():
 
 def test_as_many_cases_are_worked_on_as_there_are_cores(tmp_path):
     Experiment(data="data", threads=10**4).write(tmp_path / "experiment.yaml")
-    assert RunFolder.open(tmp_path).workers == os.cpu_count()
+    assert RunFolder.open(tmp_path).workers == cores()
+
+
+def test_as_many_cases_are_worked_on_as_fit_the_memory(planned, monkeypatch):
+    monkeypatch.setattr(experiment, "cores", lambda: 64)
+    most = math.prod(max(Fingerprint.read(planned.path / "fingerprint.yaml").cases, key=lambda one: one.shape).shape)
+    for cases in (1, 3.5, 1000):
+        monkeypatch.setattr(experiment, "available_gb", lambda _, n=cases: n * most * experiment.BYTES_OF_A_VOXEL / 1e9)
+        assert planned.workers == min(int(cases), 64)
 
 
 @pytest.fixture(scope="module")

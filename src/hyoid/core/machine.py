@@ -11,6 +11,13 @@ from pathlib import Path
 from .progress import log
 
 
+def cores() -> int:
+    """Cores of the processor that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> dict[str, str]:
     """Processor, cores, memory, GPU and system of this computer; lines that it does not tell are left out."""
     import psutil
@@ -18,7 +25,7 @@ def machine() -> dict[str, str]:
 
     lines = {
         "processor": _processor(),
-        "cores": str(os.cpu_count() or ""),
+        "cores": str(cores()),
         "memory of the machine": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
         "system": f"{platform.system()} {platform.machine()}",
@@ -31,10 +38,10 @@ def use_threads(count: int | None) -> None:
     if count is not None:
         import torch
 
-        cores = os.cpu_count() or count
-        if count > cores:
-            _tell(f"{count} threads were asked for, and this machine has {cores} cores: {cores} compute.")
-        torch.set_num_threads(min(count, cores))
+        most = cores()
+        if count > most:
+            _tell(f"{count} threads were asked for, and this machine has {most} cores: {most} compute.")
+        torch.set_num_threads(min(count, most))
 
 
 @cache

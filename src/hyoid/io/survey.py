@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
 from .agreement import TOLERANCE, offset_in_voxels, turn_between
@@ -70,7 +70,7 @@ class Look:
 
 def look_at_all(entries: Sequence[Entry]) -> list[Look]:
     """A look at every case, several at once; a second call in the same process reads no unchanged file again."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores())) as pool:
         return list(track(pool.map(_look, entries), "Looking at cases", len(entries)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
 from .measure import CaseFacts, Drawn, Measured, measure_case
@@ -117,7 +117,7 @@ def measure_dataset(dataset: Dataset, seed: int = 0, workers: int | None = None)
     Args:
         dataset: What to measure; cases without annotation count for geometry only.
         seed: Of the drawn intensities.
-        workers: Number of threads; one per core, at most 4, when None.
+        workers: Most threads; as many as there are cores when None. There are never more than 4.
 
     Raises:
         DataError: When there are no cases, or they differ in dimensions or channels.
@@ -132,7 +132,7 @@ def measure_dataset(dataset: Dataset, seed: int = 0, workers: int | None = None)
         rng = np.random.default_rng([seed, index])
         return measure_case(dataset.read(ids[index]), dataset.labels, samples, rng, index in shaped)
 
-    with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(4, cores(), workers or 4)) as pool:
         measured = list(track(pool.map(measure, range(len(ids))), "measuring cases", len(ids)))
     return _pooled(measured, dataset.labels, dataset.channel_names)
 

@@ -52,17 +52,26 @@ def one_ahead(batches: Generator[Batch, None, None], device: torch.device) -> Ge
         batches.close()
 
 
+WAITED_FOR = 3
+"""Steps at the beginning whose time is measured one by one."""
+
+
 class Leash:
-    """Lets the processor be at most two steps ahead of a GPU, so that a step lasts as long as it seems to."""
+    """Lets the processor be at most two steps ahead of a GPU, so that a step lasts as long as it seems to.
+
+    The first steps are waited for: what they last is all that is known when the training is planned.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.handed = 0
         self.steps: deque[Any] = deque()
 
     def step(self) -> None:
         """A step was handed to the device; wait for the one before the last."""
         if self.device.type != "cuda":
             return
+        self.handed += 1
         self.steps.append(torch.cuda.current_stream(self.device).record_event())
-        if len(self.steps) > 2:
+        while len(self.steps) > (0 if self.handed <= WAITED_FOR else 2):
             self.steps.popleft().synchronize()

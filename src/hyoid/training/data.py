@@ -6,7 +6,6 @@ the timing of threads nor stopping and going on ever changes what the net sees.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -22,6 +21,7 @@ from ..augmentation.patches import Cut, Patch, Read, augmented, cut_patch
 from ..augmentation.policies import Policy
 from ..core.case import Batch
 from ..core.labels import Labels
+from ..core.machine import cores
 from ..prediction.tiles import read_box
 from ..preparation.store import Store
 from ..tasks.task import Task
@@ -268,4 +268,4 @@ def encode(task: Task, labels: torch.Tensor) -> torch.Tensor:
 
 def default_workers() -> int:
     """Threads for patches: half the cores, at most 8."""
-    return max(1, min(8, (os.cpu_count() or 2) // 2))
+    return max(1, min(8, cores() // 2))

@@ -37,12 +37,14 @@ class Seen(NamedTuple):
     Attributes:
         step: Its number, counted from 1.
         terms: The losses, by name.
+        lengths: Of the gradient of each turn; none where a scaler leaves a step out whose gradient is not finite.
         cases: Where its patches came from.
         counts: What the regime counted (`Regime`), or None.
     """
 
     step: int
     terms: dict[str, Tensor]
+    lengths: dict[str, Tensor]
     cases: tuple[str, ...]
     counts: Tensor | None
 
@@ -92,8 +94,8 @@ class Learner:
         for turn in self.regime.turns:
             module = getattr(self.regime, turn)
             self.modules[turn] = module
-            fused = plan.precision != "16-mixed"
-            optimiser = build_optimiser(module, settings.optimiser, settings.learning_rates, fused)
+            scaled = plan.precision == "16-mixed"
+            optimiser = build_optimiser(module, settings.optimiser, settings.learning_rates, scaled)
             wrapped, self.optimisers[turn] = self.fabric.setup(module, optimiser)
             setattr(self.regime, turn, wrapped)
         self.factor = 1.0
@@ -131,17 +133,22 @@ class Learner:
         if before := getattr(self.regime, "before_step", None):
             before(progress)
         terms: dict[str, Tensor] = {}
+        lengths: dict[str, Tensor] = {}
         for turn in self.regime.turns:
-            terms |= self._one_turn(turn, group)
+            found, length = self._one_turn(turn, group)
+            terms |= found
+            if length is not None and self._scaler is None:
+                lengths[turn] = length
         if self.average is not None:
             self.average.update(number)
         if after := getattr(self.regime, "after_step", None):
             after(progress)
         cases = tuple(case_id for batch in group for case_id in batch.case_ids)
-        self._unread.append(Seen(number + 1, terms, cases, self._counted()))
+        self._unread.append(Seen(number + 1, terms, lengths, cases, self._counted()))
         self._leash.step()
 
-    def _one_turn(self, turn: str, group: Sequence[Batch]) -> dict[str, Tensor]:
+    def _one_turn(self, turn: str, group: Sequence[Batch]) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The losses of a turn, by name, and the length of its gradient before it was clipped."""
         optimiser = self.optimisers[turn]
         for parameters in optimiser.param_groups:
             parameters["lr"] = parameters["peak"] * self.factor
@@ -152,13 +159,12 @@ class Learner:
             self.fabric.backward(torch.stack(list(found.values())).sum() / len(group))
             for name, value in found.items():
                 sums[name] = sums.get(name, 0) + value.detach() / len(group)
-        if self.settings.optimiser.clip is not None:
-            module = getattr(self.regime, turn)
-            self.fabric.clip_gradients(
-                module, optimiser, max_norm=self.settings.optimiser.clip, error_if_nonfinite=False
-            )
+        most = self.settings.optimiser.clip or math.inf
+        length = self.fabric.clip_gradients(
+            getattr(self.regime, turn), optimiser, max_norm=most, error_if_nonfinite=False
+        )
         optimiser.step()
-        return sums
+        return sums, length
 
     def passes(self, batch: Batch) -> None:
         """Forward and backward as in a step, of which nothing remains."""
@@ -178,15 +184,16 @@ class Learner:
         """Losses and counts of the steps that were not looked at yet; those of the first device stand for all.
 
         Raises:
-            HyoidError: When a loss is not finite, naming step and cases.
+            HyoidError: When a loss or a gradient is not finite, naming step and cases.
         """
         unread, self._unread = self._unread, []
         for seen in () if self.ranks.rank else unread:
             values = {name: value.item() for name, value in seen.terms.items()}
-            bad = [name for name, value in values.items() if not math.isfinite(value)]
+            every = values | {f"the gradient of the {turn}": length.item() for turn, length in seen.lengths.items()}
+            bad = [name for name, value in every.items() if not math.isfinite(value)]
             if bad:
                 raise HyoidError(
-                    f"Training stopped at step {seen.step}: {bad[0]} is {values[bad[0]]}. The batch came from"
+                    f"Training stopped at step {seen.step}: {bad[0]} is {every[bad[0]]}. The batch came from"
                     f" {', '.join(dict.fromkeys(seen.cases))}. Look at these cases, or lower"
                     " training.optimiser.learning_rate."
                 )

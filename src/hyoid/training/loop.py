@@ -102,7 +102,7 @@ def fit(
         accelerator: "auto", "cpu", "cuda" or "mps"; `settings.devices` says how many.
 
     Raises:
-        HyoidError: When the loss is not finite, naming step and cases.
+        HyoidError: When a loss or a gradient is not finite, naming step and cases.
         KeyboardInterrupt: After saving, when the user or the system interrupts (Ctrl-C, SIGTERM).
     """
     if not split[0]:
@@ -112,7 +112,7 @@ def fit(
     resume = resume and (Path(folder) / "last.safetensors").exists()
     shared = (task, store, split, plan, settings, folder, steps, seconds, seed, resume, accelerator)
     with (
-        repeatable(settings.deterministic),
+        repeatable(settings.deterministic, accelerator),
         interruptible() as interruption,
         together(settings.devices, accelerator, follow, shared) as ranks,
     ):
@@ -122,7 +122,7 @@ def fit(
 def follow(ranks: Ranks, *shared: Any) -> Net:
     """What the processes of further devices do: take part in every step. Gives the net, which is the same in all."""
     plan, settings = shared[3], shared[4]
-    with repeatable(settings.deterministic):
+    with repeatable(settings.deterministic, accelerator=shared[-1]):
         net: Net = plan.net.build()
         _training(ranks, net, *shared).follow()
     return net

@@ -25,7 +25,7 @@ def adamw(
     learning_rate: float | None,
     weight_decay: float | None,
     momentum: float,
-    fused: bool = True,
+    fused: bool | None = True,
 ) -> torch.optim.Optimizer:
     """AdamW; 3e-3 and 1e-2 when not told otherwise: steep, for trainings of hundreds to thousands of steps."""
     rate, decay = learning_rate or 3e-3, 1e-2 if weight_decay is None else weight_decay
@@ -38,7 +38,7 @@ def sgd(
     learning_rate: float | None,
     weight_decay: float | None,
     momentum: float,
-    fused: bool = True,
+    fused: bool | None = True,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with Nesterov momentum; 1e-2 and 3e-5 when not told otherwise."""
     rate, decay = learning_rate or 1e-2, 3e-5 if weight_decay is None else weight_decay
@@ -76,7 +76,7 @@ def build_optimiser(
     net: nn.Module,
     settings: OptimiserSettings,
     learning_rates: Mapping[str, float] | None = None,
-    fused: bool = True,
+    scaled: bool = False,
 ) -> torch.optim.Optimizer:
     """The optimiser of a net; each parameter group remembers its highest learning rate as `peak`.
 
@@ -84,7 +84,8 @@ def build_optimiser(
         net: Its frozen weights are left out.
         settings: How weights follow their gradients.
         learning_rates: Factors of the learning rate by pattern of names.
-        fused: Update each weight in one pass over memory, four times faster; not with a scaler of gradients.
+        scaled: Whether a scaler keeps gradients in the range of float16. Without one all weights are updated in one
+            pass over memory, four times faster; with one torch updates them together, operation by operation.
     """
     able = "fused" in signature(optimisers[settings.name].build).parameters
     optimiser = optimisers.build(
@@ -93,7 +94,7 @@ def build_optimiser(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
-        **({"fused": fused} if able else {}),
+        **({"fused": None if scaled else True} if able else {}),
     )
     if learning_rates:
         split_by_factor(optimiser, net, factors_of(learning_rates))

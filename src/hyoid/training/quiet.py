@@ -28,17 +28,21 @@ def seeded(build: Callable[[], Made], seed: int) -> Made:
 
 
 @contextmanager
-def repeatable(deterministic: bool) -> Iterator[None]:
+def repeatable(deterministic: bool, accelerator: str = "auto") -> Iterator[None]:
     """Inside the block, operations that give the same result each time, where that costs little.
 
     On GPUs this is cuDNN's choice of algorithms; a few operations, such as the gradient of linear up-sampling, have
     no repeatable form there.
+
+    Args:
+        deterministic: False leaves everything to chance and speed.
+        accelerator: Where the block computes: "auto", "cpu", "cuda" or "mps".
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
     memory: Any = torch.utils.deterministic
     filled, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     memory.fill_uninitialized_memory = False  # new tensors need no defined content, every value is written
-    torch.use_deterministic_algorithms(deterministic and not torch.cuda.is_available())
+    torch.use_deterministic_algorithms(deterministic and (accelerator == "cpu" or not torch.cuda.is_available()))
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, not deterministic
     try:
         yield

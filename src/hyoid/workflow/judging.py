@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ConfigError
+from ..core.machine import cores
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -68,7 +68,7 @@ def evaluate(
         if baseline:
             raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
-        workers = os.cpu_count() or 1
+        workers = cores()
         paired = pair_folders(predictions, references, missing=missing, workers=workers)
         found = evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
         if into is not None:

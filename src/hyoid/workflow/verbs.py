@@ -94,7 +94,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         check_loss(asked, labels)
         training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
-            fingerprint = measure_dataset(dataset, asked.seed)
+            fingerprint = measure_dataset(dataset, asked.seed, asked.threads)
         budget, device = asked.training, asked.device
         earlier = earlier_plan(budget.start_from) if budget.start_from else None
         decided = make_plan(
@@ -170,6 +170,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..preparation.store import Store
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
+    from ..training.data import default_workers
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
     from .forecast import needed
@@ -193,6 +194,9 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         store = Store.open(prepare(run), folder.dataset.ids)
+        settings = experiment.training
+        if experiment.threads is not None and settings.workers is None:
+            settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})
         device = resolved_device(experiment.device)
         alone = forget_peak(device)
         with folder.timed("train"):
@@ -202,10 +206,10 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
                 store,
                 (folder.split.training, folder.split.validation),
                 decided,
-                experiment.training,
+                settings,
                 folder.weights,
-                steps=experiment.training.steps,
-                seconds=experiment.training.seconds,
+                steps=settings.steps,
+                seconds=settings.seconds,
                 seed=experiment.seed,
                 resume=resume,
                 accelerator=experiment.device,
