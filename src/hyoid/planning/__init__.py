@@ -8,6 +8,7 @@ Read in this order:
 - `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
 - `rules`: the published rules for spacing, patch, topology and batch, as arithmetic
 - `learning`: Candidate, and the rule that says which one is expected to learn most in the time
+- `container`: memory of the container that the process runs in
 - `budget`: time and memory of training steps, measured or by a nominal speed
 - `frame`: the prepared axes and which of them may be mirrored
 - `intensity`: the intensity scheme of each channel

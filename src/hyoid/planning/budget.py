@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from ..nets.cost import cost, cost_of, without_numbers
 from ..nets.net import Net, NetSpec
 from ..nets.unet import UNetSpec
+from .container import left_and_limit
 from .settings import Precision
 
 Timer = Callable[[NetSpec, Sequence[int], int, Precision], float]
@@ -145,16 +145,8 @@ def _left_and_total(device: str) -> tuple[float, float]:
         return torch.cuda.mem_get_info(device)
     import psutil
 
-    memory, limit = psutil.virtual_memory(), _container_limit()
-    return min(memory.available, limit), min(memory.total, limit)
-
-
-def _container_limit() -> float:
-    """Memory a container may use; infinite where there is no limit."""
-    try:
-        return float(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):
-        return math.inf
+    memory, (left, limit) = psutil.virtual_memory(), left_and_limit()
+    return min(memory.available, left), min(memory.total, limit)
 
 
 def precisions(device: str) -> tuple[Precision, ...]:
