@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from hyoid.planning.budget import (
     available_gb,
     fitted_speed,
     load_of,
+    precisions,
     prediction_gb,
     step_seconds,
     training_gb,
@@ -80,3 +83,18 @@ def test_some_memory_is_available() -> None:
 def test_many_classes_cost_memory_in_the_loss() -> None:
     few, many = (training_gb(load_of(build_spec("unet", 3, 1, n), (64, 64, 64)), 2, "32-true") for n in (2, 62))
     assert many - few > 2 * 60 * 64**3 * 4 * 4 / 1e9
+
+
+def test_number_formats_are_those_of_the_device_that_is_named(monkeypatch) -> None:
+    current = ["cuda:0"]
+
+    @contextmanager
+    def device(name: str) -> Iterator[None]:
+        current.append(name)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: current[-1] == "cuda:1")
+    assert precisions("cuda:1") == ("bf16-mixed", "32-true")
+    assert precisions("cuda:0") == ("16-mixed", "32-true")

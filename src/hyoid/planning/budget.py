@@ -154,7 +154,8 @@ def precisions(device: str) -> tuple[Precision, ...]:
     import torch
 
     if device.startswith("cuda"):
-        return ("bf16-mixed", "32-true") if torch.cuda.is_bf16_supported(False) else ("16-mixed", "32-true")
+        with torch.cuda.device(device):  # what is asked next tells of the current device
+            return ("bf16-mixed", "32-true") if torch.cuda.is_bf16_supported(False) else ("16-mixed", "32-true")
     if device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return ("bf16-mixed", "32-true")
     return ("32-true",)
