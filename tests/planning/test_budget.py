@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +11,7 @@ import torch
 
 from hyoid.nets.cost import cost
 from hyoid.nets.family.build import build_spec
+from hyoid.planning import budget
 from hyoid.planning.budget import (
     Load,
     Speed,
@@ -98,3 +99,40 @@ def test_number_formats_are_those_of_the_device_that_is_named(monkeypatch) -> No
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: current[-1] == "cuda:1")
     assert precisions("cuda:1") == ("bf16-mixed", "32-true")
     assert precisions("cuda:0") == ("16-mixed", "32-true")
+
+
+def step_that(run: Callable[[], object]) -> Callable[..., Callable[[], object]]:
+    """What makes a step that does this alone."""
+    return lambda *asked: run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB.",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes. Error code 12",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    ],
+)
+def test_a_step_that_the_memory_does_not_hold_takes_for_ever(words: str, monkeypatch) -> None:
+    def run() -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(budget, "_training_step", step_that(run))
+    assert Stopwatch()(SPEC, (16, 16), 2, "32-true") == math.inf
+
+
+def test_what_the_processor_cannot_allocate_takes_for_ever(monkeypatch) -> None:
+    monkeypatch.setattr(budget, "_training_step", step_that(lambda: torch.empty(2**60, dtype=torch.uint8)))
+    assert Stopwatch()(SPEC, (16, 16), 2, "32-true") == math.inf
+
+
+def test_other_errors_of_a_step_are_told(monkeypatch) -> None:
+    def run() -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(budget, "_training_step", step_that(run))
+    with pytest.raises(RuntimeError, match="mat1"):
+        Stopwatch()(SPEC, (16, 16), 2, "32-true")

@@ -175,20 +175,31 @@ class Stopwatch:
 
     def __call__(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
         """The median time of a step; infinite when the memory does not suffice."""
-        import torch
-
         try:
-            step = _training_step(spec, patch, batch, precision, self.device)
-            start = time.perf_counter()
-            step()
-            times: list[float] = []
-            while not times or (time.perf_counter() - start + min(times) < self.seconds and len(times) < 10):
-                begin = time.perf_counter()
-                step()
-                times.append(time.perf_counter() - begin)
-        except (torch.OutOfMemoryError, MemoryError):
+            return self._median(spec, patch, batch, precision)
+        except (RuntimeError, MemoryError) as error:
+            if not _lacks_memory(error):
+                raise
             return math.inf
+
+    def _median(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
+        step = _training_step(spec, patch, batch, precision, self.device)
+        start = time.perf_counter()
+        step()
+        times: list[float] = []
+        while not times or (time.perf_counter() - start + min(times) < self.seconds and len(times) < 10):
+            begin = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - begin)
         return float(np.median(times))
+
+
+_NO_MEMORY = ("out of memory", "not enough memory", "allocate memory", "alloc_failed", "allocation_failed")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says so; torch's allocator on processors, cuBLAS and cuDNN have only words for it, no class."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def _training_step(
