@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -104,6 +105,26 @@ def test_number_formats_are_those_of_the_device_that_is_named(monkeypatch) -> No
 def step_that(run: Callable[[], object]) -> Callable[..., Callable[[], object]]:
     """What makes a step that does this alone."""
     return lambda *asked: run
+
+
+def test_what_a_step_held_is_gone_when_the_cache_is_emptied(monkeypatch) -> None:
+    class Held:
+        def __call__(self) -> None:
+            raise MemoryError
+
+    alive: list[bool] = []
+
+    def made(*asked: object) -> Held:
+        held = Held()
+        known = weakref.ref(held)
+        monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.append(known() is not None))
+        return held
+
+    monkeypatch.setattr(budget, "_training_step", made)
+    assert Stopwatch()(SPEC, (16, 16), 2, "32-true") == math.inf
+    monkeypatch.setattr(Held, "__call__", lambda self: None)
+    assert Stopwatch()(SPEC, (16, 16), 2, "32-true") < 1
+    assert alive == [False, False]
 
 
 @pytest.mark.parametrize(

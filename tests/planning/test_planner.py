@@ -369,3 +369,18 @@ def test_maps_are_computed_again_where_the_memory_asks_for_it(fingerprint_of) ->
     assert any("computed again" in reason for reason in plans[4, None].reasons)
     assert any("warning" in reason for reason in plans[4, False].reasons)
     assert plans[4, None].expected.prediction_gb == plans[16, None].expected.prediction_gb
+
+
+@pytest.mark.parametrize("preset", ["auto", "nnunet"])
+def test_memory_that_timing_takes_is_not_missed(fingerprint_of, clock, preset: str, monkeypatch) -> None:
+    left, calm = [8.0], clock()
+    monkeypatch.setattr("hyoid.planning.planner.available_gb", lambda device, free: left[0])
+
+    def timer(*step: Any) -> float:
+        left[0] = 0.0
+        return calm(*step)
+
+    settings = PlanningSettings(preset=preset, patch=(64, 64), batch=2, channels=(8, 16, 32))
+    plan = make_plan(fingerprint_of((64, 64)), ONE, settings, seconds=60, calibrate=timer, device="cpu")
+    assert left == [0.0]
+    assert not any("warning" in reason for reason in plan.reasons)

@@ -18,6 +18,7 @@ def forget_peak(device: str = "cpu") -> bool:
         import torch
 
         torch.cuda.init()
+        torch.cuda.empty_cache()  # else the peak would begin with what torch keeps of earlier work
         torch.cuda.reset_peak_memory_stats(device)
         return True
     try:

@@ -175,12 +175,16 @@ class Stopwatch:
 
     def __call__(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
         """The median time of a step; infinite when the memory does not suffice."""
+        import torch
+
         try:
             return self._median(spec, patch, batch, precision)
         except (RuntimeError, MemoryError) as error:
             if not _lacks_memory(error):
                 raise
             return math.inf
+        finally:
+            torch.cuda.empty_cache()  # else what torch keeps of this step would count as used from now on
 
     def _median(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
         step = _training_step(spec, patch, batch, precision, self.device)

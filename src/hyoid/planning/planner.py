@@ -93,7 +93,10 @@ def make_plan(
     if earlier is not None:
         settings = settings.changed({"net": earlier.net_name, "dims": earlier.dims})
     frame = frame_of(fingerprint, settings)
-    asked = _Asked(fingerprint, labels, settings, frame, seconds, steps, calibrate, resolved_device(device), earlier)
+    device = resolved_device(device)
+    # Asked before anything is timed, since timing takes memory of its own.
+    memory_gb = settings.memory_gb or available_gb(device, free=seconds is not None)
+    asked = _Asked(fingerprint, labels, settings, frame, seconds, steps, calibrate, device, memory_gb, earlier)
     return _plan(asked, *(_auto(asked) if settings.preset == "auto" else _published(asked)))
 
 
@@ -109,7 +112,8 @@ class _Asked:
     steps: int | None
     calibrate: Timer | None
     device: str
-    earlier: Plan | None = None
+    memory_gb: float
+    earlier: Plan | None
 
     @property
     def given(self) -> NetSpec | None:
@@ -138,7 +142,7 @@ def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
 
 def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
     """The options that are expected to learn most in the time, the best one first."""
-    settings, frame, timed = asked.settings, asked.frame, asked.seconds is not None
+    settings, frame = asked.settings, asked.frame
     ground = Ground(
         spacing=frame.net_spacing,
         median=frame.net_median,
@@ -146,7 +150,7 @@ def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
         in_channels=asked.in_channels,
         out_channels=asked.out_channels,
         facts=learning_facts(asked.fingerprint, frame),
-        memory_gb=settings.memory_gb or available_gb(asked.device, free=timed),
+        memory_gb=asked.memory_gb,
         precisions=precisions(asked.device),
         settings=settings,
         given=asked.given,
@@ -273,20 +277,18 @@ def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
 
 
 def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
-    limit = asked.settings.memory_gb
     if asked.settings.preset == "auto" and row.memory_gb > (whole := total_gb(asked.device)):
         patch = "x".join(map(str, row.patch))
         raise ConfigError(
             f"A training step needs about {row.memory_gb:.2g} GB of memory, and there are {whole:.2g} GB in all; a "
             f"smaller planning.patch (now {patch}), planning.batch (now {row.batch}) or net needs less."
         )
-    allowed = limit or available_gb(asked.device, free=asked.seconds is not None)
-    if row.memory_gb <= allowed:
+    if row.memory_gb <= asked.memory_gb:
         return []
-    whose = "that --memory (planning.memory_gb) allows" if limit else "that this machine can give"
+    whose = "that --memory (planning.memory_gb) allows" if asked.settings.memory_gb else "that this machine can give"
     return [
-        f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the {allowed:.2g} GB "
-        f"{whose}; a smaller planning.patch, batch or net needs less"
+        f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the "
+        f"{asked.memory_gb:.2g} GB {whose}; a smaller planning.patch, batch or net needs less"
     ]
 
 
