@@ -157,3 +157,12 @@ def test_other_errors_of_a_step_are_told(monkeypatch) -> None:
     monkeypatch.setattr(budget, "_training_step", step_that(run))
     with pytest.raises(RuntimeError, match="mat1"):
         Stopwatch()(SPEC, (16, 16), 2, "32-true")
+
+
+def test_steps_are_timed_with_the_operations_of_cudnn_that_training_has(monkeypatch) -> None:
+    before, seen = torch.backends.cudnn.deterministic, set()
+    run = step_that(lambda: seen.add(torch.backends.cudnn.deterministic))
+    monkeypatch.setattr(budget, "_training_step", run)
+    Stopwatch("cpu", 0.0)(SPEC, (16, 16), 2, "32-true")
+    assert seen == {True}
+    assert torch.backends.cudnn.deterministic == before

@@ -163,7 +163,7 @@ def precisions(device: str) -> tuple[Precision, ...]:
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """Times training steps of nets on random images.
+    """Times training steps of nets on random images, with the repeatable operations of cuDNN, as training has them.
 
     Attributes:
         device: Where to train.
@@ -177,6 +177,7 @@ class Stopwatch:
         """The median time of a step; infinite when the memory does not suffice."""
         import torch
 
+        before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
         try:
             return self._median(spec, patch, batch, precision)
         except (RuntimeError, MemoryError) as error:
@@ -184,6 +185,7 @@ class Stopwatch:
                 raise
             return math.inf
         finally:
+            torch.backends.cudnn.deterministic = before
             torch.cuda.empty_cache()  # else what torch keeps of this step would count as used from now on
 
     def _median(self, spec: NetSpec, patch: Sequence[int], batch: int, precision: Precision) -> float:
