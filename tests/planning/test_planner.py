@@ -10,6 +10,7 @@ import pytest
 from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.core.labels import Labels
 from hyoid.nets.family.build import build_spec
+from hyoid.planning.budget import load_of
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
@@ -68,15 +69,19 @@ def test_the_chosen_candidate_was_measured_and_comes_first(fingerprint_of, clock
 
 
 def test_a_moment_of_slowness_does_not_change_the_plan(fingerprint_of, clock) -> None:
-    calm, calls = clock(), iter(range(1000))
+    asked: list[Any] = []
+    calm, calls = clock(asked=asked), iter(range(1000))
+
+    def planned(timer: Any) -> Plan:
+        return make_plan(fingerprint_of((128, 128)), ONE, SMALL, seconds=300, calibrate=timer, device="cpu")
+
+    plans = [planned(calm)]
+    last = len(asked) - 1  # the chosen candidate itself
 
     def disturbed(*step: Any) -> float:
-        return calm(*step) * (10 if next(calls) == 3 else 1)
+        return calm(*step) * (10 if next(calls) == last else 1)
 
-    plans = [
-        make_plan(fingerprint_of((128, 128)), ONE, SMALL, seconds=300, calibrate=timer, device="cpu")
-        for timer in (calm, disturbed)
-    ]
+    plans.append(planned(disturbed))
     assert (plans[0].patch, plans[0].batch) == (plans[1].patch, plans[1].batch)
 
 
@@ -92,6 +97,31 @@ def test_the_faster_number_format_is_chosen(fingerprint_of, clock) -> None:
     for factor, expected in ((3.0, precisions("cpu")[0]), (0.3, "32-true")):
         plan = make_plan(fingerprint, ONE, SMALL, seconds=300, calibrate=clock(bf16=factor), device="cpu")
         assert plan.precision == expected
+
+
+def test_the_format_is_decided_where_operations_take_longer_than_their_launch(fingerprint_of, monkeypatch) -> None:
+    monkeypatch.setattr("hyoid.planning.planner.precisions", lambda device: ("bf16-mixed", "32-true"))
+    monkeypatch.setattr("hyoid.planning.planner.total_gb", lambda device: 80.0)
+
+    def card(spec, patch, batch, precision) -> float:
+        launch, flops = (0.025, 150e12) if precision == "bf16-mixed" else (0.015, 40e12)
+        return max(launch, 3 * batch * load_of(spec, patch).flops / flops)
+
+    fingerprint = fingerprint_of((256, 256, 256), (1.0, 1.0, 1.0))
+    plan = make_plan(fingerprint, ONE, PlanningSettings(memory_gb=60), seconds=3600, calibrate=card, device="cpu")
+    assert plan.precision == "bf16-mixed"
+
+
+def test_a_hopeless_format_is_timed_on_one_small_step(fingerprint_of, clock, monkeypatch) -> None:
+    monkeypatch.setattr("hyoid.planning.planner.precisions", lambda device: ("bf16-mixed", "32-true"))
+    settings, timed = PlanningSettings(memory_gb=4, patch=(192, 192)), {}
+    for factor in (0.2, 0.8, 1.25, 5.0):
+        asked: list[Any] = []
+        timer = clock(1e12, bf16=factor, asked=asked)
+        make_plan(fingerprint_of((256, 256)), ONE, settings, seconds=3600, calibrate=timer, device="cpu")
+        slower = "bf16-mixed" if factor < 1 else "32-true"
+        timed[factor] = sum(precision == slower for *_, precision in asked)
+    assert timed == {0.2: 1, 0.8: 2, 1.25: 2, 5.0: 1}
 
 
 def test_a_plan_keeps_to_the_memory(fingerprint_of, clock) -> None:

@@ -27,6 +27,12 @@ SUSPICIOUS = 1.5
 FIRST_GFLOPS = 10.0
 """Billions of operations of the first step that is timed, well under a second on a slow machine."""
 
+GROWTH = 3.0
+"""Number formats are compared again on a larger step when it can be so many times as large."""
+
+HOPELESS = 3.0
+"""A number format so many times slower than the fastest one is not tried on a larger step."""
+
 ROWS = 10
 """Candidates that are shown."""
 
@@ -68,10 +74,15 @@ class _Machine:
     def time(self, option: Option, precision: Precision, count: bool = True) -> float:
         """Seconds of a step of this option."""
         seconds = self.timer(option.spec, option.row.patch, option.row.batch, precision)
-        if count and math.isfinite(seconds):
+        if count:
+            self.count(option, seconds)
+        return seconds
+
+    def count(self, option: Option, seconds: float) -> None:
+        """Let the speed explain what this option took."""
+        if math.isfinite(seconds):
             self.loads.append((option.load, option.row.batch))
             self.taken.append(seconds)
-        return seconds
 
     @property
     def speed(self) -> Speed:
@@ -128,17 +139,29 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
 
 
 def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
-    """Time a middle, a narrow and a wide net, each for about so many seconds, in the fastest number format."""
+    """Time a middle, a narrow and a wide net, each for about so many seconds, in the fastest number format.
+
+    How long a small step takes may be that of launching its operations, above all on a GPU, and then says nothing of
+    the formats at the size that is planned. So steps grow to what the time allows, and the last one decides.
+    """
     formats = (ground.settings.precision,) if ground.settings.precision else ground.precisions
-    found = options(ground, formats[0])
+    found = options(ground, formats[-1])  # the format of most memory, so that a step fits in every one
     widths = sorted({option.row.channels[:1] for option in found})
     middle = widths[len(widths) // 2]
-    first = _of_size(found, middle, FIRST_GFLOPS)
-    took = {precision: machine.time(first, precision, count=False) for precision in formats}
-    precision = min(took, key=lambda name: took[name])
-    gflops = first.row.gflops * seconds / 4 / max(took[precision], 1e-6)
-    for width in dict.fromkeys((middle, widths[0], widths[-1])):
-        machine.time(_of_size(found, width, gflops), precision)
+    larger = _of_size(found, middle, FIRST_GFLOPS)
+    while True:
+        step = larger
+        took = {precision: machine.time(step, precision, count=False) for precision in formats}
+        precision = min(took, key=lambda name: took[name])
+        gflops = step.row.gflops * seconds / 4 / max(took[precision], 1e-6)
+        larger = _of_size(found, middle, gflops)
+        if larger.row.gflops < GROWTH * step.row.gflops:
+            break
+        formats = tuple(name for name in formats if took[name] < HOPELESS * took[precision])
+    machine.count(step, took[precision])
+    for width in dict.fromkeys((widths[0], widths[-1])):
+        if width != middle:
+            machine.time(_of_size(found, width, gflops), precision)
     return precision
 
 
