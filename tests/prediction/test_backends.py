@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -222,6 +223,21 @@ def test_auto_does_without_validation_patches_that_are_gone(net, monkeypatch, ca
     assert "made_up answers" in caplog.text and "validation" not in caplog.text
 
 
+def test_auto_asks_torch_once_for_each_tile_also_where_nothing_is_found(monkeypatch):
+    asked = []
+
+    def nothing(images: torch.Tensor) -> tuple[torch.Tensor]:
+        asked.append(len(images))
+        return (torch.cat([images + 9, images - 9, images - 9], 1),)
+
+    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    one = backend(nothing, "auto")
+    one.choices[1, *PATCH] = choice = Choice(spent=100.0, calls=1)
+    for _ in range(5):
+        one(torch.zeros(1, 1, *PATCH))
+    assert asked == [1] * 5 and not choice.settled and choice.calls == 6
+
+
 def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):
     """An engine that misses a small structure agrees in nearly all voxels, and in all where there is none."""
 
@@ -336,12 +352,13 @@ def test_junk_in_the_place_of_an_engine_is_made_again(net, name, suffix, tmp_pat
 
 
 def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    one = backend(net, "openvino")
-    with pytest.raises(ConfigError, match=r"needs openvino; install it with `pip install 'openvino>="):
-        one(torch.randn(1, 1, *PATCH))
-    with pytest.raises(ConfigError, match="needs openvino"):
-        one(torch.randn(1, 1, *PATCH))  # no second image is answered by another engine
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ConfigError, match=r"openvino needs openvino; install it with `pip install 'openvino>="):
+        backend(net, "openvino")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    one = backend(net, "auto")
+    one(torch.randn(1, 1, *PATCH))
+    assert one.answered.startswith("torch answered: no other engine is installed; `pip install 'openvino>=")
 
 
 def test_alike_is_the_share_of_equal_decisions():

@@ -2,6 +2,7 @@
 
 A backend is asked for tiles of many shapes and makes an engine for each. `auto` first lets torch work; once torch has
 spent on a shape what making an engine costs, it makes one, compares answers and times, and keeps the better of the two.
+An engine that is kept from an earlier time is compared with torch on the second tiles of its shape.
 So a single small image costs nothing extra, and a long job at most twice what the best choice would have.
 """
 
@@ -13,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Literal, NamedTuple
@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError, HyoidError
+from ..core.extras import install_command
 from ..core.files import atomic_path
 from ..core.progress import log
-from .engines import Engine, engines
+from .engines import Engine, check_installed, engines
 from .evidence import Evidence
 
 BackendName = Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"]
@@ -88,19 +89,24 @@ class Backend:
     patches: Patches | None = None
     choices: dict[tuple[int, ...], Choice] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_installed(self.name)
+
     def __call__(self, tiles: Tensor) -> Tensor:
         """What the net says (B, K, *S) of tiles (B, C, *S)."""
         if self.name == "torch":
             return self._by_torch(tiles)
         choice = self.choices.setdefault(tuple(tiles.shape[1:]), Choice())
-        if choice.engine is None and not choice.settled:
-            self._consider(choice, tiles)
-        if choice.engine is None:
-            begin = time.perf_counter()
-            answer = self._by_torch(tiles)
-            choice.spent, choice.calls = choice.spent + time.perf_counter() - begin, choice.calls + 1
-            return answer
-        return _filled(choice.engine, tiles, choice.batch)
+        if self.name != "auto" and not choice.settled:
+            choice.engine, choice.batch, choice.settled = self._wanted(tiles), len(tiles), True
+        if choice.engine is not None:
+            return _filled(choice.engine, tiles, choice.batch)
+        begin = time.perf_counter()
+        answer = self._by_torch(tiles)
+        choice.spent, choice.calls = choice.spent + time.perf_counter() - begin, choice.calls + 1
+        if not choice.settled:
+            self._consider(choice, tiles, answer)
+        return answer
 
     @property
     def answered(self) -> str:
@@ -108,6 +114,8 @@ class Backend:
         if self.name == "torch":
             return "torch answered."
         others = [choice for choice in self.choices.values() if choice.engine is not None]
+        if not others and self.name == "auto" and fastest_installed() is None:
+            return f"torch answered: no other engine is installed; `{install_command('openvino')}` installs one."
         if not others and self.name == "auto":
             return "torch answered: no other engine was worth making, or none answered as well."
         if not others:
@@ -124,16 +132,13 @@ class Backend:
         answer: Tensor = self.evidence.net(tiles)[0]
         return answer
 
-    def _consider(self, choice: Choice, tiles: Tensor) -> None:
-        """Make an engine, if it is asked for or likely to pay."""
-        if self.name != "auto":
-            choice.engine, choice.batch, choice.settled = self._wanted(tiles), len(tiles), True
-            return
+    def _consider(self, choice: Choice, tiles: Tensor, said: Tensor) -> None:
+        """Make an engine for tiles like these, of which torch has said this, if it is likely to pay."""
         name = fastest_installed()
         if name is None or tiles.device.type != "cpu":
             choice.settled = True
-        elif choice.spent > PATIENCE_SECONDS or self._kept(name, tiles, must_exist=True):
-            ours = self._probable(self._by_torch(tiles))
+        elif choice.spent > PATIENCE_SECONDS or (choice.calls > 1 and self._kept(name, tiles, must_exist=True)):
+            ours = self._probable(said)
             if not _varied(ours):
                 return  # where there is nothing to find, every engine agrees
             choice.settled = True
@@ -218,18 +223,16 @@ class Backend:
 
     def _agrees(self, name: str, engine: Engine, tiles: Tensor, choice: Choice, ours: Tensor) -> bool:
         """Whether the engine is faster and decides as torch did; tells both."""
-        times = {}
-        for who, compute in (("torch", self._by_torch), (name, engine)):
-            begin = time.perf_counter()
-            theirs = self._probable(compute(tiles))
-            times[who] = time.perf_counter() - begin
-        reference = choice.spent / choice.calls if choice.calls else times["torch"]
+        begin = time.perf_counter()
+        theirs = engine(tiles.contiguous())
+        seconds, reference = time.perf_counter() - begin, choice.spent / choice.calls
+        theirs = self._probable(theirs)
         alike, least = decided_alike(ours, theirs), min(dice_of_decisions(ours, theirs))
         told = (
-            f"{name} takes {times[name]:.2f} s for what takes torch {reference:.2f} s; "
+            f"{name} takes {seconds:.2f} s for what takes torch {reference:.2f} s; "
             f"{100 * alike:.2f} % of voxels are decided alike, Dice at least {least:.4f}"
         )
-        better = times[name] < reference and alike > ALIKE and least > SAME
+        better = seconds < reference and alike > ALIKE and least > SAME
         if better and (same := self._validated(name, engine, tiles, reference)) is not None:
             told += f", and {same.dice:.4f} on {same.patches} validation patches"
             better = same.dice > SAME
@@ -316,9 +319,11 @@ def _dice(overlaps: Tensor) -> list[float]:
 
 def fastest_installed() -> str | None:
     """The engine that is usually fastest on a processor, of those whose libraries are installed."""
-    if find_spec("openvino"):
-        return "openvino"
-    return "onnx" if find_spec("onnxruntime") and find_spec("onnxscript") else None
+    for name in ("openvino", "onnx"):
+        with suppress(ConfigError):
+            check_installed(name)
+            return name
+    return None
 
 
 def _filled(engine: Engine, tiles: Tensor, batch: int) -> Tensor:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,6 +64,26 @@ class Finest(nn.Module):
         """The finest logits."""
         finest: Tensor = self.net(tiles)[0]
         return finest
+
+
+LIBRARIES = {
+    "onnx": ("onnx", ("onnxruntime", "onnxscript")),
+    "openvino": ("openvino", ("openvino",)),
+    "openvino_int8": ("int8", ("openvino", "nncf")),
+}
+"""The extra that an engine needs, and what must be importable once it is installed."""
+
+
+def check_installed(name: str) -> None:
+    """Refuse an engine whose libraries are not installed, before anything is read.
+
+    Raises:
+        ConfigError: With the command that installs them.
+    """
+    extra, libraries = LIBRARIES.get(name, ("", ()))
+    for library in libraries:
+        if find_spec(library) is None:
+            raise ConfigError(f"The engine {name} needs {library}; install it with `{install_command(extra)}`.")
 
 
 def _library(name: str, extra: str) -> Any:
