@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 from ..core.case import Case
 from ..core.errors import DataError
-from ..core.grid import Grid
 from ..planning.budget import available_gb
 from ..planning.plan import Plan
-from ..preparation.spatial import target_grid
+from ..preparation.pipeline import prepared_grid
 
 MISTAKEN = 100
 """Resampling makes so many times as many voxels only where a header is mistaken."""
@@ -23,7 +22,7 @@ def check_size(case: Case, plan: Plan) -> None:
     Raises:
         MemoryError: Rather than by the system, which may promise memory that it does not have.
     """
-    voxels = math.prod(_prepared_grid(case, plan).shape)
+    voxels = math.prod(prepared_grid(case.image.grid, plan.preparation).shape)
     grown = voxels / math.prod(case.image.grid.shape)
     if grown > MISTAKEN and 4e-9 * case.image.channels * voxels > available_gb("cpu"):
         raise MemoryError
@@ -39,7 +38,7 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        grid, there = case.image.grid, _prepared_grid(case, plan)
+        grid, there = case.image.grid, prepared_grid(case.image.grid, plan.preparation)
         told = f"{case.id}: the memory does not suffice"
         size = " × ".join(map(str, there.shape))
         if math.prod(there.shape) <= math.prod(grid.shape):
@@ -49,11 +48,3 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
             f"{told}: its voxels are {old} mm, and at the {new} mm that the net learned from it would have {size} of"
             " them. Check the voxel size in its header."
         ) from None
-
-
-def _prepared_grid(case: Case, plan: Plan) -> Grid:
-    """Where a case lies once it is prepared, if nothing of it is cropped."""
-    grid, settings = case.image.grid, plan.preparation
-    if settings.orientation and grid.dims == 3:
-        grid = grid.oriented(settings.orientation)
-    return target_grid(grid, settings.spacing_mm) if settings.spacing_mm else grid

@@ -4,6 +4,7 @@ Each step gives an image on a new Grid, so the way back is `ops.resample.onto(re
 has to be remembered. Read in this order:
 
 - `spatial`: orient, crop to the content, resample to a spacing
+- `voxel_size`: a voxel size that can only be mistaken is refused
 - `intensity`: schemes that make intensities comparable (z-score, CT window, percentiles, RGB, none)
 - `pipeline`: PreparationSettings and `prepare`, the steps in their order
 - `streamed`: the same steps for an image that stays on disk, box by box

@@ -10,9 +10,11 @@ from pydantic import Field
 
 from ..core.case import Case
 from ..core.errors import DataError
+from ..core.grid import Grid
 from ..core.settings import Settings
 from .intensity import IntensitySettings
-from .spatial import content, crop_to_content, orient, to_spacing
+from .spatial import content, crop_to_content, orient, target_grid, to_spacing
+from .voxel_size import check_voxel_size
 
 
 class PreparationSettings(Settings):
@@ -34,7 +36,8 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     do not move the mean; normalisation before resampling, so that splines see the clipped intensities.
 
     Raises:
-        DataError: When the number of channels or axes is not what the settings were made for.
+        DataError: When the number of channels or axes is not what the settings were made for, or the voxel size can
+            only be mistaken.
     """
     check(case, settings)
     if settings.orientation and case.image.grid.dims == 3:
@@ -53,12 +56,24 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
 
 
 def check(case: Case, settings: PreparationSettings) -> None:
-    """Refuse a case that has not the channels or axes that settings were made for."""
+    """Refuse a case that has not the channels or axes that settings were made for, or a mistaken voxel size."""
     grid, channels = case.image.grid, case.image.channels
     if settings.intensity and len(settings.intensity) != channels:
         raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
     if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
+    if settings.spacing_mm:
+        check_voxel_size(case.id, _oriented(grid, settings), settings.spacing_mm)
+
+
+def prepared_grid(grid: Grid, settings: PreparationSettings) -> Grid:
+    """Where an image lies once it is prepared, if nothing of it is cropped."""
+    grid = _oriented(grid, settings)
+    return target_grid(grid, settings.spacing_mm) if settings.spacing_mm else grid
+
+
+def _oriented(grid: Grid, settings: PreparationSettings) -> Grid:
+    return grid.oriented(settings.orientation) if settings.orientation and grid.dims == 3 else grid
 
 
 def is_colour(case: Case) -> bool:

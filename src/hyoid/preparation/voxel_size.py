@@ -1,0 +1,49 @@
+"""A voxel size that can only be mistaken is refused, whether it is too small or too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from .spatial import target_grid
+
+MISTAKEN = 100
+"""Voxels so many times as long as those of the plan, or as short, may come from a mistaken header."""
+
+FEW = 16
+"""With so few voxels along every axis nearly nothing is left of an image."""
+
+
+def check_voxel_size(case_id: str, grid: Grid, spacing_mm: Sequence[float | None]) -> None:
+    """Refuse a voxel size that can only be mistaken, such as micrometres that are read as millimetres.
+
+    Looked at are the axes that are resampled, and of their steps the geometric mean. A voxel size is mistaken when it
+    is more than 100 times as large as that asked for. It is also when it is more than 100 times as small and at most
+    16 voxels would be left along every axis: much is left of a whole slide that is looked at from far, and an image
+    that is just small has voxels of the usual size.
+
+    Args:
+        case_id: Name of the case.
+        grid: Where its voxels lie, after orientation.
+        spacing_mm: Voxel size that is asked for along each axis; None keeps that of the file.
+
+    Raises:
+        DataError: With both voxel sizes, what would become of the image, and what to do.
+    """
+    steps = [new / old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True) if new is not None]
+    if not steps:
+        return
+    shrunk = math.prod(steps) ** (1 / len(steps))
+    there = target_grid(grid, spacing_mm)
+    left = max(length for length, new in zip(there.shape, spacing_mm, strict=True) if new is not None)
+    if not (shrunk < 1 / MISTAKEN or (shrunk > MISTAKEN and left <= FEW)):
+        return
+    asked = [new or old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True)]
+    old_mm, new_mm = (" × ".join(f"{mm:.4g}" for mm in one) for one in (grid.spacing_mm, asked))
+    old, new = (" × ".join(map(str, one.shape)) for one in (grid, there))
+    raise DataError(
+        f"{case_id}: its voxels are {old_mm} mm, and at the {new_mm} mm of the plan {new} voxels would be made of its "
+        f"{old}. Correct the voxel size in its header, or the unit that is stated there."
+    )
