@@ -146,10 +146,9 @@ class RunFolder:
     def workers(self) -> int:
         """Cases that are worked on at once: one for each thread and core, as many of the largest as fit the memory."""
         most = min(self.experiment.threads or cores(), cores())
-        measured = self.path / "fingerprint.yaml"
-        if most == 1 or not measured.is_file():
+        if most == 1 or not (self.path / "fingerprint.yaml").is_file():
             return most
-        facts = Fingerprint.read(measured)
+        facts = self.fingerprint
         voxels = max((math.prod(case.shape) for case in facts.cases), default=1)
         each_gb = voxels * BYTES_OF_A_VOXEL * len(facts.channels) / 1e9
         return max(1, min(most, int(available_gb("cpu") / each_gb)))
@@ -170,7 +169,22 @@ class RunFolder:
     @cached_property
     def split(self) -> Split:
         """Training and validation cases."""
-        return Split.read(self.path / "split.yaml")
+        return Split.read(self._planned("split.yaml"))
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What was measured in the data."""
+        return Fingerprint.read(self._planned("fingerprint.yaml"))
+
+    def _planned(self, name: str) -> Path:
+        """A file that planning wrote beside the experiment."""
+        file = self.path / name
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: this is missing, and `hyoid plan` writes it; put it back, or plan the run anew in another "
+                "folder."
+            )
+        return file
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; empty when it is not there yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
-from hyoid.experiment import RunFolder
+from hyoid.experiment import RunFolder, Split
 from hyoid.io.below import images_below
 from hyoid.io.cases import find_images
 from hyoid.io.entry import Entry
@@ -142,6 +143,36 @@ def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monke
     assert read_image(path, "labels").grid == folder.dataset.read(case_id).image.grid
     assert {other: other.read_bytes() for other in before} == before
     assert hyoid.evaluate(folder.path).cases
+
+
+@pytest.mark.parametrize("verb", [hyoid.evaluate, hyoid.report])
+def test_predictions_that_are_missing_are_told_with_what_makes_them(answered_run, verb):
+    folder = answered_run
+    hyoid.evaluate(folder.path)
+    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1})
+    shutil.rmtree(folder.predictions)
+    with pytest.raises(ConfigError, match=r"run: 1 validation cases are not predicted; `hyoid predict .*` does it\.$"):
+        verb(folder.path)
+
+
+@pytest.mark.parametrize("name", ["split.yaml", "fingerprint.yaml"])
+def test_what_planning_wrote_is_told_when_it_is_missing(answered_run, name):
+    folder = answered_run
+    hyoid.evaluate(folder.path)
+    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1})
+    (folder.path / name).unlink()
+    with pytest.raises(
+        ConfigError, match=rf"{name}: this is missing, and `hyoid plan` writes it; put it back, or plan"
+    ):
+        hyoid.report(folder.path)
+
+
+def test_a_validation_case_that_the_data_lack_is_named(answered_run):
+    folder = answered_run
+    split = folder.split
+    Split(training=split.training, validation=("nobody",)).write(folder.path / "split.yaml")
+    with pytest.raises(DataError, match="there is no case 'nobody'"):
+        hyoid.predict(folder.path)
 
 
 def test_answers_that_are_folders_are_found(tmp_path):

@@ -26,7 +26,6 @@ from ..experiment import RunFolder
 from ..io.dataset import Dataset, read_case
 from ..io.formats import read_header, read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
-from ..planning.fingerprint import Fingerprint
 from ..prediction.batches import failing, predict_cases
 from ..prediction.predictor import Predictor, Watch
 from ..tasks import task_for
@@ -196,14 +195,13 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     if folder.read_json("predictions.json").get("made_by") != made_by:
         shutil.rmtree(folder.predictions, ignore_errors=True)
         folder.write_json("predictions.json", {"made_by": made_by})
-    done = [case_id for case_id, path in answers_of(folder).items() if _is_readable(path)]
+    done = {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
     dataset = folder.dataset
-    waiting = [entry for entry in dataset.cases if entry.id in set(folder.split.validation) - set(done)]
+    waiting = [dataset.entry(case_id) for case_id in folder.split.validation if case_id not in done]
     if waiting:
-        measured = Fingerprint.read(folder.path / "fingerprint.yaml").structures
-        scattered = [one.name for one in measured if one.num_objects > 1][:MOST_SCATTERED]
+        scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
         predict_entries(predictor_of(folder), dataset, waiting, folder.predictions, scattered=scattered)
-    return [answers_of(folder)[case_id] for case_id in folder.split.validation]
+    return list(validation_answers(folder).values())
 
 
 def _is_readable(path: Path) -> bool:
@@ -251,6 +249,35 @@ def answers_of(folder: RunFolder) -> dict[str, Path]:
     return found
 
 
+def validation_answers(folder: RunFolder) -> dict[str, Path]:
+    """The answer to each validation case, by case id.
+
+    Raises:
+        ConfigError: When cases were not predicted yet.
+    """
+    answers = answers_of(folder)
+    absent = [case_id for case_id in folder.split.validation if case_id not in answers]
+    if absent:
+        raise ConfigError(
+            f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
+        )
+    return {case_id: answers[case_id] for case_id in folder.split.validation}
+
+
+def read_answer(folder: RunFolder, path: Path) -> Image:
+    """The labels in an answer to a validation case.
+
+    Raises:
+        DataError: When it cannot be read, with how to have it made again.
+    """
+    try:
+        return read_image(path, "labels")
+    except DataError as error:
+        raise DataError(
+            f"{path}: this answer cannot be read; delete it, and `hyoid predict {folder.path}` makes it again."
+        ) from error
+
+
 def fingerprint_of(folder: RunFolder) -> str:
     """What the answers depend on: weights and settings of prediction."""
     digest = hashlib.sha256((folder.weights / "last.safetensors").read_bytes())
@@ -265,24 +292,9 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
         ConfigError: When they were not predicted yet.
         DataError: When an answer cannot be read.
     """
-    answers = answers_of(folder)
-    absent = [case_id for case_id in folder.split.validation if case_id not in answers]
-    if absent:
-        raise ConfigError(
-            f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
-        )
-
-    def answer(case: Case) -> Image:
-        path = answers[case.id]
-        try:
-            return read_image(path, "labels")
-        except DataError as error:
-            raise DataError(
-                f"{path}: this answer cannot be read; delete it, and `hyoid predict {folder.path}` makes it again."
-            ) from error
-
+    answers = validation_answers(folder)
     experiment = folder.experiment.changed(tuple(changes))
-    cases = judged_cases(folder, answer)
+    cases = judged_cases(folder, lambda case: read_answer(folder, answers[case.id]))
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)

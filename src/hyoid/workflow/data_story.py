@@ -36,7 +36,7 @@ def split_rule(folder: RunFolder) -> str:
 def data_sheet(folder: RunFolder) -> DataSheet:
     """The data sheet of a planned run."""
     dataset, split = folder.dataset, folder.split
-    fingerprint = Fingerprint.read(folder.path / "fingerprint.yaml")
+    fingerprint = folder.fingerprint
     parts = {"training": split.training, "validation": split.validation}
     held_out = {"held out": tuple(entry.id for entry in dataset.held_out)} if dataset.held_out else {}
     unit = SIZE_UNITS[fingerprint.calibrated][fingerprint.dims]

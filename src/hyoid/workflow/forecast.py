@@ -10,7 +10,6 @@ import torch
 
 from ..core.duration import duration
 from ..experiment import RunFolder
-from ..planning.fingerprint import Fingerprint
 from ..prediction.predictor import Predictor
 from ..tasks import task_for
 from ..training.validation import step_cost
@@ -27,7 +26,7 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
     Reading a case costs what it cost when the data were measured; the net costs what a training step costs, by voxel.
     """
     plan = folder.experiment.decided
-    fingerprint = Fingerprint.read(folder.path / "fingerprint.yaml")
+    fingerprint = folder.fingerprint
     reading = folder.read_json("timing.json").get("measure", 0.0) / max(1, len(fingerprint.cases))
     validation = [case for case in fingerprint.cases if case.id in set(folder.split.validation)]
     with torch.device("meta"):

@@ -13,7 +13,6 @@ from .. import __version__
 from ..core.machine import machine
 from ..experiment import Experiment, RunFolder
 from ..nets.cost import cost
-from ..planning.fingerprint import Fingerprint
 from ..prediction.predictor import PredictionSettings
 from ..tasks import task_for
 
@@ -97,7 +96,7 @@ def _budget(experiment: Experiment) -> str:
 
 def _images(folder: RunFolder) -> str:
     """One hash of all images, whatever their order; empty when they were measured without."""
-    digests = sorted(case.digest for case in Fingerprint.read(folder.path / "fingerprint.yaml").cases)
+    digests = sorted(case.digest for case in folder.fingerprint.cases)
     return _hash("".join(digests).encode()) if all(digests) else "not known"
 
 

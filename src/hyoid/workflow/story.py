@@ -12,10 +12,9 @@ import numpy as np
 from .. import __version__
 from ..evaluation.folders import Paired
 from ..experiment import Experiment, RunFolder
-from ..io.formats import read_image
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
-from .answers import answers_of
+from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
 from .model_story import environment, model
@@ -24,8 +23,13 @@ STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
 
 def of_run(folder: RunFolder) -> RunFacts:
-    """The story of a run with predicted and evaluated validation cases."""
+    """The story of a run with predicted and evaluated validation cases.
+
+    Raises:
+        ConfigError: When predictions are missing.
+    """
     experiment, plan = folder.experiment, folder.experiment.decided
+    answers = validation_answers(folder)
     times, expected = folder.read_json("timing.json"), expected_seconds(folder)
     training = folder.read_json("training.json")
     energy = folder.energy()
@@ -55,7 +59,7 @@ def of_run(folder: RunFolder) -> RunFacts:
         model=model(experiment),
         refined=experiment.prediction.refine or "",
         split_rule=split_rule(folder),
-        overlay=lambda case_id: _overlay(folder, case_id),
+        overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 
 
@@ -151,9 +155,9 @@ def _row(candidate: object) -> dict[str, object]:
     }
 
 
-def _overlay(folder: RunFolder, case_id: str) -> Overlay:
+def _overlay(folder: RunFolder, case_id: str, answer_file: Path) -> Overlay:
     case = folder.dataset.read(case_id)
     assert case.labels is not None
-    answer = read_image(answers_of(folder)[case_id], "labels")
+    answer = read_answer(folder, answer_file)
     image, reference = np.asarray(case.image.array), case.labels.array[0]
     return Overlay(case_id, image, reference, answer.array[0], case.image.grid, folder.experiment.task_labels)
