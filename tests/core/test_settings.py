@@ -87,6 +87,14 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, text):
         Outer.read(path)
 
 
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.yaml: this file is empty; .* Put back what was in it\.$"):
+        Outer.read(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         Outer.read(tmp_path / "none.yaml")

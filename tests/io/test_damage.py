@@ -131,8 +131,9 @@ def test_flat_affine_is_named(tmp_path):
     content = bytearray(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), AFFINE).to_bytes())
     content[312:328] = bytes(16)  # srow_z
     (tmp_path / "a.nii").write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"a\.nii: The affine does not span 3 dimensions"):
+    with pytest.raises(DataError, match=r"a\.nii: The affine does not span 3 dimensions") as error:
         read_header(tmp_path / "a.nii")
+    assert "(0, 0, 0) mm. Correct the orientation in the header" in str(error.value) and "[" not in str(error.value)
     refuses(tmp_path / "a.nii", "does not span")
 
 

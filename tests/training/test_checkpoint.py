@@ -53,8 +53,16 @@ def test_no_checkpoint_is_said(tmp_path):
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"not a checkpoint at all")
-    with pytest.raises(DataError, match="not a readable checkpoint"):
+    with pytest.raises(DataError, match=r"not a readable checkpoint \(.*\); copy or download it again\.$"):
         read_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_checkpoint_of_a_run_that_is_cut_short_can_be_made_anew(tmp_path):
+    path = tmp_path / "run" / "weights" / "last.safetensors"
+    write_checkpoint(path, {"a": torch.ones(100)}, {})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"put back .* begin anew with `hyoid train \S*run --no-resume`\.$"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])

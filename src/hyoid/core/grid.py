@@ -61,7 +61,11 @@ class Grid:
         columns = affine[:dims, :dims]
         spacing = np.linalg.norm(columns, axis=0)
         if not np.isfinite(affine).all() or not (spacing > 0).all() or abs(np.linalg.det(columns / spacing)) < 1e-6:
-            raise DataError(f"The affine does not span {dims} dimensions: {affine.round(4).tolist()}.")
+            steps = ", ".join("(" + ", ".join(f"{mm:.4g}" for mm in column) + ")" for column in columns.T)
+            raise DataError(
+                f"The affine does not span {dims} dimensions: steps along its axes are {steps} mm. "
+                "Correct the orientation in the header, as by copying that of another image on the same grid."
+            )
         return cls(
             tuple(int(n) for n in shape),
             tuple(spacing.tolist()),

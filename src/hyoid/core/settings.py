@@ -76,6 +76,10 @@ class Settings(BaseModel):
             raise ConfigError(f"{path}: no such settings file.") from None
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{path}: this is not readable YAML ({' '.join(str(error).split())}).") from None
+        if values is None:
+            raise ConfigError(
+                f"{path}: this file is empty; settings as `key: value` lines were expected. Put back what was in it."
+            )
         return cls.parse(values, str(path))
 
     def write(self, path: str | Path) -> None:

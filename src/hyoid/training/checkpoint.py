@@ -48,7 +48,14 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{path}: this is not a readable checkpoint ({error}).") from None
+        raise DataError(f"{path}: this is not a readable checkpoint ({error}); {_remedy(Path(path))}.") from None
+
+
+def _remedy(path: Path) -> str:
+    """What to do where a checkpoint is damaged: that of a run can be made anew."""
+    if path.parent.name != "weights":
+        return "copy or download it again"
+    return f"put back a whole copy of it, or begin anew with `hyoid train {path.parent.parent} --no-resume`"
 
 
 def load_weights(net: nn.Module, path: str | Path, averaged: bool = True) -> dict[str, Any]:
