@@ -39,6 +39,7 @@ class Ground:
         out_channels: Channels of the logits.
         facts: What the rule knows of the data.
         memory_gb: Memory training may use.
+        total_gb: Memory of the whole machine.
         precisions: Number formats of the device, the favoured one first.
         settings: What is fixed already.
         given: A net that is taken as it is, such as that of an earlier run.
@@ -51,9 +52,15 @@ class Ground:
     out_channels: int
     facts: Facts
     memory_gb: float
+    total_gb: float
     precisions: tuple[Precision, ...]
     settings: PlanningSettings
     given: NetSpec | None = None
+
+    @property
+    def formats(self) -> tuple[Precision, ...]:
+        """Number formats to choose from, the favoured one first."""
+        return (self.settings.precision,) if self.settings.precision else self.precisions
 
     @cached_property
     def whole(self) -> NetSpec | None:
@@ -145,6 +152,16 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
                 break
             found.append(option)
     return found or ([] if smallest is None else [smallest])
+
+
+def check_memory(row: Candidate, total_gb: float) -> None:
+    """Refuse what the whole machine does not hold."""
+    if row.memory_gb > total_gb:
+        patch = "x".join(map(str, row.patch))
+        raise ConfigError(
+            f"A training step needs about {row.memory_gb:.2g} GB of memory, and there are {total_gb:.2g} GB in all; a "
+            f"smaller planning.patch (now {patch}), planning.batch (now {row.batch}) or net needs less."
+        )
 
 
 def _may_recompute(spec: NetSpec, settings: PlanningSettings) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..core.errors import HyoidError
 from ..core.progress import stage
 from .budget import NOMINAL, Load, Speed, Timer, fitted_speed
-from .candidates import Ground, Option, options
+from .candidates import Ground, Option, check_memory, options
 from .learning import Facts, affordable_steps, expected_learning, learning_factors
 from .settings import Precision
 
@@ -32,6 +32,9 @@ GROWTH = 3.0
 
 HOPELESS = 3.0
 """A number format so many times slower than the fastest one is not tried on a larger step."""
+
+ALWAYS = 2.0
+"""Seconds for which a step is timed also late: finding the candidates may have used up a short allowance."""
 
 ROWS = 10
 """Candidates that are shown."""
@@ -67,6 +70,7 @@ class _Machine:
     """What was timed so far; nets that did not fit into the memory are not counted."""
 
     timer: Timer
+    allowance: float
     loads: list[tuple[Load, int]] = field(default_factory=list)
     taken: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
@@ -94,11 +98,24 @@ class _Machine:
     def spent(self) -> float:
         return time.perf_counter() - self.started
 
+    @property
+    def share(self) -> float:
+        """Seconds that one measurement is meant to take."""
+        return self.allowance / MEASUREMENTS
+
+    def foreseen(self, option: Option) -> float:
+        """Seconds of a step of this option by what was timed so far; none where nothing was."""
+        return self.speed.seconds(option.load, option.row.batch) if self.taken else 0.0
+
+    def affords(self, seconds: float) -> bool:
+        """Whether a step foreseen to take so long may be timed: it is taken twice, once to warm up."""
+        return 2 * seconds <= max(ALWAYS, self.allowance - self.spent)
+
 
 def choose_nominal(ground: Ground, seconds: float, steps: int) -> list[Option]:
     """The best option for a number of steps on the nominal machine, then the best of other kinds; nothing is timed."""
     rate = Rating(ground.facts, seconds, steps)
-    precision = ground.settings.precision or ground.precisions[0]
+    precision = ground.formats[0]
     ranked = sorted((rate(option, NOMINAL) for option in options(ground, precision)), key=_order)
     # A large step is rated by the steps that such a machine would take in the time, but all that were asked are taken.
     return [replace(one, row=one.row.model_copy(update={"steps": steps})) for one in _shown(ranked)]
@@ -108,17 +125,24 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
     """The best option for a time on this machine, then the best of other kinds.
 
     A few small steps give the speed of this machine and all options are rated by it. Then the one that seems best is
-    timed itself and corrects the speed, until the best one is one that was timed, or the allowance is used up.
+    timed itself and corrects the speed, until the best one is one that was timed, or would take longer than is left of
+    the allowance.
 
     Args:
         ground: What candidates stand on.
         seconds: Time for training with its validation.
         timer: Times a training step.
-        allowance: Seconds that timing may take; no further candidate is timed after them.
+        allowance: Seconds that timing may take; no further candidate is timed after them, and no step that is foreseen
+            to take longer than is left of them.
+
+    Raises:
+        ConfigError: When every option needs more memory than the whole machine has; before anything is timed.
     """
-    rate, machine = Rating(ground.facts, seconds), _Machine(timer)
+    rate, machine = Rating(ground.facts, seconds), _Machine(timer, allowance)
     with stage("measuring the speed of this machine", MEASUREMENTS) as progress:
-        precision = _calibrated(machine, ground, allowance / MEASUREMENTS)
+        leanest = min((option.row for option in options(ground, ground.formats[0])), key=lambda row: row.memory_gb)
+        check_memory(leanest, ground.total_gb)
+        precision = _calibrated(machine, ground)
         progress.advance(MEASUREMENTS - FINALISTS)
         found, timed = options(ground, precision), dict[int, float]()
         while True:
@@ -129,8 +153,10 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
             best, index = ranked[0]
             if index in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
                 break
+            if not machine.affords(best.row.seconds_per_step):
+                break
             timed[index] = machine.time(best, precision)
-            if timed[index] > SUSPICIOUS * best.row.seconds_per_step:
+            if timed[index] > SUSPICIOUS * best.row.seconds_per_step and machine.affords(timed[index]):
                 timed[index] = min(timed[index], machine.time(best, precision))
             progress.advance(1)
     if not best.row.learning:
@@ -138,13 +164,13 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
     return _shown([option for option, _ in ranked])
 
 
-def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
-    """Time a middle, a narrow and a wide net, each for about so many seconds, in the fastest number format.
+def _calibrated(machine: _Machine, ground: Ground) -> Precision:
+    """Time a middle, a narrow and a wide net, each for about its share of time, in the fastest number format.
 
     How long a small step takes may be that of launching its operations, above all on a GPU, and then says nothing of
     the formats at the size that is planned. So steps grow to what the time allows, and the last one decides.
     """
-    formats = (ground.settings.precision,) if ground.settings.precision else ground.precisions
+    formats = ground.formats
     found = options(ground, formats[-1])  # the format of most memory, so that a step fits in every one
     widths = sorted({option.row.channels[:1] for option in found})
     middle = widths[len(widths) // 2]
@@ -153,24 +179,31 @@ def _calibrated(machine: _Machine, ground: Ground, seconds: float) -> Precision:
         step = larger
         took = {precision: machine.time(step, precision, count=False) for precision in formats}
         precision = min(took, key=lambda name: took[name])
-        gflops = step.row.gflops * seconds / 4 / max(took[precision], 1e-6)
+        gflops = step.row.gflops * machine.share / 4 / max(took[precision], 1e-6)
         larger = _of_size(found, middle, gflops)
         if larger.row.gflops < GROWTH * step.row.gflops:
             break
         formats = tuple(name for name in formats if took[name] < HOPELESS * took[precision])
     machine.count(step, took[precision])
     for width in dict.fromkeys((widths[0], widths[-1])):
-        if width != middle:
-            machine.time(_of_size(found, width, gflops), precision)
+        option = _of_size(found, width, gflops)
+        if width != middle and machine.affords(machine.foreseen(option)):
+            machine.time(option, precision)
     return precision
 
 
 def _of_size(found: Sequence[Option], width: tuple[int, ...], gflops: float) -> Option:
-    """The option of this width whose step takes about so many operations."""
-    return min(
+    """The option of this width whose step takes about so many operations; with a smaller batch where all are larger."""
+    nearest = min(
         (option for option in found if option.row.channels[:1] == width),
         key=lambda option: abs(math.log(option.row.gflops / max(gflops, 1e-9))),
     )
+    row = nearest.row
+    if row.gflops < GROWTH * gflops:
+        return nearest
+    batch = max(1, int(row.batch * gflops / row.gflops))
+    update = {"batch": batch, "gflops": row.gflops * batch / row.batch}
+    return replace(nearest, row=row.model_copy(update=update))
 
 
 def _order(option: Option) -> tuple[float, float]:

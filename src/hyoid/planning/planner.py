@@ -23,7 +23,7 @@ from .budget import (
     total_gb,
     training_gb,
 )
-from .candidates import Ground, Option
+from .candidates import Ground, Option, check_memory
 from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
@@ -151,6 +151,7 @@ def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
         out_channels=asked.out_channels,
         facts=learning_facts(asked.fingerprint, frame),
         memory_gb=asked.memory_gb,
+        total_gb=total_gb(asked.device),
         precisions=precisions(asked.device),
         settings=settings,
         given=asked.given,
@@ -277,12 +278,8 @@ def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
 
 
 def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
-    if asked.settings.preset == "auto" and row.memory_gb > (whole := total_gb(asked.device)):
-        patch = "x".join(map(str, row.patch))
-        raise ConfigError(
-            f"A training step needs about {row.memory_gb:.2g} GB of memory, and there are {whole:.2g} GB in all; a "
-            f"smaller planning.patch (now {patch}), planning.batch (now {row.batch}) or net needs less."
-        )
+    if asked.settings.preset == "auto":
+        check_memory(row, total_gb(asked.device))
     if row.memory_gb <= asked.memory_gb:
         return []
     whose = "that --memory (planning.memory_gb) allows" if asked.settings.memory_gb else "that this machine can give"
