@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..flat import Conv3d
 from ..layers import MAX_POOL, GroupNorm
 
 EPS = 1e-6
@@ -36,7 +37,7 @@ class StandardisedConv2d(_Standardised, nn.Conv2d):
     """In 2D."""
 
 
-class StandardisedConv3d(_Standardised, nn.Conv3d):
+class StandardisedConv3d(_Standardised, Conv3d):
     """In 3D."""
 
 

@@ -1,0 +1,90 @@
+"""Convolutions of maps with few slices: the same answers and gradients, and no crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hyoid.nets import build_spec, flat
+from hyoid.nets.flat import Conv3d, ConvTranspose3d, needs_slices
+
+CONVOLUTIONS = [
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": (1, 3, 3), "padding": (0, 1, 1)},
+    {"kernel_size": 3, "padding": 1, "stride": 2},
+    {"kernel_size": 3, "padding": 2, "dilation": 2},
+    {"kernel_size": 3},
+    {"kernel_size": 1, "groups": 2},
+    {"kernel_size": 5, "padding": 2, "stride": (3, 1, 2), "bias": False},
+]
+TRANSPOSED = [
+    {"kernel_size": 2, "stride": 2},
+    {"kernel_size": (1, 2, 2), "stride": (1, 2, 2)},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1},
+    {"kernel_size": 4, "stride": 2, "padding": 1, "bias": False},
+]
+
+
+def answer_and_gradients(layer: nn.Module, maps: Tensor) -> list[Tensor]:
+    maps = maps.detach().requires_grad_()
+    answer = layer(maps)
+    torch.manual_seed(1)
+    grads = torch.autograd.grad(answer, [maps, *layer.parameters()], torch.randn_like(answer))
+    return [answer.detach(), *grads]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize(
+    ("kind", "plain", "options"),
+    [
+        *((Conv3d, nn.Conv3d, options) for options in CONVOLUTIONS),
+        *((ConvTranspose3d, nn.ConvTranspose3d, options) for options in TRANSPOSED),
+    ],
+)
+def test_slices_of_zeros_change_neither_answers_nor_gradients(kind, plain, options, layout, monkeypatch):
+    torch.manual_seed(0)
+    ours, theirs = kind(4, 6, **options).double(), plain(4, 6, **options).double()
+    theirs.load_state_dict(ours.state_dict())
+    maps = torch.randn(2, 4, 5, 7, 8, dtype=torch.float64).contiguous(memory_format=layout)
+    monkeypatch.setattr(flat, "needs_slices", lambda x: True)
+    for one, other in zip(answer_and_gradients(ours, maps), answer_and_gradients(theirs, maps), strict=True):
+        torch.testing.assert_close(one, other)
+    assert ours(maps).stride() == theirs(maps).stride()
+
+
+def test_only_large_maps_of_few_slices_that_are_learned_in_half_precision_get_them(monkeypatch):
+    monkeypatch.setattr(flat, "MATRIX_UNITS", True)
+    thin, thick, small = torch.zeros(1, 1, 8, 96, 96), torch.zeros(1, 1, 16, 96, 96), torch.zeros(1, 1, 8, 32, 32)
+    assert not needs_slices(thin) and needs_slices(thin.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert needs_slices(thin) and not needs_slices(thick) and not needs_slices(small)
+        with torch.no_grad():
+            assert not needs_slices(thin)
+    monkeypatch.setattr(flat, "MATRIX_UNITS", False)
+    assert not needs_slices(thin.bfloat16())
+
+
+@pytest.mark.slow
+def test_a_net_learns_from_patches_of_few_slices():
+    code = """
+import torch
+from hyoid.nets import build_spec
+net = build_spec("unet", 3, 1, 2, channels=(16, 32)).build()
+for _ in range(4):
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = net(torch.randn(3, 1, 8, 96, 96))[0].float().square().mean()
+    loss.backward()
+print("learned")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "learned\n", done.stderr
+
+
+def test_nets_are_built_of_them():
+    net = build_spec("unet", 3, 1, 2, channels=(4, 8)).build()
+    kinds = {type(part) for part in net.modules() if isinstance(part, nn.Conv3d | nn.ConvTranspose3d)}
+    assert kinds <= {Conv3d, ConvTranspose3d} and Conv3d in kinds
