@@ -108,6 +108,13 @@ def test_a_gradient_that_is_not_a_number_stops_before_its_weights_are_kept(tiny,
     assert not (tmp_path / "run" / "last.safetensors").exists()
 
 
+def test_weights_that_are_not_finite_are_never_kept(tiny, tmp_path):
+    """The gradient of the only step is finite, and the step is too long."""
+    with pytest.raises(HyoidError, match=r"stopped after step 1: its weights are not finite\. Lower"):
+        tiny.fit(tmp_path / "run", steps=1, changes={"optimiser.learning_rate": 1e38, "optimiser.warmup": 0})
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
 class Ticking:
     """A clock that shows a hundredth of a second more each time one looks."""
 

@@ -199,6 +199,18 @@ class Learner:
                 )
             yield values, None if seen.counts is None else seen.counts.cpu().numpy()
 
+    def check_weights(self, step: int) -> None:
+        """Refuse to keep weights that are worth nothing.
+
+        Raises:
+            HyoidError: When the average of the weights is not finite.
+        """
+        if not all(bool(weight.isfinite().all()) for weight in self.averaged.parameters()):
+            raise HyoidError(
+                f"Training stopped after step {step}: its weights are not finite. Lower"
+                " training.optimiser.learning_rate."
+            )
+
     @property
     def _scaler(self) -> Any:
         """What keeps gradients in the range of float16; None in other precisions."""

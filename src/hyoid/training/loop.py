@@ -367,6 +367,7 @@ class _Training:
         """Write everything needed to go on exactly from here."""
         begin = time.perf_counter()
         self._settle()
+        self.learner.check_weights(self.clock.step)
         facts = {
             "step": self.clock.step,
             "seed": self.seed,

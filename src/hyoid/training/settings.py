@@ -40,7 +40,7 @@ class TrainingSettings(Settings):
     minutes: float | None = Field(
         None, gt=0, le=A_YEAR, allow_inf_nan=False, description="Wall time of training with its validation."
     )
-    steps: int | None = Field(None, ge=1, description="Number of steps instead of minutes.")
+    steps: int | None = Field(None, ge=1, le=10**9, description="Number of steps instead of minutes.")
     regime: str = Field("supervised", description="What a batch teaches.")
     loss: str | None = Field(None, description="Name of the loss; the task's own when none.")
     loss_options: dict[str, Any] = Field(default_factory=dict, description="Options of the loss.")
