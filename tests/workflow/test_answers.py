@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import hyoid
+from hyoid.core.case import Image
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.experiment import RunFolder, Split
 from hyoid.io.below import images_below
@@ -47,6 +48,22 @@ def answered(source: Path, into: Path, **options) -> list[Path]:
 
 def noted(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+
+
+def test_answers_without_a_structure_are_told(tmp_path, monkeypatch, caplog):
+    def answer(self, case, *rest):
+        array = np.zeros((1, *case.image.grid.shape), np.uint8)
+        array[0, 0, 0, 0] = case.id not in empty
+        return Image(array, case.image.grid, "labels")
+
+    monkeypatch.setattr(Predictor, "predict", answer)
+    source = volumes(tmp_path / "in", "a", "b")
+    empty = ()
+    answered(source, tmp_path / "out")
+    assert "hold no structure" not in caplog.text
+    empty = ("b",)
+    answered(source, tmp_path / "more")
+    assert "1 of 2 answers hold no structure (b); where that cannot be" in caplog.text
 
 
 def test_what_made_answers_is_noted_beside_them(tmp_path):

@@ -24,6 +24,7 @@ from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
 from ..experiment import RunFolder
 from ..io.dataset import Dataset, read_case
+from ..io.entry import listed
 from ..io.formats import read_header, read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
 from ..prediction.batches import failing, predict_cases
@@ -113,6 +114,7 @@ def predict_entries(
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
     outcome = Outcome({entry.id: answer_file(into, entry) for entry in entries})
     measuring: dict[str, Measuring] = {}
+    empty: list[str] = []
 
     def read(case_id: str) -> Case:
         return checked(read_case(by_id[case_id], channels) if scattered is None else dataset.read(case_id))
@@ -137,6 +139,8 @@ def predict_entries(
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
         write_image(outcome.files[case.id], labels, like=source)
         outcome.written.add(case.id)
+        if scattered is None and not labels.array.any():
+            empty.append(case.id)
         if maps is not None:
             _write_probabilities(predictor, maps, case.id, into, source)
 
@@ -150,6 +154,13 @@ def predict_entries(
                 source = by_id[case_id].images[0]
                 answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
                 outcome.written.add(case_id)
+    if empty:
+        log.warning(
+            "%d of %d answers hold no structure (%s); where that cannot be, look at values and voxel size of images.",
+            len(empty),
+            len(by_id),
+            listed(empty),
+        )
     if failed := [case_id for case_id in by_id if case_id in outcome.failed]:
         raise DataError(f"{len(failed)} of {len(by_id)} images were not predicted: {', '.join(failed)}.")
     return list(outcome.files.values())
