@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from hyoid.evaluation.report import Report
-from hyoid.experiment import RunFolder
+from hyoid.run_folder import RunFolder
 
 CROP, BATCH, WIDTHS, RATE = 192, 8, (32, 64, 128, 256, 512), 1e-3
 

@@ -24,8 +24,8 @@ FIRST = 4
 
 def averaging_logits(predictor: Any) -> None:
     """Make a predictor average logits: of these, a convolution that changes nothing makes logits."""
-    from hyoid.prediction.backends import Backend
-    from hyoid.prediction.evidence import Evidence
+    from hyoid.engines.backend import Backend
+    from hyoid.engines.evidence import Evidence
 
     count = predictor.task.channels
     same = (nn.Conv2d if len(predictor.net.divisor) == 2 else nn.Conv3d)(count, count, 1, bias=False)
@@ -43,8 +43,8 @@ def surprise(maps: np.ndarray, target: torch.Tensor) -> float:
 
 def measured(run: Path, mirror: bool) -> dict[str, Any]:
     """Mean Dice of the structures and mean surprise each way; of the first cases the share of equal labels."""
-    from hyoid.experiment import RunFolder
     from hyoid.preparation.store import Store
+    from hyoid.run_folder import RunFolder
     from hyoid.training.validation import case_dice, mean_dice, overall
     from hyoid.workflow import verbs
     from hyoid.workflow.answers import predictor_of
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    from hyoid.experiment import RunFolder
+    from hyoid.run_folder import RunFolder
 
     found: dict[str, dict[str, Any]] = {}
     print("| run | mirrored | Dice, probabilities | logits | surprise, probabilities | logits | labels alike, % |")

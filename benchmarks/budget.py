@@ -111,7 +111,7 @@ def judged(answers: Path, references: Path, structures: int) -> list[float]:
 
 def with_hyoid(material: Material, folder: Path, minutes: float, held: dict[str, Any]) -> dict[str, Any]:
     """`hyoid plan`, `prepare`, `train` and `predict`, with defaults but for mirrored tiles and what is held."""
-    from hyoid.experiment import RunFolder
+    from hyoid.run_folder import RunFolder
     from hyoid.workflow import verbs
 
     named = "".join(f"{index}: {name}\n" for index, name in enumerate(material.structures, 1))

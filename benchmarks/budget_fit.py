@@ -20,7 +20,7 @@ import numpy as np
 from budget import SETS, spread_out
 from plainly import run_plainly
 
-from hyoid.io.dataset import open_dataset
+from hyoid.datasets.dataset import open_dataset
 from hyoid.planning import learning
 from hyoid.planning.fingerprint import measure_dataset
 from hyoid.planning.frame import frame_of

@@ -18,8 +18,8 @@ os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # else the sec
 import torch
 from plainly import run_plainly
 
-from hyoid.experiment import RunFolder
 from hyoid.planning.plan import Plan
+from hyoid.run_folder import RunFolder
 
 STEPS = 5
 

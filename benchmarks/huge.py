@@ -26,7 +26,7 @@ from plainly import run_plainly
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
 from hyoid.core.machine import machine
-from hyoid.io.formats import open_image, read_header, write_image
+from hyoid.files.formats import open_image, read_header, write_image
 
 LIMIT_GB = 3.0
 PERIOD = 48

@@ -128,7 +128,7 @@ def monai_windows(net: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 def nnunet_windows(net: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from hyoid.prediction.engines import Finest
+    from hyoid.engines.engine import Finest
 
     predictor = nnUNetPredictor(
         use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False
@@ -142,7 +142,7 @@ def nnunet_windows(net: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 def by_hyoid(predictor: Any, source: Path, target: Path) -> None:
     """A file to a file."""
     from hyoid.core.case import Case
-    from hyoid.io.formats import read_image, write_image
+    from hyoid.files.formats import read_image, write_image
 
     write_image(target, predictor.predict(Case("case", read_image(source))), like=source)
 

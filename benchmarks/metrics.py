@@ -191,7 +191,7 @@ def write_folders(root: Path, cases: int) -> None:
     """Compressed label maps and the names of the organs."""
     from hyoid.core.case import Image
     from hyoid.core.grid import Grid
-    from hyoid.io.formats import write_image
+    from hyoid.files.formats import write_image
 
     (root / "labels.yaml").write_text("".join(f"{value}: organ {value}\n" for value in range(1, ORGANS + 1)))
     for seed in range(cases):

@@ -48,8 +48,8 @@ def learn(base: Path, name: str, seconds: float) -> None:
     time.perf_counter = time.process_time  # the loop's clock then counts this process's work, not others'
     import torch
 
-    from hyoid.experiment import RunFolder, Split
     from hyoid.nets import build_spec
+    from hyoid.run_folder import RunFolder, Split
     from hyoid.workflow import evaluate, predict, train
 
     torch.set_num_threads(1)

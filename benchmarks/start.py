@@ -27,7 +27,7 @@ IN_THE_NET = """
 import atexit, time
 from hyoid import cli
 cli.collect_seldom()
-from hyoid.prediction.backends import Backend
+from hyoid.engines.backend import Backend
 spent, answered = [0.0], Backend.__call__
 def timed(self, tiles):
     begin = time.process_time()

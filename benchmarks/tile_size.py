@@ -33,8 +33,8 @@ SETS = ("isbi2012_em", "vnc_sstem", "stare_vessels", "ms_lesions")
 
 def answered(data: Path, minutes: float) -> dict[str, dict[str, Any]]:
     """Mean Dice of the structures, seconds, and the tile of the first case, each way."""
-    from hyoid.experiment import RunFolder
     from hyoid.preparation.store import Store
+    from hyoid.run_folder import RunFolder
     from hyoid.training.validation import case_dice, mean_dice, overall
     from hyoid.workflow import verbs
     from hyoid.workflow.answers import predictor_of

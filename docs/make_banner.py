@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from hyoid.io.phantoms import cells, organs
+from hyoid.datasets.phantoms import cells, organs
 from hyoid.ops.resample import onto
 
 OUT = Path(__file__).parent / "images" / "banner.svg"

@@ -26,7 +26,7 @@ from hyoid.core.registry import Registry
 from hyoid.core.settings import Settings
 from hyoid.evaluation.record import schema as report_schema
 from hyoid.experiment import Experiment
-from hyoid.io.formats import formats
+from hyoid.files.formats import formats
 from hyoid.losses import feature_losses, field_losses, games, image_losses, losses
 from hyoid.metrics import SHELVES, Metric
 from hyoid.nets import build_spec

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import hyoid
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
 from hyoid.ops.resample import onto
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import hyoid
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
 
 
 def main(folder: Path, num_cases: int = 10, size: int = 96, steps: int = 150) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hyoid.core.case import Image
-from hyoid.io.formats import read_image, write_image
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.files.formats import read_image, write_image
 from hyoid.workflow import evaluate, report, run
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -22,7 +22,7 @@ from hyoid.core.case import Image
 from hyoid.core.citations import bibliography
 from hyoid.core.grid import Grid
 from hyoid.experiment import Experiment
-from hyoid.io.formats import read_image, write_image
+from hyoid.files.formats import read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -163,7 +163,7 @@ def test_every_trap_is_a_test():
 
 USE_OF_PARTS = """
 import numpy as np, torch
-from hyoid.io.formats import read_image
+from hyoid.files.formats import read_image
 from hyoid.losses import losses
 from hyoid.metrics import metrics
 from hyoid.nets import build_spec, variant

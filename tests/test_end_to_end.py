@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 
 import hyoid
 from hyoid.classical import baselines
+from hyoid.datasets.phantoms import write_phantoms
 from hyoid.evaluation.record import schema
-from hyoid.io.phantoms import write_phantoms
 
 SMALL = (
     "planning.channels=[8, 16, 32]",

@@ -13,8 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import Experiment
-from hyoid.io.phantoms import write_phantoms
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -11,8 +11,8 @@ import torch
 import hyoid
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
-from hyoid.io.formats import write_image
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.files.formats import write_image
 from hyoid.nets import build_spec
 from hyoid.training.checkpoint import read_checkpoint
 

@@ -15,8 +15,8 @@ import pytest
 
 from hyoid.core.case import Image
 from hyoid.core.grid import Grid
-from hyoid.io.formats import read_image, write_image
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.files.formats import read_image, write_image
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ from hyoid.cli.commands import argument_help, summary, what_remains
 from hyoid.core.case import Image
 from hyoid.core.errors import ConfigError
 from hyoid.core.grid import Grid
+from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import Experiment
-from hyoid.io.formats import write_image
-from hyoid.io.phantoms import write_phantoms
+from hyoid.files.formats import write_image
 from hyoid.workflow import run
 from hyoid.workflow.question import check_prediction
 
@@ -156,7 +156,7 @@ def test_a_killed_training_goes_on_to_the_same_result(cells, tmp_path):
 
 
 def test_sigterm_stops_a_command_as_ctrl_c_does(tmp_path):
-    code = "import os, signal; from hyoid import cli; from hyoid.io import inspect; "
+    code = "import os, signal; from hyoid import cli; from hyoid.datasets import inspect; "
     code += "inspect.inspect_path = lambda _: os.kill(os.getpid(), signal.SIGTERM); cli.main()"
     command = [sys.executable, "-c", code, "inspect", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -12,7 +12,7 @@ from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, evaluate_folders
-from hyoid.io.formats import write_image
+from hyoid.files.formats import write_image
 
 REFERENCE = np.zeros((12, 14), np.uint8)
 REFERENCE[2:8, 3:9] = 1

@@ -13,7 +13,7 @@ from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.core.progress import listening
-from hyoid.io.dataset import open_dataset
+from hyoid.datasets.dataset import open_dataset
 from hyoid.planning.fingerprint import Fingerprint, measure_dataset
 
 

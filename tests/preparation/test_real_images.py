@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hyoid.io.dataset import open_dataset
+from hyoid.datasets.dataset import open_dataset
 from hyoid.ops.resample import onto
 from hyoid.preparation.pipeline import PreparationSettings, prepare
 from hyoid.preparation.store import prepare_all

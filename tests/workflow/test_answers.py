@@ -14,13 +14,13 @@ import pytest
 import hyoid
 from hyoid.core.case import Image
 from hyoid.core.errors import ConfigError, DataError
-from hyoid.experiment import RunFolder, Split
-from hyoid.io.below import images_below
-from hyoid.io.cases import find_images
-from hyoid.io.entry import Entry
-from hyoid.io.formats import read_image, write_image
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.below import images_below
+from hyoid.datasets.cases import find_images
+from hyoid.datasets.entry import Entry
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.files.formats import read_image, write_image
 from hyoid.prediction.predictor import Predictor
+from hyoid.run_folder import RunFolder, Split
 from hyoid.tasks import task_for
 from hyoid.workflow.answers import (
     _check_names_of_probabilities,

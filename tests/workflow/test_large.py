@@ -12,8 +12,8 @@ import zarr
 
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.labels import Labels
-from hyoid.io.cases import find_images
-from hyoid.io.formats import read_header, read_image
+from hyoid.datasets.cases import find_images
+from hyoid.files.formats import read_header, read_image
 from hyoid.nets.unet import UNetSpec
 from hyoid.prediction.predictor import PredictionSettings, Predictor
 from hyoid.preparation.intensity import IntensitySettings

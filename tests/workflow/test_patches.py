@@ -10,8 +10,8 @@ import pytest
 
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
-from hyoid.experiment import RunFolder
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.run_folder import RunFolder
 from hyoid.workflow.patches import COUNT, patches_of
 
 

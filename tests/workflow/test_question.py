@@ -13,10 +13,11 @@ import hyoid
 from hyoid import experiment
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.machine import cores
-from hyoid.experiment import Experiment, RunFolder
-from hyoid.io.below import images_below
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.below import images_below
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.experiment import Experiment
 from hyoid.planning.fingerprint import Fingerprint
+from hyoid.run_folder import RunFolder
 from hyoid.training.regimes.supervised import Supervised
 from hyoid.workflow.question import refuse_twice
 

@@ -12,7 +12,7 @@ import pytest
 
 import hyoid
 from hyoid.core.errors import HyoidError
-from hyoid.io.phantoms import write_phantoms
+from hyoid.datasets.phantoms import write_phantoms
 from hyoid.training.checkpoint import read_checkpoint
 
 SMALL = ("planning.patch=[32,32]", "planning.batch=1", "planning.channels=[4,8]", "threads=1", "training.workers=1")

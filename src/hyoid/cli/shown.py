@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from ..datasets.inspect import Inspection
     from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
-    from ..io.inspect import Inspection
     from ..nets.sheet import Family
 
 SHOWN_CASES = 12

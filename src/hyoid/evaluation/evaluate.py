@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log, track
-from ..io.agreement import difference
+from ..datasets.agreement import difference
 from ..metrics.metric import Metric
 from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of

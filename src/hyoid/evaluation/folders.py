@@ -14,12 +14,12 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.labels import Labels
 from ..core.progress import log
-from ..io.entry import listed
+from ..datasets.entry import listed
 from .evaluate import Judged, Numbers, evaluate_pairs
 from .report import EvaluationSettings, Report
 
 if TYPE_CHECKING:
-    from ..io.masks import Encoding, Marks
+    from ..datasets.masks import Encoding, Marks
 
 _WHITE = 255
 
@@ -132,8 +132,8 @@ def _images_in(place: str | Path, other: str | Path) -> dict[str, Path]:
 
     What lies in the other folder of the comparison is not of this one.
     """
-    from ..io.below import label_images_below
-    from ..io.formats import is_image, stem_of
+    from ..datasets.below import label_images_below
+    from ..files.formats import is_image, stem_of
 
     root = Path(place)
     if not root.exists():
@@ -177,7 +177,7 @@ def _unpaired(
 
 def _annotations_in(place: Path) -> str:
     """A hint where a whole data set was named, with a leading space; else empty."""
-    from ..io.layouts import LABEL_FOLDERS, subfolder
+    from ..datasets.layouts import LABEL_FOLDERS, subfolder
 
     inner = subfolder(place, LABEL_FOLDERS) if place.is_dir() else None
     return f" If {place} is a data set, name its annotations, {inner}." if inner else ""
@@ -185,7 +185,7 @@ def _annotations_in(place: Path) -> str:
 
 def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> list[Marks]:
     """The facts of each mask; its pieces only where values might be numbers of objects or shades of grey."""
-    from ..io.masks import look_at
+    from ..datasets.masks import look_at
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         return list(pool.map(lambda case: look_at(case, paths[case], pieces)[0], paths))
@@ -194,8 +194,8 @@ def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> list[Ma
 def _reference_encoding(
     marks: list[Marks], declared: Labels | None, instances: bool, notes: list[str]
 ) -> tuple[Encoding, Labels]:
-    from ..io.masks import Encoding
-    from ..io.recognise import recognise
+    from ..datasets.masks import Encoding
+    from ..datasets.recognise import recognise
 
     if declared and not any(value for one in marks for value in one.counts):
         notes.append("References: nothing is labelled in any of them.")
@@ -207,7 +207,7 @@ def _reference_encoding(
 
 def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding, notes: list[str]) -> Encoding:
     """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
-    from ..io.masks import Encoding
+    from ..datasets.masks import Encoding
 
     if any(one.coloured for one in marks):
         return reference
@@ -263,7 +263,7 @@ def _num_values(marks: Marks) -> int:
 def _reader(
     prediction: Path | None, prediction_encoding: Encoding, reference: Path, reference_encoding: Encoding
 ) -> Callable[[], tuple[Image | None, Image]]:
-    from ..io.masks import read_labels
+    from ..datasets.masks import read_labels
 
     def read() -> tuple[Image | None, Image]:
         guess = None if prediction is None else Image(*read_labels(prediction, prediction_encoding), "labels")
@@ -279,15 +279,15 @@ def _folder(place: str | Path) -> Path:
 
 def _declared(folders: Sequence[Path]) -> tuple[Labels | None, bool]:
     """Labels that a labels.yaml in one of these folders names, and whether it says that values number objects."""
-    from ..io.declared import declared_beside
+    from ..datasets.declared import declared_beside
 
     return next((found for folder in folders if any(found := declared_beside(folder))), (None, False))
 
 
 def _numbers(prediction: Path | None, reference: Path) -> Callable[[], Numbers]:
     """Reads object numbers; a prediction with one value beside background holds a mask and no numbers."""
-    from ..io.formats import whole_numbers
-    from ..io.masks import grey, read_raw
+    from ..datasets.masks import grey, read_raw
+    from ..files.formats import whole_numbers
 
     def read(path: Path) -> np.ndarray:
         return whole_numbers(path, grey(path, read_raw(path)[0]))[0]
@@ -301,7 +301,7 @@ def _numbers(prediction: Path | None, reference: Path) -> Callable[[], Numbers]:
 
 def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     """What a cases.csv in one of these folders says of each case; empty when there is none."""
-    from ..io.tables import facts_by_case
+    from ..datasets.tables import facts_by_case
 
     for path in (folder / "cases.csv" for folder in folders):
         if path.is_file():
@@ -312,7 +312,7 @@ def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mappin
 
 def _groups(facts: Mapping[str, Mapping[str, str]], notes: list[str]) -> Mapping[str, str]:
     """Which cases belong together by what is known of them; empty when nothing says so."""
-    from ..io.groups import grouping
+    from ..datasets.groups import grouping
 
     found = grouping(facts)
     if found.rule != "group":

@@ -18,7 +18,7 @@ from ..core.settings import Settings
 from .measure import CaseFacts, Drawn, Measured, measure_case
 
 if TYPE_CHECKING:
-    from ..io.dataset import Dataset
+    from ..datasets.dataset import Dataset
 
 SAMPLES = 2_000_000
 """Intensities kept of all cases together, per channel; cases share them equally."""

@@ -5,12 +5,8 @@ without ever holding all probabilities of all structures at once.
 
 Read in this order:
 
-- `evidence`: what a net says of voxels that is blended before it becomes probabilities
 - `tiles`: where tiles lie, how they are read beyond the border, and how overlapping answers are blended
 - `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
-- `signals`: the stack for signals, kept while an engine sets up
-- `engines`: what computes a net for tiles of one shape, other than torch as it is
-- `backends`: which engine does, and whether it agrees with torch
 - `memory`: cases for which the memory does not suffice
 - `predictor`: Predictor, case in, answer on the same grid out
 - `batches`: many cases: the next is read and the last is written while one is predicted

@@ -21,14 +21,14 @@ from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
+from ..engines.backend import Backend, BackendName, Patches
+from ..engines.evidence import Evidence
 from ..nets.net import Net
 from ..ops.resample import decode_onto, onto
 from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
-from .backends import Backend, BackendName, Patches
-from .evidence import Evidence
 from .memory import check_size, fitting
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, same_voxels

@@ -18,17 +18,17 @@ from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.machine import use_threads
 from ..core.progress import log
+from ..datasets.dataset import Dataset, read_case
+from ..datasets.entry import listed
 from ..evaluation.belief import Measuring, write_beliefs
 from ..evaluation.certainty import Certainty
 from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
-from ..experiment import RunFolder
-from ..io.dataset import Dataset, read_case
-from ..io.entry import listed
-from ..io.formats import read_header, read_image, suffix_for_labels, write_image
+from ..files.formats import read_header, read_image, suffix_for_labels, write_image
 from ..planning.budget import resolved_device
 from ..prediction.batches import failing, predict_cases
 from ..prediction.predictor import Predictor, Watch
+from ..run_folder import RunFolder
 from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
@@ -37,7 +37,7 @@ from .patches import patches_of
 from .question import check_device, check_structures
 
 if TYPE_CHECKING:
-    from ..io.layouts import Entry
+    from ..datasets.layouts import Entry
 
 MOST_SCATTERED = 8
 """Structures of which a whole map of probabilities is in memory, to look for lesions."""

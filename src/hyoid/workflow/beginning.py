@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
 from ..core.progress import log
-from ..experiment import Experiment, RunFolder
+from ..experiment import Experiment
+from ..run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ..core.labels import Labels

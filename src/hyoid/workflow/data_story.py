@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.evaluate import SIZE_UNITS
-from ..experiment import RunFolder
 from ..planning.fingerprint import Fingerprint
 from ..planning.plan import Plan
 from ..reporting.data_sheet import DataSheet, Intensities
 from ..reporting.wording import shortly
+from ..run_folder import RunFolder
 
 
 def split_rule(folder: RunFolder) -> str:

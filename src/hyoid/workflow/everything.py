@@ -43,7 +43,7 @@ def run(
     Returns:
         The path of report.html.
     """
-    from ..experiment import RunFolder
+    from ..run_folder import RunFolder
     from .forecast import comparison
     from .question import check_place, refuse_twice
 
@@ -76,8 +76,8 @@ def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: in
     Returns:
         The Dice of each structure and the path of each report.
     """
+    from ..datasets.phantoms import write_phantoms
     from ..evaluation.report import Report
-    from ..io.phantoms import write_phantoms
 
     told = []
     for kind in ("cells", "organs"):

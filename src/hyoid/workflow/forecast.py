@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..core.duration import duration
-from ..experiment import RunFolder
 from ..prediction.predictor import Predictor
+from ..run_folder import RunFolder
 from ..tasks import task_for
 from ..training.validation import step_cost
 

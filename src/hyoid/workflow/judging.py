@@ -41,9 +41,10 @@ def evaluate(
     """
     from ..evaluation.evaluate import evaluate_pairs
     from ..evaluation.folders import pair_folders
-    from ..experiment import Experiment, RunFolder
+    from ..experiment import Experiment
     from ..preparation.store import prepare_all
     from ..reporting.page import write_page
+    from ..run_folder import RunFolder
     from .answers import judge_validation
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines

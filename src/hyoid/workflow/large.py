@@ -11,10 +11,10 @@ import numpy as np
 from ..core.case import Case
 from ..core.errors import ConfigError, DataError
 from ..core.progress import log, stage
-from ..io.canvas import Canvas
-from ..io.cases import open_case
-from ..io.entry import Entry
-from ..io.formats import read_header, suffix_of, write_boxes
+from ..datasets.cases import open_case
+from ..datasets.entry import Entry
+from ..files.canvas import Canvas
+from ..files.formats import read_header, suffix_of, write_boxes
 from ..planning.plan import Plan
 from ..prediction.predictor import Predictor
 from ..preparation.streamed import needs_all

@@ -11,9 +11,10 @@ from typing import Any
 
 from .. import __version__
 from ..core.machine import machine
-from ..experiment import Experiment, RunFolder
+from ..experiment import Experiment
 from ..nets.cost import cost
 from ..prediction.predictor import PredictionSettings
+from ..run_folder import RunFolder
 from ..tasks import task_for
 
 _LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")

@@ -14,9 +14,9 @@ from typing import Any
 from .. import __version__
 from ..core.errors import HyoidError
 from ..core.progress import log
-from ..experiment import RunFolder
-from ..io.below import ANSWERS
+from ..datasets.below import ANSWERS
 from ..prediction.predictor import Predictor
+from ..run_folder import RunFolder
 
 
 def origin_of(folder: RunFolder, predictor: Predictor) -> dict[str, Any]:

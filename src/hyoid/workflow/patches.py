@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError
-from ..experiment import RunFolder
 from ..prediction.tiles import read_box
 from ..preparation.store import Store, prepare_all, store_folder
+from ..run_folder import RunFolder
 from .voxel_weights import maps_of
 
 COUNT = 16

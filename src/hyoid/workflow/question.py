@@ -12,7 +12,8 @@ from ..core.labels import Labels
 from ..core.machine import use_threads
 from ..core.progress import log
 from ..core.settings import split_change
-from ..experiment import Experiment, RunFolder
+from ..experiment import Experiment
+from ..run_folder import RunFolder
 from .beginning import check_beginning
 from .voxel_weights import MAPS
 

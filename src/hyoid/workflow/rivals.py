@@ -17,9 +17,9 @@ from ..core.progress import log
 from ..evaluation.evaluate import evaluate_pairs
 from ..evaluation.report import Report
 from ..evaluation.rivals import Rival, against
-from ..experiment import RunFolder
 from ..ops.resample import onto
 from ..preparation.store import Store
+from ..run_folder import RunFolder
 from .answers import judged_cases
 
 MOST_TEACHERS = 24

@@ -11,9 +11,10 @@ import numpy as np
 
 from .. import __version__
 from ..evaluation.folders import Paired
-from ..experiment import Experiment, RunFolder
+from ..experiment import Experiment
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
+from ..run_folder import RunFolder
 from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited

@@ -17,10 +17,11 @@ from ..core.errors import ConfigError, DataError
 from ..core.progress import log
 
 if TYPE_CHECKING:
-    from ..experiment import Experiment, RunFolder
-    from ..io.dataset import Dataset
-    from ..io.inspect import Inspection
+    from ..datasets.dataset import Dataset
+    from ..datasets.inspect import Inspection
+    from ..experiment import Experiment
     from ..planning.plan import Plan
+    from ..run_folder import RunFolder
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -29,7 +30,7 @@ def inspect(path: str | Path) -> Inspection:
     Args:
         path: A data set (folder, dataset.json, manifest) or one image.
     """
-    from ..io.inspect import inspect_path
+    from ..datasets.inspect import inspect_path
 
     return inspect_path(path)
 
@@ -61,7 +62,7 @@ def plan(
     Returns:
         The plan, also written to experiment.yaml, where it may be edited before training.
     """
-    from ..experiment import RunFolder
+    from ..run_folder import RunFolder
     from .question import ask, check_place, is_answered
 
     folder = RunFolder(Path(into))
@@ -80,9 +81,9 @@ def plan(
 
 def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Sequence[str]) -> Plan:
     """Measure and decide, and write both into the run."""
-    from ..experiment import Split
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
+    from ..run_folder import Split
     from .beginning import check_loss, check_parts, earlier_plan
     from .forecast import forecast
     from .question import check_structures, plan_changes
@@ -118,7 +119,7 @@ def _opened(data: str | Path, may_leak: bool) -> Dataset:
     Raises:
         DataError: When its split puts one patient on both sides and this is not allowed.
     """
-    from ..io.dataset import open_dataset
+    from ..datasets.dataset import open_dataset
 
     dataset = open_dataset(data)
     if dataset.grouping.leak and not may_leak:
@@ -142,8 +143,8 @@ def prepare(run: str | Path) -> Path:
     Returns:
         The folder of prepared cases; runs that lie side by side share it.
     """
-    from ..experiment import RunFolder
     from ..preparation.store import prepare_all
+    from ..run_folder import RunFolder
     from .voxel_weights import maps_of
 
     folder = RunFolder.open(run)
@@ -165,9 +166,9 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     """
     from ..core.machine import machine
     from ..core.memory import forget_peak, peak_gb
-    from ..experiment import RunFolder
     from ..planning.budget import resolved_device
     from ..preparation.store import Store
+    from ..run_folder import RunFolder
     from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.data import default_workers
@@ -251,9 +252,9 @@ def predict(
     Returns:
         The files that were written.
     """
-    from ..experiment import RunFolder
-    from ..io.dataset import find_images
+    from ..datasets.dataset import find_images
     from ..planning.budget import available_gb
+    from ..run_folder import RunFolder
     from .answers import predict_entries, predict_validation, predictor_of
     from .origin import origin_of
     from .question import check_no_run, check_prediction
@@ -294,9 +295,9 @@ def report(run: str | Path) -> Path:
         run: Folder of an evaluated run.
     """
     from ..evaluation.report import Report
-    from ..experiment import RunFolder
     from ..reporting.card import write_card
     from ..reporting.page import write_page
+    from ..run_folder import RunFolder
     from .story import of_run
 
     folder = RunFolder.open(run)
@@ -321,7 +322,7 @@ def cite(run: str | Path) -> str:
         run: Folder of a planned run.
     """
     from ..core.citations import cite as bibtex
-    from ..experiment import RunFolder
+    from ..run_folder import RunFolder
     from .story import papers
 
     return bibtex(papers(RunFolder.open(run).experiment))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.case import Case
-from ..experiment import RunFolder
+from ..run_folder import RunFolder
 
 MAPS = ("touching",)
 

@@ -1,0 +1,139 @@
+"""Images in a folder and in the folders below it, each with a name that tells where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ..core.errors import DataError
+from ..core.progress import log
+from ..files.dicom import holds_volume, is_dicom
+from ..files.formats import is_image, stem_of
+from .entry import listed
+from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, images_of, mixed_folders, subfolder
+
+ANSWERS = "answers.jsonl"
+"""Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
+
+_ANNOTATIONS = (*LABEL_FOLDERS, "labelsts")
+
+
+def images_below(folder: Path) -> dict[Path, str]:
+    """Images to predict in a folder and below it, DICOM series folders included, with the names of their cases.
+
+    A name is the place below the folder and the name of the file, `ward/scan`; images/ is no part of it, and
+    CASE/images/CASE.png is CASE. Folders of annotations beside images, runs, prepared cases and answers are left out.
+
+    Args:
+        folder: Where to look.
+
+    Raises:
+        DataError: When there are none, or the folder is a run.
+    """
+    if (folder / RUN).is_file():
+        raise DataError(f"{folder}: this is a run; expected images.")
+    walk = _Walk(folder)
+    if (folder / ANSWERS).is_file():
+        log.warning("%s: answers lie here, and are answered as if they were images.", folder)
+    found = dict(_images(walk, folder, "", walk.begun))
+    if walk.left_out:
+        log.warning(
+            "%s: folders of annotations, runs and answers are left out: %s.", folder, listed(sorted(walk.left_out))
+        )
+    if not found:
+        raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads, nor do those in it.")
+    return found
+
+
+def label_images_below(folder: Path, other: Path) -> dict[Path, str]:
+    """Every image in a folder and below it with its place and name, in the order of these.
+
+    Runs, prepared cases and answers below are left out, and so is another folder there.
+    """
+    walk = _Walk(folder, other)
+    found = dict(_all_images(walk, folder, "", walk.begun))
+    if walk.left_out:
+        log.warning("%s: folders of runs and answers are left out: %s.", folder, listed(sorted(walk.left_out)))
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+class _Walk:
+    """Which folders below one are entered: links are followed, and rings once; what hyoid wrote is left out.
+
+    Args:
+        top: Where the walk begins.
+        other: A folder that is not entered, and not told of.
+    """
+
+    def __init__(self, top: Path, other: Path | None = None) -> None:
+        self.top = top
+        self.left_out: list[str] = []
+        here = top.resolve()
+        self.begun = (here, *here.parents, *([other.resolve()] if other else []))
+
+    def entered(
+        self, folder: Path, passed: tuple[Path, ...], skipped: Collection[str], annotations: Collection[str] = ()
+    ) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+        """Folders in this one, each with what was passed on the way to what is in it, which is not entered again.
+
+        Args:
+            folder: What is searched.
+            passed: What was passed on the way to it.
+            skipped: Names in it that are no folders to enter.
+            annotations: Names of folders that are left out.
+        """
+        for one in sorted(folder.iterdir()):
+            here = one.resolve()
+            if one.name.startswith(".") or one.name in skipped or here in passed or not one.is_dir():
+                continue
+            if one.name.lower() in annotations or _is_ours(one):
+                self.left_out.append(str(one.relative_to(self.top)))
+            else:
+                yield one, (*passed, here)
+
+
+def _images(
+    walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...], is_inner: bool = False
+) -> Iterator[tuple[Path, str]]:
+    """Images to predict and their names."""
+    files = _without_stray_slices(folder)
+    for file in files:
+        stem = stem_of(file)
+        yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
+    inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
+    skipped = {*(file.name for file in files), *mixed_folders(folder)}
+    for one, beyond in walk.entered(folder, passed, skipped, _ANNOTATIONS):
+        if one == inner:
+            yield from _images(walk, one, place, beyond, is_inner=True)
+        else:
+            yield from _images(walk, one, f"{place}{one.name}/", beyond)
+
+
+def _all_images(walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
+    files = [one for one in sorted(folder.iterdir()) if is_image(one)]
+    for file in files:
+        yield file, place + stem_of(file)
+    for one, beyond in walk.entered(folder, passed, {file.name for file in files}):
+        yield from _all_images(walk, one, f"{place}{one.name}/", beyond)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a run, a prepared case, or holds answers."""
+    return any((folder / name).is_file() for name in (RUN, "facts.json", ANSWERS))
+
+
+def _without_stray_slices(folder: Path) -> list[Path]:
+    """The images of a folder; a few DICOM slices beside other images are no images of their own, and told."""
+    files = images_of(folder)
+    if mixed := mixed_folders(folder):
+        log.warning("%s: folders that mix DICOM slices with other images are left out: %s.", folder, listed(mixed))
+    slices = [file for file in files if file.is_file() and is_dicom(file)]
+    if not slices or len(slices) == len(files) or not holds_volume(folder):
+        return files
+    log.warning(
+        "%s: %d DICOM files beside other images are left out (%s); put a series into a folder of its own.",
+        folder,
+        len(slices),
+        listed([file.name for file in slices]),
+    )
+    return [file for file in files if file not in slices]

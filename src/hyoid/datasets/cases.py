@@ -1,0 +1,120 @@
+"""Images of single cases: finding what to predict, and reading all channels of a case onto one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.errors import DataError
+from ..core.progress import log
+from ..files.blocks import Channels
+from ..files.formats import beside_slices, is_image, open_image, read_header, read_image, stem_of
+from .agreement import turn_between
+from .below import images_below
+from .entry import Entry, listed
+from .layouts import group_channels, one_of_pairs
+
+
+def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
+    """The cases to predict: a file, a DICOM folder, a folder of images and of folders of them, or a list of these.
+
+    Args:
+        path: Where to look.
+        channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
+            exactly that many.
+
+    Raises:
+        DataError: When there is nothing to read, or a name occurs twice.
+    """
+    named: dict[Path, str] = {}
+    for one in [path] if isinstance(path, str | Path) else path:
+        here = Path(one)
+        if not here.exists():
+            raise DataError(f"{here}: there is no such file or folder.")
+        if here.is_dir() and not is_image(here):
+            named |= images_below(here)
+        else:
+            if here.is_dir() and (others := beside_slices(here)):
+                log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))
+            named[here] = stem_of(here)
+    files = one_of_pairs(list(named))
+    if not files:
+        raise DataError("No image is named; give a file, a folder or a list of files.")
+
+    def joined(base: str, endings: set[str]) -> bool:
+        count = channels or len(endings)
+        return endings == {f"{k:04d}" for k in range(count)} and (channels is not None or count > 1)
+
+    return [Entry(case, group) for case, group in group_channels(files, joined, named.__getitem__).items()]
+
+
+def _named(files: Sequence[Path]) -> str:
+    return listed([file.name for file in files])
+
+
+def read_case(entry: Entry, channels: int | None = None) -> Case:
+    """The image of a case without its labels, all channels on one grid.
+
+    Args:
+        entry: Where it lies.
+        channels: How many channels are wanted; grey is repeated for three, other differences are refused.
+
+    Raises:
+        DataError: When channels do not fit each other or the wanted number, or numbers are NaN or infinite.
+    """
+    parts = [read_image(path) for path in entry.images]
+    grid = parts[0].grid
+    arrays = [
+        turn_between(entry.id, (entry.images[0], grid), (path, part.grid))(part.array)
+        for path, part in zip(entry.images, parts, strict=True)
+    ]
+    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    if channels is not None and len(array) != channels:
+        array = _harmonised(entry, array, channels)
+    _check_finite(entry, array)
+    facts = {**entry.facts, "image": str(entry.images[0])}
+    return Case(entry.id, Image(array, grid), None, facts)
+
+
+def open_case(entry: Entry, channels: int | None = None) -> Case | None:
+    """The image of a case as `read_case` gives it, but on disk and read box by box; None when it must be read whole.
+
+    Numbers that are NaN or infinite are met when they are read.
+    """
+    grids = [read_header(path).grid for path in entry.images]
+    parts = [open_image(path) for path in entry.images]
+    opened = [part for part in parts if part is not None]
+    if len(opened) < len(parts) or not all(grid.matches(grids[0]) for grid in grids):
+        return None
+    if channels == 3 and len(opened) == 1 and opened[0].shape[0] == 1:
+        opened *= 3
+    array = opened[0] if len(opened) == 1 else Channels(tuple(opened))
+    if channels is not None and array.shape[0] != channels:
+        return None
+    facts = {**entry.facts, "image": str(entry.images[0])}
+    return Case(entry.id, Image(cast(np.ndarray, array), grids[0]), None, facts)
+
+
+def _harmonised(entry: Entry, array: np.ndarray, channels: int) -> np.ndarray:
+    if len(array) == 1 and channels == 3:
+        return np.repeat(array, 3, axis=0)
+    if len(array) == 3 and channels == 1 and (array[0] == array[1]).all() and (array[0] == array[2]).all():
+        return array[:1]
+    names = ", ".join(path.name for path in entry.images)
+    raise DataError(f"{entry.id}: expected {channels} channels; {names} gives {len(array)}.")
+
+
+def _check_finite(entry: Entry, array: np.ndarray) -> None:
+    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
+        return  # one NaN or infinity makes the sum so
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = tuple(bad[0][1:].tolist())
+        raise DataError(
+            f"{entry.id}: {len(bad)} voxels of {entry.images[0]} are NaN or infinite, the first at {place}."
+            " Replace them (for example by 0) and try again."
+        )

@@ -1,0 +1,269 @@
+"""Dataset: cases found in any layout, checked, with their annotations mapped to label values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.errors import DataError
+from ..core.labels import Labels
+from ..core.progress import log
+from ..files.formats import read_header, whole_numbers
+from ..files.order import in_c_order
+from . import groups
+from .agreement import turn_between
+from .cases import find_images, read_case
+from .entry import Entry, Found, listed
+from .layouts import find
+from .masks import Encoding, grey, read_labels, read_raw, value_counts
+from .recognise import recognise
+from .survey import Look, Seen, look_at_all
+
+__all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of annotated images.
+
+    Attributes:
+        root: Where it was opened.
+        layout: How its files are arranged, in words.
+        cases: The cases, in order of their ids.
+        labels: Structures and their values.
+        channel_names: What each channel is.
+        encoding: How annotation files become label values.
+        notes: What was decided while reading, one sentence each.
+        warnings: What may go wrong, one sentence each.
+        seen: Facts of each case from headers and annotations.
+        held_out: Cases that an explicit split marks as test; never trained on or validated with.
+    """
+
+    root: Path
+    layout: str
+    cases: tuple[Entry, ...]
+    labels: Labels
+    channel_names: tuple[str, ...]
+    encoding: Encoding
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    held_out: tuple[Entry, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all cases, in order."""
+        return tuple(entry.id for entry in self.cases)
+
+    def entry(self, case_id: str) -> Entry:
+        """Where a case lies on disk."""
+        for entry in (*self.cases, *self.held_out):
+            if entry.id == case_id:
+                return entry
+        raise DataError(f"{self.root}: there is no case {case_id!r}.")
+
+    def read(self, case_id: str) -> Case:
+        """Image and labels of a case, on one grid, channels harmonised, annotation mapped.
+
+        Raises:
+            DataError: When grids do not fit, numbers are NaN or infinite, or values are unknown.
+        """
+        entry = self.entry(case_id)
+        case = read_case(entry, len(self.channel_names))
+        if entry.label is None:
+            return case
+        array, grid = read_labels(entry.label, self.encoding)
+        turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
+        labels = Image(in_c_order(turn(array)), case.image.grid, "labels")
+        _check_values(entry, labels.array, self.labels)
+        return replace(case, labels=labels)
+
+    def read_instances(self, case_id: str) -> Image:
+        """Object numbers (0 background) of a case whose annotation tells objects apart.
+
+        Raises:
+            DataError: When the annotations of this set do not number objects.
+        """
+        entry = self.entry(case_id)
+        if self.encoding.kind not in ("instances", "objects") or entry.label is None:
+            raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
+        array, grid = read_raw(entry.label)
+        image = read_header(entry.images[0]).grid
+        turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
+        numbers = whole_numbers(entry.first_label, grey(entry.first_label, array))
+        return Image(in_c_order(turn(numbers)), image, "labels")
+
+    @cached_property
+    def grouping(self) -> groups.Grouping:
+        """Which cases belong together when splitting."""
+        used, apart = ({entry.id: entry.facts for entry in some} for some in (self.cases, self.held_out))
+        return groups.grouping(used, apart)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether it is known which cases are of one patient (pair, subject, group), or of which stack."""
+        return self.grouping.known
+
+    def group_of(self, case_id: str) -> str:
+        """The patient (or pair, subject, group, stack) of a case; its own id when nothing is known."""
+        return self.grouping.groups[case_id] if self.grouping.known else case_id
+
+    def folds(self, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+        """Validation ids of each fold: groups stay together, slices of a stack in blocks, an explicit split wins.
+
+        The same seed gives the same folds. There are fewer folds than asked when there are fewer groups, and
+        one when a split column names the validation cases.
+        """
+        return groups.folds(self.grouping, num_folds, seed)
+
+    def split(self, fold: int = 0, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Training and validation ids of one fold; with a single case both are that case, and a warning says so."""
+        all_folds = self.folds(num_folds, seed)
+        if not 0 <= fold < len(all_folds):
+            raise DataError(f"{self.root}: there is no fold {fold}; this set has folds 0 to {len(all_folds) - 1}.")
+        validation = all_folds[fold]
+        training = tuple(i for i in self.ids if i not in set(validation))
+        if not training:
+            log.warning("%s: only one group of cases; validation uses the training cases and flatters.", self.root)
+            training = validation
+        return training, validation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON, so that a run remembers its data set without scanning again."""
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "cases": [_entry_to_dict(entry) for entry in self.cases],
+            "held_out": [_entry_to_dict(entry) for entry in self.held_out],
+            "labels": self.labels.model_dump(mode="json"),
+            "channel_names": list(self.channel_names),
+            "encoding": self.encoding.model_dump(mode="json"),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "seen": {case: seen.model_dump(mode="json") for case, seen in self.seen.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Dataset:
+        """The data set that `to_dict` described."""
+        return cls(
+            Path(values["root"]),
+            values["layout"],
+            tuple(map(_entry_from_dict, values["cases"])),
+            Labels.parse(values["labels"], "labels"),
+            tuple(values["channel_names"]),
+            Encoding.parse(values["encoding"], "encoding"),
+            tuple(values["notes"]),
+            tuple(values["warnings"]),
+            {case: Seen.parse(seen, case) for case, seen in values["seen"].items()},
+            tuple(map(_entry_from_dict, values["held_out"])),
+        )
+
+
+def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
+    """The data set at a path, with all headers and annotations checked.
+
+    Args:
+        path: A folder in one of the usual layouts, a dataset.json, a manifest, or an image with its annotation
+            beside it.
+        require_labels: Leave out images without annotation (told as a warning); otherwise keep them.
+
+    Raises:
+        DataError: When nothing fits, files do not belong together, or no voxel is labelled.
+    """
+    path = Path(path).absolute()
+    found = find(path)
+    notes, warnings = list(found.notes), list(found.warnings)
+    entries = sorted(found.entries, key=lambda entry: entry.id)
+    without = [entry.id for entry in entries if entry.label is None]
+    if len(without) == len(entries):
+        raise DataError(f"{path}: no image has an annotation.")
+    if without and require_labels:
+        warnings.append(f"{len(without)} of {len(entries)} images have no label and are left out: {listed(without)}.")
+        entries = [entry for entry in entries if entry.label is not None]
+    looks = _looks(entries)
+    marks = [look.marks for look in looks if look.marks]
+    encoding, labels, told, doubts = recognise(marks, found.labels, found.instances)
+    channel_names = _channels(found, looks, notes)
+    cases, held_out = _held_out(path, entries, notes)
+    seen = {look.case: look.seen(encoding) for look in looks}
+    dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
+    notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
+    warnings += [*doubts, *_remarks([(look.case, look.warnings) for look in looks]), *dataset.grouping.warnings]
+    return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
+
+
+def _looks(entries: Sequence[Entry]) -> list[Look]:
+    looks = look_at_all(entries)
+    problems = [look.problem for look in looks if look.problem]
+    if problems:
+        more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
+        raise DataError(problems[0] + more)
+    return looks
+
+
+def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """The cases to use, and those that a split column marks as test."""
+    held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
+    if held_out:
+        notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
+    if len(held_out) == len(entries):
+        raise DataError(f"{path}: every case is marked as test; none is left to train on.")
+    return tuple(entry for entry in entries if entry not in held_out), held_out
+
+
+def _remarks(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Remarks on single cases, those that several share told once."""
+    cases: dict[str, list[str]] = {}
+    for case, notes in told:
+        for note in notes:
+            cases.setdefault(note, []).append(case)
+    return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
+
+
+def _channels(found: Found, looks: Sequence[Look], notes: list[str]) -> tuple[str, ...]:
+    """Names of the channels that every case will have."""
+    dims = {look.grid.dims: look.case for look in looks if look.grid}
+    if len(dims) > 1:
+        raise DataError(f"Flat images ({dims[2]}) and volumes ({dims[3]}) are mixed; make two data sets of them.")
+    pictures = dims.keys() == {2} and all(len(entry.images) == 1 for entry in found.entries)
+    numbers = {look.channels: look.case for look in looks}
+    if pictures and numbers.keys() == {1, 3}:
+        grey = sum(look.channels == 1 for look in looks)
+        notes.append(f"{grey} of {len(looks)} images are grey among colour ones; grey is repeated as RGB.")
+    elif len(numbers) > 1:
+        examples = ", ".join(f"{numbers[count]} has {count}" for count in sorted(numbers))
+        raise DataError(f"Every case needs the same channels: {examples}.")
+    count, declared = max(numbers), found.channel_names
+    if declared and len(declared) != count:
+        raise DataError(f"{len(declared)} channels are declared ({', '.join(declared)}), but the images have {count}.")
+    if pictures and count == 3 and not declared:
+        return ("red", "green", "blue")
+    return declared or (("intensity",) if count == 1 else tuple(f"channel_{k}" for k in range(count)))
+
+
+def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
+    unknown = sorted(value_counts(array).keys() - set(labels.known_values))
+    if unknown:
+        values = listed(list(map(str, unknown)))
+        raise DataError(f"{entry.id}: the annotation {entry.first_label} has values that no label names: {values}.")
+
+
+def _entry_to_dict(entry: Entry) -> dict[str, Any]:
+    label = [str(p) for p in entry.label] if isinstance(entry.label, tuple) else entry.label and str(entry.label)
+    return {"id": entry.id, "images": [str(p) for p in entry.images], "label": label, "facts": dict(entry.facts)}
+
+
+def _entry_from_dict(values: Mapping[str, Any]) -> Entry:
+    label = values["label"]
+    marks = tuple(map(Path, label)) if isinstance(label, list) else Path(label) if label else None
+    return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]))

@@ -1,0 +1,212 @@
+"""What a file or a data set holds, as structured facts that a command line or a page can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.progress import track
+from ..files import dicom
+from ..files.formats import is_image, read_stored
+from ..files.header import Header
+from .dataset import Dataset, open_dataset
+from .entry import listed
+from .survey import Seen, implausible
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found at a path.
+
+    Attributes:
+        title: One line that says what it is.
+        facts: Names and values in the order to show them.
+        cases: One row for each case of a data set; all rows have the same columns.
+        problems: What is wrong, one sentence each; empty when all is well.
+        warnings: What may go wrong.
+        notes: What was decided while reading.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    cases: tuple[Mapping[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def inspect_path(path: str | Path) -> Inspection:
+    """What a file, a DICOM series folder or a data set holds.
+
+    Problems are reported, not raised, except that a missing path is an error.
+
+    Raises:
+        DataError: When there is no such path.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder.")
+    tables = (".csv", ".tsv", ".yaml", ".yml", "dataset.json")
+    single = path.is_file() and not path.name.lower().endswith(tables)
+    try:
+        if single or (path.is_dir() and is_image(path)):
+            return _inspect_image(path)
+        return _inspect_dataset(open_dataset(path))
+    except DataError as error:
+        kind = "image file" if single else "data set"
+        return Inspection(f"{path.name}: not a readable {kind}", {"path": str(path)}, problems=(str(error),))
+
+
+def _inspect_image(path: Path) -> Inspection:
+    stored = read_stored(path)
+    header, array = stored.header, stored.array
+    facts = {"path": str(path), "format": header.format, **_geometry(header)}
+    problems, warnings = [], implausible(header)
+    for index, channel in enumerate(array):
+        name = "values" if len(array) == 1 else f"values of channel {index}"
+        facts[name] = _values(channel)
+        if channel.dtype.kind == "f" and (bad := int((~np.isfinite(channel)).sum())):
+            problems.append(f"{bad} voxels{f' of channel {index}' if len(array) > 1 else ''} are NaN or infinite.")
+    if _is_constant(array):
+        warnings.append("All voxels have one value; the image shows nothing.")
+    if path.is_dir() and header.format.startswith("DICOM"):
+        if header.grid.dims == 3:
+            facts["slices"] = str(header.grid.shape[2])
+        facts["DICOM files"] = str(len(dicom.series_files(path)))
+    return Inspection(f"{path.name}: {header.format} image", facts, (), tuple(problems), tuple(warnings), header.notes)
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    return bool(array.size and array.max() == array.min())  # NaN equals nothing
+
+
+def _geometry(header: Header) -> dict[str, str]:
+    grid = header.grid
+    facts = {"shape": _x(grid.shape), "channels": str(header.channels), "numbers": header.dtype}
+    if not grid.calibrated:
+        return {**facts, "voxel size": "unknown"}
+    facts["spacing"] = f"{_x(grid.spacing_mm)} mm"
+    facts["extent"] = f"{_x([n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)])} mm"
+    if grid.dims == 3:
+        facts["orientation"] = f"{grid.orientation}{_obliquity(grid)}"
+        facts["origin"] = f"{_x(grid.origin_mm, ', ')} mm"
+    return facts
+
+
+def _obliquity(grid: Grid) -> str:
+    direction = np.asarray(grid.direction)
+    degrees = float(np.degrees(np.arccos(np.clip(np.abs(direction).max(axis=0), 0, 1))).max())
+    sheared = np.abs(direction.T @ direction - np.eye(3)).max() > 1e-3
+    return (f", oblique by {degrees:.1f} degrees" if degrees > 0.1 else "") + (", sheared" if sheared else "")
+
+
+def _values(channel: np.ndarray) -> str:
+    finite = channel[np.isfinite(channel)] if channel.dtype.kind == "f" else channel.ravel()
+    if not finite.size:
+        return "none finite"
+    low, high = finite.min(), finite.max()
+    if channel.dtype.kind in "biu":
+        sample = np.unique(finite)
+        if len(sample) <= 12:
+            return ", ".join(map(str, sample.tolist()))
+    p1, p50, p99 = np.percentile(finite[:: max(1, finite.size // 200_000)], (1, 50, 99))
+    return f"{low:.5g} to {high:.5g}, median {p50:.5g}, 1 % {p1:.5g}, 99 % {p99:.5g}"
+
+
+def _inspect_dataset(dataset: Dataset) -> Inspection:
+    seen = [dataset.seen[case] for case in dataset.ids]
+    facts = {
+        "path": str(dataset.root),
+        "layout": dataset.layout,
+        "cases": str(len(dataset)) + (f" ({len(dataset.held_out)} more kept out)" if dataset.held_out else ""),
+        "groups": _groups(dataset),
+        "channels": ", ".join(dataset.channel_names),
+        "formats": ", ".join(sorted({one.format for one in seen})),
+        "dimensions": str(len(seen[0].shape)),
+        "shapes": _range([one.shape for one in seen]),
+        "spacings": _spacings(seen),
+        "numbers": ", ".join(sorted({one.dtype for one in seen})),
+        "labels": _labels(dataset),
+        "annotation": dataset.encoding.kind,
+    }
+    if len(seen[0].shape) == 3:
+        facts["orientations"] = ", ".join(sorted({one.orientation for one in seen}))
+    problems, doubts = _read_in_full(dataset)
+    rows = tuple(_row(dataset, case) for case in dataset.ids)
+    return Inspection(
+        f"{dataset.root.name}: data set of {len(dataset)} cases",
+        facts,
+        rows,
+        problems,
+        (*dataset.warnings, *doubts),
+        dataset.notes,
+    )
+
+
+def _read_in_full(dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What goes wrong when every case is read in full, and a warning of images that show nothing."""
+    problems, constant = [], []
+    for case in track(dataset.ids, "Reading cases"):
+        try:
+            if _is_constant(dataset.read(case).image.array):
+                constant.append(case)
+        except DataError as error:
+            problems.append(str(error))
+    doubts = [f"All voxels have one value in {listed(constant)}; these images show nothing."] if constant else []
+    return tuple(problems), tuple(doubts)
+
+
+def _row(dataset: Dataset, case: str) -> dict[str, str]:
+    seen, entry = dataset.seen[case], dataset.entry(case)
+    total = sum(seen.counts.values())
+    row = {
+        "case": case,
+        "group": dataset.group_of(case),
+        "shape": _x(seen.shape),
+        "spacing": _x(seen.spacing_mm) if seen.calibrated else "",
+        "image": ", ".join(path.name for path in entry.images),
+    }
+    for name, group in zip(dataset.labels.names, dataset.labels.values, strict=True):
+        count = sum(seen.counts.get(value, 0) for value in group)
+        row[name] = f"{100 * count / total:.3g} %" if total else ""
+    return row
+
+
+def _groups(dataset: Dataset) -> str:
+    rule = dataset.grouping.rule
+    if dataset.has_groups and rule != "stack":
+        together = f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
+        return together + ("; folds are given by the split column" if rule == "split" else "")
+    return {"stack": "slices of a stack", "split": "given by the split column"}.get(rule, "none known")
+
+
+def _labels(dataset: Dataset) -> str:
+    pairs = zip(dataset.labels.names, dataset.labels.values, strict=True)
+    listed = ", ".join(f"{name} ({'+'.join(map(str, values))})" for name, values in pairs)
+    return listed + (f", ignored ({dataset.labels.ignore})" if dataset.labels.ignore is not None else "")
+
+
+def _spacings(seen: Sequence[Seen]) -> str:
+    known = [one.spacing_mm for one in seen if one.calibrated]
+    if not known:
+        return "unknown"
+    unknown = f" (unknown for {len(seen) - len(known)})" if len(known) < len(seen) else ""
+    return f"{_range(known)} mm{unknown}"
+
+
+def _range(rows: Sequence[Sequence[float]]) -> str:
+    """Smallest, median and largest along each axis, or the one value that all share."""
+    table = np.asarray(rows, float)
+    if np.allclose(table, table[0], rtol=1e-4):
+        return _x(table[0])
+    low, middle, high = table.min(0), np.median(table, axis=0), table.max(0)
+    return f"{_x(low)} to {_x(high)}, median {_x(middle)}"
+
+
+def _x(numbers: Sequence[float] | np.ndarray, between: str = "x") -> str:
+    return between.join(f"{n:.4g}" for n in numbers)

@@ -1,0 +1,216 @@
+"""How annotations are stored, recognised from what their files hold, and how they become label values.
+
+Masks arrive as class values, 0/255, grey with soft edges, colours, instance ids or one file per object. An
+`Encoding` says which; applying it gives whole numbers as `Labels.values` names them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.settings import Settings
+from ..files.formats import read_stored, suffix_of, whole_numbers
+from ..ops.scan import count_values
+
+_LOSSY = (".jpg", ".jpeg")
+
+
+class Encoding(Settings):
+    """How the numbers in annotation files become label values."""
+
+    kind: Literal["values", "threshold", "instances", "objects", "colours"] = Field(
+        "values", description="Whole numbers as they are, a threshold, ids of objects, a file per object, or colours."
+    )
+    threshold: float = Field(0.5, description="Numbers above this belong to the structure (kind threshold).")
+    written: int = Field(1, description="Value the structure gets (threshold, instances, objects).")
+    colours: tuple[int, ...] = Field((), description="Colours 0xRRGGBB; the first gets value 1 (kind colours).")
+
+    def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
+        """Label values (1, *S) of an annotation as its file has it."""
+        if self.kind == "colours":
+            packed = packed_colours(array)
+            result = np.zeros(packed.shape, np.uint8)
+            for value, colour in enumerate(self.colours, 1):
+                result[packed == colour] = value
+            return result
+        if self.kind == "values":
+            return _small(whole_numbers(path, grey(path, array)))
+        above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
+        return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
+
+    def value_of(self, raw: float) -> int:
+        """The label value of one number, or colour, in a file."""
+        if self.kind == "colours":
+            packed = int(raw) if raw > 255 or int(raw) in self.colours else int(raw) * 0x010101  # a grey file
+            return self.colours.index(packed) + 1 if packed in self.colours else 0
+        if self.kind == "values":
+            return round(raw)
+        return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the annotation of one case holds.
+
+    Attributes:
+        case: Id of the case.
+        counts: Voxels of each number (or packed colour).
+        coloured: Whether the numbers are packed colours.
+        fractional: Whether numbers between whole ones occur.
+        floating: Whether the file stores floating point numbers.
+        lossy: Whether the file format changes numbers (JPEG).
+        pieces: Connected pieces of equal value, counted where there are many values; else 0.
+        rgb: Whether a grey mask is stored as three equal channels.
+        num_files: Number of files, more than 1 when each holds one object.
+        hollow: Whether a flat mask is a closed line, not an area.
+    """
+
+    case: str
+    counts: Mapping[float, int]
+    coloured: bool = False
+    fractional: bool = False
+    floating: bool = False
+    lossy: bool = False
+    pieces: int = 0
+    num_files: int = 1
+    hollow: bool = False
+    rgb: bool = False
+
+
+def read_raw(label: Path | tuple[Path, ...]) -> tuple[np.ndarray, Grid]:
+    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1."""
+    if isinstance(label, Path):
+        stored = read_stored(label, as_labels=True)
+        return stored.array, stored.header.grid
+    return _objects(label)
+
+
+def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.ndarray, Grid]:
+    """Label values (1, *S) of an annotation, and the grid its file gives."""
+    array, grid = read_raw(label)
+    first = label if isinstance(label, Path) else label[0]
+    return encoding.apply(first, array), grid
+
+
+def grey(path: Path, array: np.ndarray) -> np.ndarray:
+    """One channel: equal channels are one; JPEG's tiny differences between channels are levelled."""
+    if len(array) > 1 and suffix_of(path) in _LOSSY:
+        return array.max(axis=0, keepdims=True)
+    if len(array) > 1 and all(np.array_equal(array[0], channel) for channel in array[1:]):
+        return array[:1]
+    return array
+
+
+def packed_colours(array: np.ndarray) -> np.ndarray:
+    """Colours (3, *S), or grey (1, *S), as single numbers 0xRRGGBB (1, *S)."""
+    red, green, blue = np.broadcast_to(array, (3, *array.shape[1:])).astype(np.int32)
+    return ((red << 16) | (green << 8) | blue)[None]
+
+
+def look_at(case: str, label: Path | tuple[Path, ...], pieces: bool = True) -> tuple[Marks, Grid]:
+    """The facts of one annotation, reading it once; pieces are only of use where the labels are not known."""
+    array, grid = read_raw(label)
+    path = label if isinstance(label, Path) else label[0]
+    channels, array = len(array), grey(path, array)
+    coloured = len(array) == 3 and array.dtype == np.uint8
+    if coloured:
+        array = packed_colours(array)
+    elif len(array) > 1:
+        raise DataError(f"{path}: labels have one channel; this file has {len(array)} that differ.")
+    floating = array.dtype.kind == "f"
+    if floating and not np.isfinite(array).all():
+        raise DataError(f"{path}: labels hold NaN or infinite numbers.")
+    fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
+    num_files = 1 if isinstance(label, Path) else len(label)
+    marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files)
+    marks = replace(marks, rgb=channels == 3 and len(array) == 1)
+    if fractional:
+        above = int((array > 0.5).sum())
+        return replace(marks, counts={float(array.min()): array.size - above, float(array.max()): above}), grid
+    whole = np.rint(array).astype(np.int32) if floating else array
+    counts = value_counts(whole)
+    if len(counts) > 50_000:
+        raise DataError(f"{path}: holds {len(counts)} different values; this looks like an image, not an annotation.")
+    many = len(counts) > FEW and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
+    hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
+    return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow), grid
+
+
+FEW, MANY = 4, 12
+"""From so many values in one annotation on, they might number objects, or are believed to if all else fits."""
+
+_LARGE = 1 << 25
+"""Annotations of more voxels are not searched for connected pieces; objects are numbered in smaller ones."""
+
+
+def value_counts(array: np.ndarray) -> dict[float, int]:
+    """How many voxels have each whole number; memory beyond the array is small."""
+    flat = array.ravel(order="K")  # in memory order, which spares a copy
+    low, high = int(flat.min()), int(flat.max())
+    if low < 0 or high >= 1 << 20:
+        values, counts = np.unique(flat, return_counts=True)
+        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    total = count_values(flat, high + 1)
+    return {int(value): int(total[value]) for value in np.flatnonzero(total)}
+
+
+def _pieces(array: np.ndarray) -> int:
+    """Number of connected pieces of equal value, background not counted."""
+    import cc3d
+
+    if array.flags.f_contiguous:
+        array = array.T  # the same pieces, and a copy in the order of memory is ten times faster
+    array = np.array(array, array.dtype if array.dtype.itemsize <= 4 else np.uint32, order="C")  # cc3d wants its own
+    return int(cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)[1])
+
+
+def _is_hollow(mask: np.ndarray) -> bool:
+    """Whether a flat mask is a closed line around something much larger than itself."""
+    places = np.argwhere(mask)
+    if not len(places):
+        return False
+    (top, left), (bottom, right) = places.min(0), places.max(0) + 1
+    if (bottom - top) * (right - left) < 8 * len(places):
+        return False
+    from scipy.ndimage import binary_fill_holes
+
+    return bool(binary_fill_holes(mask[top:bottom, left:right]).sum() > 8 * len(places))
+
+
+def _small(array: np.ndarray) -> np.ndarray:
+    """Whole numbers in 1 or 2 bytes where they fit."""
+    if array.dtype.itemsize <= 2 or array.min() < 0:
+        return array
+    return array.astype(np.min_scalar_type(int(array.max())), copy=False)
+
+
+def _objects(files: Sequence[Path]) -> tuple[np.ndarray, Grid]:
+    """Object numbers from 1, one for each file; a later file covers an earlier one."""
+    result, grid = None, None
+    for number, file in enumerate(files, 1):
+        stored = read_stored(file, as_labels=True)
+        mask = grey(file, stored.array)
+        if result is None:
+            result, grid = np.zeros((1, *mask.shape[1:]), np.min_scalar_type(len(files))), stored.header.grid
+        if mask.shape != result.shape:
+            raise DataError(f"{file}: has shape {mask.shape[1:]}, but {files[0].name} has {result.shape[1:]}.")
+        result[mask > mask.max() / 2] = number
+    assert result is not None and grid is not None
+    return result, grid
+
+
+def total_counts(marks: Sequence[Marks]) -> Counter[float]:
+    """Voxels of each number over all annotations."""
+    total: Counter[float] = Counter()
+    for one in marks:
+        total.update(one.counts)
+    return total

@@ -1,0 +1,140 @@
+"""One quick pass over a data set: headers of the images, values of the annotations, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+
+from ..core.errors import DataError
+from ..core.grid import Grid
+from ..core.machine import cores
+from ..core.progress import track
+from ..core.settings import Settings
+from ..files.formats import read_header
+from ..files.header import Header
+from .agreement import TOLERANCE, offset_in_voxels, turn_between
+from .entry import Entry
+from .masks import Encoding, Marks, look_at
+
+
+class Seen(Settings):
+    """What the headers and the annotation of one case say."""
+
+    shape: tuple[int, ...] = Field(description="Voxels along each array axis.")
+    spacing_mm: tuple[float, ...] = Field(description="Voxel size along each array axis, 1 when unknown.")
+    calibrated: bool = Field(description="Whether the file knows its voxel size.")
+    orientation: str = Field(description="Anatomical directions of the axes, empty for flat images.")
+    channels: int = Field(description="Channels in the files, before harmonising.")
+    dtype: str = Field(description="Type of the numbers in the first image file.")
+    format: str = Field(description="Format of the first image file.")
+    counts: dict[int, int] = Field(description="Voxels of each label value, empty without annotation.")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass over the files of a case gave; only `problem` when they cannot be used."""
+
+    case: str
+    grid: Grid | None = None
+    channels: int = 0
+    dtype: str = ""
+    format: str = ""
+    marks: Marks | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+
+    def seen(self, encoding: Encoding) -> Seen:
+        """The facts to keep, with the annotation's numbers as label values."""
+        assert self.grid is not None
+        counts: dict[int, int] = {}
+        for raw, number in (self.marks.counts if self.marks else {}).items():
+            value = encoding.value_of(raw)
+            counts[value] = counts.get(value, 0) + number
+        return Seen(
+            shape=self.grid.shape,
+            spacing_mm=self.grid.spacing_mm,
+            calibrated=self.grid.calibrated,
+            orientation=self.grid.orientation if self.grid.dims == 3 else "",
+            channels=self.channels,
+            dtype=self.dtype,
+            format=self.format,
+            counts=counts,
+        )
+
+
+def look_at_all(entries: Sequence[Entry]) -> list[Look]:
+    """A look at every case, several at once; a second call in the same process reads no unchanged file again."""
+    with ThreadPoolExecutor(min(8, cores())) as pool:
+        return list(track(pool.map(_look, entries), "Looking at cases", len(entries)))
+
+
+def _look(entry: Entry) -> Look:
+    label = entry.label if isinstance(entry.label, tuple) else (entry.label,) if entry.label else ()
+    try:
+        return _look_once(entry.id, entry.images, entry.label, tuple(_stamp(p) for p in (*entry.images, *label)))
+    except DataError as error:
+        return Look(entry.id, problem=str(error))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file, by which a change is noticed."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror or error}).") from None
+    return facts.st_size, facts.st_mtime_ns
+
+
+@lru_cache(maxsize=100_000)
+def _look_once(
+    case: str, images: tuple[Path, ...], label: Path | tuple[Path, ...] | None, stamps: tuple[tuple[int, int], ...]
+) -> Look:
+    headers = [read_header(path) for path in images]
+    grid = headers[0].grid
+    notes = [note for header in headers for note in header.notes]
+    for path, header in zip(images[1:], headers[1:], strict=True):
+        turn_between(case, (images[0], grid), (path, header.grid))
+    marks = None
+    if label is not None:
+        marks, mine = look_at(case, label)
+        first = label if isinstance(label, Path) else label[0]
+        notes += _remarks(turn_between(case, (images[0], grid), (first, mine)).changes, grid, mine)
+    channels = sum(header.channels for header in headers)
+    told, doubts = tuple(dict.fromkeys(notes)), tuple(implausible(headers[0]))
+    return Look(case, grid, channels, headers[0].dtype, headers[0].format, marks, told, doubts)
+
+
+def implausible(header: Header) -> list[str]:
+    """Warnings of a voxel size that no body has, as wrong units in a header give."""
+    grid, sizes = header.grid, "x".join(f"{s:.4g}" for s in header.grid.spacing_mm)
+    if not grid.calibrated:
+        return []
+    advice = "; are the units in the header right?"
+    extent = max(n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True))
+    if extent > LARGEST_EXTENT_MM:
+        return [f"The image is {extent / 1000:.3g} m long (voxels of {sizes} mm){advice}"]
+    if max(grid.spacing_mm) > LARGEST_VOXEL_MM:
+        return [f"Voxels of {sizes} mm are very large{advice}"]
+    if grid.dims == 3 and min(grid.spacing_mm) < SMALLEST_VOXEL_MM and "TIFF" not in header.format:
+        return [f"Voxels of {sizes} mm are very small{advice}"]
+    return []
+
+
+LARGEST_EXTENT_MM = 3000.0
+LARGEST_VOXEL_MM = 100.0
+SMALLEST_VOXEL_MM = 1e-3
+"""Beyond these a header is doubted; microscopes that write TIFF do have voxels below a micrometre."""
+
+
+def _remarks(turned: bool, grid: Grid, mine: Grid) -> list[str]:
+    if turned:
+        return ["Labels have their axes in another order than the image; they are turned to fit."]
+    if not (grid.calibrated and mine.calibrated) or (off := offset_in_voxels(grid, mine)) < 1e-3:
+        return []
+    return [f"Headers of image and labels differ by {off:.1g} voxels, which is let pass (up to {TOLERANCE} is)."]

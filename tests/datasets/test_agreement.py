@@ -1,0 +1,88 @@
+"""Image and label on one grid: what is let pass, what is turned, what is refused."""
+
+from dataclasses import replace
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyoid.core.case import Image
+from hyoid.core.errors import DataError
+from hyoid.core.grid import Grid
+from hyoid.datasets.agreement import turn_between
+from hyoid.datasets.dataset import open_dataset
+from hyoid.files.formats import write_image
+
+AFFINE = np.array([[0.9, -0.2, 0.0, 5.0], [0.2, 1.1, 0.1, 6.0], [0.0, -0.1, 2.5, 7.0], [0, 0, 0, 1]])
+GRID = Grid.from_affine(AFFINE, (4, 5, 6))
+A, B = Path("image.nii.gz"), Path("label.nii.gz")
+
+
+@pytest.mark.parametrize("codes", ["".join(c) for p in permutations(["LR", "PA", "IS"]) for c in product(*p)])
+def test_all_48_axis_orders_are_turned_to_fit(codes):
+    mine = GRID.oriented(codes)
+    places = np.stack(np.meshgrid(*map(np.arange, mine.shape), indexing="ij"), -1)
+    array = np.moveaxis(mine.to_world(places), -1, 0)
+    turn = turn_between("case", (A, GRID), (B, mine))
+    places = np.stack(np.meshgrid(*map(np.arange, GRID.shape), indexing="ij"), -1)
+    np.testing.assert_allclose(turn(array), np.moveaxis(GRID.to_world(places), -1, 0), atol=1e-9)
+
+
+def test_rounding_is_let_pass():
+    near = replace(GRID, origin_mm=tuple(o + 0.02 for o in GRID.origin_mm))
+    assert not turn_between("case", (A, GRID), (B, near)).changes
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (replace(GRID, shape=(4, 5, 7)), "shapes 4x5x7 and 4x5x6"),
+        (replace(GRID, spacing_mm=tuple(2 * s for s in GRID.spacing_mm)), "spacings"),
+        (replace(GRID, origin_mm=(5.0, 6.0, 9.0)), "they start at 5x6x9 and 5x6x7 mm"),
+        (Grid.from_affine(np.diag([0.922, 1.12, 2.5, 1]), (4, 5, 6)), "spacings|directions differ"),
+        (Grid.plain((4, 5)), "one is 2D"),
+    ],
+)
+def test_other_places_are_refused_and_both_named(other, words):
+    with pytest.raises(DataError, match=words) as error:
+        turn_between("case_17", (A, GRID), (B, other))
+    assert "case_17" in str(error.value) and A.name in str(error.value) and B.name in str(error.value)
+
+
+def test_unknown_pixel_sizes_compare_shapes_alone():
+    known, unknown = Grid.plain((4, 5), (0.5, 0.5)), Grid.plain((4, 5))
+    assert not turn_between("case", (A, known), (B, unknown)).changes
+    with pytest.raises(DataError, match="shapes"):
+        turn_between("case", (A, known), (B, Grid.plain((5, 4))))
+
+
+def data_set(root: Path, label_grid: Grid) -> None:
+    array = np.arange(np.prod(GRID.shape), dtype=np.int16).reshape(1, *GRID.shape)
+    write_image(root / "images" / "a.nii.gz", Image(array, GRID))
+    labels = np.zeros((1, *label_grid.shape), np.uint8)
+    labels[0, 0, 0, 0] = 1
+    write_image(root / "labels" / "a.nii.gz", Image(labels, label_grid, "labels"))
+
+
+def test_turned_labels_are_read_in_place_and_told(tmp_path):
+    data_set(tmp_path, GRID.oriented("PSR"))
+    dataset = open_dataset(tmp_path)
+    labels = dataset.read("a").labels
+    assert labels.grid.matches(GRID)
+    place = labels.grid.to_world(np.argwhere(labels.array[0])[0])
+    np.testing.assert_allclose(place, GRID.oriented("PSR").origin_mm, atol=1e-4)
+    assert any("axes in another order" in note for note in dataset.notes)
+
+
+def test_mismatched_labels_are_refused_when_opened(tmp_path):
+    data_set(tmp_path, replace(GRID, origin_mm=(0.0, 0.0, 0.0)))
+    with pytest.raises(
+        DataError, match=r"a: labels/a\.nii\.gz and images/a\.nii\.gz are not on one grid: they start at"
+    ):
+        open_dataset(tmp_path)
+
+
+def test_small_differences_are_told(tmp_path):
+    data_set(tmp_path, replace(GRID, origin_mm=tuple(o + 0.03 for o in GRID.origin_mm)))
+    assert any("which is let pass" in note for note in open_dataset(tmp_path).notes)

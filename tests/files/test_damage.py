@@ -1,0 +1,194 @@
+"""Wrong inputs and the sentence each gives."""
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+
+from hyoid.core.case import Image
+from hyoid.core.errors import DataError
+from hyoid.core.grid import Grid
+from hyoid.datasets.dataset import find_images, open_dataset, read_case
+from hyoid.datasets.tables import labels_from_yaml
+from hyoid.files.formats import read_header, read_image, write_image
+
+AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
+
+
+def good(tmp_path, name="good.nii.gz"):
+    array = np.random.default_rng(0).integers(0, 1000, (12, 12, 12)).astype(np.int16)
+    write_image(tmp_path / name, Image(array[None], Grid.from_affine(AFFINE, array.shape)))
+    return (tmp_path / name).read_bytes()
+
+
+def refuses(path, *words):
+    with pytest.raises(DataError) as error:
+        read_image(path)
+    message = str(error.value)
+    assert str(path) in message and "\n" not in message
+    for word in words:
+        assert word in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha", "a.png", "a.jpg", "a.bmp", "a.tif", "a.npy", "a.dcm"])
+def test_empty_missing_text_and_pointer_files(tmp_path, name):
+    path = tmp_path / name
+    refuses(path, "there is no such file")
+    path.write_bytes(b"")
+    refuses(path, "empty (0 bytes)")
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1234\nsize 12\n")
+    refuses(path, "git lfs pull")
+    path.write_bytes(b"Dear reviewer, this is no image at all, " * 20)
+    refuses(path, *(["text"] if name != "a.dcm" else []))
+
+
+def test_web_page_saved_as_image(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"<!DOCTYPE html><html><body>Please log in</body></html>" * 10)
+    refuses(tmp_path / "a.nii.gz", "a web page")
+
+
+def test_png_named_jpg_reads_and_png_named_nii_does_not(tmp_path):
+    write_image(tmp_path / "a.png", Image(np.full((1, 20, 20), 7, np.uint8), Grid.plain((20, 20))))
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.png").read_bytes())
+    assert read_image(tmp_path / "b.jpg").array.max() == 7
+    (tmp_path / "c.nii").write_bytes((tmp_path / "a.png").read_bytes())
+    refuses(tmp_path / "c.nii", "a PNG image")
+
+
+@pytest.mark.parametrize("keep", [30, 400, 700])
+def test_truncated_gzip(tmp_path, keep):
+    content = good(tmp_path)
+    (tmp_path / "a.nii.gz").write_bytes(content[: len(content) * keep // 1000])
+    refuses(tmp_path / "a.nii.gz", "cut short")
+
+
+def test_flipped_bytes_in_gzip(tmp_path):
+    content = bytearray(good(tmp_path))
+    content[len(content) // 2] ^= 0xFF
+    content[len(content) // 2 + 9] ^= 0xFF
+    (tmp_path / "a.nii.gz").write_bytes(bytes(content))
+    refuses(tmp_path / "a.nii.gz", "damaged")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nrrd", "a.mha", "a.png", "a.bmp", "a.tif", "a.npy"])
+def test_files_cut_in_half(tmp_path, name):
+    array = np.random.default_rng(0).integers(0, 255, (1, 40, 41)).astype(np.uint8)
+    grid = Grid.plain((40, 41))
+    if name.endswith((".nii", ".nrrd", ".mha")):
+        array, grid = array[..., None], Grid.plain((40, 41, 1), (1.0, 1.0, 1.0))
+    write_image(tmp_path / name, Image(array, grid))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    refuses(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nrrd"])
+def test_uncompressed_itk_files_cut_in_half(tmp_path, name):
+    image = SimpleITK.GetImageFromArray(np.ones((20, 30, 40), np.int16))
+    SimpleITK.WriteImage(image, str(tmp_path / name), useCompression=False)
+    data = tmp_path / name.replace(".mhd", ".raw")
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    assert "Success" not in refuses(tmp_path / name, "cut short")
+
+
+@pytest.mark.parametrize("name", ["a.mhd", "a.nhdr"])
+def test_headers_without_their_voxels(tmp_path, name):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.ones((2, 3, 4), np.int16)), str(tmp_path / name))
+    voxels = next(path for path in tmp_path.iterdir() if path.name != name)
+    voxels.unlink()
+    refuses(tmp_path / name, f"its voxels are in {voxels.name}, which is missing")
+
+
+def test_headers_that_claim_more_than_the_file_can_hold(tmp_path):
+    nrrd = "NRRD0004\ntype: short\ndimension: 3\nsizes: 40000 40000 400\nencoding: gzip\nendian: little\n\n"
+    (tmp_path / "a.nrrd").write_text(nrrd)
+    refuses(tmp_path / "a.nrrd", "GB of voxels")
+
+
+def test_plain_nifti_named_gz_reads(tmp_path):
+    good(tmp_path, "a.nii")
+    (tmp_path / "b.nii.gz").write_bytes((tmp_path / "a.nii").read_bytes())
+    assert read_image(tmp_path / "b.nii.gz").grid.shape == (12, 12, 12)
+
+
+def test_double_gzip_is_named(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(good(tmp_path)))
+    refuses(tmp_path / "a.nii.gz", "gzip data")
+
+
+def test_header_without_extent(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), AFFINE)
+    content = bytearray(image.to_bytes())
+    content[42:44] = (0).to_bytes(2, "little")
+    (tmp_path / "a.nii").write_bytes(bytes(content))
+    refuses(tmp_path / "a.nii", "at least one voxel")
+
+
+def test_flat_affine_is_named(tmp_path):
+    content = bytearray(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), AFFINE).to_bytes())
+    content[312:328] = bytes(16)  # srow_z
+    (tmp_path / "a.nii").write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"a\.nii: The affine does not span 3 dimensions") as error:
+        read_header(tmp_path / "a.nii")
+    assert "(0, 0, 0) mm. Correct the orientation in the header" in str(error.value) and "[" not in str(error.value)
+    refuses(tmp_path / "a.nii", "does not span")
+
+
+def test_labels_with_fractions(tmp_path):
+    write_image(tmp_path / "a.nii.gz", Image(np.full((1, 4, 4, 4), 0.25, np.float32), Grid.plain((4, 4, 4), (1, 1, 1))))
+    with pytest.raises(DataError, match="must be whole numbers"):
+        read_image(tmp_path / "a.nii.gz", "labels")
+
+
+def test_labels_of_whole_floats_are_whole_numbers(tmp_path):
+    write_image(tmp_path / "a.nii.gz", Image(np.full((1, 4, 4, 4), 3.0, np.float32), Grid.plain((4, 4, 4), (1, 1, 1))))
+    labels = read_image(tmp_path / "a.nii.gz", "labels")
+    assert labels.array.dtype.kind == "i" and (labels.array == 3).all()
+
+
+def test_array_of_objects_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    refuses(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_image_with_nan_names_case_file_and_place(tmp_path, bad):
+    array = np.zeros((1, 5, 6, 7), np.float32)
+    array[0, 1, 2, 3] = bad
+    write_image(tmp_path / "case_7.nii.gz", Image(array, Grid.plain((5, 6, 7), (1.0, 1.0, 1.0))))
+    with pytest.raises(DataError, match=r"case_7: 1 voxels of .*case_7\.nii\.gz are NaN or infinite.*\(1, 2, 3\)"):
+        read_case(find_images(tmp_path)[0])
+
+
+def test_large_finite_numbers_are_not_called_infinite(tmp_path):
+    array = np.full((1, 5, 6, 7), 3e38, np.float32)
+    write_image(tmp_path / "a.nii.gz", Image(array, Grid.plain((5, 6, 7), (1.0, 1.0, 1.0))))
+    assert read_case(find_images(tmp_path)[0]).image.array.max() > 1e38
+
+
+def test_empty_and_missing_folders(tmp_path):
+    with pytest.raises(DataError, match="It is empty"):
+        open_dataset(tmp_path)
+    with pytest.raises(DataError, match="no such file or folder"):
+        open_dataset(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="holds none that hyoid reads"):
+        find_images(tmp_path)
+    with pytest.raises(DataError, match="holds no DICOM file"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("a.gz", ""), ("a.gif", ""), ("a.nrdd", " Did you mean '.nrrd'?")])
+def test_only_near_suffixes_are_suggested(tmp_path, name, hint):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match="does not read") as caught:
+        read_image(tmp_path / name)
+    assert ("Did you mean" in str(caught.value)) == bool(hint) and hint in str(caught.value)
+
+
+def test_an_empty_table_is_said_to_be_empty(tmp_path):
+    (tmp_path / "labels.yaml").write_text("\n")
+    with pytest.raises(DataError, match=r"labels\.yaml: the file is empty"):
+        labels_from_yaml(tmp_path / "labels.yaml")

@@ -1,0 +1,190 @@
+"""DICOM series made here: sorting, tilt, gaps, mixed folders, rescaling, colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from hyoid.core.errors import DataError
+from hyoid.datasets.dataset import find_images, open_dataset
+from hyoid.files.dicom import holds_volume
+from hyoid.files.formats import read_header, read_image, write_image
+
+RNG = np.random.default_rng(5)
+VOLUME = RNG.integers(0, 2000, (6, 10, 12)).astype(np.int16)  # slices, rows, columns
+
+
+def write_slice(
+    path: Path, pixels: np.ndarray, position=None, orientation=(1, 0, 0, 0, 1, 0), series="1", **fields
+) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = CTImageStorage, meta.MediaStorageSOPInstanceUID, "CT"
+    ds.SeriesInstanceUID, ds.SamplesPerPixel, ds.PhotometricInterpretation = series, 1, "MONOCHROME2"
+    ds.Rows, ds.Columns = pixels.shape[:2]
+    ds.BitsAllocated = ds.BitsStored = 8 * pixels.dtype.itemsize
+    ds.HighBit, ds.PixelRepresentation = ds.BitsStored - 1, int(pixels.dtype.kind == "i")
+    if position is not None:
+        ds.ImagePositionPatient, ds.ImageOrientationPatient = list(map(float, position)), list(map(float, orientation))
+        ds.PixelSpacing, ds.SliceThickness = [0.5, 0.75], 3.0
+    for name, value in fields.items():
+        setattr(ds, name, value)
+    ds.PixelData = pixels.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pydicom.dcmwrite(path, ds)
+
+
+def write_series(folder: Path, shift=(0.0, 0.0, 2.5), skip=(), **fields) -> None:
+    names = RNG.permutation(len(VOLUME))  # file names do not tell the order
+    for k, pixels in enumerate(VOLUME):
+        if k not in skip:
+            write_slice(
+                folder / f"{names[k]:03d}.dcm", pixels, np.array([-10.0, 20.0, 5.0]) + k * np.array(shift), **fields
+            )
+
+
+def test_slices_are_sorted_by_position(tmp_path):
+    write_series(tmp_path)
+    image = read_image(tmp_path)
+    np.testing.assert_array_equal(image.array[0], VOLUME.transpose(2, 1, 0))
+    assert image.grid.orientation == "LPS" and image.array.dtype == np.int16
+    np.testing.assert_allclose(image.grid.spacing_mm, (0.75, 0.5, 2.5))
+    np.testing.assert_allclose(image.grid.origin_mm, (10.0, -20.0, 5.0))
+
+
+def test_oblique_series_lie_where_the_standard_says(tmp_path):
+    row, column = np.array([0.6, 0.8, 0.0]), np.array([0.0, 0.0, -1.0])
+    normal = np.cross(row, column)
+    for k, pixels in enumerate(VOLUME):
+        write_slice(tmp_path / f"{9 - k}.dcm", pixels, 4.0 * k * normal, (*row, *column))
+    image = read_image(tmp_path)
+    for k, r, c in ((0, 0, 0), (5, 9, 11), (2, 3, 7)):
+        lps = 4.0 * k * normal + 0.75 * c * row + 0.5 * r * column
+        np.testing.assert_allclose(image.grid.to_world(np.array([c, r, k])), lps * (-1, -1, 1), atol=1e-6)
+        assert image.array[0, c, r, k] == VOLUME[k, r, c]
+
+
+def test_gantry_tilt_is_kept_in_the_grid_and_told(tmp_path):
+    write_series(tmp_path, shift=(0.0, -2.5 * np.tan(np.radians(15)), 2.5))
+    header = read_header(tmp_path)
+    assert any("Gantry tilt of 15.0 degrees" in note for note in header.notes)
+    last = np.array([-10.0, 20.0, 5.0]) + 5 * np.array([0, -2.5 * np.tan(np.radians(15)), 2.5])
+    np.testing.assert_allclose(header.grid.to_world(np.array([0, 0, 5])), last * (-1, -1, 1), atol=1e-6)
+
+
+def test_missing_slices_are_named(tmp_path):
+    write_series(tmp_path, skip=(3,))
+    with pytest.raises(DataError, match=r"slices are missing between 10 and 15 mm .*usual distance 2.5 mm"):
+        read_image(tmp_path)
+
+
+def test_repeated_positions_are_named(tmp_path):
+    write_series(tmp_path)
+    write_slice(tmp_path / "again.dcm", VOLUME[0], (-10.0, 20.0, 5.0))
+    with pytest.raises(DataError, match="several slices lie at one position"):
+        read_image(tmp_path)
+
+
+def test_uneven_distances_are_told(tmp_path):
+    for k, pixels in enumerate(VOLUME):
+        write_slice(tmp_path / f"{k}.dcm", pixels, (0, 0, 2.5 * k + 0.2 * (k % 2)))
+    assert any("Slice distances vary" in note for note in read_header(tmp_path).notes)
+
+
+def test_the_largest_series_is_read_and_the_rest_told(tmp_path):
+    write_series(tmp_path)
+    write_slice(tmp_path / "scout.dcm", VOLUME[0], (0, 0, 0), series="2")
+    write_slice(tmp_path / "localizer.dcm", VOLUME[0], (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    header = read_header(tmp_path)
+    assert header.grid.shape == (12, 10, 6)
+    assert any("holds 2 series; the largest (6 slices)" in note for note in header.notes)
+    assert any("1 DICOM files that are not slices are left out, such as localizer.dcm" in note for note in header.notes)
+
+
+def test_rescaling_of_each_slice(tmp_path):
+    for k, pixels in enumerate(VOLUME):
+        write_slice(tmp_path / f"{k}.dcm", pixels, (0, 0, k), RescaleSlope=str(k + 0.5), RescaleIntercept="-10")
+    image = read_image(tmp_path)
+    assert image.array.dtype == np.float32
+    np.testing.assert_allclose(image.array[0, ..., 4].T, VOLUME[4] * 4.5 - 10)
+
+
+def test_hounsfield_units_stay_in_16_bits(tmp_path):
+    write_series(tmp_path, RescaleSlope="1", RescaleIntercept="-1024", BitsStored=12, HighBit=11, PixelRepresentation=0)
+    image = read_image(tmp_path)
+    assert image.array.dtype == np.int16 and read_header(tmp_path).dtype == "int16"
+    np.testing.assert_array_equal(image.array[0], VOLUME.transpose(2, 1, 0) - 1024)
+
+
+def test_x_rays_are_flat_and_white_as_zero_is_inverted(tmp_path):
+    pixels = VOLUME[0].astype(np.uint16)
+    write_slice(
+        tmp_path / "a.dcm",
+        pixels,
+        Modality="DX",
+        PhotometricInterpretation="MONOCHROME1",
+        ImagerPixelSpacing=[0.1, 0.2],
+    )
+    image = read_image(tmp_path / "a.dcm")
+    assert image.grid.dims == 2 and image.grid.spacing_mm == (0.1, 0.2)
+    np.testing.assert_array_equal(image.array[0], 65535 - pixels)
+    assert any("detector" in note for note in read_header(tmp_path / "a.dcm").notes)
+
+
+def test_a_folder_of_flat_pictures_is_no_volume(tmp_path):
+    for k in range(3):
+        write_slice(tmp_path / f"{k}.dcm", VOLUME[k], Modality="CR", series=str(k))
+    assert not holds_volume(tmp_path)
+    assert [entry.id for entry in find_images(tmp_path)] == ["0", "1", "2"]
+
+
+def test_series_folders_are_cases_with_labels_in_nifti(tmp_path):
+    for name in ("p1", "p2"):
+        write_series(tmp_path / "images" / name)
+    image = read_image(tmp_path / "images" / "p1")
+    for name in ("p1", "p2"):
+        labels = image.with_array((image.array > 1000).astype(np.uint8), "labels")
+        write_image(tmp_path / "labels" / f"{name}.nii.gz", labels)
+    dataset = open_dataset(tmp_path)
+    assert dataset.ids == ("p1", "p2")
+    case = dataset.read("p2")
+    np.testing.assert_array_equal(case.labels.array, case.image.array > 1000)
+    assert [entry.id for entry in find_images(tmp_path / "images")] == ["p1", "p2"]
+    assert [entry.id for entry in find_images(tmp_path / "images" / "p1")] == ["p1"]
+
+
+def test_files_without_suffix_are_known_by_their_first_bytes(tmp_path):
+    write_series(tmp_path / "series")
+    for k, path in enumerate(sorted((tmp_path / "series").iterdir())):
+        path.rename(path.with_name(f"IM{k}"))
+    assert read_image(tmp_path / "series").grid.shape == (12, 10, 6)
+    assert read_image(tmp_path / "series" / "IM0").grid.shape == (12, 10, 1)
+
+
+def test_slices_of_two_sizes_are_refused(tmp_path):
+    write_series(tmp_path)
+    write_slice(tmp_path / "z.dcm", VOLUME[0][:5], (0, 0, 99))
+    header = read_header(tmp_path)  # other size, other series: the larger group is read
+    assert header.grid.shape == (12, 10, 6)
+
+
+@pytest.mark.parametrize("beside", ["", "seg"], ids=["among the slices", "in a folder of its own"])
+def test_a_series_with_a_dicom_segmentation_says_how_to_convert_it(beside, tmp_path):
+    write_series(tmp_path / "p1" / "ct")
+    write_slice(tmp_path / "p1" / (beside or "ct") / "seg.dcm", VOLUME[0], Modality="SEG")
+    with pytest.raises(DataError, match=r"no annotated images found. .*seg.dcm is a DICOM segmentation \(SEG\).*dcmqi"):
+        open_dataset(tmp_path)
+
+
+def test_a_folder_of_segmentations_is_no_series(tmp_path):
+    for k in range(2):
+        write_slice(tmp_path / f"{k}.dcm", VOLUME[0], Modality="SEG", NumberOfFrames=1)
+    with pytest.raises(DataError, match=r"none of the 2 DICOM files holds one. 0.dcm is a DICOM segmentation \(SEG\)"):
+        read_image(tmp_path)
+    with pytest.raises(DataError, match=r"1.dcm: this is a DICOM segmentation \(SEG\), which hyoid does not read"):
+        read_image(tmp_path / "1.dcm")
