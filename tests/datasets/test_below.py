@@ -12,7 +12,7 @@ from hyoid.datasets.below import label_images_below
 from hyoid.datasets.cases import find_images
 from hyoid.files.formats import write_image
 
-from .test_dicom import write_series
+from ..files.test_dicom import write_series
 
 
 def image(path):
