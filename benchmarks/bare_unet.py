@@ -59,7 +59,7 @@ def read(folder: RunFolder, case_id: str) -> tuple[np.ndarray, np.ndarray]:
     image /= image.std((1, 2), keepdims=True) + 1e-6
     target = np.zeros(image.shape[1:], np.int64)
     for index, values in enumerate(folder.experiment.task_labels.values, 1):
-        target[np.isin(case.labels.array[0], values)] = index
+        target[np.isin(case.truth.array[0], values)] = index
     return image, target
 
 

@@ -49,22 +49,22 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("dims", [2, 3])
 def test_it_finds_what_is_easy_to_find(name, dims):
     new = case(SHAPES[dims], 9)
-    assert new.labels is not None
+    assert new.truth is not None
     found = fitted(name, dims).segment(new.image)
     assert found.grid == new.image.grid
     assert found.kind == "labels"
     assert found.array.dtype == np.uint8
     for value in (1, 3):
-        assert dice(found.array == value, new.labels.array == value) >= LEAST.get(name, 0.8), value
-    assert dice(found.array > 0, new.labels.array > 0) > 0.5
+        assert dice(found.array == value, new.truth.array == value) >= LEAST.get(name, 0.8), value
+    assert dice(found.array > 0, new.truth.array > 0) > 0.5
 
 
 def test_several_channels_and_repetition(name):
     new = case(SHAPES[2], 9, 2)
     first, second = (fitted(name, 2, 2).segment(new.image).array for _ in range(2))
     assert np.array_equal(first, second)
-    assert new.labels is not None
-    assert dice(first > 0, new.labels.array > 0) > 0.5
+    assert new.truth is not None
+    assert dice(first > 0, new.truth.array > 0) > 0.5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 2)])
@@ -90,8 +90,8 @@ def test_ignored_voxels_teach_nothing(name):
     cases = [case(SHAPES[2], seed) for seed in range(2)]
     broken = []
     for one in cases:
-        assert one.labels is not None
-        image, labels = one.image.array.copy(), one.labels.array.copy()
+        assert one.truth is not None
+        image, labels = one.image.array.copy(), one.truth.array.copy()
         labels[..., -3:] = 255
         other = image.copy()
         broken.append((image, labels, other, one))

@@ -37,7 +37,6 @@ def test_left_and_right_are_found(names, pairs):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"names": [], "values": []},
         {"names": ["a"], "values": [[1], [2]]},
         {"names": ["a", "a"], "values": [[1], [2]]},
         {"names": ["a"], "values": [[0]]},

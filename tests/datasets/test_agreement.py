@@ -68,7 +68,7 @@ def data_set(root: Path, label_grid: Grid) -> None:
 def test_turned_labels_are_read_in_place_and_told(tmp_path):
     data_set(tmp_path, GRID.oriented("PSR"))
     dataset = open_dataset(tmp_path)
-    labels = dataset.read("a").labels
+    labels = dataset.read("a").truth
     assert labels.grid.matches(GRID)
     place = labels.grid.to_world(np.argwhere(labels.array[0])[0])
     np.testing.assert_allclose(place, GRID.oriented("PSR").origin_mm, atol=1e-4)

@@ -45,7 +45,7 @@ def test_two_folders_of_equal_names(tmp_path, images, labels):
     dataset = open_dataset(tmp_path)
     assert dataset.ids == ("a", "b") and dataset.channel_names == ("intensity",)
     case = dataset.read("a")
-    assert case.labels.grid == case.image.grid == BOX and case.labels.kind == "labels"
+    assert case.truth.grid == case.image.grid == BOX and case.truth.kind == "labels"
     assert case.facts["image"].endswith("a.nii.gz")
     assert dataset.seen["a"].counts == {0: 6 * 7 * 8 - 24, 1: 24}
 
@@ -132,7 +132,7 @@ def test_nnunet_json_with_file_names(tmp_path):
     tree = {"labels": {"background": 0, "lesion": 1}, "channel_names": {"0": "FLAIR"}, "dataset": files}
     (tmp_path / "dataset.json").write_text(json.dumps(tree))
     dataset = open_dataset(tmp_path)
-    assert dataset.ids == ("case_1",) and dataset.read("case_1").labels.array.max() == 1
+    assert dataset.ids == ("case_1",) and dataset.read("case_1").truth.array.max() == 1
 
 
 def test_json_that_names_a_missing_file(tmp_path):
@@ -158,7 +158,7 @@ def test_csv_manifest_with_channels_groups_and_split(tmp_path):
         assert dataset.folds() == (("case2",),)
         assert dataset.ids == ("case0", "case1", "case2") and dataset.held_out[0].id == "case3"
         assert dataset.split() == (("case0", "case1"), ("case2",))
-        assert dataset.read("case3").labels is not None
+        assert dataset.read("case3").truth is not None
 
 
 def test_csv_manifest_with_columns_named_for_what_they_show(tmp_path):
@@ -232,7 +232,7 @@ def test_a_folder_for_each_case_with_a_file_for_each_object(tmp_path):
             write_image(tmp_path / name / "masks" / f"m{k}.png", Image(object_mask(grid, k), grid))
     dataset = open_dataset(tmp_path)
     assert dataset.ids == ("x", "y") and dataset.labels.names == ("object",)
-    assert np.unique(dataset.read("x").labels.array).tolist() == [0, 1]
+    assert np.unique(dataset.read("x").truth.array).tolist() == [0, 1]
     assert np.unique(dataset.read_instances("x").array).tolist() == [0, 1, 2, 3]
     one = open_dataset(tmp_path / "x")
     assert one.ids == ("x",) and one.encoding.kind == "objects"
@@ -304,7 +304,7 @@ def test_image_without_label_is_left_out_and_named(tmp_path):
     assert dataset.ids == ("a",)
     assert any("1 of 2 images have no label and are left out: b" in warning for warning in dataset.warnings)
     every = open_dataset(tmp_path, require_labels=False)
-    assert every.ids == ("a", "b") and every.read("b").labels is None
+    assert every.ids == ("a", "b") and every.read("b").truth is None
 
 
 def test_two_images_of_one_name(tmp_path):
@@ -363,7 +363,7 @@ def test_a_dataset_survives_json(tmp_path):
     dataset = open_dataset(tmp_path)
     again = Dataset.from_dict(json.loads(json.dumps(dataset.to_dict())))
     assert again == dataset and again.folds() == dataset.folds()
-    np.testing.assert_array_equal(again.read("a").labels.array, dataset.read("a").labels.array)
+    np.testing.assert_array_equal(again.read("a").truth.array, dataset.read("a").truth.array)
 
 
 def test_files_of_foreign_formats_are_told(tmp_path):
@@ -378,7 +378,7 @@ def test_paths_are_remembered_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dataset = open_dataset("data")
     monkeypatch.chdir("/")
-    assert Dataset.from_dict(dataset.to_dict()).read("a").labels is not None
+    assert Dataset.from_dict(dataset.to_dict()).read("a").truth is not None
 
 
 def test_case_names_in_tables_may_carry_their_ending(tmp_path):

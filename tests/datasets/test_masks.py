@@ -51,7 +51,7 @@ def test_zero_and_one(tmp_path):
 def test_zero_and_255_stay_viewable(tmp_path):
     dataset = opened(tmp_path, {"a": disc().astype(np.uint8) * 255})
     assert dataset.labels.values == ((255,),) and dataset.labels.written == (255,)
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0] == 255, disc())
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0] == 255, disc())
 
 
 def test_rgb_of_zero_and_255(tmp_path):
@@ -63,7 +63,7 @@ def test_rgb_of_zero_and_255(tmp_path):
 def test_one_bit(tmp_path):
     dataset = opened(tmp_path, {"a": disc()})
     assert dataset.labels.values == ((1,),)
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0], disc())
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0], disc())
 
 
 def test_one_bit_tiff_with_white_as_zero(tmp_path):
@@ -81,7 +81,7 @@ def test_floating_zero_and_one(tmp_path, dtype):
     write_image(tmp_path / "labels" / "a.nii.gz", Image(np.tile(disc(), (1, 4, 1, 1)).astype(dtype), grid))
     dataset = open_dataset(tmp_path)
     assert noted(dataset, "stored as floating point numbers in a")
-    labels = dataset.read("a").labels.array
+    labels = dataset.read("a").truth.array
     assert labels.dtype.kind in "iu" and set(np.unique(labels)) == {0, 1}
 
 
@@ -92,7 +92,7 @@ def test_probabilities_slightly_over_one(tmp_path):
     write_image(tmp_path / "labels" / "a.nii.gz", Image(np.tile(soft, (1, 4, 1, 1)), grid))
     dataset = open_dataset(tmp_path)
     assert noted(dataset, "probabilities; above 0.5")
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0, 0] == 1, soft > 0.5)
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0, 0] == 1, soft > 0.5)
 
 
 def volumes(root: Path, masks: dict[str, np.ndarray]) -> Dataset:
@@ -124,8 +124,8 @@ def test_masks_and_probabilities_mix(tmp_path, white):
     soft = ndimage.gaussian_filter(disc().astype(np.float32), 1)
     dataset = volumes(tmp_path, {"a": soft, "b": disc() * white, "c": np.zeros(SHAPE)})
     assert dataset.labels.values == ((1,),) and noted(dataset, "Labels of a are probabilities; above 0.5")
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0, 0] == 1, soft > 0.5)
-    np.testing.assert_array_equal(dataset.read("b").labels.array[0, 0] == 1, disc())
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0, 0] == 1, soft > 0.5)
+    np.testing.assert_array_equal(dataset.read("b").truth.array[0, 0] == 1, disc())
 
 
 def test_images_given_as_labels_are_refused(tmp_path):
@@ -141,7 +141,7 @@ def test_jpeg_masks_are_cut_at_half(tmp_path):
     dataset = opened(tmp_path, masks, ".jpg", quality=80)
     assert dataset.encoding.kind == "threshold" and noted(dataset, "grey edges or specks")
     assert dataset.labels.values == ((255,),)
-    assert (dataset.read("b").labels.array[0] > 0).sum() == pytest.approx(disc(17).sum(), rel=0.02)
+    assert (dataset.read("b").truth.array[0] > 0).sum() == pytest.approx(disc(17).sum(), rel=0.02)
 
 
 def test_jpeg_masks_of_several_greys_are_refused(tmp_path):
@@ -154,7 +154,7 @@ def test_grey_edges_in_lossless_files(tmp_path):
     soft = (ndimage.gaussian_filter(disc(18).astype(float), 0.6) * 255).round().astype(np.uint8)
     dataset = opened(tmp_path, {"a": soft}, ".tif")
     assert dataset.encoding.kind == "threshold"
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0] == 255, soft > 127.5)
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0] == 255, soft > 127.5)
 
 
 def test_stray_greys_near_black_and_white(tmp_path):
@@ -181,7 +181,7 @@ def test_void_of_255_beside_classes_is_kept(tmp_path):
 def test_sets_that_mix_1_and_255(tmp_path):
     dataset = opened(tmp_path, {"a": disc().astype(np.uint8), "b": disc().astype(np.uint8) * 255})
     assert dataset.labels.values == ((255,),) and noted(dataset, "Some masks are 0 and 1, others 0 and 255")
-    np.testing.assert_array_equal(dataset.read("a").labels.array, dataset.read("b").labels.array)
+    np.testing.assert_array_equal(dataset.read("a").truth.array, dataset.read("b").truth.array)
 
 
 def test_palette_indices_are_values(tmp_path):
@@ -199,7 +199,7 @@ def test_colours_become_values(tmp_path):
     mask[disc(8)] = (0, 255, 0)
     dataset = opened(tmp_path, {"a": mask})
     assert dataset.labels.names == ("colour_00ff00", "colour_ff0000") and noted(dataset, "#00ff00 = 1, #ff0000 = 2")
-    labels = dataset.read("a").labels.array[0]
+    labels = dataset.read("a").truth.array[0]
     assert (labels[disc(8)] == 1).all() and (labels == 2).sum() == disc(18).sum() - disc(8).sum()
 
 
@@ -208,7 +208,7 @@ def test_grey_and_coloured_masks_together(tmp_path):
     red[disc(8)] = (255, 0, 0)
     dataset = opened(tmp_path, {"a": red, "b": disc().astype(np.uint8) * 255})
     assert dataset.labels.names == ("colour_ff0000", "colour_ffffff")
-    assert (dataset.read("b").labels.array[0] == 2).sum() == disc().sum() == dataset.seen["b"].counts[2]
+    assert (dataset.read("b").truth.array[0] == 2).sum() == disc().sum() == dataset.seen["b"].counts[2]
 
 
 def cells(count: int, first: int = 1, step: int = 1) -> np.ndarray:
@@ -225,7 +225,7 @@ def test_object_numbers_with_gaps_are_one_structure(tmp_path):
     dataset = opened(tmp_path, masks)
     assert dataset.encoding.kind == "instances" and dataset.labels.names == ("object",)
     assert noted(dataset, "Labels number single objects (up to 50 in a case)")
-    np.testing.assert_array_equal(dataset.read("c1").labels.array[0] > 0, masks["c1"] > 0)
+    np.testing.assert_array_equal(dataset.read("c1").truth.array[0] > 0, masks["c1"] > 0)
     np.testing.assert_array_equal(dataset.read_instances("c1").array[0], masks["c1"])
     assert dataset.seen["c1"].counts.keys() == {0, 1}
 
@@ -306,12 +306,12 @@ def test_a_declared_structure_names_255(tmp_path):
     (tmp_path / "labels.yaml").write_text("1: polyp\n")
     dataset = opened(tmp_path, {"a": disc().astype(np.uint8) * 255})
     assert dataset.labels.names == ("polyp",) and noted(dataset, "255 is read as the declared value 1")
-    assert dataset.read("a").labels.array.max() == 1
+    assert dataset.read("a").truth.array.max() == 1
 
 
 def test_a_declared_structure_names_jpeg_masks(tmp_path):
     (tmp_path / "labels.yaml").write_text("1: polyp\n")
-    assert opened(tmp_path, {"a": disc().astype(np.uint8) * 255}, ".jpg").read("a").labels.array.max() == 1
+    assert opened(tmp_path, {"a": disc().astype(np.uint8) * 255}, ".jpg").read("a").truth.array.max() == 1
 
 
 def test_objects_of_one_size_are_recognised(tmp_path):
@@ -330,7 +330,7 @@ def test_negative_values_are_refused_unless_ignored(tmp_path):
     with pytest.raises(DataError, match="negative value -1"):
         open_dataset(tmp_path)
     (tmp_path / "labels.yaml").write_text("1: disc\nignore: -1\n")
-    assert open_dataset(tmp_path).read("a").labels.array.min() == -1
+    assert open_dataset(tmp_path).read("a").truth.array.min() == -1
 
 
 @pytest.mark.parametrize(

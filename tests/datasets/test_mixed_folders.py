@@ -51,7 +51,7 @@ def test_a_header_and_its_voxels_are_one_image(tmp_path):
     assert [entry.images for entry in find_images(tmp_path / "images")] == [(tmp_path / "images" / "ras.img",)]
     assert [entry.id for entry in find_images(sorted((tmp_path / "images").iterdir()))] == ["ras"]
     for path in (tmp_path, tmp_path / "images" / "ras.hdr"):
-        assert open_dataset(path).read("ras").labels.array.sum() == 8
+        assert open_dataset(path).read("ras").truth.array.sum() == 8
 
 
 def test_equal_names_in_different_folders_are_named(tmp_path):

@@ -27,7 +27,7 @@ def test_cells_are_a_data_set_with_two_named_structures(cell_set):
     assert dataset.labels.names == tuple(CELLS.values())
     case = dataset.read(dataset.ids[0])
     assert case.image.array.shape == (1, 96, 96)
-    assert set(np.unique(case.labels.array)) == {0, 1, 2}
+    assert set(np.unique(case.truth.array)) == {0, 1, 2}
 
 
 def test_organs_are_a_data_set_with_a_left_right_pair(organ_set):

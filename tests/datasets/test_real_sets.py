@@ -38,8 +38,8 @@ def test_opens_as_its_readme_says(real_data, name):
     assert sorted(case for part in parts for case in part) == list(dataset.ids)
     for case_id in (dataset.ids[0], dataset.ids[-1]):
         case = dataset.read(case_id)
-        assert case.labels.grid == case.image.grid and case.image.channels == len(dataset.channel_names)
-        counts = {int(v): int((case.labels.array == v).sum()) for v in np.unique(case.labels.array)}
+        assert case.truth.grid == case.image.grid and case.image.channels == len(dataset.channel_names)
+        counts = {int(v): int((case.truth.array == v).sum()) for v in np.unique(case.truth.array)}
         assert counts == dataset.seen[case_id].counts
 
 

@@ -153,7 +153,7 @@ def test_series_folders_are_cases_with_labels_in_nifti(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.ids == ("p1", "p2")
     case = dataset.read("p2")
-    np.testing.assert_array_equal(case.labels.array, case.image.array > 1000)
+    np.testing.assert_array_equal(case.truth.array, case.image.array > 1000)
     assert [entry.id for entry in find_images(tmp_path / "images")] == ["p1", "p2"]
     assert [entry.id for entry in find_images(tmp_path / "images" / "p1")] == ["p1"]
 

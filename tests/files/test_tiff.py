@@ -86,7 +86,7 @@ def test_boolean_masks_of_tifffile_make_a_data_set(tmp_path):
     tifffile.imwrite(tmp_path / "labels" / "a.tif", mask)
     dataset = open_dataset(tmp_path)
     assert dataset.seen["a"].counts == {0: 1144, 1: 56}
-    np.testing.assert_array_equal(dataset.read("a").labels.array[0], mask)
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0], mask)
 
 
 def test_points_in_time_are_refused(tmp_path):

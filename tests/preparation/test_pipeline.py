@@ -29,7 +29,7 @@ def test_nothing_but_intensities_by_default():
     after = prepare(before, PreparationSettings())
     assert after.image.grid == before.image.grid and after.id == before.id and after.facts == before.facts
     assert after.image.array.std() == pytest.approx(1, abs=1e-4)
-    np.testing.assert_array_equal(after.labels.array, before.labels.array)
+    np.testing.assert_array_equal(after.truth.array, before.truth.array)
 
 
 def test_content_is_cropped_before_intensities_are_measured():
@@ -66,8 +66,8 @@ def test_axes_point_where_asked():
 def test_spacing_is_kept_along_an_axis_without_one():
     after = prepare(case(), PreparationSettings(orientation="SAR", spacing_mm=(None, 2.0, 0.8)))
     assert after.image.grid.spacing_mm == pytest.approx((2.5, 2.0, 0.8))
-    assert after.labels.grid == after.image.grid
-    assert set(np.unique(after.labels.array)) == {0, 1, 4}
+    assert after.truth.grid == after.image.grid
+    assert set(np.unique(after.truth.array)) == {0, 1, 4}
 
 
 @pytest.mark.parametrize("spacing", [None, (2.5, 0.9, 0.9), (1.25, 1.0, 1.0)])
@@ -76,11 +76,11 @@ def test_the_way_back_is_one_call(spacing):
     settings = PreparationSettings(orientation="ILP", crop="content", spacing_mm=spacing)
     after = prepare(before, settings)
     assert after.image.grid != before.image.grid
-    back = onto(after.labels, before.image.grid)
+    back = onto(after.truth, before.image.grid)
     assert back.grid == before.image.grid
-    assert (back.array == before.labels.array).mean() > 0.99
+    assert (back.array == before.truth.array).mean() > 0.99
     if spacing is None:
-        np.testing.assert_array_equal(back.array, before.labels.array)
+        np.testing.assert_array_equal(back.array, before.truth.array)
 
 
 def test_each_channel_has_its_own_scheme():
@@ -100,7 +100,7 @@ def test_intensities_inside_the_content_only():
 def test_a_case_without_labels_is_prepared():
     before = case()
     after = prepare(Case("new", before.image), PreparationSettings(crop="content", spacing_mm=(2.0, 2.0, 2.0)))
-    assert after.labels is None
+    assert after.truth is None
 
 
 @pytest.mark.parametrize(

@@ -32,5 +32,5 @@ def test_real_labels_come_back_from_the_store(real_data: Path, tmp_path: Path, n
         prepared = prepare(case, PreparationSettings.parse(settings))
         assert store.source_grid(case_id) == case.image.grid
         assert np.abs(np.asarray(store.image(case_id)) - prepared.image.array).max() < 1e-3 * prepared.image.array.std()
-        back = onto(replace(prepared.labels, array=store.labels(case_id)), case.image.grid)
-        assert (back.array == case.labels.array).mean() >= agreement
+        back = onto(replace(prepared.truth, array=store.labels(case_id)), case.image.grid)
+        assert (back.array == case.truth.array).mean() >= agreement

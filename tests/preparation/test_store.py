@@ -65,7 +65,7 @@ def test_a_store_gives_back_what_was_prepared(dataset: Folder, tmp_path: Path):
     for case_id in store.ids:
         expected = prepare(dataset.read(case_id), SETTINGS)
         np.testing.assert_allclose(np.asarray(store.image(case_id)), expected.image.array, atol=1e-3)
-        np.testing.assert_array_equal(store.labels(case_id), expected.labels.array)
+        np.testing.assert_array_equal(store.labels(case_id), expected.truth.array)
         assert store.labels(case_id).dtype == np.uint8
         assert store.grid(case_id) == expected.image.grid
         assert store.source_grid(case_id) == dataset.read(case_id).image.grid
@@ -140,7 +140,7 @@ def test_an_interrupted_write_leaves_the_earlier_case(dataset: Folder, tmp_path:
 
     monkeypatch.setattr("hyoid.preparation.store.sample_places", full)
     with pytest.raises(HyoidError, match="No space left"):
-        store.write(Case("a", other.image, other.labels))
+        store.write(Case("a", other.image, other.truth))
     again = Store.open(store.folder)
     np.testing.assert_array_equal(np.asarray(again.image("a")), before)
     assert not [path for path in store.folder.iterdir() if path.name.startswith(".")]
@@ -175,7 +175,7 @@ def test_a_store_travels_to_another_process_without_its_arrays(dataset: Folder, 
 
 def test_further_arrays_lie_beside_the_case(dataset: Folder, tmp_path: Path):
     def weight(case: Case) -> np.ndarray:
-        return case.labels.array[0].astype(np.float16) + 1
+        return case.truth.array[0].astype(np.float16) + 1
 
     store = prepare_all(dataset, SETTINGS, tmp_path / "store", extra={"weight": weight})
     assert isinstance(store.extra("a", "weight"), np.memmap)

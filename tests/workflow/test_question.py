@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import hyoid
-from hyoid import experiment
+from hyoid import run_folder
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.machine import cores
 from hyoid.datasets.below import images_below
@@ -77,10 +77,10 @@ def test_as_many_cases_are_worked_on_as_there_are_cores(tmp_path):
 
 
 def test_as_many_cases_are_worked_on_as_fit_the_memory(planned, monkeypatch):
-    monkeypatch.setattr(experiment, "cores", lambda: 64)
+    monkeypatch.setattr(run_folder, "cores", lambda: 64)
     most = math.prod(max(Fingerprint.read(planned.path / "fingerprint.yaml").cases, key=lambda one: one.shape).shape)
     for cases in (1, 3.5, 1000):
-        monkeypatch.setattr(experiment, "available_gb", lambda _, n=cases: n * most * experiment.BYTES_OF_A_VOXEL / 1e9)
+        monkeypatch.setattr(run_folder, "available_gb", lambda _, n=cases: n * most * run_folder.BYTES_OF_A_VOXEL / 1e9)
         assert planned.workers == min(int(cases), 64)
 
 

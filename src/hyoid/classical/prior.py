@@ -160,9 +160,9 @@ class Examples:
         values = np.array(self.values)
         total: np.ndarray | None = None
         for case in self.cases:
-            if case.labels is None:
+            if case.truth is None:
                 raise DataError(f"{case.id}: there are no labels to learn from.")
-            labels = case.labels.array[0]
+            labels = case.truth.array[0]
             index = np.searchsorted(values, labels).clip(0, len(values) - 1)
             known = values[index] == labels
             cells = (CELLS if self.places else 1,) * labels.ndim

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from .grid import Grid
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["intensities", "labels", "probabilities"]
+Kind = Literal["intensities", "labels", "probabilities", "field"]
+
+Truth = Literal["labels", "instances", "image", "field", "points", "class"]
+"""What a case may be annotated with; a task names the one it learns from."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Image:
     """An array and where its voxels lie.
 
     Attributes:
-        array: Shape (C, *grid.shape). Labels have one channel of integers.
+        array: Shape (C, *grid.shape). Labels have one channel of integers; a field has one channel for each axis of the
+            body: displacements in RAS millimetres, which keep their values whatever grid they are put onto.
         grid: Where the voxels lie.
         kind: What the numbers are; decides how they are interpolated.
     """
@@ -52,36 +56,49 @@ class Case:
     Attributes:
         id: Unique name within its data set.
         image: All channels on one grid.
-        labels: The annotation on the grid of the image, or None.
+        truth: The annotation on the grid of the image: labels, object numbers, a target image or a field; None when the
+            case has none.
         facts: What else is known: patient, group, source files, any column of the case table.
+        annotated: Names of the structures that were annotated; None when all were. The others are unknown in this case,
+            not absent.
     """
 
     id: str
     image: Image
-    labels: Image | None = None
+    truth: Image | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass
 class Batch:
-    """The tensors of one training step.
+    """The tensors of one training step, of one stream.
 
     Attributes:
         image: (B, C, *S) float32.
         target: What the task's `encode` gave, or None when nothing is labelled.
         weight: (B, *S) weight of each voxel in the loss, or None for equal weights.
         case_ids: Which case each sample was cut from.
+        labelled: (B,) bool, which samples have a target; None when all have.
+        annotated: (B, K) bool, which structures were annotated in the case of a sample; None when all were.
+        other: A second image (B, C, *S) of each sample: the other one of a pair, or another view of the same patch.
     """
 
     image: torch.Tensor
     target: torch.Tensor | None
     weight: torch.Tensor | None = None
     case_ids: tuple[str, ...] = ()
+    labelled: torch.Tensor | None = None
+    annotated: torch.Tensor | None = None
+    other: torch.Tensor | None = None
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor by name."""
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "case_ids"}
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-
-        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return Batch(self.image.to(device, non_blocking=True), move(self.target), move(self.weight), self.case_ids)
+        moved: dict[str, Any] = {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()}
+        return replace(self, **moved)

@@ -15,7 +15,8 @@ class Labels(Settings):
     """Structure names and the file values they are made of; 0 is always background.
 
     A structure made of several values is a region; regions may overlap (whole tumour contains core).
-    Prediction paints structures in the order they are listed, so a later one covers an earlier one.
+    Prediction paints structures in the order they are listed, so a later one covers an earlier one. A task without
+    structures, such as restoration, has labels without names.
     """
 
     names: tuple[str, ...] = Field(description="Structure names, background not among them.")
@@ -25,7 +26,7 @@ class Labels(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Labels:
-        if len(self.names) != len(self.values) or not self.names:
+        if len(self.names) != len(self.values):
             raise ValueError("labels need one name and at least one value for each structure")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"structure names repeat: {', '.join(self.names)}")

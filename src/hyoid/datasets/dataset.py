@@ -85,7 +85,7 @@ class Dataset:
         turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
         labels = Image(in_c_order(turn(array)), case.image.grid, "labels")
         _check_values(entry, labels.array, self.labels)
-        return replace(case, labels=labels)
+        return replace(case, truth=labels)
 
     def read_instances(self, case_id: str) -> Image:
         """Object numbers (0 background) of a case whose annotation tells objects apart.

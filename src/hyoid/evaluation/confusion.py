@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.labels import Labels
-from ..metrics.confusion import confusion, values_of
+from ..ops.confusion import confusion, values_of
 
 BACKGROUND = "background"
 

@@ -15,7 +15,6 @@ Read in this order:
 - `restoration`: Images, a restored beside the true one: PSNR, SSIM, NRMSE
 - `registration`: Landmarks and Motion: target registration error, folds
 - `shelves`: every shelf, and which metrics an evaluation of label images can use
-- `confusion`: all structures of a label map at once, from one joint histogram
 
 The conventions and the rules for empty masks are told in `docs/concepts/metrics.md`.
 """

@@ -14,5 +14,6 @@ Read in this order:
 - `nearest`: distances between the voxels of two surfaces, without a whole distance transform
 - `surface_elements`: the surface between voxels in pieces with an area
 - `skeleton`: centre lines, Betti numbers, and changes that tear nothing
+- `confusion`: all structures of a label map at once, from one joint histogram
 - `scan`: boxes and counts of all values of label maps in one pass
 """

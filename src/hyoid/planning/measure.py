@@ -96,7 +96,7 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         shaped: Whether objects are counted and measured too.
     """
     grid, array = case.image.grid, case.image.array
-    truth = None if case.labels is None else case.labels.array[0]
+    truth = None if case.truth is None else case.truth.array[0]
     content = (array != 0).any(axis=0)
     inside, num_annotated, num_inside = content, 0, 0
     counts: list[int] = []

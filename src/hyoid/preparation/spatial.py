@@ -31,8 +31,8 @@ def crop_to_content(case: Case, mask: np.ndarray) -> tuple[Case, np.ndarray]:
         return case, mask
     grid = case.image.grid.cropped([part.start for part in box], [part.stop - part.start for part in box])
     cut: Callable[[Image], Image] = lambda image: Image(image.array[(slice(None), *box)], grid, image.kind)  # noqa: E731
-    labels = case.labels and cut(case.labels)
-    return replace(case, image=cut(case.image), labels=labels), mask[box]
+    truth = case.truth and cut(case.truth)
+    return replace(case, image=cut(case.image), truth=truth), mask[box]
 
 
 def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:
@@ -46,4 +46,4 @@ def to_spacing(case: Case, spacing_mm: Sequence[float | None], order: int = 3) -
 
 
 def _both(case: Case, grid: Grid, order: int | None = None) -> Case:
-    return replace(case, image=onto(case.image, grid, order), labels=case.labels and onto(case.labels, grid))
+    return replace(case, image=onto(case.image, grid, order), truth=case.truth and onto(case.truth, grid))

@@ -84,7 +84,7 @@ class Store:
                 "grid": asdict(case.image.grid),
                 "source_grid": asdict(source_grid or case.image.grid),
                 **_write_image(folder, case.image.array),
-                **(_write_labels(folder, case.labels.array, case.id) if case.labels else {}),
+                **(_write_labels(folder, case.truth.array, case.id) if case.truth else {}),
             }
             for name, array in (extra or {}).items():
                 np.save(folder / f"extra-{name}.npy", array)

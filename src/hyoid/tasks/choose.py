@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.errors import DataError
 from ..core.labels import Labels
 from .regions import Regions
 from .semantic import Classes
@@ -15,5 +16,8 @@ def task_for(labels: Labels, name: str | None = None) -> Task:
 
     Raises:
         ConfigError: When no task has this name.
+        DataError: When there is no structure to tell apart.
     """
+    if not labels.names and name in (None, "classes", "regions"):
+        raise DataError("There is no structure to segment; declare at least one name with its values.")
     return tasks.build(name or ("regions" if labels.overlapping else "classes"), labels=labels)

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.grid import Grid
 from ..core.labels import Labels
-from .task import Array, ValueTable, file_dtype, tasks
+from ..ops.confusion import dice_of_labels
+from .task import Array, Task, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Regions:
+class Regions(Task):
     """Every voxel may lie in several structures, such as a tumour's core in the whole tumour.
 
     The target holds one mask for each structure. Answers are painted in the order of the structures, so that a later
@@ -32,7 +34,7 @@ class Regions:
         if labels.ignore is not None:
             columns[labels.ignore] = [-1] * count
         self.labels = labels
-        self.structures = labels.names
+        self.structures = self.outputs = labels.names
         self.channels = count
         self._table = ValueTable(columns, labels)
         self._dtype = file_dtype(labels)
@@ -57,6 +59,10 @@ class Regions:
         for value, probability in zip(self.labels.written, probabilities, strict=True):
             painted[probability > 0.5] = value
         return painted
+
+    def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
+        """Dice of each structure."""
+        return {f"dice:{name}": value for name, value in dice_of_labels(answer, truth, self.labels).items()}
 
 
 @tasks.register("regions", papers="isensee2021nnunet")

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import DataError
+from ..core.grid import Grid
 from ..core.labels import Labels
-from .task import Array, ValueTable, file_dtype, tasks
+from ..ops.confusion import dice_of_labels
+from .task import Array, Task, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Classes:
+class Classes(Task):
     """Every voxel is background or exactly one structure.
 
     The target holds class indices, 0 for background and i + 1 for structure i. A structure may have several values as
@@ -37,7 +39,8 @@ class Classes:
             columns[labels.ignore] = [-1]
         self.labels = labels
         self.structures = labels.names
-        self.channels = len(labels.names) + 1
+        self.outputs = ("background", *labels.names)
+        self.channels = len(self.outputs)
         self._table = ValueTable(columns, labels)
         self._written = np.array([0, *labels.written], file_dtype(labels))
 
@@ -60,6 +63,10 @@ class Classes:
         from ..ops.decoding import winner_of
 
         return torch.from_numpy(self._written).to(probabilities.device)[winner_of(probabilities)]
+
+    def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
+        """Dice of each structure."""
+        return {f"dice:{name}": value for name, value in dice_of_labels(answer, truth, self.labels).items()}
 
 
 @tasks.register("classes")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.case import Truth
+from ..core.errors import DataError, HyoidError
+from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.registry import Registry
 
@@ -16,33 +21,101 @@ if TYPE_CHECKING:
 Array = TypeVar("Array", np.ndarray, "Tensor")
 
 
-class Task(Protocol):
-    """What is asked of the net.
+@dataclass(frozen=True)
+class Deciding:
+    """The score by which a net is judged while it learns; higher is better.
 
     Attributes:
-        labels: The structures and their file values.
+        name: What `Task.score` calls it. Scores named `name` or `name:structure` are averaged.
+        gain: A rise that is worth further training.
+        begun: Below it a net has hardly begun to find what it should.
+        saturated: From it on little is left to gain.
+    """
+
+    name: str
+    gain: float = 0.002
+    begun: float = 0.1
+    saturated: float = 0.99
+
+    def of(self, scores: Mapping[str, float]) -> float:
+        """Mean of the scores that decide; NaN when none was measured."""
+        mine = [value for key, value in scores.items() if key == self.name or key.startswith(f"{self.name}:")]
+        known = [value for value in mine if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+
+class Task(Protocol):
+    """What is asked of the net. A task names this class as its base, and so inherits the defaults.
+
+    Attributes:
+        labels: The structures and their file values; empty for a task that has none.
         channels: Channels of the logits.
-        structures: Names of what is answered.
+        outputs: A name for each map that `activate` gives.
+        structures: Names of what is answered and counted.
+        truth: What the task learns from.
         default_loss: A name from the shelf of losses.
+        default_metrics: Names from the shelves of metrics; empty for those of the settings.
+        decides: The score that judges the net while it learns.
+        assembles: Whether an answer needs the maps of the whole image (`assemble`), not each voxel alone (`decode`).
+        averages: What overlapping tiles average: "features" where these are fewer than the logits, else
+            "probabilities"; or always "logits".
+        halo: Voxels around a patch whose truth `encode` must see.
+        heads: How many of the net's logits are supervised, finest first; None for all.
+        counts: Whether hits can be counted voxel by voxel in the target.
+        ignores: What marks voxels that do not count: -1 in the "target", or 0 in the "weight".
     """
 
     labels: Labels
     channels: int
+    outputs: tuple[str, ...]
     structures: tuple[str, ...]
     default_loss: str
+    truth: ClassVar[Truth] = "labels"
+    default_metrics: ClassVar[tuple[str, ...]] = ()
+    decides: ClassVar[Deciding] = Deciding("dice")
+    assembles: ClassVar[bool] = False
+    averages: ClassVar[Literal["features", "logits"]] = "features"
+    halo: ClassVar[int] = 0
+    heads: ClassVar[int | None] = None
+    counts: ClassVar[bool] = True
+    ignores: ClassVar[Literal["target", "weight"]] = "target"
 
-    def encode(self, labels: Tensor) -> Tensor:
-        """The target of labels (B, *S) that carry file values; -1 where ignored.
+    def encode(self, truth: Tensor) -> Tensor:
+        """The target of a truth, after it was warped with its image; called in the threads that cut patches.
+
+        Args:
+            truth: File values or object numbers (B, *S), or numbers (B, C', *S) of an image or a field.
 
         Raises:
             DataError: When a value is not declared.
         """
+        raise NotImplementedError
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Probabilities of logits (B, C, *S)."""
+        """The maps of logits (B, C, *S), float32: probabilities, or what the channels stand for."""
+        raise NotImplementedError
 
-    def decode(self, probabilities: Array) -> Array:
-        """File values (*S) of probabilities (C, *S), voxel by voxel, so that slabs may be decoded alone."""
+    def decode(self, maps: Array) -> Array:
+        """The answer (*S) of maps (C, *S), voxel by voxel, so that slabs may be decoded alone."""
+        raise NotImplementedError
+
+    def assemble(self, maps: np.ndarray, grid: Grid) -> np.ndarray:
+        """The answer (*S) of the maps (C, *S) of a whole image on its prepared grid, for a task that `assembles`."""
+        raise HyoidError(f"{type(self).__name__} is answered voxel by voxel; nothing has to be assembled.")
+
+    def mirrored(self, maps: Tensor, axes: Sequence[int]) -> Tensor:
+        """The maps (B, C, *S) of an image as they are when it is mirrored along these spatial axes, 0 the first."""
+        return maps.flip([axis + 2 for axis in axes])
+
+    def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
+        """Scores of the answer to a prepared case, each `name` or `name:structure`; NaN where nothing can be said.
+
+        Args:
+            answer: What `decode` or `assemble` gave (*S).
+            truth: The truth of the case (*S), or (C', *S) for images and fields.
+            grid: Where both lie.
+        """
+        raise NotImplementedError
 
 
 tasks: Registry[Task] = Registry("task")

@@ -44,9 +44,8 @@ def one_ahead(batches: Generator[Batch, None, None], device: torch.device) -> Ge
             coming = following()
             current = torch.cuda.current_stream(device)
             current.wait_event(made)
-            for tensor in (batch.image, batch.target, batch.weight):
-                if tensor is not None:
-                    tensor.record_stream(current)  # else its memory could be given away while the net reads it
+            for tensor in batch.tensors.values():
+                tensor.record_stream(current)  # else its memory could be given away while the net reads it
             yield batch
     finally:
         batches.close()

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.progress import log
-from ..metrics.confusion import dice_of_labels
-from ..metrics.metric import Rules
+from ..ops.confusion import dice_of_labels
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
 from .clock import Clock, Rounds
@@ -23,8 +22,6 @@ Scores = dict[str, float]
 
 ENOUGH = 12
 """Rounds from which more cases in each tell more than more rounds, where no plateau is sought."""
-
-_RULES = Rules(both_empty="exclude")
 
 
 def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
@@ -37,7 +34,7 @@ def case_dice(predictor: Predictor, store: Store, case_id: str) -> Scores:
     """Dice of each structure of a prepared case; NaN where both masks are empty. Ignored voxels do not count."""
     reference = np.asarray(store.labels(case_id))[0]
     answer = predictor.predict_labels(np.asarray(store.image(case_id)))
-    return dice_of_labels(answer, reference, predictor.task.labels, _RULES)
+    return dice_of_labels(answer, reference, predictor.task.labels)
 
 
 def mean_dice(cases: Mapping[str, Scores]) -> Scores:

@@ -129,8 +129,8 @@ def predict_entries(
         return case
 
     def watch(case: Case) -> Watch:
-        assert case.labels is not None
-        one = measuring[case.id] = Measuring(case.labels, predictor.task.labels, scattered or ())
+        assert case.truth is not None
+        one = measuring[case.id] = Measuring(case.truth, predictor.task.labels, scattered or ())
         return lambda piece: one.add(piece.probabilities, piece.source, piece.place)
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
@@ -238,8 +238,8 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
     def judged(case_id: str) -> Judged:
         def read() -> tuple[Image, Image]:
             case = dataset.read(case_id)
-            assert case.labels is not None
-            return answer(case), case.labels
+            assert case.truth is not None
+            return answer(case), case.truth
 
         def numbers() -> tuple[None, np.ndarray]:
             return None, dataset.read_instances(case_id).array[0]

@@ -158,7 +158,7 @@ def _row(candidate: object) -> dict[str, object]:
 
 def _overlay(folder: RunFolder, case_id: str, answer_file: Path) -> Overlay:
     case = folder.dataset.read(case_id)
-    assert case.labels is not None
+    assert case.truth is not None
     answer = read_answer(folder, answer_file)
-    image, reference = np.asarray(case.image.array), case.labels.array[0]
+    image, reference = np.asarray(case.image.array), case.truth.array[0]
     return Overlay(case_id, image, reference, answer.array[0], case.image.grid, folder.experiment.task_labels)

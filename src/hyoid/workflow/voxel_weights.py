@@ -27,10 +27,10 @@ def _touching(folder: RunFolder, prepared: Case) -> np.ndarray:
     from ..ops.morphology import components
     from ..ops.resample import onto
 
-    assert prepared.labels is not None
+    assert prepared.truth is not None
     if folder.dataset.encoding.kind in ("instances", "objects"):
         objects = onto(folder.dataset.read_instances(prepared.id), prepared.image.grid).array[0]
     else:
         first = folder.experiment.task_labels.values[0]
-        objects, _ = components(np.isin(prepared.labels.array[0], first))
+        objects, _ = components(np.isin(prepared.truth.array[0], first))
     return touching_weights(objects)

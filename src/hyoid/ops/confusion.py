@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.labels import Labels
-from ..ops.scan import count_meetings
-from .metric import Rules
+from .scan import count_meetings
 
 _SLAB_VOXELS = 1 << 20
 
@@ -42,27 +41,19 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> 
     return counts.reshape(size, size)
 
 
-def dice_of_labels(
-    prediction: np.ndarray, reference: np.ndarray, labels: Labels, rules: Rules | None = None
-) -> dict[str, float]:
+def dice_of_labels(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> dict[str, float]:
     """Dice of every structure of two label maps in one pass, equal to the metric `dice`.
 
-    Meant for validation during training, where only Dice is needed and there may be many structures.
+    NaN where both masks are empty. Meant for validation during training, where only Dice is needed and there may be
+    many structures.
     """
-    rules = rules or Rules()
     counts = confusion(prediction, reference, labels)
     index = {value: position for position, value in enumerate(values_of(labels), start=1)}
     result = {}
     for name, group in zip(labels.names, labels.values, strict=True):
         rows = [index[value] for value in group]
-        overlap = counts[np.ix_(rows, rows)].sum()
-        predicted, truth = counts[:, rows].sum(), counts[rows].sum()
-        if predicted == truth == 0:
-            result[name] = 1.0 if rules.both_empty == "perfect" else float("nan")
-        elif (predicted == 0 or truth == 0) and rules.one_empty == "exclude":
-            result[name] = float("nan")
-        else:
-            result[name] = float(2 * overlap / (predicted + truth))
+        overlap, both = counts[np.ix_(rows, rows)].sum(), counts[:, rows].sum() + counts[rows].sum()
+        result[name] = float(2 * overlap / both) if both else float("nan")
     return result
 
 
