@@ -70,7 +70,7 @@ def test_a_store_gives_back_what_was_prepared(dataset: Folder, tmp_path: Path):
         assert store.grid(case_id) == expected.image.grid
         assert store.source_grid(case_id) == dataset.read(case_id).image.grid
         assert store.facts(case_id)["facts"] == {"patient": "1"}
-        assert store.voxels(case_id) == {3: int((expected.labels.array == 3).sum())}
+        assert store.voxels(case_id) == {3: int((expected.truth.array == 3).sum())}
 
 
 def test_a_patch_is_read_without_the_case(dataset: Folder, tmp_path: Path):
