@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from hyoid.core.case import Image
+from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.ops.resample import onto
+from hyoid.preparation.intensity import IntensitySettings
+from hyoid.preparation.pipeline import PreparationSettings, prepare
 
 ALL_CODES = ["".join(code) for axes in permutations(["LR", "PA", "IS"]) for code in product(*axes)]
 
@@ -245,3 +247,65 @@ def test_a_slice_cannot_become_a_volume():
 def test_orders_that_do_not_exist_are_refused():
     with pytest.raises(DataError, match="order"):
         onto(noise(Grid.plain((4, 4))), Grid.plain((4, 4)), order=2)
+
+
+def motion(grid, matrix, shift):
+    """Displacements that are linear in the place in the body: u(x) = A x + b, in millimetres."""
+    world = grid.to_world(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1))
+    return Image(np.moveaxis(world @ np.asarray(matrix).T + shift, -1, 0).astype(np.float32), grid, "field")
+
+
+STRETCH = np.array([[0.10, 0.02, -0.03], [0.01, -0.05, 0.04], [-0.02, 0.03, 0.07]])
+SHIFT = np.array([2.0, -1.0, 0.5])
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SAR", "PIL"])
+def test_a_vector_of_a_field_is_the_same_at_the_same_place_of_the_body_however_axes_lie(codes):
+    field = motion(turned_grid((4, 5, 6)), STRETCH, SHIFT)
+    turned = onto(field, field.grid.oriented(codes))
+    place = field.grid.to_world([1, 2, 3])
+    index = tuple(np.round(turned.grid.to_index(place)).astype(int))
+    assert turned.kind == "field"
+    assert turned.array[:, *index].tolist() == field.array[:, 1, 2, 3].tolist()
+    assert (onto(turned, field.grid).array == field.array).all()
+
+
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (12, -20, 31)])
+def test_a_linear_field_is_read_exactly_between_its_voxels(degrees):
+    field = motion(turned_grid((8, 9, 10), degrees=(0, 0, 0)), STRETCH, SHIFT)
+    middle = field.grid.to_world([3, 3, 3])
+    inner = turned_grid((4, 3, 4), spacing=(0.7, 0.9, 0.5), degrees=degrees, origin=middle)
+    np.testing.assert_allclose(onto(field, inner).array, motion(inner, STRETCH, SHIFT).array, atol=2e-5)
+
+
+def test_a_field_is_read_linearly_along_a_thick_axis_too():
+    field = motion(Grid.plain((8, 8, 4), (1, 1, 5)), STRETCH, SHIFT)
+    finer = Grid.plain((8, 8, 4), (1, 1, 2.5))
+    np.testing.assert_allclose(onto(field, finer).array, motion(finer, STRETCH, SHIFT).array, atol=2e-5)
+
+
+def test_a_flat_field_has_two_components_and_keeps_them_when_flipped():
+    grid = Grid.plain((5, 6), (0.5, 0.5))
+    field = motion(grid, STRETCH[:2, :2], SHIFT[:2])
+    assert (onto(field, grid.flipped(0)).array == field.array[:, ::-1]).all()
+
+
+def test_a_field_is_float32_and_filled_outside_its_grid():
+    grid = Grid.plain((3, 3), (1, 1))
+    whole = onto(Image(np.full((2, 3, 3), 7, np.int16), grid, "field"), grid.padded((1, 0), (0, 0)), fill=-1)
+    assert whole.array.dtype == np.float32
+    assert (whole.array[:, 0] == -1).all() and (whole.array[:, 1:] == 7).all()
+
+
+def test_a_prepared_field_is_cropped_turned_and_resampled_with_its_vectors_unchanged():
+    grid = Grid.plain((8, 9, 10), (1, 1, 1)).oriented("LPS")
+    inside = np.zeros((1, *grid.shape), np.float32)
+    inside[:, 2:7, 2:7, 2:8] = 1
+    case = Case("a", Image(inside, grid), motion(grid, STRETCH, SHIFT))
+    settings = PreparationSettings(
+        orientation="RAS", crop="content", spacing_mm=(0.5, 0.5, 0.5), intensity=(IntensitySettings(scheme="none"),)
+    )
+    truth = prepare(case, settings).truth
+    expected = motion(truth.grid, STRETCH, SHIFT).array
+    core = (slice(None), *(slice(1, -1),) * 3)  # beyond the outermost voxel centres the edge repeats
+    np.testing.assert_allclose(truth.array[core], expected[core], atol=2e-5)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from .settings import Settings
@@ -17,12 +19,16 @@ class Labels(Settings):
     A structure made of several values is a region; regions may overlap (whole tumour contains core).
     Prediction paints structures in the order they are listed, so a later one covers an earlier one. A task without
     structures, such as restoration, has labels without names.
+
+    Annotations may number objects, such as nuclei (`objects: true`): there is one structure then, and any positive
+    value is an object of it. Objects of several kinds need several annotations, one structure in each.
     """
 
     names: tuple[str, ...] = Field(description="Structure names, background not among them.")
     values: tuple[tuple[int, ...], ...] = Field(description="For each structure the file values that belong to it.")
     ignore: int | None = Field(None, description="Value of voxels that were not annotated; never trained or judged.")
     paint: tuple[int, ...] = Field((), description="Value written for each structure; its first value when empty.")
+    objects: bool = Field(False, description="Whether positive values number objects of the one structure.")
 
     @model_validator(mode="after")
     def _check(self) -> Labels:
@@ -36,6 +42,10 @@ class Labels(Settings):
             raise ValueError("`paint` needs one value for each structure")
         if self.ignore is not None and any(self.ignore in group for group in self.values):
             raise ValueError(f"value {self.ignore} is both a structure and ignored")
+        if self.objects and self.values != ((1,),):
+            raise ValueError("`objects` needs exactly one structure, with the value 1, whose objects are numbered")
+        if self.objects and self.ignore is not None and self.ignore > 0:
+            raise ValueError(f"with `objects` every positive value is an object, so `ignore` cannot be {self.ignore}")
         return self
 
     @classmethod
@@ -56,9 +66,18 @@ class Labels(Settings):
 
     @property
     def known_values(self) -> tuple[int, ...]:
-        """Every value that may occur in an annotation, background and ignored value included."""
+        """Every value that may occur in an annotation, background and ignored value included; of objects the first."""
         values = {0, *(value for group in self.values for value in group)}
         return tuple(sorted(values | ({self.ignore} if self.ignore is not None else set())))
+
+    def unknown(self, values: Iterable[int]) -> list[int]:
+        """Those of the values that no structure has, in order."""
+        known = set(self.known_values)
+        return sorted({value for value in values if value not in known and not (self.objects and value > 0)})
+
+    def classed(self, values: np.ndarray) -> np.ndarray:
+        """The values with the numbers of objects replaced by 1, the value of their structure; others stay."""
+        return np.minimum(values, 1) if self.objects else values
 
     def pairs(self) -> list[tuple[int, int]]:
         """Indices of structures whose names differ only in left and right."""

@@ -33,14 +33,15 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
 
     Args:
         image: Intensities are read by cubic B-splines, probabilities linearly, labels by the value with most linear
-            weight (the larger value when equal), so that no value is invented.
+            weight (the larger value when equal), so that no value is invented. Fields are read linearly; their
+            vectors point in the body, not in the array, and keep their values when axes are turned or flipped.
         grid: Where the result lies. When axes are parallel, one that is more than three times coarser than another
-            is read at its nearest voxel (isensee2021nnunet, separate z).
+            is read at its nearest voxel (isensee2021nnunet, separate z); not of a field, which is smooth.
         order: 0, 1 or 3 instead of the default of the kind; labels take at most 1.
         fill: Value of voxels outside the image. Between the outermost voxel centres and faces the edge repeats.
 
     Returns:
-        Same dtype, bit for bit, when both grids share voxels, or for labels; otherwise float32.
+        Same dtype, bit for bit, when both grids share voxels, or for labels; otherwise, and for fields, float32.
 
     Raises:
         DataError: When one grid is 2D and the other 3D.
@@ -50,13 +51,14 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
     order = _order(image.kind, order)
     matrix, offset = _relation(image.grid, grid)
     axes = _parallel(matrix, offset, image.grid, grid)
-    kept = image.kind == "labels" or (axes is not None and all(axis.whole for axis in axes))
+    whole = axes is not None and all(axis.whole for axis in axes)
+    kept = image.kind == "labels" or (whole and image.kind != "field")
     result = np.full((image.channels, *grid.shape), fill, image.array.dtype.newbyteorder("=") if kept else np.float32)
     if axes is None:
         for source, target in zip(_solid(image.array), _solid(result), strict=True):
             _read_oblique(source, matrix, offset, order, target, image.kind == "labels")
     elif all(axis.begin < axis.end for axis in axes):
-        orders = _orders(axes, order, image.grid, grid)
+        orders = [order] * 3 if image.kind == "field" else _orders(axes, order, image.grid, grid)
         inside = tuple(slice(axis.begin, axis.end) for axis in axes)
         for source, target in zip(_solid(image.array), _solid(result), strict=True):
             turned = source.transpose([axis.source for axis in axes])

@@ -80,6 +80,11 @@ class Task(Protocol):
     counts: ClassVar[bool] = True
     ignores: ClassVar[Literal["target", "weight"]] = "target"
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of an answer: the smallest integers that hold every value it writes; int32 for objects."""
+        return np.dtype(np.int32) if self.truth == "instances" else file_dtype(self.labels)
+
     def encode(self, truth: Tensor) -> Tensor:
         """The target of a truth, after it was warped with its image; called in the threads that cut patches.
 
@@ -144,7 +149,7 @@ class ValueTable:
         import torch
 
         table = torch.from_numpy(self.table).to(values.device, non_blocking=True)
-        index = values.long() - self.low
+        index = (values.clamp(max=1) if self.labels.objects else values).long() - self.low
         inside = (index >= 0) & (index < table.shape[1])
         found = table[:, index.clamp(0, table.shape[1] - 1)]
         if values.is_cuda:  # a GPU that is asked has to be waited for; who uses it has looked at the values before
@@ -166,7 +171,12 @@ def _sentence(strangers: Tensor, labels: Labels) -> str:
 
 
 def file_dtype(labels: Labels) -> np.dtype:
-    """The smallest integer type, of those that torch computes with, for every value a prediction writes."""
-    low, high = min(0, *labels.written), max(labels.written)
+    """The smallest integer type, of those that torch computes with, for every value a prediction writes.
+
+    Objects, of which there may be any number, take int32.
+    """
+    if labels.objects:
+        return np.dtype(np.int32)
+    low, high = min((0, *labels.written)), max((0, *labels.written))
     kinds = (np.dtype(name) for name in ("uint8", "int16", "int32", "int64"))
     return next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
