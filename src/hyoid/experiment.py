@@ -27,6 +27,9 @@ class Experiment(Settings):
     device: str = Field("auto", description="Where the net runs: auto, cpu, cuda, cuda:1, mps.")
     threads: int | None = Field(None, ge=1, description="Threads of the processor; none: all cores.")
     extensions: tuple[str, ...] = Field((), description="Python files that register parts of your own.")
+    task: str | None = Field(
+        None, description="What is asked of the net: classes, regions, or a task of yours; null: what labels ask for."
+    )
     labels: Labels | None = Field(None, description="Structures; found in the data when none.")
     planning: PlanningSettings = Field(PlanningSettings(), description="How the plan is made.")
     training: TrainingSettings = Field(TrainingSettings(), description="How the net is trained.")

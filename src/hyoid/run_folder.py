@@ -25,6 +25,8 @@ from .core.settings import Settings
 from .experiment import Experiment
 from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
+from .tasks.choose import task_for
+from .tasks.task import Task
 
 if TYPE_CHECKING:
     from .datasets.dataset import Dataset
@@ -101,6 +103,11 @@ class RunFolder:
         load_extensions(experiment.extensions)
         use_threads(experiment.threads)
         return experiment
+
+    @cached_property
+    def task(self) -> Task:
+        """What is asked of the net of this run."""
+        return task_for(self.experiment.task_labels, self.experiment.task)
 
     @property
     def workers(self) -> int:

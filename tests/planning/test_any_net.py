@@ -12,8 +12,9 @@ from hyoid.nets.sheet import made_for
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
+from hyoid.tasks import task_for
 
-ONE = Labels.of({1: "ball"})
+ONE = task_for(Labels.of({1: "ball"}))
 FEW = ["unet_plus_plus", "unet_original", "segnet", "deepmedic", "mednext_s", "segcaps"]
 EVERY = [
     pytest.param(name, dims, marks=() if name in FEW else pytest.mark.slow, id=f"{name}-{dims}d")
@@ -63,7 +64,7 @@ def test_a_published_preset_says_that_it_takes_only_a_u(fingerprint_of):
 
 def test_the_net_of_an_earlier_run_is_taken_for_the_channels_of_this_one(fingerprint_of):
     before = planned(fingerprint_of, "unet", 2, channels=(4, 8, 16))
-    two = Labels.of({1: "ball", 2: "cube"})
+    two = task_for(Labels.of({1: "ball", 2: "cube"}))
     settings = PlanningSettings(memory_gb=8)
     plan = make_plan(fingerprint_of((64, 64), channels=3), two, settings, steps=2, device="cpu", earlier=before)
     assert plan.net == before.net.changed({"in_channels": 3, "out_channels": 3})

@@ -14,8 +14,9 @@ from hyoid.planning import choice
 from hyoid.planning.budget import load_of
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
+from hyoid.tasks import task_for
 
-ONE = Labels.of({1: "s0"})
+ONE = task_for(Labels.of({1: "s0"}))
 
 
 class Machine:

@@ -14,8 +14,9 @@ from hyoid.planning.budget import load_of
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
+from hyoid.tasks import task_for
 
-ONE = Labels.of({1: "s0"})
+ONE = task_for(Labels.of({1: "s0"}))
 SMALL = PlanningSettings(memory_gb=4, channels=(8, 16, 32))
 
 
@@ -193,9 +194,9 @@ def test_a_net_made_for_another_purpose_says_so(fingerprint_of) -> None:
 
 
 def test_left_and_right_pairs_are_not_mirrored_across(fingerprint_of) -> None:
-    labels = Labels.of({1: "left kidney", 2: "right kidney"})
+    task = task_for(Labels.of({1: "left kidney", 2: "right kidney"}))
     fingerprint = fingerprint_of((64, 64, 64), (1.0, 1.0, 1.0), structures=2, num_objects=30)
-    plan = make_plan(fingerprint, labels, SMALL, steps=20, device="cpu")
+    plan = make_plan(fingerprint, task, SMALL, steps=20, device="cpu")
     assert plan.orientation == "SAR" and plan.mirror_axes == (0, 1)
     assert any("pair" in reason for reason in plan.reasons)
 

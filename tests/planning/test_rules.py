@@ -12,6 +12,7 @@ from hyoid.nets.family.build import build_spec
 from hyoid.planning import rules
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
+from hyoid.tasks import Task, task_for
 
 # spacing; median shape; cases; channels; structures; then patch and batch of: 3D, 2D; M, L, XL in 3D
 GOLDEN = {
@@ -78,14 +79,14 @@ LOW_RESOLUTION = {
 }
 
 
-def labels_of(structures: int) -> Labels:
-    return Labels.of({value: f"s{value}" for value in range(1, structures + 1)})
+def task_of(structures: int) -> Task:
+    return task_for(Labels.of({value: f"s{value}" for value in range(1, structures + 1)}))
 
 
 def planned(fingerprint_of, case, **settings):
     spacing, shape, num_cases, channels, structures = case
     fingerprint = fingerprint_of(shape, spacing, num_cases, channels, structures)
-    return make_plan(fingerprint, labels_of(structures), PlanningSettings(**settings), steps=1000, device="cpu")
+    return make_plan(fingerprint, task_of(structures), PlanningSettings(**settings), steps=1000, device="cpu")
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -115,7 +116,7 @@ def test_residual_presets_plan_what_nnunet_plans(fingerprint_of, name: str, size
 )
 def test_colour_images_of_512_plan_what_nnunet_plans(fingerprint_of, preset: str, batch: int) -> None:
     fingerprint = fingerprint_of((512, 512), None, 500, 3, modality="rgb")
-    plan = make_plan(fingerprint, labels_of(1), PlanningSettings(preset=preset), steps=1000, device="cpu")
+    plan = make_plan(fingerprint, task_of(1), PlanningSettings(preset=preset), steps=1000, device="cpu")
     assert (plan.patch, plan.batch) == ((512, 512), batch)
     assert plan.preparation.spacing_mm is None
 

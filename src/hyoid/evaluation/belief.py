@@ -73,7 +73,7 @@ class Measuring:
     """
 
     def __init__(self, reference: Image, labels: Labels, scattered: Collection[str] = ()) -> None:
-        self.truth, self.grid, self.labels = reference.array[0], reference.grid, labels
+        self.truth, self.grid, self.labels = labels.classed(reference.array[0]), reference.grid, labels
         self.boxes = _boxes(self.truth, self.grid, labels)
         self.tallies = [Tally() for _ in labels.names]
         self.maps = {name: np.zeros(self.grid.shape, np.float16) for name in labels.names if name in scattered}

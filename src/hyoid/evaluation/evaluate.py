@@ -78,6 +78,9 @@ def evaluate_case(
     else:
         _check_grids(case, prediction.grid, reference.grid)
         guess = _label_array(case, "prediction", prediction)
+    if labels.objects:
+        numbers = (guess, truth) if settings.objects == "numbers" else (None, None)
+        guess, truth = labels.classed(guess), labels.classed(truth)
     rows = []
     for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm, numbers):
         values = {metric.name: rounded(_value(metric, pair, settings)) for metric in chosen}

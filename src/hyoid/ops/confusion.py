@@ -26,6 +26,7 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> 
     """
     values = values_of(labels)
     size = len(values) + 1
+    prediction, reference = labels.classed(prediction), labels.classed(reference)
     if prediction.dtype == reference.dtype == np.uint8:
         return _folded(count_meetings(reference, prediction, 256, 256), values, labels.ignore)
     counts = np.zeros(size * size, np.int64)

@@ -1,15 +1,14 @@
-"""From a fingerprint, labels and a budget to a plan."""
+"""From a fingerprint, a task and a budget to a plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..core.errors import ConfigError
-from ..core.labels import Labels
 from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
-from ..tasks.choose import task_for
+from ..tasks.task import Task
 from .budget import (
     NOMINAL_SECONDS,
     Load,
@@ -52,7 +51,7 @@ LONG = 5000
 
 def make_plan(
     fingerprint: Fingerprint,
-    labels: Labels,
+    task: Task,
     settings: PlanningSettings | None = None,
     seconds: float | None = None,
     steps: int | None = None,
@@ -66,7 +65,7 @@ def make_plan(
 
     Args:
         fingerprint: What the data are.
-        labels: What is to be learnt.
+        task: What is to be learnt.
         settings: What is fixed already.
         seconds: Time for training with its validation; an hour when neither this nor `steps` is given.
         steps: Number of training steps instead of a time.
@@ -96,7 +95,7 @@ def make_plan(
     device = resolved_device(device)
     # Asked before anything is timed, since timing takes memory of its own.
     memory_gb = settings.memory_gb or available_gb(device, free=seconds is not None)
-    asked = _Asked(fingerprint, labels, settings, frame, seconds, steps, calibrate, device, memory_gb, earlier)
+    asked = _Asked(fingerprint, task, settings, frame, seconds, steps, calibrate, device, memory_gb, earlier)
     return _plan(asked, *(_auto(asked) if settings.preset == "auto" else _published(asked)))
 
 
@@ -105,7 +104,7 @@ class _Asked:
     """What a plan has to answer: either `seconds` or `steps` is given."""
 
     fingerprint: Fingerprint
-    labels: Labels
+    task: Task
     settings: PlanningSettings
     frame: Frame
     seconds: float | None
@@ -127,7 +126,7 @@ class _Asked:
 
     @property
     def out_channels(self) -> int:
-        return task_for(self.labels).channels
+        return self.task.channels
 
 
 def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
@@ -201,12 +200,14 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
     chosen, auto = ranked[0], settings.preset == "auto"
     row, net = chosen.row, chosen.spec
     num_steps = asked.steps or max(1, int(USABLE * (asked.seconds or 0) / row.seconds_per_step))
-    if settings.deep_supervision is not None:
+    if asked.task.heads == 1:
+        net = _one_head(net, settings)
+    elif settings.deep_supervision is not None:
         net = net.changed({"deep_supervision": settings.deep_supervision})
     elif auto and asked.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
         net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})
     patch = (1,) * frame.flat + row.patch
-    axes, mirror_notes = mirror_axes(fingerprint, asked.labels, frame, patch, auto)
+    axes, mirror_notes = mirror_axes(fingerprint, asked.task.labels, frame, patch, auto)
     intensity, intensity_notes = intensity_of(fingerprint, settings)
     spacing = None if _keeps_pixels(fingerprint, row) else (None,) * frame.flat + row.spacing_mm
     crop = settings.crop or ("content" if not auto or fingerprint.content_share < 0.95 else "none")
@@ -256,6 +257,15 @@ def _net_notes(frame: Frame, name: str) -> list[str]:
     if frame.flat:
         notes.append("the net is 2D: volumes are cut into slices along their coarsest axis, answers are stacked")
     return notes
+
+
+def _one_head(net: NetSpec, settings: PlanningSettings) -> NetSpec:
+    """The net without the coarser answers that the task does not teach."""
+    if settings.deep_supervision:
+        raise ConfigError(
+            "planning.deep_supervision: the task teaches the finest answer of a net only; leave this setting out."
+        )
+    return net.changed({"deep_supervision": False}) if isinstance(net, UNetSpec) else net
 
 
 def _kept(chosen: Option) -> Load:

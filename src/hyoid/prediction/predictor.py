@@ -291,7 +291,7 @@ class Predictor:
     @property
     def label_type(self) -> np.dtype:
         """Type in which labels are kept."""
-        return np.min_scalar_type(max(self.task.labels.written))
+        return self.task.dtype
 
     def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
         tiling, parts, slabs = self._stitching(prepared.array, advance)

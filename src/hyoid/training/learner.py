@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from ..core.case import Batch
 from ..core.errors import ConfigError, HyoidError
 from ..losses.loss import Loss
-from ..losses.shelf import losses
+from ..losses.shelf import build_loss
 from ..nets.net import Net
 from ..planning.plan import Plan
 from ..tasks.task import Task
@@ -242,8 +241,4 @@ class Learner:
 
 
 def _loss(task: Task, plan: Plan, settings: TrainingSettings) -> Loss:
-    name = settings.loss or task.default_loss
-    options = dict(settings.loss_options)
-    if "batch" in signature(losses[name].build).parameters:
-        options.setdefault("batch", plan.batch_dice)
-    return losses.build(name, **options)
+    return build_loss(settings.loss or task.default_loss, settings.loss_options, task.activate, plan.batch_dice)

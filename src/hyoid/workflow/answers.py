@@ -29,7 +29,6 @@ from ..planning.budget import resolved_device
 from ..prediction.batches import failing, predict_cases
 from ..prediction.predictor import Predictor, Watch
 from ..run_folder import RunFolder
-from ..tasks import task_for
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .origin import Outcome, noted
@@ -65,7 +64,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
     load_weights(net, weights)
     return Predictor(
         net,
-        task_for(experiment.task_labels),
+        folder.task,
         experiment.decided,
         experiment.prediction,
         device,

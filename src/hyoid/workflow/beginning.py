@@ -9,11 +9,12 @@ from ..core.errors import ConfigError
 from ..core.progress import log
 from ..experiment import Experiment
 from ..run_folder import RunFolder
+from .purpose import check_loss
 
 if TYPE_CHECKING:
-    from ..core.labels import Labels
     from ..nets.net import Net
     from ..planning.plan import Plan
+    from ..tasks.task import Task
 
 
 def check_beginning(asked: Experiment) -> None:
@@ -51,43 +52,17 @@ def check_ends(folder: RunFolder) -> None:
     Raises:
         ConfigError: When they differ.
     """
-    from ..tasks import task_for
-
-    check_loss(folder.experiment, folder.experiment.task_labels, folder.experiment.decided.net.dims)
+    check_loss(folder.experiment.training, folder.task, folder.experiment.decided.net.dims)
     net, channels = folder.experiment.decided.net, len(folder.dataset.channel_names)
-    wanted = task_for(folder.experiment.task_labels).channels
+    wanted = folder.task.channels
     if net.out_channels != wanted:
         raise ConfigError(
-            f"{folder.experiment_file}: plan.net.out_channels is {net.out_channels}, but the structures need {wanted}."
+            f"{folder.experiment_file}: plan.net.out_channels is {net.out_channels}, but the task needs {wanted}."
         )
     if net.in_channels % channels:
         raise ConfigError(
             f"{folder.experiment_file}: plan.net.in_channels is {net.in_channels}, but the images have {channels}."
         )
-
-
-def check_loss(experiment: Experiment, labels: Labels, num_axes: int = 0) -> None:
-    """Refuse options of the loss that are not as many as the classes, or as the axes of the net.
-
-    Args:
-        experiment: Its settings.
-        labels: The structures.
-        num_axes: Axes of the net, which may be fewer than those of a patch; 0 when not known yet.
-
-    Raises:
-        ConfigError: Naming the option and the classes.
-    """
-    from ..losses import losses
-    from ..losses.options import check_lengths
-    from ..tasks import task_for
-
-    task, training = task_for(labels), experiment.training
-    classes = ("background",) * (task.channels - len(task.structures)) + task.structures
-    try:
-        build = losses[training.loss or task.default_loss].build
-        check_lengths(build, training.loss_options, classes, num_axes)
-    except ConfigError as error:
-        raise ConfigError(f"training.loss_options: {error}") from None
 
 
 def weights_of(start: str | Path) -> Path:
@@ -127,13 +102,13 @@ def first_net(experiment: Experiment) -> Net:
     return net
 
 
-def check_parts(experiment: Experiment) -> None:
+def check_parts(experiment: Experiment, task: Task) -> None:
     """Refuse what does not fit the plan: options of the loss, patterns that match nothing in the planned net."""
     from ..nets.cost import without_numbers
     from ..training.transfer import check_patterns
 
     training = experiment.training
-    check_loss(experiment, experiment.task_labels, experiment.decided.net.dims)
+    check_loss(training, task, experiment.decided.net.dims)
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")

@@ -15,15 +15,14 @@ from ..experiment import Experiment
 from ..nets.cost import cost
 from ..prediction.predictor import PredictionSettings
 from ..run_folder import RunFolder
-from ..tasks import task_for
 
 _LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")
 
 
-def model(experiment: Experiment) -> dict[str, str]:
+def model(folder: RunFolder) -> dict[str, str]:
     """The net and its training, as lines."""
+    experiment, task = folder.experiment, folder.task
     plan, training = experiment.decided, experiment.training
-    task = task_for(experiment.task_labels)
     patch = plan.patch[-plan.net.dims :]
     found = cost(plan.net, patch)
     size = " × ".join(map(str, patch))

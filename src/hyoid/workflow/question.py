@@ -87,9 +87,9 @@ def refuse_twice(options: Mapping[str, Any], changes: Sequence[str]) -> None:
 
 def _check_names(asked: Experiment) -> None:
     """Look up every part that settings name, so that a wrong name fails before any work is done."""
-    from ..losses import losses
+    from ..losses.shelf import shelf_of
     from ..planning.check import check_settings
-    from ..tasks.choose import Classes, Regions
+    from ..tasks.choose import Classes, Regions, tasks
     from ..training.optim import optimisers, schedules
     from ..training.regimes import check_devices, regimes
 
@@ -97,8 +97,11 @@ def _check_names(asked: Experiment) -> None:
     check_settings(asked.planning)
     training = asked.training
     check_beginning(asked)
-    for loss in [training.loss] if training.loss else sorted({Classes.default_loss, Regions.default_loss}):
-        losses.build(loss, **training.loss_options)
+    if asked.task is not None:
+        tasks[asked.task]
+    usual = sorted({Classes.default_loss, Regions.default_loss}) if asked.task is None else []
+    for loss in [training.loss] if training.loss else usual:
+        shelf_of(loss).build(loss, **training.loss_options)
     if training.voxel_weights is not None and training.voxel_weights not in MAPS:
         raise ConfigError(
             f"training.voxel_weights = {training.voxel_weights!r}: there is no such map."

@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import __version__
 from ..evaluation.folders import Paired
-from ..experiment import Experiment
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
 from ..run_folder import RunFolder
@@ -57,7 +56,7 @@ def of_run(folder: RunFolder) -> RunFacts:
         costs=costs,
         environment=environment(folder, training),
         settings=experiment.to_yaml(),
-        model=model(experiment),
+        model=model(folder),
         refined=experiment.prediction.refine or "",
         split_rule=split_rule(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
@@ -84,20 +83,22 @@ def of_folders(predictions: str | Path, references: str | Path, paired: Paired) 
     )
 
 
-def papers(experiment: Experiment) -> list[str]:
+def papers(folder: RunFolder) -> list[str]:
     """Keys of the papers behind the parts that a run uses."""
     from ..augmentation.policies import policies
-    from ..losses import losses
+    from ..losses.shelf import shelf_of
     from ..nets import nets
     from ..nets.pyramids.catalogue import CATALOGUE, NON_COMMERCIAL
-    from ..tasks import task_for
+    from ..tasks import tasks
     from ..training.optim import optimisers, schedules
 
+    experiment = folder.experiment
     plan, training = experiment.decided, experiment.training
-    loss = training.loss or task_for(experiment.task_labels).default_loss
+    loss = training.loss or folder.task.default_loss
     entries = [
         nets[plan.net_name],
-        losses[loss],
+        *([tasks[experiment.task]] if experiment.task else []),
+        shelf_of(loss)[loss],
         policies[plan.policy],
         optimisers[training.optimiser.name],
         schedules[training.optimiser.schedule],
@@ -159,6 +160,6 @@ def _row(candidate: object) -> dict[str, object]:
 def _overlay(folder: RunFolder, case_id: str, answer_file: Path) -> Overlay:
     case = folder.dataset.read(case_id)
     assert case.truth is not None
-    answer = read_answer(folder, answer_file)
-    image, reference = np.asarray(case.image.array), case.truth.array[0]
-    return Overlay(case_id, image, reference, answer.array[0], case.image.grid, folder.experiment.task_labels)
+    labels = folder.experiment.task_labels
+    reference, answer = (labels.classed(one.array[0]) for one in (case.truth, read_answer(folder, answer_file)))
+    return Overlay(case_id, np.asarray(case.image.array), reference, answer, case.image.grid, labels)

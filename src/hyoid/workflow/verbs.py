@@ -84,25 +84,27 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
     from ..run_folder import Split
-    from .beginning import check_loss, check_parts, earlier_plan
+    from .beginning import check_parts, earlier_plan
     from .forecast import forecast
+    from .purpose import check_loss, metrics_of, task_of
     from .question import check_structures, plan_changes
 
     with folder.timed("plan"):
         dataset = _opened(data, asked.patients_on_both_sides)
-        labels = asked.labels or dataset.labels
-        check_structures(asked, labels)
-        check_loss(asked, labels)
+        task = task_of(asked, dataset)
+        check_structures(asked, task.labels)
+        check_loss(asked.training, task)
         training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed, asked.threads)
         budget, device = asked.training, asked.device
         earlier = earlier_plan(budget.start_from) if budget.start_from else None
         decided = make_plan(
-            fingerprint, labels, asked.planning, budget.seconds, budget.steps, device=device, earlier=earlier
+            fingerprint, task, asked.planning, budget.seconds, budget.steps, device=device, earlier=earlier
         )
-        finished = asked.model_copy(update={"labels": labels, "plan": decided.changed(plan_changes(changes))})
-        check_parts(finished)
+        decisions = {"labels": task.labels, "plan": decided.changed(plan_changes(changes))}
+        finished = asked.model_copy(update=decisions | metrics_of(asked, task, changes))
+        check_parts(finished, task)
         folder.write_json("dataset.json", dataset.to_dict())
         Split(training=training, validation=validation).write(folder.path / "split.yaml")
         fingerprint.write(folder.path / "fingerprint.yaml")
@@ -169,7 +171,6 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..planning.budget import resolved_device
     from ..preparation.store import Store
     from ..run_folder import RunFolder
-    from ..tasks import task_for
     from ..training.checkpoint import read_checkpoint
     from ..training.data import default_workers
     from ..training.loop import fit
@@ -203,7 +204,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         with folder.timed("train"):
             outcome = fit(
                 decided.net.build() if going_on else first_net(experiment),
-                task_for(experiment.task_labels),
+                folder.task,
                 store,
                 (folder.split.training, folder.split.validation),
                 decided,
@@ -325,4 +326,4 @@ def cite(run: str | Path) -> str:
     from ..run_folder import RunFolder
     from .story import papers
 
-    return bibtex(papers(RunFolder.open(run).experiment))
+    return bibtex(papers(RunFolder.open(run)))

@@ -1,0 +1,81 @@
+"""What is asked of a net: the task of a run, whether the data can teach it, its loss, and what it is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ConfigError, DataError
+from ..core.settings import split_change
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
+    from ..experiment import Experiment
+    from ..tasks.task import Task
+    from ..training.settings import TrainingSettings
+
+
+def task_of(asked: Experiment, dataset: Dataset) -> Task:
+    """The task that the settings name, or else the labels ask for, with labels that number objects if it learns these.
+
+    Raises:
+        ConfigError: When no task has this name.
+        DataError: When the data set has not the truth that the task learns from, or no structure.
+    """
+    from ..core.labels import Labels
+    from ..tasks import task_for
+
+    labels = asked.labels or dataset.labels
+    task = task_for(labels, asked.task)
+    has = "instances" if dataset.encoding.kind in ("instances", "objects") else "labels"
+    if task.truth not in ("labels", has):
+        raise DataError(
+            f"{dataset.root}: task {asked.task!r} learns from truth of the kind {task.truth!r}, and this data set has"
+            f" {has!r}; choose another task, or other data."
+        )
+    if task.truth == "instances" and not labels.objects:
+        return task_for(Labels(names=labels.names, values=((1,),), ignore=labels.ignore, objects=True), asked.task)
+    return task
+
+
+def check_loss(training: TrainingSettings, task: Task, num_axes: int = 0) -> None:
+    """Refuse a loss that does not fit the task, and options that are not as many as the classes, or as the axes.
+
+    Args:
+        training: Which loss, and its options.
+        task: What the net learns.
+        num_axes: Axes of the net, which may be fewer than those of a patch; 0 when not known yet.
+
+    Raises:
+        ConfigError: Naming the loss, or the option and the classes.
+    """
+    from ..losses.images import image_losses
+    from ..losses.options import check_lengths
+    from ..losses.shelf import shelf_of
+
+    name = training.loss or task.default_loss
+    shelf = shelf_of(name)
+    if shelf is image_losses and task.ignores == "target":
+        raise ConfigError(
+            f"training.loss: {name!r} compares maps of numbers, but the task learns classes or masks; choose"
+            " another loss."
+        )
+    try:
+        shelf.build(name, **training.loss_options)
+        check_lengths(shelf[name].build, training.loss_options, task.outputs, num_axes)
+    except ConfigError as error:
+        raise ConfigError(f"training.loss_options: {error}") from None
+
+
+def metrics_of(asked: Experiment, task: Task, changes: Sequence[str]) -> dict[str, Any]:
+    """The settings of the evaluation with the metrics of the task; empty when it has none, or settings name some.
+
+    Raises:
+        ConfigError: When an option is of a metric that is not measured then.
+    """
+    named = any(split_change(change)[0] in ("evaluation", "evaluation.metrics") for change in changes)
+    if named or not task.default_metrics:
+        return {}
+    chosen = asked.evaluation.changed({"metrics": list(task.default_metrics)})
+    chosen.build()
+    return {"evaluation": chosen}
