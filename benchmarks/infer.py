@@ -128,7 +128,7 @@ def monai_windows(net: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 def nnunet_windows(net: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from hyoid.engines.engine import Finest
+    from hyoid.engines.torch import Finest
 
     predictor = nnUNetPredictor(
         use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False

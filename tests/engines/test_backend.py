@@ -15,11 +15,11 @@ from torch import nn
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.labels import Labels
 from hyoid.engines import backend as backends
-from hyoid.engines.backend import Backend, Choice, decided_alike, dice_of_decisions
-from hyoid.engines.engine import engines, spelled_out
+from hyoid.engines.agreement import decided_alike
+from hyoid.engines.backend import Backend, Choice
 from hyoid.engines.evidence import Evidence
+from hyoid.engines.shelf import engines
 from hyoid.nets import build_spec
-from hyoid.nets.layers import InstanceNorm
 from hyoid.tasks import task_for
 from phantoms import make_case, make_predictor
 
@@ -64,17 +64,6 @@ def test_engines_give_features_where_these_are_blended(name, tmp_path):
     said = Backend(evidence, name, folder=tmp_path, key="abc")(tiles)
     assert said.shape == (2, 4, *PATCH) and list(tmp_path.glob(f"{name}_features_*"))
     torch.testing.assert_close(evidence.probabilities(said), net(tiles)[0].softmax(1), rtol=0, atol=1e-4)
-
-
-def test_norms_are_spelled_out_in_a_copy_that_shares_the_weights():
-    net = build_spec("nnunet_plain", 3, 1, 3, channels=(4, 8)).build().eval()
-    for weight in net.parameters():
-        torch.nn.init.normal_(weight)
-    other = spelled_out(net)
-    tiles = 100 + torch.randn(2, 1, 8, 8, 8)
-    torch.testing.assert_close(other(tiles)[0], net(tiles)[0], rtol=1e-4, atol=1e-4)
-    assert not any(isinstance(part, InstanceNorm) for part in other.modules())
-    assert {id(weight) for weight in other.parameters()} == {id(weight) for weight in net.parameters()}
 
 
 def learned(steps: int = 120) -> nn.Module:
@@ -125,12 +114,6 @@ def test_eight_bits_answer_when_they_agree_with_torch_and_only_then(needed, tmp_
 def test_eight_bits_need_a_run(net):
     with pytest.raises(ConfigError, match="prepared cases of a run"):
         backend(net, "openvino_int8")(torch.zeros(1, 1, *PATCH))
-
-
-def test_dice_of_decisions_counts_channels_that_occur():
-    ours = torch.tensor([[[[0.9, 0.9, 0.1, 0.1]], [[0.1, 0.1, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
-    theirs = torch.tensor([[[[0.9, 0.1, 0.1, 0.1]], [[0.1, 0.9, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
-    assert dice_of_decisions(ours, theirs) == pytest.approx([2 / 3, 4 / 5])
 
 
 @pytest.mark.slow
@@ -330,7 +313,7 @@ def test_an_engine_of_eight_bits_that_was_not_judged_never_answers(net, tmp_path
     one = backend(net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
     with monkeypatch.context() as patched:
         if isinstance(fault, KeyboardInterrupt):
-            patched.setattr(backends, "_overlaps", lambda *_: (_ for _ in ()).throw(fault))
+            patched.setattr(backends, "overlaps", lambda *_: (_ for _ in ()).throw(fault))
         for _ in range(2):
             with pytest.raises(type(fault)):
                 one(torch.randn(1, 1, *PATCH))
@@ -359,12 +342,6 @@ def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypat
     one = backend(net, "auto")
     one(torch.randn(1, 1, *PATCH))
     assert one.answered.startswith("torch answered: no other engine is installed; `pip install 'openvino>=")
-
-
-def test_alike_is_the_share_of_equal_decisions():
-    ours = torch.tensor([[[0.9, 0.2, 0.6, 0.4]], [[0.1, 0.8, 0.4, 0.6]]]).movedim(0, 1)
-    theirs = torch.tensor([[[0.6, 0.4, 0.4, 0.3]], [[0.4, 0.6, 0.6, 0.7]]]).movedim(0, 1)
-    assert decided_alike(ours, theirs) == 0.75
 
 
 def test_who_answered_is_told(net):

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,8 +25,10 @@ from ..core.errors import ConfigError, HyoidError
 from ..core.extras import install_command
 from ..core.files import atomic_path
 from ..core.progress import log
-from .engine import Engine, check_installed, engines
+from .agreement import ALIKE, SAME, Sameness, decided_alike, dice_of, dice_of_decisions, overlaps, varied
+from .engine import Engine, check_installed
 from .evidence import Evidence
+from .shelf import engines
 
 BackendName = Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"]
 Patches = Callable[[str, tuple[int, ...]], Tensor]
@@ -34,19 +36,6 @@ Patches = Callable[[str, tuple[int, ...]], Tensor]
 
 PATIENCE_SECONDS = 6.0
 """What making an engine costs, about; torch may spend as much on a shape before `auto` makes one."""
-
-ALIKE = 0.999
-"""Share of voxels that an engine must decide as torch does to be chosen by `auto`."""
-
-SAME = 0.995
-"""Dice with torch that an engine needs: the mean over validation patches, and for `auto` each structure's at hand."""
-
-
-class Sameness(NamedTuple):
-    """Mean Dice of an engine with torch, over structures, and over how many validation patches."""
-
-    dice: float
-    patches: int
 
 
 @dataclass
@@ -139,7 +128,7 @@ class Backend:
             choice.settled = True
         elif choice.spent > PATIENCE_SECONDS or (choice.calls > 1 and self._kept(name, tiles, must_exist=True)):
             ours = self._probable(said)
-            if not _varied(ours):
+            if not varied(ours):
                 return  # where there is nothing to find, every engine agrees
             choice.settled = True
             engine = self._made(name, tiles)
@@ -281,40 +270,12 @@ class Backend:
 
     def _sameness(self, engine: Engine, patches: Tensor, count: int) -> Sameness:
         """How alike torch and an engine for batches of `count` decide patches (n, C, *S)."""
-        overlaps = [
-            _overlaps(self._probable(self._by_torch(some)), self._probable(_filled(engine, some, count)))
+        shares = [
+            overlaps(self._probable(self._by_torch(some)), self._probable(_filled(engine, some, count)))
             for some in patches.split(count)
         ]
-        dice = _dice(torch.stack(overlaps).sum(0))
+        dice = dice_of(torch.stack(shares).sum(0))
         return Sameness(fmean(dice) if dice else 1.0, len(patches))  # both may find nothing
-
-
-def decided_alike(ours: Tensor, theirs: Tensor) -> float:
-    """Share of voxels at which two maps (B, K, *S) decide alike: every channel on the same side of a half."""
-    return float(((ours > 0.5) == (theirs > 0.5)).all(1).float().mean())
-
-
-def _varied(maps: Tensor) -> bool:
-    """Whether voxels are decided differently: there is a structure, and something beside it."""
-    decided = (maps > 0.5).transpose(0, 1).flatten(1)
-    return bool((decided != decided[:, :1]).any())
-
-
-def dice_of_decisions(ours: Tensor, theirs: Tensor) -> list[float]:
-    """Dice of two maps (B, K, *S), each channel cut at a half, of every channel that occurs."""
-    return _dice(_overlaps(ours, theirs))
-
-
-def _overlaps(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Of every channel (2, K) the sizes of both maps together, and what they share."""
-    a, b = ((maps > 0.5).transpose(0, 1).flatten(1) for maps in (ours, theirs))
-    return torch.stack([a.sum(1) + b.sum(1), (a & b).sum(1)])
-
-
-def _dice(overlaps: Tensor) -> list[float]:
-    sizes, common = overlaps
-    found: list[float] = (2 * common[sizes > 0] / sizes[sizes > 0]).tolist()
-    return found
 
 
 def fastest_installed() -> str | None:
