@@ -157,7 +157,7 @@ def test_csv_manifest_with_channels_groups_and_split(tmp_path):
         assert dataset.channel_names == ("t1", "flair")
         assert dataset.folds() == (("case2",),)
         assert dataset.ids == ("case0", "case1", "case2") and dataset.held_out[0].id == "case3"
-        assert dataset.split() == (("case0", "case1"), ("case2",))
+        assert dataset.split() == (("case0", "case1"), ("case2",), ())
         assert dataset.read("case3").truth is not None
 
 
@@ -297,14 +297,13 @@ def test_label_without_image_is_an_error(tmp_path):
         open_dataset(tmp_path)
 
 
-def test_image_without_label_is_left_out_and_named(tmp_path):
+def test_image_without_label_stays_beside_the_annotated_ones(tmp_path):
     pair(tmp_path, "a")
     image(tmp_path / "images" / "b.nii.gz")
     dataset = open_dataset(tmp_path)
-    assert dataset.ids == ("a",)
-    assert any("1 of 2 images have no label and are left out: b" in warning for warning in dataset.warnings)
-    every = open_dataset(tmp_path, require_labels=False)
-    assert every.ids == ("a", "b") and every.read("b").truth is None
+    assert dataset.ids == ("a",) and [entry.id for entry in dataset.unlabelled] == ["b"]
+    assert any("1 of 2 images have no annotation (b)" in note for note in dataset.notes) and not dataset.warnings
+    assert dataset.read("b").truth is None and dataset.read("b").image.array.any()
 
 
 def test_two_images_of_one_name(tmp_path):

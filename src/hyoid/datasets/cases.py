@@ -10,12 +10,14 @@ import numpy as np
 
 from ..core.case import Case, Image
 from ..core.errors import DataError
+from ..core.grid import Grid
 from ..core.progress import log
 from ..files.blocks import Channels
-from ..files.formats import beside_slices, is_image, open_image, read_header, read_image, stem_of
+from ..files.formats import beside_slices, is_image, open_image, read_header, read_image, stem_of, suffix_of
+from ..files.order import in_c_order
 from .agreement import turn_between
 from .below import images_below
-from .entry import Entry, listed
+from .entry import Entry, TruthFiles, listed
 from .layouts import group_channels, one_of_pairs
 
 
@@ -41,7 +43,7 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
             if here.is_dir() and (others := beside_slices(here)):
                 log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))
             named[here] = stem_of(here)
-    files = one_of_pairs(list(named))
+    files = [file for file in one_of_pairs(list(named)) if suffix_of(file) != ".seg.nrrd"]
     if not files:
         raise DataError("No image is named; give a file, a folder or a list of files.")
 
@@ -75,9 +77,22 @@ def read_case(entry: Entry, channels: int | None = None) -> Case:
     array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     if channels is not None and len(array) != channels:
         array = _harmonised(entry, array, channels)
-    _check_finite(entry, array)
+    _check_finite(entry.id, entry.images[0], array)
     facts = {**entry.facts, "image": str(entry.images[0])}
     return Case(entry.id, Image(array, grid), None, facts)
+
+
+def read_target(entry: Entry, grid: Grid, truth: TruthFiles) -> Image:
+    """The target of a case on the grid of its image, float32 when its numbers are fractions.
+
+    Raises:
+        DataError: When it lies elsewhere, or numbers are NaN or infinite.
+    """
+    assert entry.target is not None
+    part = read_image(entry.target)
+    array = turn_between(entry.id, (entry.images[0], grid), (entry.target, part.grid))(part.array)
+    _check_finite(entry.id, entry.target, array)
+    return Image(in_c_order(array), grid, "field" if truth == "field" else "intensities")
 
 
 def open_case(entry: Entry, channels: int | None = None) -> Case | None:
@@ -108,13 +123,13 @@ def _harmonised(entry: Entry, array: np.ndarray, channels: int) -> np.ndarray:
     raise DataError(f"{entry.id}: expected {channels} channels; {names} gives {len(array)}.")
 
 
-def _check_finite(entry: Entry, array: np.ndarray) -> None:
+def _check_finite(case: str, path: Path, array: np.ndarray) -> None:
     if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
         return  # one NaN or infinity makes the sum so
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = tuple(bad[0][1:].tolist())
         raise DataError(
-            f"{entry.id}: {len(bad)} voxels of {entry.images[0]} are NaN or infinite, the first at {place}."
+            f"{case}: {len(bad)} voxels of {path} are NaN or infinite, the first at {place}."
             " Replace them (for example by 0) and try again."
         )

@@ -14,14 +14,14 @@ from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.labels import Labels
 from ..core.progress import log
-from ..files.formats import read_header, whole_numbers
+from ..files.formats import read_header, stem_of, whole_numbers
 from ..files.order import in_c_order
 from . import groups
 from .agreement import turn_between
-from .cases import find_images, read_case
-from .entry import Entry, Found, listed
+from .cases import find_images, read_case, read_target
+from .entry import Entry, Found, TruthFiles, listed
 from .layouts import find
-from .masks import Encoding, grey, read_labels, read_raw, value_counts
+from .masks import Encoding, grey, read_labels, read_raw, structure_files, value_counts
 from .recognise import recognise
 from .survey import Look, Seen, look_at_all
 
@@ -30,19 +30,21 @@ __all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A set of annotated images.
+    """A set of images, of which some or all are annotated.
 
     Attributes:
         root: Where it was opened.
         layout: How its files are arranged, in words.
-        cases: The cases, in order of their ids.
-        labels: Structures and their values.
+        cases: The annotated cases, in order of their ids.
+        labels: Structures and their values; without names when the truth is an image or a field.
         channel_names: What each channel is.
         encoding: How annotation files become label values.
         notes: What was decided while reading, one sentence each.
         warnings: What may go wrong, one sentence each.
         seen: Facts of each case from headers and annotations.
         held_out: Cases that an explicit split marks as test; never trained on or validated with.
+        unlabelled: Cases without annotation, in order of their ids; for regimes that learn from images alone.
+        truth: What the cases are annotated with.
     """
 
     root: Path
@@ -55,32 +57,47 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     seen: Mapping[str, Seen] = field(default_factory=dict)
     held_out: tuple[Entry, ...] = ()
+    unlabelled: tuple[Entry, ...] = ()
+    truth: TruthFiles = "labels"
 
     def __len__(self) -> int:
         return len(self.cases)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of all cases, in order."""
+        """Ids of the annotated cases, in order."""
         return tuple(entry.id for entry in self.cases)
 
     def entry(self, case_id: str) -> Entry:
         """Where a case lies on disk."""
-        for entry in (*self.cases, *self.held_out):
+        for entry in (*self.cases, *self.held_out, *self.unlabelled):
             if entry.id == case_id:
                 return entry
         raise DataError(f"{self.root}: there is no case {case_id!r}.")
 
-    def read(self, case_id: str) -> Case:
-        """Image and labels of a case, on one grid, channels harmonised, annotation mapped.
+    def annotated(self, case_id: str) -> tuple[str, ...] | None:
+        """Names of the structures that were annotated in a case; None when all were."""
+        names = self.entry(case_id).annotated
+        return None if names is None or set(names) >= set(self.labels.names) else names
+
+    def read(self, case_id: str, numbered: bool = False) -> Case:
+        """Image and truth of a case, on one grid, channels harmonised, annotation mapped.
+
+        Args:
+            case_id: Which one.
+            numbered: Whether the truth is the numbers of the objects (`read_instances`), and not their structure.
 
         Raises:
             DataError: When grids do not fit, numbers are NaN or infinite, or values are unknown.
         """
         entry = self.entry(case_id)
-        case = read_case(entry, len(self.channel_names))
+        case = replace(read_case(entry, len(self.channel_names)), annotated=self.annotated(case_id))
+        if entry.target is not None:
+            return replace(case, truth=read_target(entry, case.image.grid, self.truth))
         if entry.label is None:
             return case
+        if numbered:
+            return replace(case, truth=self.read_instances(case_id))
         array, grid = read_labels(entry.label, self.encoding)
         turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
         labels = Image(in_c_order(turn(array)), case.image.grid, "labels")
@@ -115,7 +132,11 @@ class Dataset:
 
     def group_of(self, case_id: str) -> str:
         """The patient (or pair, subject, group, stack) of a case; its own id when nothing is known."""
-        return self.grouping.groups[case_id] if self.grouping.known else case_id
+        if not self.grouping.known:
+            return case_id
+        facts = self.entry(case_id).facts
+        given = next((facts[column] for column in groups.GROUP_COLUMNS if facts.get(column)), case_id)
+        return self.grouping.groups.get(case_id, given)
 
     def folds(self, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
         """Validation ids of each fold: groups stay together, slices of a stack in blocks, an explicit split wins.
@@ -125,8 +146,11 @@ class Dataset:
         """
         return groups.folds(self.grouping, num_folds, seed)
 
-    def split(self, fold: int = 0, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Training and validation ids of one fold; with a single case both are that case, and a warning says so."""
+    def split(self, fold: int = 0, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+        """Training, validation and unlabelled ids of one fold; unlabelled cases of patients that validate are left out.
+
+        With a single case it is in training and validation, and a warning says so.
+        """
         all_folds = self.folds(num_folds, seed)
         if not 0 <= fold < len(all_folds):
             raise DataError(f"{self.root}: there is no fold {fold}; this set has folds 0 to {len(all_folds) - 1}.")
@@ -135,7 +159,8 @@ class Dataset:
         if not training:
             log.warning("%s: only one group of cases; validation uses the training cases and flatters.", self.root)
             training = validation
-        return training, validation
+        facts, others = ({entry.id: entry.facts for entry in some} for some in (self.cases, self.unlabelled))
+        return training, validation, groups.teaching(self.grouping, facts, others, validation)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON, so that a run remembers its data set without scanning again."""
@@ -144,6 +169,8 @@ class Dataset:
             "layout": self.layout,
             "cases": [_entry_to_dict(entry) for entry in self.cases],
             "held_out": [_entry_to_dict(entry) for entry in self.held_out],
+            "unlabelled": [_entry_to_dict(entry) for entry in self.unlabelled],
+            "truth": self.truth,
             "labels": self.labels.model_dump(mode="json"),
             "channel_names": list(self.channel_names),
             "encoding": self.encoding.model_dump(mode="json"),
@@ -166,16 +193,17 @@ class Dataset:
             tuple(values["warnings"]),
             {case: Seen.parse(seen, case) for case, seen in values["seen"].items()},
             tuple(map(_entry_from_dict, values["held_out"])),
+            tuple(map(_entry_from_dict, values["unlabelled"])),
+            values["truth"],
         )
 
 
-def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
+def open_dataset(path: str | Path) -> Dataset:
     """The data set at a path, with all headers and annotations checked.
 
     Args:
         path: A folder in one of the usual layouts, a dataset.json, a manifest, or an image with its annotation
             beside it.
-        require_labels: Leave out images without annotation (told as a warning); otherwise keep them.
 
     Raises:
         DataError: When nothing fits, files do not belong together, or no voxel is labelled.
@@ -184,26 +212,92 @@ def open_dataset(path: str | Path, require_labels: bool = True) -> Dataset:
     found = find(path)
     notes, warnings = list(found.notes), list(found.warnings)
     entries = sorted(found.entries, key=lambda entry: entry.id)
-    without = [entry.id for entry in entries if entry.label is None]
+    without = [entry.id for entry in entries if not entry.is_labelled]
     if len(without) == len(entries):
         raise DataError(f"{path}: no image has an annotation.")
-    if without and require_labels:
-        warnings.append(f"{len(without)} of {len(entries)} images have no label and are left out: {listed(without)}.")
-        entries = [entry for entry in entries if entry.label is not None]
-    looks = _looks(entries)
-    marks = [look.marks for look in looks if look.marks]
-    encoding, labels, told, doubts = recognise(marks, found.labels, found.instances)
-    channel_names = _channels(found, looks, notes)
+    if without:
+        notes.append(
+            f"{len(without)} of {len(entries)} images have no annotation ({listed(without)}); supervised training does"
+            " not use them."
+        )
+    files = structure_files([entry.label for entry in entries], found.labels)
+    if files:
+        entries = [_with_names(entry, files) for entry in entries]
+    looks = _looks(entries, files, found.truth)
+    encoding, labels, told, doubts = _meaning(looks, found, files, notes)
+    labelled, others = ([look for look in looks if (look.case in without) == bare] for bare in (False, True))
+    channel_names = _channels([entry for entry in entries if entry.is_labelled], labelled, found.channel_names, notes)
+    _check_alike(others, labelled[0], len(channel_names))
     cases, held_out = _held_out(path, entries, notes)
+    unlabelled = tuple(entry for entry in cases if not entry.is_labelled)
+    cases = tuple(entry for entry in cases if entry.is_labelled)
+    warnings += _partly([*cases, *held_out], labels)
     seen = {look.case: look.seen(encoding) for look in looks}
-    dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, seen=seen, held_out=held_out)
+    dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, (), (), seen, held_out, unlabelled)
+    dataset = replace(dataset, truth=found.truth)
     notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
     warnings += [*doubts, *_remarks([(look.case, look.warnings) for look in looks]), *dataset.grouping.warnings]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
 
 
-def _looks(entries: Sequence[Entry]) -> list[Look]:
-    looks = look_at_all(entries)
+def _with_names(entry: Entry, files: Mapping[str, int]) -> Entry:
+    """The case with the structures that have a file; of these the others are unknown."""
+    names = [stem_of(file) for file in entry.label] if isinstance(entry.label, tuple) else []
+    if not names or set(names) >= files.keys():
+        return entry
+    return replace(entry, facts={"annotated": ";".join(names), **entry.facts})
+
+
+def _meaning(
+    looks: Sequence[Look], found: Found, files: Mapping[str, int], notes: list[str]
+) -> tuple[Encoding, Labels, list[str], list[str]]:
+    """How annotations become label values, what these mean, notes and warnings; nothing of images and fields."""
+    if found.truth == "labels":
+        return recognise([look.marks for look in looks if look.marks], found.labels, found.instances, files)
+    numbers = {look.target_channels: look.case for look in looks if look.target_channels}
+    if len(numbers) > 1:
+        raise DataError(f"Every target needs the same channels: {_examples(numbers)}.")
+    what = "an image" if found.truth == "image" else "a field of displacements"
+    notes.append(f"The truth of a case is {what}, with {next(iter(numbers))} channels.")
+    return Encoding(), Labels(names=(), values=()), [], []
+
+
+def _partly(entries: Sequence[Entry], labels: Labels) -> list[str]:
+    """A warning on cases in which only some structures were annotated.
+
+    Raises:
+        DataError: When a case names a structure that there is not.
+    """
+    some = [entry for entry in entries if not set(labels.names) <= set(entry.annotated or labels.names)]
+    for entry in some:
+        if unknown := sorted(set(entry.annotated or ()) - set(labels.names)):
+            raise DataError(
+                f"{entry.id}: `annotated` names {listed(unknown)}, but the structures are {', '.join(labels.names)}."
+            )
+    if not some:
+        return []
+    counts = [sum(name in (e.annotated or labels.names) for e in entries) for name in labels.names]
+    told = ", ".join(f"{name} in {n}" for name, n in zip(labels.names, counts, strict=True))
+    return [
+        f"{len(some)} of {len(entries)} cases are annotated in part ({told}); each structure is judged where it was"
+        " annotated, and supervised training takes it for background elsewhere."
+    ]
+
+
+def _check_alike(looks: Sequence[Look], example: Look, channels: int) -> None:
+    """Refuse images that have not the axes or channels of the annotated ones."""
+    assert example.grid is not None
+    for look in looks:
+        fits = {channels} if example.grid.dims == 3 or channels not in (1, 3) else {1, 3}
+        if look.grid is None or look.grid.dims != example.grid.dims or look.channels not in fits:
+            raise DataError(
+                f"{look.case}: an image without annotation needs {channels} channels on {example.grid.dims} axes like"
+                f" {example.case}; this one has {look.channels} on {look.grid}. Take it out of the data set."
+            )
+
+
+def _looks(entries: Sequence[Entry], files: Mapping[str, int], truth: TruthFiles) -> list[Look]:
+    looks = look_at_all(entries, files, truth)
     problems = [look.problem for look in looks if look.problem]
     if problems:
         more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
@@ -216,7 +310,7 @@ def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[t
     held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
     if held_out:
         notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
-    if len(held_out) == len(entries):
+    if all(entry in held_out for entry in entries if entry.is_labelled):
         raise DataError(f"{path}: every case is marked as test; none is left to train on.")
     return tuple(entry for entry in entries if entry not in held_out), held_out
 
@@ -230,20 +324,25 @@ def _remarks(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
 
 
-def _channels(found: Found, looks: Sequence[Look], notes: list[str]) -> tuple[str, ...]:
+def _examples(numbers: Mapping[int, str]) -> str:
+    return ", ".join(f"{numbers[count]} has {count}" for count in sorted(numbers))
+
+
+def _channels(
+    entries: Sequence[Entry], looks: Sequence[Look], declared: tuple[str, ...], notes: list[str]
+) -> tuple[str, ...]:
     """Names of the channels that every case will have."""
     dims = {look.grid.dims: look.case for look in looks if look.grid}
     if len(dims) > 1:
         raise DataError(f"Flat images ({dims[2]}) and volumes ({dims[3]}) are mixed; make two data sets of them.")
-    pictures = dims.keys() == {2} and all(len(entry.images) == 1 for entry in found.entries)
+    pictures = dims.keys() == {2} and all(len(entry.images) == 1 for entry in entries)
     numbers = {look.channels: look.case for look in looks}
     if pictures and numbers.keys() == {1, 3}:
         grey = sum(look.channels == 1 for look in looks)
         notes.append(f"{grey} of {len(looks)} images are grey among colour ones; grey is repeated as RGB.")
     elif len(numbers) > 1:
-        examples = ", ".join(f"{numbers[count]} has {count}" for count in sorted(numbers))
-        raise DataError(f"Every case needs the same channels: {examples}.")
-    count, declared = max(numbers), found.channel_names
+        raise DataError(f"Every case needs the same channels: {_examples(numbers)}.")
+    count = max(numbers)
     if declared and len(declared) != count:
         raise DataError(f"{len(declared)} channels are declared ({', '.join(declared)}), but the images have {count}.")
     if pictures and count == 3 and not declared:
@@ -260,10 +359,12 @@ def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
 
 def _entry_to_dict(entry: Entry) -> dict[str, Any]:
     label = [str(p) for p in entry.label] if isinstance(entry.label, tuple) else entry.label and str(entry.label)
-    return {"id": entry.id, "images": [str(p) for p in entry.images], "label": label, "facts": dict(entry.facts)}
+    images, target = [str(p) for p in entry.images], entry.target and str(entry.target)
+    return {"id": entry.id, "images": images, "label": label, "facts": dict(entry.facts), "target": target}
 
 
 def _entry_from_dict(values: Mapping[str, Any]) -> Entry:
     label = values["label"]
     marks = tuple(map(Path, label)) if isinstance(label, list) else Path(label) if label else None
-    return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]))
+    target = Path(values["target"]) if values["target"] else None
+    return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]), target)

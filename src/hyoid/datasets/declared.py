@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 from ..core.errors import DataError
 from ..files.formats import stem_of, suffix_of
 from . import tables
-from .entry import Entry, Found, listed
+from .entry import Entry, Found, TruthFiles, listed
 
 MANIFESTS = ("manifest.csv", "manifest.yaml", "manifest.yml", "dataset.csv", "dataset.yaml", "cases.csv")
+_TARGET_COLUMNS: dict[str, TruthFiles] = {"target": "image", "field": "field"}
 _LABEL_COLUMNS = ("label", "labels", "mask", "segmentation", "seg", "annotation")
 
 
@@ -27,7 +28,8 @@ def from_manifest(path: Path) -> Found:
     """The cases of a table.
 
     Columns: `image`, or one for each channel (`image_NAME`, or any whose entries are image files); `label`
-    (several files, separated by semicolons, hold one object each); `case`; all others are facts.
+    (several files, separated by semicolons, hold one object or structure each), or `target` (an image) or `field`
+    (displacements), empty for a case without; `case`; all others are facts.
 
     Raises:
         DataError: When there is no image column, or a file is missing.
@@ -36,9 +38,15 @@ def from_manifest(path: Path) -> Found:
     if not rows:
         raise DataError(f"{path}: the table has no rows.")
     label_column = next((c for c in _LABEL_COLUMNS if c in rows[0]), "")
+    truths = [kind for kind in _TARGET_COLUMNS if any(row.get(kind) for row in rows)]
+    if len(truths) + any(row.get(label_column) for row in rows) > 1:
+        given = ", ".join(c for c in (label_column, *truths) if c)
+        raise DataError(f"{path}: a data set has one kind of truth, but the table has {given}; take the others out.")
     id_column = next((c for c in tables.ID_COLUMNS if c in rows[0]), "")
     columns = [c for c in rows[0] if _names_images(c)] or [
-        c for c in rows[0] if c not in (label_column, id_column) and all(suffix_of(r[c]) for r in rows if r.get(c))
+        c
+        for c in rows[0]
+        if c not in (label_column, id_column, *_TARGET_COLUMNS) and all(suffix_of(r[c]) for r in rows if r.get(c))
     ]
     columns = [c for c in columns if any(row.get(c) for row in rows)]
     if not columns:
@@ -50,13 +58,15 @@ def from_manifest(path: Path) -> Found:
     entries = []
     for case, row, images in zip(ids, rows, names, strict=True):
         marks = tuple(_file(path, name) for name in _split(row.get(label_column, "")))
-        facts = {k: v for k, v in row.items() if k not in (*columns, label_column, id_column)}
+        facts = {k: v for k, v in row.items() if k not in (*columns, label_column, id_column, *_TARGET_COLUMNS)}
         label = marks if len(marks) > 1 else marks[0] if marks else None
-        entries.append(Entry(case, tuple(_file(path, name) for name in images), label, facts))
+        target = _file(path, row[truths[0]]) if truths and row.get(truths[0]) else None
+        entries.append(Entry(case, tuple(_file(path, name) for name in images), label, facts, target))
     channels = tuple(c.removeprefix("image_") for c in columns) if len(columns) > 1 else ()
     declared = tables.declared_in(path) if path.suffix.lower() != ".csv" else None
     labels, instances = declared or declared_beside(path.parent)
-    return Found(f"manifest {path.name}", entries, labels, instances, channels)
+    kind = _TARGET_COLUMNS[truths[0]] if truths else "labels"
+    return Found(f"manifest {path.name}", entries, labels, instances, channels, truth=kind)
 
 
 def from_json(path: Path) -> Found | None:
@@ -64,7 +74,7 @@ def from_json(path: Path) -> Found | None:
     tree = _tree(path)
     if isinstance(tree.get("dataset"), dict):  # nnU-Net with explicit files
         entries = [
-            Entry(case, tuple(_file(path, f) for f in files["images"]), _file(path, files["label"]))
+            Entry(case, tuple(_file(path, f) for f in files["images"]), _label(path, files))
             for case, files in tree["dataset"].items()
         ]
         return Found("nnU-Net dataset.json with file names", entries)
@@ -72,13 +82,14 @@ def from_json(path: Path) -> Found | None:
     if (
         isinstance(rows, list)
         and rows
-        and all(isinstance(row, dict) and {"image", "label"} <= row.keys() for row in rows)
+        and all(isinstance(row, dict) and "image" in row for row in rows)
+        and any(row.get("label") for row in rows)
     ):
         entries = []
         for row in rows:
             images = row["image"] if isinstance(row["image"], list) else [row["image"]]
-            label = _file(path, row["label"])
-            entries.append(Entry(stem_of(label), tuple(_file(path, f) for f in images), label))
+            label = _label(path, row)
+            entries.append(Entry(stem_of(label or images[0]), tuple(_file(path, f) for f in images), label))
         return Found("Medical Segmentation Decathlon dataset.json", entries)
     return None
 
@@ -134,6 +145,10 @@ def _file(table: Path, name: str) -> Path:
     if not path.exists():
         raise DataError(f"{table}: names {name}, which is not there.")
     return path
+
+
+def _label(table: Path, row: Mapping[str, Any]) -> Path | None:
+    return _file(table, row["label"]) if row.get("label") else None
 
 
 def _names_images(column: str) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+
+TruthFiles = Literal["labels", "image", "field"]
+"""What files may annotate cases with: label values, a target image, or a field of displacements."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +21,27 @@ class Entry:
     Attributes:
         id: Unique name within its data set.
         images: One file (or DICOM folder) for each channel, or one with all channels.
-        label: The annotation, several files when each holds one object, or None.
+        label: The annotation, several files when each holds one object or structure, or None.
         facts: What the tables say of this case.
+        target: The image or field that the net should give for this case, or None.
     """
 
     id: str
     images: tuple[Path, ...]
     label: Path | tuple[Path, ...] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    target: Path | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the case has anything to learn from."""
+        return self.label is not None or self.target is not None
+
+    @property
+    def annotated(self) -> tuple[str, ...] | None:
+        """Names of the annotated structures, as the fact `annotated` lists them; None when it does not."""
+        names = tuple(name.strip() for name in self.facts.get("annotated", "").split(";"))
+        return names if any(names) else None
 
     @property
     def first_label(self) -> Path:
@@ -45,6 +62,7 @@ class Found:
         channel_names: Names that a table gives to the channels.
         notes: Remarks, one sentence each.
         warnings: What may go wrong, one sentence each.
+        truth: What the cases are annotated with.
     """
 
     layout: str
@@ -54,6 +72,7 @@ class Found:
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    truth: TruthFiles = "labels"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

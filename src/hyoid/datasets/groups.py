@@ -126,6 +126,49 @@ def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], 
     return tuple(tuple(sorted(part)) for part in parts)
 
 
+def teaching(
+    found: Grouping,
+    facts: Mapping[str, Mapping[str, str]],
+    unlabelled: Mapping[str, Mapping[str, str]],
+    validation: Sequence[str],
+) -> tuple[str, ...]:
+    """Ids of the unlabelled cases that may teach while others validate.
+
+    Left out are those of a patient (or another group) that validates, those that an explicit split puts among the
+    validation cases, and slices of a stack whose nearest annotated slice validates.
+
+    Args:
+        found: How the annotated cases are grouped.
+        facts: The annotated cases (id: facts).
+        unlabelled: The unlabelled ones.
+        validation: Ids of the annotated cases that validate.
+    """
+    column = next((c for c in GROUP_COLUMNS if any(row.get(c) for row in facts.values())), None)
+    patients = {facts[i].get(column) for i in validation} - {None, ""} if column else set()
+    words = {found.split[i] for i in validation} if found.rule == "split" else set()
+    judging = set(validation)
+
+    def teaches(case: str) -> bool:
+        row = unlabelled[case]
+        if column and row.get(column) in patients:
+            return False
+        word = row.get("split") or row.get("fold") or ""
+        if word.lower() in VALIDATION_WORDS or word in words:
+            return False
+        return found.rule != "stack" or _neighbour(found, case, row) not in judging
+
+    return tuple(filter(teaches, sorted(unlabelled)))
+
+
+def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None:
+    """The annotated slice nearest to an unlabelled one of the same stack; None for a case of no known stack."""
+    number = next((row[c] for c in STACK_COLUMNS if row.get(c, "").lstrip("-").isdigit()), None)
+    match = _STACK_ID.match(case)
+    stack, place = ("stack", int(number)) if number else (match[1] or "stack", int(match[3])) if match else ("", 0)
+    slices = [i for i in found.groups if found.groups[i] == stack]
+    return min(slices, key=lambda i: abs(found.order[i] - place)) if slices else None
+
+
 def _names_validation(words: Iterable[str]) -> bool:
     """Whether a split column says which cases validate: numbered folds, or a word such as `val`."""
     found = set(words)

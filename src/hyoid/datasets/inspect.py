@@ -15,7 +15,7 @@ from ..files import dicom
 from ..files.formats import is_image, read_stored
 from ..files.header import Header
 from .dataset import Dataset, open_dataset
-from .entry import listed
+from .entry import Entry, listed
 from .survey import Seen, implausible
 
 
@@ -119,11 +119,11 @@ def _values(channel: np.ndarray) -> str:
 
 
 def _inspect_dataset(dataset: Dataset) -> Inspection:
-    seen = [dataset.seen[case] for case in dataset.ids]
+    seen = [dataset.seen[entry.id] for entry in (*dataset.cases, *dataset.unlabelled)]
     facts = {
         "path": str(dataset.root),
         "layout": dataset.layout,
-        "cases": str(len(dataset)) + (f" ({len(dataset.held_out)} more kept out)" if dataset.held_out else ""),
+        "cases": _cases(dataset),
         "groups": _groups(dataset),
         "channels": ", ".join(dataset.channel_names),
         "formats": ", ".join(sorted({one.format for one in seen})),
@@ -132,12 +132,12 @@ def _inspect_dataset(dataset: Dataset) -> Inspection:
         "spacings": _spacings(seen),
         "numbers": ", ".join(sorted({one.dtype for one in seen})),
         "labels": _labels(dataset),
-        "annotation": dataset.encoding.kind,
+        "annotation": dataset.encoding.kind if dataset.truth == "labels" else dataset.truth,
     }
     if len(seen[0].shape) == 3:
         facts["orientations"] = ", ".join(sorted({one.orientation for one in seen}))
     problems, doubts = _read_in_full(dataset)
-    rows = tuple(_row(dataset, case) for case in dataset.ids)
+    rows = tuple(_row(dataset, entry) for entry in (*dataset.cases, *dataset.unlabelled))
     return Inspection(
         f"{dataset.root.name}: data set of {len(dataset)} cases",
         facts,
@@ -151,7 +151,7 @@ def _inspect_dataset(dataset: Dataset) -> Inspection:
 def _read_in_full(dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What goes wrong when every case is read in full, and a warning of images that show nothing."""
     problems, constant = [], []
-    for case in track(dataset.ids, "Reading cases"):
+    for case in track([entry.id for entry in (*dataset.cases, *dataset.unlabelled)], "Reading cases"):
         try:
             if _is_constant(dataset.read(case).image.array):
                 constant.append(case)
@@ -161,19 +161,28 @@ def _read_in_full(dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(problems), tuple(doubts)
 
 
-def _row(dataset: Dataset, case: str) -> dict[str, str]:
-    seen, entry = dataset.seen[case], dataset.entry(case)
+def _cases(dataset: Dataset) -> str:
+    more = {"without annotation": dataset.unlabelled, "kept out": dataset.held_out}
+    apart = ", ".join(f"{len(entries)} more {where}" for where, entries in more.items() if entries)
+    return str(len(dataset)) + (f" ({apart})" if apart else "")
+
+
+def _row(dataset: Dataset, entry: Entry) -> dict[str, str]:
+    seen = dataset.seen[entry.id]
     total = sum(seen.counts.values())
     row = {
-        "case": case,
-        "group": dataset.group_of(case),
+        "case": entry.id,
+        "group": dataset.group_of(entry.id),
         "shape": _x(seen.shape),
         "spacing": _x(seen.spacing_mm) if seen.calibrated else "",
         "image": ", ".join(path.name for path in entry.images),
     }
     for name, group in zip(dataset.labels.names, dataset.labels.values, strict=True):
         count = sum(seen.counts.get(value, 0) for value in group)
-        row[name] = f"{100 * count / total:.3g} %" if total else ""
+        known = total and name in (entry.annotated or dataset.labels.names)
+        row[name] = f"{100 * count / total:.3g} %" if known else "not annotated"
+    if dataset.truth != "labels":
+        row["target"] = entry.target.name if entry.target else "none"
     return row
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from ..core.errors import DataError
 from ..files.dicom import annotation_below, holds_volume
-from ..files.formats import is_image, stem_of
+from ..files.formats import is_image, stem_of, suffix_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
 from .entry import Entry, Found, listed
 
 IMAGE_FOLDERS = ("images", "imagestr", "image", "imgs", "img", "inputs", "scans")
 LABEL_FOLDERS = (
     "labels", "labelstr", "label", "masks", "mask", "annotations", "annotation", "segmentations",
-    "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt", "targets",
+    "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt",
 )  # fmt: skip
+TARGET_FOLDERS = ("targets", "targetstr", "target")
+UNLABELLED_FOLDERS = ("unlabelled", "unlabeled", "imagesunl")
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
 
@@ -134,8 +136,13 @@ def _from_json(path: Path) -> Found:
 
 
 def _pair_of_folders(folder: Path) -> Found | None:
-    """images/ and labels/ with equal names; a label may also be a folder with a file for each object."""
-    images, labels = subfolder(folder, IMAGE_FOLDERS), subfolder(folder, LABEL_FOLDERS)
+    """images/ with labels/ or targets/ of equal names; a label may be a folder with a file per object or structure."""
+    images, labels, targets = (subfolder(folder, names) for names in (IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS))
+    if labels and targets:
+        raise DataError(
+            f"{folder}: it has {labels.name}/ and {targets.name}/; a data set has one of them. Move one out."
+        )
+    labels = labels or targets
     if images is None or labels is None:
         return None
     files, marks = images_of(images), _marks(labels)
@@ -149,15 +156,31 @@ def _pair_of_folders(folder: Path) -> Found | None:
     if len(files) == 1 and not marks.keys() & (stems | bases) and len(marks) > 1:
         objects = tuple(mark for mark in marks.values() if isinstance(mark, Path))
         return with_tables(folder, "one image with a file for each object", [Entry(folder.name, tuple(files), objects)])
-    cases = group_channels(files, lambda base, _: base in marks and base not in stems)
+    unlabelled = subfolder(folder, UNLABELLED_FOLDERS)
+    files += images_of(unlabelled) if unlabelled else []
+    endings = {match[2] for file in files if (match := _CHANNEL.match(stem_of(file))) and match[1] in marks}
+
+    def joined(base: str, mine: set[str]) -> bool:
+        return base not in stems and (base in marks or mine == endings)
+
+    cases = group_channels(files, joined)
     if lost := sorted(marks.keys() - cases.keys()):
         raise DataError(
             f"{labels}: {len(lost)} labels have no image of the same name in {images.name}/: {listed(lost)}."
             " Add the images or remove the labels."
         )
     entries = [Entry(case, images, marks.get(case)) for case, images in cases.items()]
+    if targets:
+        entries = [replace(one, label=None, target=_single(one)) for one in entries]
     found = with_tables(folder, f"{images.name}/ and {labels.name}/", entries)
-    return replace(found, notes=(*found.notes, *_unread(images), *_unread(labels)))
+    notes = (*found.notes, *_unread(images), *_unread(labels))
+    return replace(found, notes=notes, truth="image" if targets else "labels")
+
+
+def _single(entry: Entry) -> Path | None:
+    if isinstance(entry.label, tuple):
+        raise DataError(f"{entry.id}: a target is one file; {entry.first_label.parent} is a folder of several.")
+    return entry.label
 
 
 def _unread(folder: Path) -> tuple[str, ...]:
@@ -197,13 +220,14 @@ def _folder_per_case(folder: Path) -> Found | None:
     entries: list[Entry] = []
     for case in sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith(".")):
         images, labels = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
-        if images is None or labels is None or len(files := images_of(images)) != 1:
+        if images is None or len(files := images_of(images)) != 1:
             return None
-        objects = tuple(images_of(labels))
+        objects = tuple(images_of(labels)) if labels else ()
         if not entries and len(objects) == 1 and stem_of(objects[0]) == stem_of(files[0]):
             return None  # an ordinary data set of one case, one level down
         entries.append(Entry(case.name, tuple(files), objects or None))
-    return with_tables(folder, "a folder for each case with images/ and masks/", entries) if entries else None
+    annotated = any(entry.is_labelled for entry in entries)
+    return with_tables(folder, "a folder for each case with images/ and masks/", entries) if annotated else None
 
 
 def _one_folder(folder: Path) -> Found | None:
@@ -214,7 +238,7 @@ def _one_folder(folder: Path) -> Found | None:
 
 
 def _by_ending(files: list[Path]) -> list[Entry]:
-    roles = {file for file in files if _ROLE.search(stem_of(file))}
+    roles = {file for file in files if _ROLE.search(stem_of(file)) or suffix_of(file) == ".seg.nrrd"}
     images = {stem_of(file): file for file in files if file not in roles}
     marks = {_ROLE.sub("", stem_of(file)): file for file in sorted(roles)}
     if not marks.keys() & images.keys():
@@ -229,11 +253,12 @@ def _by_format(files: list[Path]) -> list[Entry]:
         by_stem.setdefault(stem_of(file), []).append(file)
     pairs = []
     for stem, group in by_stem.items():
-        if len(group) != 2 or any(file.suffix.lower() not in order for file in group):
+        if len(group) > 2 or any(file.suffix.lower() not in order for file in group):
             return []
-        image, label = sorted(group, key=lambda file: order.index(file.suffix.lower()))
-        pairs.append(Entry(stem, (image,), label))
-    return pairs
+        image, *label = sorted(group, key=lambda file: order.index(file.suffix.lower()))
+        pairs.append(Entry(stem, (image,), label[0] if label else None))
+    formats = {pair.images[0].suffix.lower() for pair in pairs if pair.label}
+    return pairs if all(pair.label or pair.images[0].suffix.lower() in formats for pair in pairs) and formats else []
 
 
 def _image_and_label(files: list[Path]) -> list[Entry]:

@@ -1,24 +1,26 @@
 """How annotations are stored, recognised from what their files hold, and how they become label values.
 
-Masks arrive as class values, 0/255, grey with soft edges, colours, instance ids or one file per object. An
-`Encoding` says which; applying it gives whole numbers as `Labels.values` names them.
+Masks arrive as class values, 0/255, grey with soft edges, colours, instance ids, or one file per object or
+structure. An `Encoding` says which; applying it gives whole numbers as `Labels.values` names them.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from ..core.settings import Settings
-from ..files.formats import read_stored, suffix_of, whole_numbers
+from ..files.formats import read_stored, stem_of, suffix_of, whole_numbers
 from ..ops.scan import count_values
 
 _LOSSY = (".jpg", ".jpeg")
@@ -27,12 +29,19 @@ _LOSSY = (".jpg", ".jpeg")
 class Encoding(Settings):
     """How the numbers in annotation files become label values."""
 
-    kind: Literal["values", "threshold", "instances", "objects", "colours"] = Field(
-        "values", description="Whole numbers as they are, a threshold, ids of objects, a file per object, or colours."
+    kind: Literal["values", "threshold", "instances", "objects", "structures", "colours"] = Field(
+        "values", description="Whole numbers, a threshold, ids of objects, a file per object or structure, or colours."
     )
     threshold: float = Field(0.5, description="Numbers above this belong to the structure (kind threshold).")
     written: int = Field(1, description="Value the structure gets (threshold, instances, objects).")
     colours: tuple[int, ...] = Field((), description="Colours 0xRRGGBB; the first gets value 1 (kind colours).")
+    files: dict[str, int] = Field(
+        {}, repr=False, description="Value of the structure in each file name (kind structures)."
+    )
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        # Stores know an encoding by these words, so those of other kinds stay as they were.
+        return [(name, value) for name, value in super().__repr_args__() if name != "files" or value]
 
     def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
         """Label values (1, *S) of an annotation as its file has it."""
@@ -42,7 +51,7 @@ class Encoding(Settings):
             for value, colour in enumerate(self.colours, 1):
                 result[packed == colour] = value
             return result
-        if self.kind == "values":
+        if self.kind in ("values", "structures"):
             return _small(whole_numbers(path, grey(path, array)))
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
         return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
@@ -52,7 +61,7 @@ class Encoding(Settings):
         if self.kind == "colours":
             packed = int(raw) if raw > 255 or int(raw) in self.colours else int(raw) * 0x010101  # a grey file
             return self.colours.index(packed) + 1 if packed in self.colours else 0
-        if self.kind == "values":
+        if self.kind in ("values", "structures"):
             return round(raw)
         return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
 
@@ -86,17 +95,36 @@ class Marks:
     rgb: bool = False
 
 
-def read_raw(label: Path | tuple[Path, ...]) -> tuple[np.ndarray, Grid]:
-    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1."""
+def read_raw(label: Path | tuple[Path, ...], files: Mapping[str, int] | None = None) -> tuple[np.ndarray, Grid]:
+    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1, or those of the names."""
     if isinstance(label, Path):
         stored = read_stored(label, as_labels=True)
         return stored.array, stored.header.grid
-    return _objects(label)
+    return _united(label, [files[stem_of(file)] for file in label] if files else range(1, len(label) + 1))
+
+
+def structure_files(labels: Sequence[Path | tuple[Path, ...] | None], declared: Labels | None) -> dict[str, int]:
+    """Value of each structure that has a file of its own, by the name of the file; empty where files are objects.
+
+    The files of a case are structures when the declared labels name them all; without declared labels when there are
+    several names, at least two cases share each, and they are more than one word with a number.
+    """
+    groups = [label for label in labels if isinstance(label, tuple)]
+    cases = Counter(stem_of(file) for group in groups for file in group)
+    names = sorted(cases)
+    if not groups or len(groups) < sum(label is not None for label in labels):
+        return {}
+    if declared is not None:
+        values = dict(zip(declared.names, (group[0] for group in declared.values), strict=True))
+        return {name: values[name] for name in names} if set(names) <= values.keys() else {}
+    words = {re.sub(r"[-_. ]?\d+$", "", name) for name in names}
+    shared = min(cases.values()) > 1 and len(words) > 1
+    return {name: value for value, name in enumerate(names, 1)} if shared else {}
 
 
 def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.ndarray, Grid]:
     """Label values (1, *S) of an annotation, and the grid its file gives."""
-    array, grid = read_raw(label)
+    array, grid = read_raw(label, encoding.files)
     first = label if isinstance(label, Path) else label[0]
     return encoding.apply(first, array), grid
 
@@ -116,9 +144,11 @@ def packed_colours(array: np.ndarray) -> np.ndarray:
     return ((red << 16) | (green << 8) | blue)[None]
 
 
-def look_at(case: str, label: Path | tuple[Path, ...], pieces: bool = True) -> tuple[Marks, Grid]:
+def look_at(
+    case: str, label: Path | tuple[Path, ...], pieces: bool = True, files: Mapping[str, int] | None = None
+) -> tuple[Marks, Grid]:
     """The facts of one annotation, reading it once; pieces are only of use where the labels are not known."""
-    array, grid = read_raw(label)
+    array, grid = read_raw(label, files)
     path = label if isinstance(label, Path) else label[0]
     channels, array = len(array), grey(path, array)
     coloured = len(array) == 3 and array.dtype == np.uint8
@@ -193,14 +223,14 @@ def _small(array: np.ndarray) -> np.ndarray:
     return array.astype(np.min_scalar_type(int(array.max())), copy=False)
 
 
-def _objects(files: Sequence[Path]) -> tuple[np.ndarray, Grid]:
-    """Object numbers from 1, one for each file; a later file covers an earlier one."""
+def _united(files: Sequence[Path], numbers: Sequence[int]) -> tuple[np.ndarray, Grid]:
+    """One number for each file, where its mask is; a later file covers an earlier one."""
     result, grid = None, None
-    for number, file in enumerate(files, 1):
+    for number, file in zip(numbers, files, strict=True):
         stored = read_stored(file, as_labels=True)
         mask = grey(file, stored.array)
         if result is None:
-            result, grid = np.zeros((1, *mask.shape[1:]), np.min_scalar_type(len(files))), stored.header.grid
+            result, grid = np.zeros((1, *mask.shape[1:]), np.min_scalar_type(max(numbers))), stored.header.grid
         if mask.shape != result.shape:
             raise DataError(f"{file}: has shape {mask.shape[1:]}, but {files[0].name} has {result.shape[1:]}.")
         result[mask > mask.max() / 2] = number

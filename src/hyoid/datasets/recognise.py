@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, islice
 
 import numpy as np
@@ -14,7 +14,10 @@ from .masks import FEW, MANY, Encoding, Marks, total_counts
 
 
 def recognise(
-    marks: Sequence[Marks], declared: Labels | None, instances: bool = False
+    marks: Sequence[Marks],
+    declared: Labels | None,
+    instances: bool = False,
+    files: Mapping[str, int] | None = None,
 ) -> tuple[Encoding, Labels, list[str], list[str]]:
     """How these annotations are stored and what their values mean.
 
@@ -22,6 +25,7 @@ def recognise(
         marks: Facts of every annotation of the set.
         declared: Structures that a table names; they decide where there is doubt.
         instances: Whether a table says that values number objects.
+        files: Value of each structure that has a file of its own, by the name of the file.
 
     Returns:
         The encoding, the labels, notes and warnings.
@@ -30,7 +34,14 @@ def recognise(
         DataError: When no voxel is labelled, or values occur that the declared labels do not name.
     """
     notes: list[str] = []
-    encoding = Encoding(kind="instances") if instances else _encoding(marks, declared, notes)
+    if files:
+        encoding = Encoding(kind="structures", files=dict(files))
+        notes.append(
+            f"Each structure has a file of its own ({listed(list(files))}); a structure without a file was not"
+            " annotated, and an empty file says that it is absent."
+        )
+    else:
+        encoding = Encoding(kind="instances") if instances else _encoding(marks, declared, notes)
     found = {encoding.value_of(raw) for one in marks for raw, n in one.counts.items() if n or one.fractional}
     if found <= {0}:
         raise DataError(f"All {len(marks)} annotations are empty (only 0). At least one voxel must be labelled.")
@@ -183,6 +194,8 @@ def _correlation(pairs: np.ndarray) -> float:
 def _named(encoding: Encoding, values: list[int]) -> Labels:
     if encoding.kind in ("instances", "objects"):
         return Labels(names=("object",), values=((encoding.written,),))
+    if encoding.kind == "structures":
+        return Labels(names=tuple(encoding.files), values=tuple((value,) for value in encoding.files.values()))
     if encoding.kind == "colours":
         names = tuple(f"colour_{colour:06x}" for colour in encoding.colours)
         return Labels(names=names, values=tuple((i,) for i in range(1, len(names) + 1)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..core.settings import Settings
 from ..files.formats import read_header
 from ..files.header import Header
 from .agreement import TOLERANCE, offset_in_voxels, turn_between
-from .entry import Entry
+from .entry import Entry, TruthFiles
 from .masks import Encoding, Marks, look_at
 
 
@@ -48,6 +48,7 @@ class Look:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    target_channels: int = 0
 
     def seen(self, encoding: Encoding) -> Seen:
         """The facts to keep, with the annotation's numbers as label values."""
@@ -68,16 +69,28 @@ class Look:
         )
 
 
-def look_at_all(entries: Sequence[Entry]) -> list[Look]:
-    """A look at every case, several at once; a second call in the same process reads no unchanged file again."""
+def look_at_all(
+    entries: Sequence[Entry], files: Mapping[str, int] | None = None, truth: TruthFiles = "labels"
+) -> list[Look]:
+    """A look at every case, several at once; a second call in the same process reads no unchanged file again.
+
+    Args:
+        entries: The cases.
+        files: Value of each structure that has a file of its own, by the name of the file.
+        truth: What the targets are.
+    """
+    values = tuple((files or {}).items())
     with ThreadPoolExecutor(min(8, cores())) as pool:
-        return list(track(pool.map(_look, entries), "Looking at cases", len(entries)))
+        looks = pool.map(lambda entry: _look(entry, values, truth), entries)
+        return list(track(looks, "Looking at cases", len(entries)))
 
 
-def _look(entry: Entry) -> Look:
+def _look(entry: Entry, files: tuple[tuple[str, int], ...], truth: TruthFiles) -> Look:
     label = entry.label if isinstance(entry.label, tuple) else (entry.label,) if entry.label else ()
+    paths = (*entry.images, *label, *([entry.target] if entry.target else []))
     try:
-        return _look_once(entry.id, entry.images, entry.label, tuple(_stamp(p) for p in (*entry.images, *label)))
+        look = _look_once(entry.id, entry.images, entry.label, files, tuple(map(_stamp, paths)))
+        return look if entry.target is None else _with_target(look, entry.target, entry.images[0], truth)
     except DataError as error:
         return Look(entry.id, problem=str(error))
 
@@ -93,7 +106,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=100_000)
 def _look_once(
-    case: str, images: tuple[Path, ...], label: Path | tuple[Path, ...] | None, stamps: tuple[tuple[int, int], ...]
+    case: str,
+    images: tuple[Path, ...],
+    label: Path | tuple[Path, ...] | None,
+    files: tuple[tuple[str, int], ...],
+    stamps: tuple[tuple[int, int], ...],
 ) -> Look:
     headers = [read_header(path) for path in images]
     grid = headers[0].grid
@@ -102,12 +119,25 @@ def _look_once(
         turn_between(case, (images[0], grid), (path, header.grid))
     marks = None
     if label is not None:
-        marks, mine = look_at(case, label)
+        marks, mine = look_at(case, label, files=dict(files))
         first = label if isinstance(label, Path) else label[0]
         notes += _remarks(turn_between(case, (images[0], grid), (first, mine)).changes, grid, mine)
     channels = sum(header.channels for header in headers)
     told, doubts = tuple(dict.fromkeys(notes)), tuple(implausible(headers[0]))
     return Look(case, grid, channels, headers[0].dtype, headers[0].format, marks, told, doubts)
+
+
+def _with_target(look: Look, target: Path, image: Path, truth: TruthFiles) -> Look:
+    """The look with the channels of the target, once it is known to fit."""
+    assert look.grid is not None
+    header = read_header(target)
+    turn_between(look.case, (image, look.grid), (target, header.grid))
+    if truth == "field" and header.channels != look.grid.dims:
+        raise DataError(
+            f"{look.case}: a field has {look.grid.dims} channels, the displacement along each axis in millimetres;"
+            f" {target} has {header.channels}."
+        )
+    return replace(look, target_channels=header.channels, notes=(*look.notes, *header.notes))
 
 
 def implausible(header: Header) -> list[str]:

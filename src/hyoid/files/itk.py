@@ -16,7 +16,7 @@ from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_NAMES = {".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
+_NAMES = {".seg.nrrd": "NRRD", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
 
 
 def read(path: Path, as_labels: bool = False) -> Stored:
