@@ -41,6 +41,7 @@ class Split(Settings):
 
     training: tuple[str, ...] = Field(description="Cases the net learns from.")
     validation: tuple[str, ...] = Field(description="Cases it is judged on.")
+    unlabelled: tuple[str, ...] = Field((), description="Cases without annotation that it may learn from.")
 
 
 @dataclass(frozen=True)

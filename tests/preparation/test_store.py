@@ -26,6 +26,8 @@ class Entry:
     id: str
     images: tuple[Path, ...]
     label: Path | None
+    target: Path | None = None
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -64,6 +65,7 @@ class Fingerprint(Settings):
 
     dims: Literal[2, 3] = Field(description="Dimensions of the images.")
     channels: tuple[ChannelFacts, ...] = Field(description="One entry per channel.")
+    target: tuple[ChannelFacts, ...] = Field((), description="One entry per channel of the target images, if any.")
     structures: tuple[StructureFacts, ...] = Field(description="One entry per structure.")
     num_labelled: int = Field(description="Cases with an annotation.")
     content_share: float = Field(description="Median over cases of voxels left after cropping to content.")
@@ -147,10 +149,12 @@ def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str]) -> F
                 f"{first.facts.id} has {dims} and {len(first.channels)}. Put images of one kind into a data set."
             )
     num_annotated = sum(one.num_annotated for one in measured)
+    targets = [replace(one, channels=one.target) for one in measured if one.target]
     content = [np.prod(one.facts.content_shape) / np.prod(one.facts.shape) for one in measured]
     return Fingerprint(
         dims=3 if dims == 3 else 2,
         channels=tuple(_channel(measured, index, names) for index in range(len(first.channels))),
+        target=tuple(_channel(targets, index, ()) for index in range(len(targets[0].channels) if targets else 0)),
         structures=tuple(_structure(measured, index, name) for index, name in enumerate(labels.names)),
         num_labelled=sum(one.counts is not None for one in measured),
         content_share=float(np.median(content)),

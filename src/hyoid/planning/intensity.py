@@ -44,6 +44,12 @@ def intensity_of(
     return tuple(found), notes
 
 
+def target_of(fingerprint: Fingerprint) -> tuple[IntensitySettings, ...]:
+    """The scheme of each channel of the target images: what an image channel like it would get."""
+    schemes = [(_scheme(channel), channel) for channel in fingerprint.target]
+    return tuple(IntensitySettings(scheme=one, options=_options(one, facts, fingerprint)) for one, facts in schemes)
+
+
 def _scheme(channel: ChannelFacts) -> str:
     if channel.modality == "ct":
         return "ct"

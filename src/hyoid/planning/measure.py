@@ -75,6 +75,7 @@ class Measured:
         objects: Of each structure, None where it is absent or was not looked at.
         num_annotated: Voxels that are not ignored.
         num_inside: Voxels of any structure.
+        target: One per channel of a target image.
     """
 
     facts: CaseFacts
@@ -83,6 +84,7 @@ class Measured:
     objects: tuple[Objects | None, ...]
     num_annotated: int
     num_inside: int
+    target: tuple[Drawn, ...] = ()
 
 
 def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Generator, shaped: bool) -> Measured:
@@ -96,7 +98,7 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         shaped: Whether objects are counted and measured too.
     """
     grid, array = case.image.grid, case.image.array
-    truth = None if case.truth is None else case.truth.array[0]
+    truth = case.truth.array[0] if case.truth is not None and case.truth.kind == "labels" else None
     content = (array != 0).any(axis=0)
     inside, num_annotated, num_inside = content, 0, 0
     counts: list[int] = []
@@ -108,6 +110,8 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         for mask in _masks(truth, labels):
             counts.append(int(mask.sum()))
             objects.append(_objects(mask, grid.spacing_mm) if shaped and counts[-1] else None)
+    elif case.truth is not None:
+        num_annotated = content.size
     box = bounding_box(content)
     facts = CaseFacts(
         id=case.id,
@@ -117,12 +121,13 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         orientation=grid.orientation if grid.dims == 3 else "",
         calibrated=grid.calibrated,
         object_share=num_inside / num_annotated if num_annotated else None,
-        voxels=None if truth is None else tuple(counts),
+        voxels=None if case.truth is None else tuple(counts),
         digest=digest_of(array),
     )
     channels = tuple(_drawn(channel, inside, samples, rng) for channel in array)
-    known = None if truth is None else tuple(counts)
-    return Measured(facts, channels, known, tuple(objects), num_annotated, num_inside)
+    is_image = case.truth is not None and case.truth.kind == "intensities"
+    target = tuple(_drawn(one, content, samples, rng) for one in case.truth.array) if case.truth and is_image else ()
+    return Measured(facts, channels, facts.voxels, tuple(objects), num_annotated, num_inside, target)
 
 
 def digest_of(array: np.ndarray) -> str:

@@ -27,7 +27,7 @@ from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
 from .frame import Frame, frame_of, known_by_place, mirror_axes
-from .intensity import intensity_of
+from .intensity import intensity_of, target_of
 from .learning import USABLE, Candidate, Facts, Target
 from .plan import Expected, Plan
 from .published import Published
@@ -216,7 +216,11 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
         dims=frame.dims,
         spacing_mm=spacing,
         preparation=PreparationSettings(
-            orientation=frame.orientation, crop=crop, intensity=intensity, spacing_mm=spacing
+            orientation=frame.orientation,
+            crop=crop,
+            intensity=intensity,
+            target=target_of(fingerprint),
+            spacing_mm=spacing,
         ),
         patch=patch,
         batch=row.batch,

@@ -70,8 +70,12 @@ def smallest_type(labels: np.ndarray) -> type[np.integer]:
     return np.int16 if low >= -(2**15) and high < 2**15 else np.int32
 
 
-def sample_places(labels: np.ndarray, case_id: str) -> tuple[dict[int, np.ndarray], dict[int, int]]:
+def sample_places(
+    labels: np.ndarray, case_id: str, numbered: bool = False
+) -> tuple[dict[int, np.ndarray], dict[int, int]]:
     """For each value that occurs (not 0) a sample of its voxels, (n, dims) int32 in order, and how many it has.
+
+    With `numbered` positive values are numbers of objects, which are of one class and listed as the value 1.
 
     Every voxel draws a number, seeded by the case, and each value keeps its 10,000 smallest: one pass over slabs,
     memory bounded by a slab and the sample.
@@ -84,6 +88,8 @@ def sample_places(labels: np.ndarray, case_id: str) -> tuple[dict[int, np.ndarra
     step = max(1, _SLAB // plane)
     for begin in range(0, len(labels), step):
         slab = labels[begin : begin + step].ravel()
+        if numbered:
+            slab = np.minimum(slab, 1)
         where = np.flatnonzero(slab)
         numbers = rng.random(len(where))
         order = np.argsort(slab[where], kind="stable")

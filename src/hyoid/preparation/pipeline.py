@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from ..core.case import Case
+from ..core.case import Case, Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
@@ -23,6 +24,9 @@ class PreparationSettings(Settings):
     orientation: str | None = Field(None, description="Where axes point to, such as SAR; none keeps the file's axes.")
     crop: Literal["content", "none"] = Field("none", description="Cut to the box of what is not zero, holes filled.")
     intensity: tuple[IntensitySettings, ...] = Field((), description="One for each channel; empty is zscore for all.")
+    target: tuple[IntensitySettings, ...] = Field(
+        (), description="The same for a target image, one for each of its channels; empty keeps its numbers."
+    )
     spacing_mm: tuple[float | None, ...] | None = Field(
         None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
     )
@@ -30,7 +34,7 @@ class PreparationSettings(Settings):
 
 
 def prepare(case: Case, settings: PreparationSettings) -> Case:
-    """The case as the net sees it: oriented, cropped, normalised, resampled; float32.
+    """The case as the net sees it: oriented, cropped, normalised, resampled; float32. Its truth goes the same way.
 
     The way back is `onto(result, case.image.grid)`. Crop comes before normalisation, so that the empty surroundings
     do not move the mean; normalisation before resampling, so that splines see the clipped intensities.
@@ -43,7 +47,7 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     if settings.orientation and case.image.grid.dims == 3:
         case = orient(case, settings.orientation)
     mask = None
-    inside = any(one.options.get("content_only") for one in settings.intensity)
+    inside = any(one.options.get("content_only") for one in (*settings.intensity, *settings.target))
     crop = settings.crop == "content" and not is_colour(case)
     if inside or crop:
         mask = content(case.image, filled=inside)
@@ -82,8 +86,18 @@ def is_colour(case: Case) -> bool:
 
 
 def _normalised(case: Case, settings: PreparationSettings, mask: np.ndarray | None) -> Case:
-    intensity = settings.intensity or (IntensitySettings(),) * case.image.channels
-    array = np.empty(case.image.array.shape, np.float32)
-    for channel, one, target in zip(case.image.array, intensity, array, strict=True):
-        target[...] = one.build()(channel, mask)
-    return replace(case, image=case.image.with_array(array, "intensities"))
+    image = _schemed(case.image, settings.intensity or (IntensitySettings(),) * case.image.channels, mask)
+    truth = case.truth
+    if truth is not None and truth.kind == "intensities":
+        schemes = settings.target or (IntensitySettings(scheme="none"),) * truth.channels
+        if len(schemes) != truth.channels:
+            raise DataError(f"{case.id}: expected a target of {len(schemes)} channels, got {truth.channels}.")
+        truth = _schemed(truth, schemes, mask)
+    return replace(case, image=image, truth=truth)
+
+
+def _schemed(image: Image, schemes: Sequence[IntensitySettings], mask: np.ndarray | None) -> Image:
+    array = np.empty(image.array.shape, np.float32)
+    for channel, one, result in zip(image.array, schemes, array, strict=True):
+        result[...] = one.build()(channel, mask)
+    return image.with_array(array, "intensities")

@@ -46,4 +46,7 @@ def to_spacing(case: Case, spacing_mm: Sequence[float | None], order: int = 3) -
 
 
 def _both(case: Case, grid: Grid, order: int | None = None) -> Case:
-    return replace(case, image=onto(case.image, grid, order), truth=case.truth and onto(case.truth, grid))
+    """Image and truth on another grid; a target image is read by the splines of the image."""
+    alike = case.truth is not None and case.truth.kind == case.image.kind
+    truth = case.truth and onto(case.truth, grid, order if alike else None)
+    return replace(case, image=onto(case.image, grid, order), truth=truth)

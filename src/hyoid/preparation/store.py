@@ -4,7 +4,7 @@ One folder for each case with memory-mapped NumPy files (see `packing`), written
 when complete:
 
     <folder>/<key of the settings>/settings.yaml
-    <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy extra-*.npy facts.json
+    <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy target.npy extra-*.npy facts.json
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from ..core.case import Case
+from ..core.case import Case, Image
 from ..core.errors import DataError, HyoidError
 from ..core.files import atomic_path
 from ..core.grid import Grid
@@ -65,6 +65,7 @@ class Store:
         key: str = "",
         source_grid: Grid | None = None,
         extra: Mapping[str, np.ndarray] | None = None,
+        numbered: bool = False,
     ) -> None:
         """Put a prepared case into the folder, replacing an earlier one only when complete.
 
@@ -73,6 +74,7 @@ class Store:
             key: Tells later whether this is still the same source.
             source_grid: The grid of the files, onto which answers go back.
             extra: Further arrays (*S), such as the weight of each voxel in the loss.
+            numbered: Whether the labels number objects of one structure.
         """
         with atomic_path(self._folder(case.id)) as folder:
             folder.mkdir()
@@ -83,8 +85,9 @@ class Store:
                 "facts": dict(case.facts),
                 "grid": asdict(case.image.grid),
                 "source_grid": asdict(source_grid or case.image.grid),
-                **_write_image(folder, case.image.array),
-                **(_write_labels(folder, case.truth.array, case.id) if case.truth else {}),
+                **_write_image(folder / "image.npy", case.image.array),
+                **(_write_truth(folder, case.id, case.truth, numbered) if case.truth else {}),
+                **({} if case.annotated is None else {"annotated": case.annotated}),
             }
             for name, array in (extra or {}).items():
                 np.save(folder / f"extra-{name}.npy", array)
@@ -95,10 +98,24 @@ class Store:
 
     def image(self, case_id: str) -> Scaled | np.ndarray:
         """The image (C, *S); slicing it reads only that part, as float32."""
-        facts, stored = self.facts(case_id), self._array(case_id, "image")
-        if facts["scale"] is None:
-            return stored
-        return Scaled(stored, np.array(facts["scale"], np.float32), np.array(facts["offset"], np.float32))
+        return self._scaled(case_id, "image", self.facts(case_id))
+
+    def target(self, case_id: str) -> Scaled | np.ndarray:
+        """The truth (C', *S) float32 of a case that is an image or a field; slicing it reads only that part.
+
+        Raises:
+            DataError: When the case has none.
+        """
+        return self._scaled(case_id, "target", self.facts(case_id).get("target", {"scale": None}))
+
+    def is_labelled(self, case_id: str) -> bool:
+        """Whether the case has a truth: labels, an image or a field."""
+        return not {"voxels", "target"}.isdisjoint(self.facts(case_id))
+
+    def annotated(self, case_id: str) -> tuple[str, ...] | None:
+        """Names of the structures that were annotated in the case; None when all were."""
+        names = self.facts(case_id).get("annotated")
+        return None if names is None else tuple(names)
 
     def labels(self, case_id: str) -> np.ndarray:
         """The annotation (1, *S) in file values, memory-mapped.
@@ -158,21 +175,29 @@ class Store:
             self._cache[case_id, name] = known
         return known
 
+    def _scaled(self, case_id: str, name: str, facts: Mapping[str, Any]) -> Scaled | np.ndarray:
+        stored = self._array(case_id, name)
+        if facts["scale"] is None:
+            return stored
+        return Scaled(stored, np.array(facts["scale"], np.float32), np.array(facts["offset"], np.float32))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Memory maps would travel to another process as copies.
         return (Store, (self.folder, self.ids))
 
 
-def _write_image(folder: Path, image: np.ndarray) -> dict[str, Any]:
+def _write_image(path: Path, image: np.ndarray) -> dict[str, Any]:
     stored, scale, offset = pack(image)
-    np.save(folder / "image.npy", stored)
+    np.save(path, stored)
     return {"scale": None if scale is None else scale.tolist(), "offset": None if offset is None else offset.tolist()}
 
 
-def _write_labels(folder: Path, labels: np.ndarray, case_id: str) -> dict[str, Any]:
-    labels = labels.astype(smallest_type(labels))
+def _write_truth(folder: Path, case_id: str, truth: Image, numbered: bool) -> dict[str, Any]:
+    if truth.kind != "labels":
+        return {"target": {"kind": truth.kind, **_write_image(folder / "target.npy", truth.array)}}
+    labels = truth.array.astype(smallest_type(truth.array))
     np.save(folder / "labels.npy", labels)
-    places, counts = sample_places(labels[0], case_id)
+    places, counts = sample_places(labels[0], case_id, numbered)
     np.save(folder / "places.npy", np.concatenate([np.zeros((0, labels.ndim - 1), np.int32), *places.values()]))
     ends = np.cumsum([0, *map(len, places.values())]).tolist()
     return {"voxels": counts, "places": {v: (ends[i], ends[i + 1]) for i, v in enumerate(places)}}
@@ -194,6 +219,11 @@ class Entry(Protocol):
     id: str
     images: Any
     label: Any
+    target: Any
+
+    @property
+    def annotated(self) -> tuple[str, ...] | None:
+        """Names of the structures that were annotated; None when all were."""
 
 
 class Source(Protocol):
@@ -203,16 +233,19 @@ class Source(Protocol):
     def cases(self) -> Sequence[Any]:
         """The entries."""
 
-    def read(self, case_id: str) -> Case:
-        """One case."""
+    def read(self, case_id: str, numbered: bool = False) -> Case:
+        """One case; with `numbered` its truth is the numbers of objects."""
 
 
 Extra = Callable[[Case], np.ndarray]
 
 
-def store_folder(settings: PreparationSettings, folder: str | Path, extra: Collection[str] = ()) -> Path:
+def store_folder(
+    settings: PreparationSettings, folder: str | Path, extra: Collection[str] = (), numbered: bool = False
+) -> Path:
     """Where, in a folder of stores, cases lie that are prepared in this way and keep these further arrays."""
-    return Path(folder) / _hash([settings.model_dump(mode="json"), sorted(extra), VERSION])
+    chosen = settings.model_dump(mode="json", exclude=None if settings.target else {"target"})
+    return Path(folder) / _hash([chosen, sorted(extra), VERSION, *(["numbered"] if numbered else [])])
 
 
 def prepare_all(
@@ -221,6 +254,8 @@ def prepare_all(
     folder: str | Path,
     workers: int = 2,
     extra: Mapping[str, Extra] | None = None,
+    entries: Sequence[Entry] | None = None,
+    numbered: bool = False,
 ) -> Store:
     """Prepare every case that is not in the store yet.
 
@@ -229,14 +264,16 @@ def prepare_all(
         settings: How they are prepared; other settings go to another folder beside.
         folder: Where stores lie; the one for these settings is a folder in it.
         workers: Threads; as many cases are in memory at once.
-        extra: Further arrays to keep for each case, computed from the prepared case.
+        extra: Further arrays to keep for each case with a truth, computed from the prepared case.
+        entries: The cases; all annotated ones when None.
+        numbered: Whether labels are the numbers of objects.
 
     Raises:
         DataError: Naming the case that cannot be prepared; cases that were finished stay.
     """
-    extra = extra or {}
-    store = Store(store_folder(settings, folder, extra), tuple(entry.id for entry in dataset.cases))
-    keys = {entry.id: _source_key(dataset, entry) for entry in dataset.cases}
+    extra, entries = extra or {}, dataset.cases if entries is None else entries
+    store = Store(store_folder(settings, folder, extra, numbered), tuple(entry.id for entry in entries))
+    keys = {entry.id: _source_key(dataset, entry) for entry in entries}
     waiting = [case_id for case_id in store.ids if not _is_valid(store, case_id, keys[case_id])]
     if not (store.folder / "settings.yaml").exists():
         settings.write(store.folder / "settings.yaml")
@@ -245,10 +282,10 @@ def prepare_all(
         if _is_valid(store, case_id, keys[case_id]):
             return  # Another run that shares the store was faster.
         try:
-            case = dataset.read(case_id)
+            case = dataset.read(case_id, numbered) if numbered else dataset.read(case_id)
             prepared = prepare(case, settings)
-            further = {name: make(prepared) for name, make in extra.items()}
-            store.write(prepared, keys[case_id], case.image.grid, further)
+            further = {name: make(prepared) for name, make in extra.items()} if case.truth else {}
+            store.write(prepared, keys[case_id], case.image.grid, further, numbered)
         except Exception as error:
             raise _naming(case_id, error) from error
 
@@ -284,14 +321,15 @@ def _is_valid(store: Store, case_id: str, key: str) -> bool:
 
 
 def _source_key(dataset: Source, entry: Entry) -> str:
-    """Changes when a file of the case does, or what its mask values mean."""
-    paths = [*_paths(entry.images), *_paths(entry.label)]
+    """Changes when a file of the case does, what its mask values mean, or which structures were annotated."""
+    paths = [*_paths(entry.images), *_paths(entry.label), *_paths(entry.target)]
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     try:
         stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError as error:
         raise DataError(f"{entry.id}: {error.filename} cannot be read ({error.strerror}).") from error
-    return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION])
+    partly = [] if entry.annotated is None else [entry.annotated]
+    return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION, *partly])
 
 
 def _paths(paths: Any) -> list[Path]:

@@ -26,9 +26,15 @@ def task_of(asked: Experiment, dataset: Dataset) -> Task:
     from ..tasks import task_for
 
     labels = asked.labels or dataset.labels
+    if asked.task is None and dataset.truth != "labels":
+        raise DataError(
+            f"{dataset.root}: the truth of this data set is of the kind {dataset.truth!r}; name a task that learns from"
+            " it, such as --set task=NAME."
+        )
     task = task_for(labels, asked.task)
-    has = "instances" if dataset.encoding.kind in ("instances", "objects") else "labels"
-    if task.truth not in ("labels", has):
+    numbers = dataset.encoding.kind in ("instances", "objects")
+    has = "instances" if numbers else dataset.truth
+    if task.truth != has and not (task.truth == "labels" and numbers):
         raise DataError(
             f"{dataset.root}: task {asked.task!r} learns from truth of the kind {task.truth!r}, and this data set has"
             f" {has!r}; choose another task, or other data."

@@ -94,7 +94,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         task = task_of(asked, dataset)
         check_structures(asked, task.labels)
         check_loss(asked.training, task)
-        training, validation = dataset.split(asked.fold, asked.num_folds, asked.seed)
+        training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed, asked.threads)
         budget, device = asked.training, asked.device
@@ -106,7 +106,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         finished = asked.model_copy(update=decisions | metrics_of(asked, task, changes))
         check_parts(finished, task)
         folder.write_json("dataset.json", dataset.to_dict())
-        Split(training=training, validation=validation).write(folder.path / "split.yaml")
+        Split(training=training, validation=validation, unlabelled=unlabelled).write(folder.path / "split.yaml")
         fingerprint.write(folder.path / "fingerprint.yaml")
         folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
         finished.write(folder.experiment_file)
