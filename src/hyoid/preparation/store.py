@@ -220,10 +220,7 @@ class Entry(Protocol):
     images: Any
     label: Any
     target: Any
-
-    @property
-    def annotated(self) -> tuple[str, ...] | None:
-        """Names of the structures that were annotated; None when all were."""
+    annotated: tuple[str, ...] | None
 
 
 class Source(Protocol):
@@ -254,7 +251,7 @@ def prepare_all(
     folder: str | Path,
     workers: int = 2,
     extra: Mapping[str, Extra] | None = None,
-    entries: Sequence[Entry] | None = None,
+    entries: Sequence[Any] | None = None,
     numbered: bool = False,
 ) -> Store:
     """Prepare every case that is not in the store yet.

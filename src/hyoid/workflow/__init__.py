@@ -12,6 +12,7 @@ Read in this order:
 - `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them
 - `origin`: what made the answers in a folder
+- `prepared`: the prepared cases of a run
 - `patches`: patches of prepared cases, for what is calibrated on them
 - `large`: the same for images that do not fit the memory, in parts
 - `data_story`, `model_story`: the data sheet; the net and what is needed to train it again

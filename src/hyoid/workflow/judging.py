@@ -42,14 +42,13 @@ def evaluate(
     from ..evaluation.evaluate import evaluate_pairs
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment
-    from ..preparation.store import prepare_all
     from ..reporting.page import write_page
     from ..run_folder import RunFolder
     from .answers import judge_validation
+    from .prepared import prepared
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
-    from .voxel_weights import maps_of
 
     other = [change for change in changes if not change.startswith("evaluation.")]
     if other:
@@ -89,11 +88,10 @@ def evaluate(
     with timed("evaluate"):
         found = judge_validation(folder, folder.workers, changes)
     if baseline:
-        decided = folder.experiment.decided
         with timed("prepare"):
-            store = prepare_all(folder.dataset, decided.preparation, folder.prepared, folder.workers, maps_of(folder))
+            store = prepared(folder)
         with timed("baseline"):
-            found = replace(found, baselines=judge_baselines(folder, store.folder, found, folder.workers))
+            found = replace(found, baselines=judge_baselines(folder, store, found, folder.workers))
     target = Path(into or folder.path)
     found.write(target)
     return found

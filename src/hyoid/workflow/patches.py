@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..core.errors import ConfigError
 from ..prediction.tiles import read_box
-from ..preparation.store import Store, prepare_all, store_folder
+from ..preparation.store import Store
 from ..run_folder import RunFolder
-from .voxel_weights import maps_of
+from .prepared import prepared, prepared_folder
 
 COUNT = 16
 """Patches that are taken, of as many cases as there are."""
@@ -34,10 +34,9 @@ def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool =
     ids = folder.split.training if part == "training" else folder.split.validation
     if not ids:
         raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
-    settings, maps = folder.experiment.decided.preparation, maps_of(folder)
     if again:
-        prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps)
-    store, draw = Store.open(store_folder(settings, folder.prepared, maps), ids), np.random.default_rng(0)
+        prepared(folder)
+    store, draw = Store.open(prepared_folder(folder), ids), np.random.default_rng(0)
     return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,18 +43,17 @@ def image_of(store: Store, case_id: str) -> Image:
     return Image(np.asarray(store.image(case_id)[:], np.float32), store.grid(case_id))
 
 
-def judge_baselines(folder: RunFolder, prepared: Path, report: Report, workers: int) -> dict[str, Any]:
+def judge_baselines(folder: RunFolder, store: Store, report: Report, workers: int) -> dict[str, Any]:
     """What `rivals.against` tells of every classical method, on the cases, and with the settings, of a report.
 
     Each learns from at most 24 training cases of the run, and gets the prepared images that the net gets.
 
     Args:
         folder: A run.
-        prepared: Its prepared cases.
+        store: Its prepared cases.
         report: How the net was judged.
         workers: Threads.
     """
-    store = Store.open(prepared, folder.dataset.ids)
     training = folder.split.training
     steps = np.linspace(0, len(training) - 1, min(len(training), MOST_TEACHERS)).round().astype(int)
     examples = Examples(Prepared(store, [training[step] for step in steps]), folder.experiment.task_labels)

@@ -145,14 +145,12 @@ def prepare(run: str | Path) -> Path:
     Returns:
         The folder of prepared cases; runs that lie side by side share it.
     """
-    from ..preparation.store import prepare_all
     from ..run_folder import RunFolder
-    from .voxel_weights import maps_of
+    from .prepared import prepared
 
     folder = RunFolder.open(run)
-    settings = folder.experiment.decided.preparation
     with folder.timed("prepare"):
-        return prepare_all(folder.dataset, settings, folder.prepared, folder.workers, maps_of(folder)).folder
+        return prepared(folder).folder
 
 
 def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
@@ -169,13 +167,13 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..core.machine import machine
     from ..core.memory import forget_peak, peak_gb
     from ..planning.budget import resolved_device
-    from ..preparation.store import Store
     from ..run_folder import RunFolder
     from ..training.checkpoint import read_checkpoint
     from ..training.data import default_workers
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
     from .forecast import needed
+    from .prepared import prepared
 
     folder = RunFolder.open(run)
     with folder.alone():
@@ -195,7 +193,8 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         check_ends(folder)
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
-        store = Store.open(prepare(run), folder.dataset.ids)
+        with folder.timed("prepare"):
+            store = prepared(folder)
         settings = experiment.training
         if experiment.threads is not None and settings.workers is None:
             settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})

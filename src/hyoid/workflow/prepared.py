@@ -1,0 +1,34 @@
+"""The prepared cases of a run: which they are, and where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..preparation.store import Store, prepare_all, store_folder
+from ..run_folder import RunFolder
+from ..training.regime import regimes
+from .voxel_weights import maps_of
+
+
+def unlabelled_of(folder: RunFolder) -> tuple[str, ...]:
+    """Ids of the unlabelled cases that a run learns from; empty for a regime that feeds on labelled cases alone."""
+    feeds = getattr(regimes[folder.experiment.training.regime].build, "feeds", ("labelled",))
+    return folder.split.unlabelled if set(feeds) - {"labelled"} else ()
+
+
+def prepared_folder(folder: RunFolder) -> Path:
+    """Where the prepared cases of a run lie, once they are there."""
+    numbered = folder.task.truth == "instances"
+    return store_folder(folder.experiment.decided.preparation, folder.prepared, maps_of(folder), numbered)
+
+
+def prepared(folder: RunFolder) -> Store:
+    """The annotated cases of a run, and the unlabelled ones that it learns from, prepared where they are not yet.
+
+    Raises:
+        DataError: When a case cannot be prepared.
+    """
+    dataset, settings = folder.dataset, folder.experiment.decided.preparation
+    entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]
+    numbered = folder.task.truth == "instances"
+    return prepare_all(dataset, settings, folder.prepared, folder.workers, maps_of(folder), entries, numbered)
