@@ -15,6 +15,7 @@ import pytest
 
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import Experiment
+from hyoid.files.formats import read_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -93,6 +94,35 @@ def test_a_run_uses_net_and_loss_of_an_extension(tmp_path):
 
     new = data / "images" / "cells_000.png"
     assert "cells_000.png" in hyoid("predict", tmp_path / "run", new, "--into", tmp_path / "answers")
+
+
+@pytest.mark.slow
+def test_a_module_of_your_own_is_trained_and_asked_by_every_engine(tmp_path):
+    data = write_phantoms(tmp_path / "data", "cells", 5, 48)
+    chosen = ["--set", f"extensions=[{EXAMPLES / 'own_net.py'}]", "--set", "planning.net=two_scales"]
+    hyoid("run", data, "--into", tmp_path / "run", "--steps", 3, *chosen)
+    spec = Experiment.read(tmp_path / "run" / "experiment.yaml").plan.net
+    assert (spec.kind, spec.name, spec.options) == ("own", "two_scales", {})
+    assert (tmp_path / "run" / "report.html").is_file()
+
+    new, answers = data / "images" / "cells_000.png", []
+    for backend in ("torch", "onnx"):
+        hyoid("predict", tmp_path / "run", new, "--into", tmp_path / backend, "--backend", backend)
+        answers.append(read_image(tmp_path / backend / "cells_000.png", "labels").array)
+    assert (answers[0] == answers[1]).mean() > 0.99
+
+
+@pytest.mark.slow
+def test_arrays_in_memory_are_answered(tmp_path):
+    labels = example("load_and_predict").main(tmp_path, num_cases=4, size=24, steps=3)
+    assert labels.shape == read_image(tmp_path / "organs" / "images" / "organs_000.nii.gz").grid.shape
+    assert set(labels.flatten().tolist()) <= {0, 1, 2, 3}
+
+
+@pytest.mark.slow
+def test_a_loop_of_your_own_learns_from_the_patches_of_a_run(tmp_path):
+    values = example("own_loop").main(tmp_path, num_cases=5, size=48, steps=40)
+    assert len(values) == 40 and sum(values[-5:]) < 0.8 * sum(values[:5])
 
 
 @pytest.mark.slow

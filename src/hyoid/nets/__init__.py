@@ -17,15 +17,15 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `unet`: UNetSpec and UNet, which compose them
 - `dropout`: many answers of one net, and what they say about its doubt
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
-- `variants`, `family`: the named nets as rows; `rows`: those that are no U
+- `variants`, `family`: the named nets as rows; `rows`: those that are no U; `own`: any module of your own
 - `critics`: nets that judge an answer
 - `cost`: parameters, operations, activations, receptive field
 - `portrait`, `drawing`: the levels, widths and skips of any net, as text and as SVG
 - `published`: counts of parameters that others published, beside the nets' own
 - `sheet`: the table of the family, and one net with its cost, drawing, fields and papers
 
-`nets`, `build_spec`, `variant`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is loaded when
-they are.
+`nets`, `build_spec`, `variant`, `own_net`, `NetSpec`, `Net`, `UNetSpec` and `UNet` can be imported from here; torch is
+loaded when they are.
 """
 
 from importlib import import_module
@@ -35,6 +35,7 @@ _HOME = {
     "nets": "family.build",
     "build_spec": "family.build",
     "variant": "variants",
+    "own_net": "own",
     "NetSpec": "net",
     "Net": "net",
     "UNetSpec": "unet",

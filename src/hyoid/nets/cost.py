@@ -58,9 +58,10 @@ def without_numbers(spec: NetSpec) -> Net:
 
 def cost_of(net: Net, in_channels: int, shape: Sequence[int]) -> Cost:
     """What a net of `without_numbers` costs for one sample of this shape."""
-    image = torch.empty(1, in_channels, *shape, device="meta")
+    device = device_of(net)
+    image = torch.zeros(1, in_channels, *shape, device=device)
     kept, watch = _Kept(net), _Watch(image)
-    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), watch:
+    with device, torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), watch:
         logits = net(image)
     return Cost(
         parameters=sum(parameter.numel() for parameter in net.parameters()),
@@ -68,6 +69,11 @@ def cost_of(net: Net, in_channels: int, shape: Sequence[int]) -> Cost:
         activation_values=kept.bytes // 4,
         receptive_field=watch.of(logits[0]),
     )
+
+
+def device_of(net: torch.nn.Module) -> torch.device:
+    """The meta device, but for nets that cannot do without numbers."""
+    return next((weight.device for weight in net.parameters()), torch.device("meta"))
 
 
 class _Undrawn(TorchFunctionMode):

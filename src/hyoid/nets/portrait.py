@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .cost import tensors_in
+from .cost import device_of, tensors_in
 from .net import Net
 
 Scale = tuple[Fraction, ...]
@@ -45,9 +45,10 @@ class LevelView:
 def portrait(net: Net, in_channels: int, shape: Sequence[int]) -> tuple[LevelView, ...]:
     """The levels of a net of `cost.without_numbers` as it answers, finest first, for images of this shape."""
     net.eval()
-    image = torch.empty(1, in_channels, *shape, device="meta")
+    device = device_of(net)
+    image = torch.zeros(1, in_channels, *shape, device=device)
     flow = _Flow(image)
-    with torch.device("meta"), torch.no_grad(), flow:
+    with device, torch.no_grad(), flow:
         logits = net(image)
     flow.leaves(logits[0])
     levels: dict[Scale, list[_Stage]] = {}

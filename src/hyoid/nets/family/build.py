@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
+from ..own import own_net
 from . import (
     attention,
     capsule,
@@ -43,6 +44,7 @@ __all__ = [
     "modern",
     "nested",
     "nets",
+    "own_net",
     "parallel",
     "probabilistic",
     "pyramid_heads",
