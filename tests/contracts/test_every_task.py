@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hyoid.core.citations import cite
-from hyoid.core.errors import DataError
+from hyoid.core.errors import DataError, HyoidError
+from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.tasks import tasks
 
@@ -105,6 +106,72 @@ def test_an_undeclared_value_is_named_with_what_is_known(task, labels, stranger)
     with pytest.raises(DataError) as error:
         task.encode(values)
     assert f"The labels contain {stranger}, but known are background 0, {task.labels.names[0]}" in str(error.value)
+
+
+@every_task
+def test_every_map_has_a_name_and_what_can_be_answered_is_a_structure(task, labels):
+    task = made(task, labels)
+    maps = task.activate(torch.zeros(1, task.channels, 4, 5))
+    assert len(task.outputs) == len(set(task.outputs)) == maps.shape[1]
+    assert task.structures == task.labels.names
+    assert task.probable
+
+
+@every_task
+def test_a_batch_is_encoded_like_its_samples(task, labels):
+    task = made(task, labels)
+    values = torch.from_numpy(example(task))
+    assert torch.equal(task.encode(values), torch.cat([task.encode(one[None]) for one in values]))
+
+
+@every_task
+def test_answers_have_the_type_that_the_task_says(task, labels):
+    task = made(task, labels)
+    maps = task.activate(torch.randn(1, task.channels, 4, 5))[0]
+    assert task.decode(maps.numpy()).dtype == task.dtype
+    assert task.decode(maps).numpy().dtype == task.dtype
+
+
+@every_task
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+def test_mirrored_maps_are_the_maps_of_mirrored_logits_and_mirroring_twice_changes_nothing(task, labels, axes):
+    task = made(task, labels)
+    logits = torch.randn(2, task.channels, 4, 5)
+    maps = task.activate(logits)
+    flipped = task.mirrored(maps, axes)
+    assert torch.equal(task.mirrored(flipped, axes), maps)
+    # the last digit depends on where a voxel lies in memory
+    torch.testing.assert_close(flipped, task.activate(logits.flip([axis + 2 for axis in axes])), atol=1e-6, rtol=0)
+    assert torch.equal(task.decode(flipped[0]), task.decode(maps[0]).flip(axes))
+
+
+@every_task
+def test_no_answer_scores_better_than_the_truth(task, labels):
+    task = made(task, labels)
+    truth = example(task, (1, 12, 10))[0]
+    grid, rng = Grid.plain(truth.shape), np.random.default_rng(1)
+    perfect = task.decides.of(task.score(truth, truth, grid))
+    annotated = truth != task.labels.ignore
+    for share in (0.1, 0.5, 1.0):
+        worse = np.where((rng.random(truth.shape) < share) & annotated, 0, truth)
+        assert task.decides.of(task.score(worse, truth, grid)) < perfect
+    assert perfect == 1
+
+
+@every_task
+def test_scores_are_named_after_the_score_that_decides_and_the_structures(task, labels):
+    task = made(task, labels)
+    truth = example(task)[0]
+    scores = task.score(truth, truth, Grid.plain(truth.shape))
+    assert set(scores) == {f"{task.decides.name}:{name}" for name in task.structures}
+
+
+@every_task
+def test_what_is_decoded_voxel_by_voxel_needs_no_assembling(task, labels):
+    task = made(task, labels)
+    assert not task.assembles
+    with pytest.raises(HyoidError, match="answered voxel by voxel"):
+        task.assemble(np.zeros((task.channels, 4, 5), np.float32), Grid.plain((4, 5)))
 
 
 @pytest.mark.parametrize("name", tasks)

@@ -1,5 +1,6 @@
 """What annotation values mean."""
 
+import numpy as np
 import pytest
 
 from hyoid.core.errors import ConfigError
@@ -43,8 +44,24 @@ def test_left_and_right_are_found(names, pairs):
         {"names": ["a"], "values": [[]]},
         {"names": ["a"], "values": [[1]], "ignore": 1},
         {"names": ["a"], "values": [[1]], "paint": [1, 2]},
+        {"names": ["a", "b"], "values": [[1], [2]], "objects": True},
+        {"names": ["a"], "values": [[7]], "objects": True},
+        {"names": ["a"], "values": [[1]], "objects": True, "ignore": 255},
     ],
 )
 def test_contradictions_are_refused(wrong):
     with pytest.raises(ConfigError, match="labels file"):
         Labels.parse(wrong, "labels file")
+
+
+def test_any_positive_value_is_known_where_objects_are_numbered():
+    nuclei = Labels(names=("nucleus",), values=((1,),), ignore=-1, objects=True)
+    assert nuclei.unknown([0, 1, 40_000, -1, -2]) == [-2]
+    assert Labels.of({1: "a"}, ignore=9).unknown([0, 1, 2, 9, -3]) == [-3, 2]
+
+
+def test_numbered_objects_become_the_value_of_their_structure():
+    values = np.array([0, 1, 40_000, -1], np.int32)
+    nuclei = Labels(names=("nucleus",), values=((1,),), ignore=-1, objects=True)
+    assert nuclei.classed(values).tolist() == [0, 1, 1, -1]
+    assert Labels.of({1: "a"}).classed(values) is values

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from hyoid.core.errors import ConfigError, DataError
+from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.tasks import task_for
+from hyoid.tasks.task import file_dtype
 
 TUMOUR = Labels(names=("whole", "core"), values=((1, 2), (2,)), paint=(1, 2))
 
@@ -54,6 +56,37 @@ def test_answers_take_the_smallest_integers_that_hold_them():
     assert task_for(Labels.of({300: "a"})).decode(np.zeros((2, 3))).dtype == np.int16
     assert task_for(Labels.of({-2: "a"})).decode(np.zeros((2, 3))).dtype == np.int16
     assert task_for(TUMOUR).decode(torch.zeros(2, 3)).dtype == torch.uint8
+
+
+NUCLEI = Labels(names=("nucleus",), values=((1,),), ignore=-1, objects=True)
+
+
+@pytest.mark.parametrize("name", ["classes", "regions"])
+def test_numbered_objects_are_one_structure(name):
+    target = task_for(NUCLEI, name).encode(torch.tensor([[[0, 1, 7, 300, -1]]])).flatten()
+    assert target.tolist() == [0, 1, 1, 1, -1]
+    with pytest.raises(DataError, match="The labels contain -5, but known are background 0, nucleus 1, ignored -1"):
+        task_for(NUCLEI, name).encode(torch.tensor([[[-5]]]))
+
+
+def test_answers_that_number_objects_take_int32():
+    task = task_for(NUCLEI)
+    assert task.dtype == np.int32 and task.decode(np.zeros((2, 3))).dtype == np.int32
+
+
+def test_numbered_objects_are_scored_as_a_structure():
+    truth, answer = np.array([[0, 3, 3, 90]], np.int32), np.array([[0, 8, 5, 0]], np.int32)
+    assert task_for(NUCLEI).score(answer, truth, Grid.plain((1, 4))) == {"dice:nucleus": 0.8}
+
+
+@pytest.mark.parametrize("name", [None, "classes", "regions"])
+def test_labels_without_structures_are_refused_by_tasks_that_need_some(name):
+    with pytest.raises(DataError, match="There is no structure to segment; declare at least one name"):
+        task_for(Labels(names=(), values=()), name)
+
+
+def test_a_task_without_structures_answers_in_the_smallest_integers():
+    assert file_dtype(Labels(names=(), values=())) == np.uint8
 
 
 def test_many_strangers_are_told_briefly():

@@ -162,7 +162,7 @@ class Examples:
         for case in self.cases:
             if case.truth is None:
                 raise DataError(f"{case.id}: there are no labels to learn from.")
-            labels = case.truth.array[0]
+            labels = self.labels.classed(case.truth.array[0])
             index = np.searchsorted(values, labels).clip(0, len(values) - 1)
             known = values[index] == labels
             cells = (CELLS if self.places else 1,) * labels.ndim

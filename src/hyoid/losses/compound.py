@@ -207,14 +207,13 @@ class DeepSupervision:
     Args:
         loss: Judges one level.
         weights: Weight of each level, finest first; halved from level to level and summing to 1 when None.
-        heads: How many levels are judged, finest first; all when None.
 
     Reference:
         lee2015deeply; isensee2021nnunet.
     """
 
-    def __init__(self, loss: Loss, weights: Sequence[float] | None = None, heads: int | None = None) -> None:
-        self.loss, self.weights, self.heads = loss, weights, heads
+    def __init__(self, loss: Loss, weights: Sequence[float] | None = None) -> None:
+        self.loss, self.weights = loss, weights
 
     def at(self, progress: float) -> None:
         """Tell the loss."""
@@ -222,7 +221,7 @@ class DeepSupervision:
 
     def __call__(self, logits: Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The weighted sum; targets and weights are brought to each grid by their nearest voxels."""
-        values, logits = [], logits[: self.heads]
+        values = []
         for factor, level in zip(self._weights(len(logits)), logits, strict=True):
             shape = level.shape[2:]
             near = None if weight is None else nearest(weight, shape)

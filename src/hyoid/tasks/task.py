@@ -81,6 +81,11 @@ class Task(Protocol):
     ignores: ClassVar[Literal["target", "weight"]] = "target"
 
     @property
+    def probable(self) -> bool:
+        """Whether the last maps are probabilities of the structures, by whose names `outputs` then calls them."""
+        return bool(self.structures) and self.outputs[-len(self.structures) :] == self.structures
+
+    @property
     def dtype(self) -> np.dtype:
         """Type of an answer: the smallest integers that hold every value it writes; int32 for objects."""
         return np.dtype(np.int32) if self.truth == "instances" else file_dtype(self.labels)

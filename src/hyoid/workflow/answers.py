@@ -37,6 +37,7 @@ from .question import check_device, check_structures
 
 if TYPE_CHECKING:
     from ..datasets.layouts import Entry
+    from ..tasks.task import Task
 
 MOST_SCATTERED = 8
 """Structures of which a whole map of probabilities is in memory, to look for lesions."""
@@ -146,7 +147,7 @@ def predict_entries(
     large = too_large(predictor, entries, channels, memory_gb, probabilities)
     whole = [case_id for case_id in by_id if case_id not in large]
     with nullcontext() if origin is None else noted(into, origin, outcome, predictor):
-        watched = None if scattered is None else watch
+        watched = watch if scattered is not None and predictor.task.probable else None
         predict_cases(predictor, whole, read, write, outcome.fail, probabilities, watched)
         for case_id, case in large.items():
             with failing(case_id, outcome.fail):
@@ -179,7 +180,7 @@ def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) ->
     """Refuse cases of which one is named as the probabilities of another would be, or has such probabilities."""
     taken = {case_id: f"the answer to {case_id}" for case_id in ids}
     for case_id in ids:
-        for structure in predictor.task.structures:
+        for structure in _written_maps(predictor.task):
             name, what = f"{case_id}_{structure}", f"the probabilities of {structure} of {case_id}"
             if name in taken:
                 raise ConfigError(
@@ -188,9 +189,14 @@ def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) ->
             taken[name] = what
 
 
+def _written_maps(task: Task) -> tuple[str, ...]:
+    """Names of the last maps of a task, which are written where probabilities are wanted."""
+    return task.structures if task.probable else task.outputs
+
+
 def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
     suffix = ".nii.gz" if maps.grid.dims == 3 else ".tif"
-    names = predictor.task.structures
+    names = _written_maps(predictor.task)
     first = maps.channels - len(names)
     for name, channel in zip(names, maps.array[first:], strict=True):
         one = Image(channel[None].astype("float32"), maps.grid, "probabilities")

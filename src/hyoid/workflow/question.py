@@ -159,6 +159,10 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
     Raises:
         ConfigError: Naming the closest structure.
     """
+    if asked.prediction.largest_component and labels.objects:
+        raise ConfigError(
+            "prediction.largest_component keeps one piece of a structure, but every object of it is one; leave it out."
+        )
     for name in asked.prediction.largest_component:
         if name not in labels.names:
             raise ConfigError(

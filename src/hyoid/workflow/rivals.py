@@ -16,6 +16,7 @@ from ..core.progress import log
 from ..evaluation.evaluate import evaluate_pairs
 from ..evaluation.report import Report
 from ..evaluation.rivals import Rival, against
+from ..ops.morphology import components
 from ..ops.resample import onto
 from ..preparation.store import Store
 from ..run_folder import RunFolder
@@ -77,7 +78,9 @@ def _judged(folder: RunFolder, store: Store, name: str, baseline: Baseline, repo
         started = time.perf_counter()
         labels = baseline.segment(image)
         seconds.append(time.perf_counter() - started)
-        return onto(labels, case.image.grid)
+        found = onto(labels, case.image.grid)
+        numbered = folder.experiment.task_labels.objects
+        return found.with_array(components(found.array[0] > 0)[0][None]) if numbered else found
 
     cases = judged_cases(folder, answer)
     found = evaluate_pairs(cases, folder.experiment.task_labels, report.settings, workers, stage=f"baseline {name}")

@@ -27,7 +27,7 @@ class Supervised:
 
     def __init__(self, net: nn.Module, task: Task, loss: Loss) -> None:
         self.net = net
-        self.loss = DeepSupervision(loss, heads=task.heads)
+        self.loss = DeepSupervision(loss)
         self._counts: Tensor | None = None
 
     def before_step(self, progress: float) -> None:
