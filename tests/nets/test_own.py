@@ -225,7 +225,7 @@ def test_a_module_that_is_no_net_is_refused_in_a_sentence(shelve, module, senten
 
 def test_an_unknown_option_is_refused_with_the_closest(shelve):
     shelve("mine", Pooled)
-    with pytest.raises(ConfigError, match="net 'mine' has no option 'widht'. Did you mean 'width'"):
+    with pytest.raises(ConfigError, match=r"net 'mine' has no option 'widht'\. Did you mean 'width'"):
         build_spec("mine", 2, 1, 3, widht=4).build()
 
 
