@@ -42,10 +42,10 @@ def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work
     from hyoid.augmentation.artefacts import Blur, Noise
     from hyoid.augmentation.elastic import ElasticGrid
     from hyoid.augmentation.intensity import Gamma
-    from hyoid.augmentation.patches import augmented_patch
+    from hyoid.augmentation.patches import Patch, augmented, cut_patch
     from hyoid.augmentation.policies import Policy
     from hyoid.augmentation.spatial import Flip, Rotation, Scaling
-    from hyoid.augmentation.transform import Frame
+    from hyoid.augmentation.transform import Frame, change
 
     warp = Rotation(degrees=30), Scaling(factor=(0.8, 1.2)), ElasticGrid(nodes=7, sigma_voxels=6)
     noise, blur = Noise(std=(0.1, 0.1)), Blur(sigma_voxels=(0.5, 1.5), channel_probability=1)
@@ -58,13 +58,14 @@ def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work
 
     def sample(spatial: tuple[Any, ...], intensity: tuple[Any, ...]) -> Work:
         policy = Policy("benchmark", frame, spatial, intensity)
-        return lambda: augmented_patch(read(image), read(labels), shape, centre, policy, rng)
+        reads = Patch(read(image), read(labels))
+        return lambda: augmented(cut_patch(reads, shape, *policy.draw(rng, centre, 1)))
 
-    patch = image[:, :size, :size, :size].copy()
+    patch = torch.from_numpy(image[:, :size, :size, :size].copy())
 
     def alone(transform: Any) -> Work:
         policy = Policy("benchmark", frame, (), (transform,))
-        return lambda: policy.apply_intensity(rng, patch)
+        return lambda: change(patch, policy.draw_intensity(rng, 1))
 
     return {
         "all": sample((*warp, Flip()), (noise, blur, Gamma())),

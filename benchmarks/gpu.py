@@ -18,7 +18,7 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -149,7 +149,7 @@ def laid_out(way: Way, device: str) -> Iterator[None]:
         yield
 
 
-def same_batch(feed: Feed, first: int) -> Iterator[Batch]:
+def same_batch(feed: Feed, first: int) -> Iterator[Mapping[str, Batch]]:
     """One batch again and again, instead of those of the feed."""
     batch = feed.batch(first)
     while True:

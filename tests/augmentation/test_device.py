@@ -13,7 +13,7 @@ from hyoid.augmentation.artefacts import Blur, LowResolution, Noise
 from hyoid.augmentation.device import augmented_on, portable
 from hyoid.augmentation.elastic import ElasticGrid
 from hyoid.augmentation.intensity import Brightness, BrightnessShift, Contrast, Gamma
-from hyoid.augmentation.patches import Cut, augmented, cut_patch
+from hyoid.augmentation.patches import FILLS, Cut, Patch, augmented, cut_patch
 from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.spatial import Flip, Rotation, Scaling, Shear
 
@@ -51,14 +51,18 @@ def sample(policy: Policy, shape: tuple[int, ...], centre: tuple[int, ...], seed
         return lambda start, box: array[(slice(None), *map(slice, start, np.add(start, box)))]
 
     rng = np.random.default_rng(seed)
-    options = {"fill_label": -1, **fills}
-    return cut_patch(read(image), read(labels), shape, centre, policy, rng, read_weight=read(image[1:]), **options)
+    reads = Patch(read(image), read(labels), read(image[1:]), read(image))
+    return cut_patch(reads, shape, *policy.draw(rng, centre, 2), FILLS._replace(**{"labels": -1, **fills}))
+
+
+def copied(cut: Cut) -> Cut:
+    return replace(cut, parts=cut.parts._replace(image=cut.parts.image.copy()))
 
 
 def both(cut: Cut) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """By the processor, and by tensors."""
-    ours = augmented(replace(cut, image=cut.image.copy()))
-    theirs = augmented_on("cpu", portable(replace(cut, image=cut.image.copy())))
+    ours = augmented(copied(cut))
+    theirs = augmented_on("cpu", portable(copied(cut)))
     return list(ours), [tensor.numpy() for tensor in theirs]
 
 
@@ -71,11 +75,13 @@ def test_both_engines_move_alike(shape, moves, where, fill):
     policy = replace(whole, spatial=MOVES[moves])
     centre = tuple(n // 2 if where == "middle" else 3 for n in shape)
     for seed in range(3):
-        cut = sample(policy, shape, centre, seed, fill=fill, fill_label=None if fill is None else -1)
+        cut = sample(policy, shape, centre, seed, image=fill, target=fill, labels=None if fill is None else -1)
         assert (cut.warp is None) == (moves == "mirrored")
-        (image, labels, weight), (image_, labels_, weight_) = both(cut)
+        (image, labels, weight, target), (image_, labels_, weight_, target_) = both(cut)
         assert labels_.dtype == labels.dtype and image_.dtype == image.dtype
         inside = labels[0] != -1
+        np.testing.assert_array_equal(target, image)  # no intensities are changed here, so both move alike
+        np.testing.assert_array_equal(target_, image_)
         assert np.abs(image_ - image)[:, inside].max() < 1e-3
         assert np.abs(weight_ - weight)[:, inside].max() < 1e-3
         assert np.quantile(np.abs(image_ - image), 0.999) < 1e-3
@@ -86,7 +92,7 @@ def test_a_slice_of_a_volume_moves_alike():
     policy = build_policy("strong", (1, 32, 28), (5.0, 1.0, 1.0), (1, 2))
     for seed in range(6):
         cut = sample(replace(policy, intensity=()), (9, 60, 50), (4, 30, 25), seed)
-        (image, labels, _), (image_, labels_, _) = both(cut)
+        (image, labels, *_), (image_, labels_, *_) = both(cut)
         assert image.shape == (2, 1, 32, 28)
         np.testing.assert_allclose(image_, image, atol=1e-3)
         assert (labels_ == labels).mean() > 0.9995
@@ -109,8 +115,8 @@ def test_noise_has_the_drawn_deviation_and_is_known_by_its_seed():
     whole = build_policy("none", (32, 32, 32))
     policy = replace(whole, intensity=(Noise(std=(0.3, 0.3)),))
     cuts = [sample(policy, (32, 32, 32), (16, 16, 16), seed) for seed in (0, 0, 1)]
-    plain = sample(whole, (32, 32, 32), (16, 16, 16), 0).image
-    first, again, other = (augmented_on("cpu", portable(cut))[0].numpy() - plain for cut in cuts)
+    plain = sample(whole, (32, 32, 32), (16, 16, 16), 0).parts.image
+    first, again, other = (augmented_on("cpu", portable(cut)).image.numpy() - plain for cut in cuts)
     np.testing.assert_array_equal(first, again)
     assert first.std() == pytest.approx(0.3, rel=0.02) and abs(first.mean()) < 0.01
     assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.02
@@ -120,7 +126,8 @@ def test_noise_has_the_drawn_deviation_and_is_known_by_its_seed():
 def test_every_policy_is_computed_alike(name):
     policy = build_policy(name, (20, 24, 22), (1.0, 1.0, 1.2), (0, 1, 2))
     for seed in range(4):
-        (image, labels, weight), (image_, labels_, weight_) = both(sample(policy, (36, 40, 34), (18, 20, 17), seed))
+        cut = sample(policy, (36, 40, 34), (18, 20, 17), seed)
+        (image, labels, weight, _), (image_, labels_, weight_, _) = both(cut)
         assert np.quantile(np.abs(image_ - image), 0.999) < 5e-3
         assert (labels_ == labels).mean() > 0.999
         assert np.quantile(np.abs(weight_ - weight), 0.999) < 1e-3
@@ -129,8 +136,8 @@ def test_every_policy_is_computed_alike(name):
 def test_a_read_only_source_is_not_written_to():
     policy = replace(build_policy("none", (8, 8)), intensity=(Brightness(factor=(2, 2)),), spatial=(Scaling(),))
     cut = sample(policy, (30, 30), (15, 15), 0)
-    cut.image.setflags(write=False)
-    before = cut.image.copy()
+    cut.parts.image.setflags(write=False)
+    before = cut.parts.image.copy()
     moved = augmented_on(torch.device("cpu"), portable(cut))
     assert moved[0].shape == (2, 8, 8)
-    np.testing.assert_array_equal(cut.image, before)
+    np.testing.assert_array_equal(cut.parts.image, before)

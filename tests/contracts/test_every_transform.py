@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from hyoid.augmentation.patches import augmented_patch
+from hyoid.augmentation.patches import Patch, augmented, cut_patch
 from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.transform import Frame, IntensityTransform, SpatialTransform, Transform, transforms
 from hyoid.core.citations import bibliography
@@ -49,8 +48,8 @@ def patch(policy: Policy, image: np.ndarray, labels: np.ndarray, seed: int) -> t
         return lambda start, shape: array[(slice(None), *map(slice, start, np.add(start, shape)))]
 
     centre = [n // 2 for n in image.shape[1:]]
-    rng = np.random.default_rng(seed)
-    return augmented_patch(reader(image), reader(labels), image.shape[1:], centre, policy, rng)[:2]
+    draws = policy.draw(np.random.default_rng(seed), centre, len(image))
+    return augmented(cut_patch(Patch(reader(image), reader(labels)), image.shape[1:], *draws))[:2]
 
 
 @pytest.mark.parametrize("name", transforms)
@@ -105,18 +104,6 @@ def test_constant_images_stay_finite(name, value, frame, image, labels):
         result = sample(transforms.build(name), frame, np.full_like(image, value), labels, seed)[0]
         assert result.dtype == np.float32
         assert np.isfinite(result).all()
-
-
-@pytest.mark.parametrize("name", [n for n in transforms if isinstance(transforms.build(n), IntensityTransform)])
-def test_a_batch_of_tensors_gets_what_its_samples_would(name, frame):
-    policy = Policy("one", frame, (), (transforms.build(name),))
-    batch = torch.randn(3, 2, *frame.shape, generator=torch.Generator().manual_seed(0))
-    samples = batch.clone().numpy()
-    policy.apply_intensity(np.random.default_rng(1), batch)
-    rng = np.random.default_rng(1)
-    for one in samples:
-        policy.apply_intensity(rng, one)
-    np.testing.assert_array_equal(batch.numpy(), samples)
 
 
 @pytest.mark.parametrize("name", policies)

@@ -7,8 +7,9 @@ import torch
 
 from hyoid.core.case import Batch
 from hyoid.training.accelerator import Leash, augments, one_ahead
-from hyoid.training.data import OUTSIDE, Feed
+from hyoid.training.data import Feed
 from hyoid.training.monitor import read_curves
+from hyoid.training.sampler import OUTSIDE
 
 from .test_data import sampler
 
@@ -16,9 +17,9 @@ from .test_data import sampler
 @pytest.mark.parametrize("policy", ["none", "nnunet", "strong"])
 def test_a_device_makes_the_batches_of_the_processor(tiny, policy):
     drawn = sampler(tiny, policy=policy, batch=6)
-    usual, computed = Feed(drawn, tiny.task, 2, 1), Feed(drawn, tiny.task, 2, 2, computes=True)
-    for number, batch in zip(range(5), computed.batches(0), strict=False):
-        expected = usual.batch(number)
+    usual, computed = Feed(drawn, 2, 1), Feed(drawn, 2, 2, computes=True)
+    for number, streams in zip(range(5), computed.batches(0), strict=False):
+        batch, expected = streams["labelled"], usual.batch(number)["labelled"]
         assert batch.case_ids == expected.case_ids
         assert batch.image.shape == expected.image.shape and batch.image.dtype == expected.image.dtype
         assert torch.quantile((batch.image - expected.image).abs(), 0.99) < 5e-3
@@ -27,7 +28,7 @@ def test_a_device_makes_the_batches_of_the_processor(tiny, policy):
 
 def test_a_device_gives_valid_nets_the_middle_of_labels(tiny):
     drawn = sampler(tiny, patch=(28, 28), margin=(6, 6), policy="light")
-    usual, computed = (Feed(drawn, tiny.task, 2, 1, computes=computes).batch(3) for computes in (False, True))
+    usual, computed = (Feed(drawn, 2, 1, computes=way).batch(3)["labelled"] for way in (False, True))
     assert computed.image.shape == (4, 1, 28, 28) and computed.target.shape == (4, 16, 16)
     assert (computed.target == usual.target).float().mean() > 0.995 and (computed.target != OUTSIDE).all()
 
@@ -37,7 +38,7 @@ def test_a_tiny_phantom_is_learned_with_augmentation_on_the_device(tiny, tmp_pat
     outcome = tiny.fit(tmp_path / "run", {"optimiser.learning_rate": 0.01, "augment_on": "device"}, steps=50)
     losses = read_curves(tmp_path / "run")["loss"]
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
-    assert outcome.dice["ball"] > 0.75
+    assert outcome.scores["dice:ball"] > 0.75
 
 
 def test_gpus_augment_unless_told_otherwise():
@@ -95,15 +96,15 @@ def test_on_a_gpu_the_next_batch_is_made_before_this_one_is_used(notes):
             for number in range(9):
                 assert notes.inside
                 notes.told.append(f"make {number}")
-                yield Batch(torch.tensor([number]), None)
+                yield {"labelled": Batch(torch.tensor([number]), None)}
         finally:
             notes.told.append("closed")
 
     ahead = one_ahead(batches(), torch.device("cuda", 0))
-    assert int(next(ahead).image) == 0
+    assert int(next(ahead)["labelled"].image) == 0
     assert notes.told == ["make 0", "side records", "make 1", "side records", "net waits for 1", "keep 0"]
     notes.told.clear()
-    assert int(next(ahead).image) == 1
+    assert int(next(ahead)["labelled"].image) == 1
     assert notes.told == ["make 2", "side records", "net waits for 2", "keep 1"]
     ahead.close()
     assert notes.told[-1] == "closed"
@@ -115,10 +116,10 @@ def test_on_the_processor_batches_are_made_when_they_are_asked_for():
     def batches():
         for number in range(3):
             made.append(number)
-            yield Batch(torch.tensor([number]), None)
+            yield {"labelled": Batch(torch.tensor([number]), None)}
 
     ahead = one_ahead(batches(), torch.device("cpu"))
-    assert int(next(ahead).image) == 0 and made == [0]
+    assert int(next(ahead)["labelled"].image) == 0 and made == [0]
 
 
 def test_the_processor_is_two_steps_ahead_of_a_gpu_at_most(notes):

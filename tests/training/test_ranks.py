@@ -31,9 +31,9 @@ def net_of(folder):
 
 def test_devices_share_the_samples_of_a_batch(tiny):
     drawn = sampler(tiny, batch=6, policy="light")
-    whole = Feed(drawn, tiny.task, 2, 1).batch(4)
+    whole = Feed(drawn, 2, 1).batch(4)["labelled"]
     for rank in (0, 1):
-        own = Feed(drawn, tiny.task, 2, 1, (rank, 2)).batch(4)
+        own = Feed(drawn, 2, 1, (rank, 2)).batch(4)["labelled"]
         assert torch.equal(own.image, whole.image[rank::2]) and own.case_ids == whole.case_ids[rank::2]
 
 

@@ -2,8 +2,8 @@
 
 Every transform first draws its numbers from a NumPy generator and then applies them, so a sample is known by its seed.
 Whatever moves voxels (flip, rotation, scaling, shear, shift, elastic) is composed into one Warp and resampled once,
-from the box of the source that is needed; whatever changes values works in place on arrays (C, *S) or on batches
-(B, C, *S) on any device. 2D and 3D are one code. Read in this order:
+from the box of the source that is needed; whatever changes values works in place on tensors (C, *S) on
+any device. 2D and 3D are one code. Read in this order:
 
 - `transform`: what a transform is, the shelf `transforms`, amounts drawn about a neutral value
 - `spatial`: flip, rotation, scaling, shear, shift, and their composition into a Warp

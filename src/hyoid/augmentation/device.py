@@ -23,25 +23,20 @@ def portable(cut: Cut, pinned: bool = False) -> Cut:
     """The sample with tensors instead of arrays; those in pinned memory reach a GPU without the processor."""
     import torch
 
-    def tensor(array: np.ndarray | None) -> torch.Tensor | None:
-        if array is None:
-            return None
+    def tensor(array: np.ndarray) -> torch.Tensor:
         made = torch.from_numpy(array if array.flags.writeable else array.copy())
         return made.pin_memory() if pinned else made
 
-    return replace(cut, image=tensor(cut.image), labels=tensor(cut.labels), weight=tensor(cut.weight))
+    return replace(cut, parts=cut.parts.mapped(tensor))
 
 
 def augmented_on(device: torch.device | str, cut: Cut) -> Patch:
     """The patch of a `portable` sample, as tensors on a device that nobody waits for."""
 
-    def moved(box: torch.Tensor | None, fill: float | None) -> torch.Tensor | None:
-        if box is None:
-            return None
+    def moved(box: torch.Tensor, fill: float | None) -> torch.Tensor:
         there = box.to(device, non_blocking=True)
         return there if cut.warp is None else warp_tensor(there[None], [cut.start], [cut.warp], 1, fill)[0]
 
-    image = moved(cut.image, cut.fill)
-    assert image is not None
-    change(image, cut.changes)
-    return image, moved(cut.labels, cut.fill_label), moved(cut.weight, cut.fill_weight)
+    patch = cut.parts.mapped(moved, cut.fills)
+    change(patch.image, cut.changes)
+    return patch

@@ -4,121 +4,96 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels
-from .policies import Policy
 from .transform import Changes, change
 
 Read = Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]
-Patch = tuple[Any, Any, Any]
-"""Image (C, *patch) float32, labels (1, *patch) or None, weight (1, *patch) float32 or None: arrays, or tensors."""
+"""Gives the values (C, *shape) of a box (start, shape) that lies inside the image."""
+
+
+class Patch(NamedTuple):
+    """What is warped together: arrays or tensors, or something that belongs to each of them.
+
+    Attributes:
+        image: Intensities (C, *S) float32, the only part whose values are changed.
+        labels: Integers (1, *S), of which a voxel gets the one with the largest share; None without.
+        weight: (1, *S) float32 weight in the loss; None without.
+        target: (C', *S) float32 of a second image or a field that the net should give; None without.
+    """
+
+    image: Any
+    labels: Any = None
+    weight: Any = None
+    target: Any = None
+
+    def mapped(self, give: Callable[..., Any], *others: Patch) -> Patch:
+        """What `give` makes of each part that is there, together with the same part of others."""
+        return Patch(*(None if parts[0] is None else give(*parts) for parts in zip(self, *others, strict=True)))
+
+
+FILLS = Patch(image=0.0, labels=0, weight=0.0, target=0.0)
+"""Values outside the image; None continues its outermost voxels."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A sample of which everything is drawn and read, as arrays or tensors, and nothing is computed.
+    """A sample for which everything is drawn and read, as arrays or tensors, and nothing is computed.
 
     Attributes:
-        image: Intensities (C, *S) float32 of the source from `start` on; the patch itself when `warp` is None.
-        labels: The same for labels (1, *S), in a type that holds `fill_label`; None when there are none.
-        weight: The same for weights (1, *S) float32, or None.
+        parts: Values of the source from `start` on; those of the patch itself when `warp` is None. Labels have a type
+            that holds their fill.
         start: Index in the source of the first voxel that was read.
         warp: Where the voxels of the patch come from; None when they are there already.
         changes: What happens to the intensities.
-        fill: Value outside the image; None continues its outermost voxels.
-        fill_label: Label outside the image, likewise.
-        fill_weight: Weight outside the image, likewise.
+        fills: Values outside the image; None continues its outermost voxels.
     """
 
-    image: Any
-    labels: Any
-    weight: Any
+    parts: Patch
     start: tuple[int, ...]
     warp: Warp | None
     changes: Changes
-    fill: float | None
-    fill_label: int | None
-    fill_weight: float | None
+    fills: Patch = FILLS
 
 
-def cut_patch(
-    read: Read,
-    read_labels: Read | None,
-    image_shape: Sequence[int],
-    centre: Sequence[int],
-    policy: Policy,
-    rng: np.random.Generator,
-    fill: float | None = 0.0,
-    fill_label: int | None = 0,
-    read_weight: Read | None = None,
-    fill_weight: float | None = 0.0,
-) -> Cut:
-    """One training sample, drawn and read from the part of the source that it needs.
+def cut_patch(reads: Patch, image_shape: Sequence[int], warp: Warp, changes: Changes = (), fills: Patch = FILLS) -> Cut:
+    """One training sample, read from the part of the source that it needs.
 
     Args:
-        read: Gives the intensities (C, *shape) of a box (start, shape) that lies inside the image.
-        read_labels: The same for labels (1, *shape); None when the case has none.
+        reads: A `Read` for each part.
         image_shape: Voxels of the whole image.
-        centre: Index of the voxel the patch is centred on.
-        policy: What to draw from.
-        rng: Gives every number of this sample.
-        fill: Value outside the image; None continues its outermost voxels.
-        fill_label: Label outside the image; None continues its outermost voxels.
-        read_weight: The same as `read` for a map of loss weights, resampled but not otherwise changed.
-        fill_weight: Weight outside the image; None continues its outermost voxels.
+        warp: Where the voxels of the patch come from, drawn by a policy.
+        changes: What happens to the intensities, drawn likewise.
+        fills: Values outside the image.
     """
-    warp = policy.draw_warp(rng, [c - n // 2 for c, n in zip(centre, policy.frame.shape, strict=True)])
     start, shape = clipped(*source_box(warp), image_shape)
-    image = read(start, shape)
-    labels = None if read_labels is None else read_labels(start, shape)
-    if labels is not None and not np.can_cast(np.min_scalar_type(fill_label or 0), labels.dtype):
-        labels = labels.astype(np.int32)
-    weight = None if read_weight is None else read_weight(start, shape)
-    changes = policy.draw_intensity(rng, len(image))
-    cut = Cut(image, labels, weight, start, warp, changes, fill, fill_label, fill_weight)
-    if not warp.is_copy:
-        return cut
-    image, labels, weight = _warped(cut)
-    return replace(cut, image=image, labels=labels, weight=weight, warp=None)
+    parts = reads.mapped(lambda read: read(start, shape))
+    if parts.labels is not None and not np.can_cast(np.min_scalar_type(fills.labels or 0), parts.labels.dtype):
+        parts = parts._replace(labels=parts.labels.astype(np.int32))
+    cut = Cut(parts, start, warp, changes, fills)
+    return replace(cut, parts=_warped(cut), warp=None) if warp.is_copy else cut
 
 
 def augmented(cut: Cut) -> Patch:
-    """The patch of a sample, computed by the processor."""
+    """The patch of a sample, computed by the processor; its arrays are those of the cut when there is no warp."""
     import torch
 
-    image, labels, weight = _warped(cut)
-    change(torch.from_numpy(image), cut.changes)
-    return image, labels, weight
+    patch = _warped(cut)
+    change(torch.from_numpy(patch.image), cut.changes)
+    return patch
 
 
 def _warped(cut: Cut) -> Patch:
     """The patch of a sample before its intensities change."""
-    image, labels, weight = cut.image, cut.labels, cut.weight
-    if cut.warp is None:
-        return image, labels, weight
-    return (
-        warp_array(image, cut.start, cut.warp, 1, cut.fill),
-        None if labels is None else warp_labels(labels, cut.start, cut.warp, 1, cut.fill_label),
-        None if weight is None else warp_array(weight, cut.start, cut.warp, 1, cut.fill_weight),
-    )
+    warp = cut.warp
+    if warp is None:
+        return cut.parts
 
+    def moved(values: np.ndarray, fill: Any) -> np.ndarray:
+        resample = warp_labels if values.dtype.kind in "iu" else warp_array
+        return resample(values, cut.start, warp, 1, fill)
 
-def augmented_patch(
-    read: Read,
-    read_labels: Read | None,
-    image_shape: Sequence[int],
-    centre: Sequence[int],
-    policy: Policy,
-    rng: np.random.Generator,
-    fill: float | None = 0.0,
-    fill_label: int | None = 0,
-    read_weight: Read | None = None,
-    fill_weight: float | None = 0.0,
-) -> Patch:
-    """One training sample, drawn, read and computed; the arguments are those of `cut_patch`."""
-    return augmented(
-        cut_patch(read, read_labels, image_shape, centre, policy, rng, fill, fill_label, read_weight, fill_weight)
-    )
+    return cut.parts.mapped(moved, cut.fills)

@@ -7,8 +7,7 @@ about one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,10 +18,7 @@ from .artefacts import Blur, LowResolution, Noise
 from .elastic import ElasticGrid, ElasticNoise
 from .intensity import Brightness, BrightnessShift, Contrast, Gamma
 from .spatial import Flip, Rotation, Scaling, Shear, Shift, compose
-from .transform import Changes, Frame, IntensityTransform, SpatialTransform, Transform, change
-
-if TYPE_CHECKING:
-    import torch
+from .transform import Changes, Frame, IntensityTransform, SpatialTransform, Transform
 
 Row = tuple[Transform, ...]
 policies: Registry[Row] = Registry("policy")
@@ -139,23 +135,20 @@ class Policy:
         drawn = [transform.draw(rng, self.frame) for transform in self.spatial]
         return compose([motion for motion in drawn if motion is not None], self.frame, start)
 
+    def draw(self, rng: np.random.Generator, centre: Sequence[int], channels: int) -> tuple[Warp, Changes]:
+        """Everything for a patch that is centred on a voxel, of an image with `channels` channels."""
+        warp = self.draw_warp(rng, [c - n // 2 for c, n in zip(centre, self.frame.shape, strict=True)])
+        return warp, self.draw_intensity(rng, channels)
+
     def draw_intensity(self, rng: np.random.Generator, channels: int) -> Changes:
         """What happens to the values of an image of so many channels, in order."""
         drawn = [(transform, transform.draw(rng, self.frame, channels)) for transform in self.intensity]
         return tuple((transform, amounts) for transform, amounts in drawn if amounts is not None)
 
-    def apply_intensity(self, rng: np.random.Generator, image: np.ndarray | torch.Tensor) -> None:
-        """Change values in place.
-
-        Args:
-            rng: Gives every number.
-            image: float32, (C, *S) or, with each sample on its own, (B, C, *S); an array or a tensor on any device.
-        """
-        import torch
-
-        values = torch.from_numpy(image) if isinstance(image, np.ndarray) else image
-        for sample in values if values.ndim == self.frame.dims + 2 else values[None]:
-            change(sample, self.draw_intensity(rng, len(sample)))
+    def grown(self, halo: int) -> Policy:
+        """The same for patches with `halo` more voxels at each end of every axis that has more than one."""
+        shape = tuple(n + 2 * halo if n > 1 else n for n in self.frame.shape)
+        return replace(self, frame=replace(self.frame, shape=shape))
 
 
 def build_policy(

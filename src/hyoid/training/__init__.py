@@ -8,15 +8,16 @@ Read in this order:
 
 - `settings`: TrainingSettings, what a person may change
 - `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
-- `data`: patches, drawn and augmented a few steps ahead
+- `sampler`: which patches are learned from, in which streams
+- `data`: batches of them, augmented and encoded a few steps ahead
 - `accelerator`: what keeps a GPU from waiting for them
 - `optim`: optimisers, schedules by progress, the average of the weights
 - `transfer`: starting from another training, frozen parts, learning rates by part
 - `clock`: progress by steps or by time
 - `compiling`: whether torch.compile pays for the steps that are left
 - `patches`: which voxels of the training patches were answered rightly
-- `validation`: whole-image Dice of prepared cases, and how often
-- `plateau`: when the Dice of those rounds has stopped rising
+- `validation`: scores of whole prepared cases, and how often
+- `plateau`: when the score of those rounds has stopped rising
 - `quiet`: seeds, repeatable operations, and ending in order when interrupted
 - `checkpoint`: weights and facts in one file, written atomically
 - `ranks`: several devices that train one net together

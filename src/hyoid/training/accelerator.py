@@ -6,7 +6,7 @@ On the processor nothing here does anything.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -21,7 +21,11 @@ def augments(where: AugmentOn, device: torch.device) -> bool:
     return where == "device" or (where == "auto" and device.type == "cuda")
 
 
-def one_ahead(batches: Generator[Batch, None, None], device: torch.device) -> Generator[Batch, None, None]:
+Batches = Mapping[str, Batch]
+"""A batch of each stream."""
+
+
+def one_ahead(batches: Generator[Batches, None, None], device: torch.device) -> Generator[Batches, None, None]:
     """The same batches; on a GPU each is sent and made while the net is busy with the one before.
 
     A stream of its own has the copies and the augmentation; the stream of the net waits for what it needs of it, the
@@ -32,21 +36,21 @@ def one_ahead(batches: Generator[Batch, None, None], device: torch.device) -> Ge
         return
     stream = torch.cuda.Stream(device)
 
-    def following() -> tuple[Batch, Any]:
+    def following() -> tuple[Batches, Any]:
         with torch.cuda.stream(stream):
-            batch = next(batches)
-            return batch, stream.record_event()
+            return next(batches), stream.record_event()
 
     try:
         coming = following()
         while True:
-            batch, made = coming
+            streams, made = coming
             coming = following()
             current = torch.cuda.current_stream(device)
             current.wait_event(made)
-            for tensor in batch.tensors.values():
-                tensor.record_stream(current)  # else its memory could be given away while the net reads it
-            yield batch
+            for batch in streams.values():
+                for tensor in batch.tensors.values():
+                    tensor.record_stream(current)  # else its memory could be given away while the net reads it
+            yield streams
     finally:
         batches.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -27,7 +27,7 @@ from .accelerator import augments, one_ahead
 from .checkpoint import below, read_checkpoint, write_checkpoint
 from .clock import Clock
 from .compiling import Compiler
-from .data import Feed, Sampler, default_workers
+from .data import Feed, default_workers
 from .learner import Learner
 from .monitor import Monitor
 from .optim import learning_rate_factor
@@ -35,6 +35,7 @@ from .plateau import COOL_DOWN, GAIN, find_plateau
 from .quiet import Interruption, interruptible, repeatable
 from .ranks import Ended, Ranks, together
 from .regimes import check_devices
+from .sampler import Sampler
 from .settings import TrainingSettings
 from .validation import Validator, overall, step_cost
 
@@ -197,21 +198,21 @@ class _Training:
         policy = build_policy(plan.policy, plan.patch, spacing_mm, plan.mirror_axes)
         flat = len(plan.patch) - len(net.divisor)
         sampler = Sampler(
-            self.store,
-            tuple(self.split[0]),
-            self.task.labels,
-            policy,
-            (0,) * flat + net.margin,
-            plan.batch * self.ranks.count,
-            self.seed,
-            plan.foreground_share,
-            settings.sampling,
-            settings.voxel_weights,
+            store=self.store,
+            task=self.task,
+            ids=tuple(self.split[0]),
+            policy=policy,
+            margin=(0,) * flat + net.margin,
+            batch=plan.batch * self.ranks.count,
+            seed=self.seed,
+            foreground=plan.foreground_share,
+            sampling=settings.sampling,
+            voxel_weights=settings.voxel_weights,
         )
         device, share = self.learner.device, (self.ranks.rank, self.ranks.count)
         workers = settings.workers or max(1, default_workers() // self.ranks.count)
         computes = augments(settings.augment_on, device)
-        return Feed(sampler, self.task, len(net.divisor), workers, share, device, computes)
+        return Feed(sampler, len(net.divisor), workers, share, device, computes)
 
     @property
     def last(self) -> Path:
@@ -267,7 +268,7 @@ class _Training:
         finally:
             batches.close()
 
-    def _batches(self) -> Generator[Batch, None, None]:
+    def _batches(self) -> Generator[Mapping[str, Batch], None, None]:
         first = self.clock.step * self.settings.optimiser.accumulate
         return one_ahead(self.feed.batches(first), self.learner.device)
 
@@ -276,9 +277,9 @@ class _Training:
         self.feed.batch(self.clock.step)
         self.clock.start()
 
-    def _one_step(self, batches: Iterator[Batch]) -> None:
+    def _one_step(self, batches: Iterator[Mapping[str, Batch]]) -> None:
         begin = time.perf_counter()
-        group = list(islice(batches, self.settings.optimiser.accumulate))
+        group = [streams["labelled"] for streams in islice(batches, self.settings.optimiser.accumulate)]
         begin += self.compiler.consider(self.learner.net, lambda: self.learner.passes(group[0]))
         progress, factor = self.ranks.agreed(self.clock.progress, self.rate(self.clock.progress))
         self.learner.step(self.clock.step, group, progress, factor)
