@@ -45,7 +45,7 @@ def measured(run: Path, mirror: bool) -> dict[str, Any]:
     """Mean Dice of the structures and mean surprise each way; of the first cases the share of equal labels."""
     from hyoid.preparation.store import Store
     from hyoid.run_folder import RunFolder
-    from hyoid.training.validation import case_dice, mean_dice, overall
+    from hyoid.training.validation import case_score, mean_scores
     from hyoid.workflow import verbs
     from hyoid.workflow.answers import predictor_of
 
@@ -57,11 +57,11 @@ def measured(run: Path, mirror: bool) -> dict[str, Any]:
         predictor = predictor_of(folder, [f"prediction.mirror={str(mirror).lower()}"])
         if way == "logits":
             averaging_logits(predictor)
-        scores = {case: case_dice(predictor, store, case) for case in store.ids}
+        scores = {case: case_score(predictor, store, case) for case in store.ids}
         maps = [predictor.predict_prepared(np.asarray(store.image(case))) for case in store.ids[:FIRST]]
         targets = [predictor.task.encode(torch.tensor(np.array(store.labels(case))))[0] for case in store.ids[:FIRST]]
         found[way] = {
-            "dice": round(overall(mean_dice(scores)), 5),
+            "dice": round(predictor.task.decides.of(mean_scores(scores)), 5),
             "surprise": round(float(np.mean([surprise(*pair) for pair in zip(maps, targets, strict=True)])), 5),
         }
         answers.append([predictor.task.decode(some) for some in maps])

@@ -35,7 +35,7 @@ def answered(data: Path, minutes: float) -> dict[str, dict[str, Any]]:
     """Mean Dice of the structures, seconds, and the tile of the first case, each way."""
     from hyoid.preparation.store import Store
     from hyoid.run_folder import RunFolder
-    from hyoid.training.validation import case_dice, mean_dice, overall
+    from hyoid.training.validation import case_score, mean_scores
     from hyoid.workflow import verbs
     from hyoid.workflow.answers import predictor_of
 
@@ -49,12 +49,12 @@ def answered(data: Path, minutes: float) -> dict[str, dict[str, Any]]:
             changes = [f"prediction.{name}={value}" for name, value in settings.items()]
             predictor = predictor_of(RunFolder.open(run), [*changes, "prediction.mirror=false"])
             begin = time.process_time()
-            scores = {case: case_dice(predictor, store, case) for case in store.ids}
+            scores = {case: case_score(predictor, store, case) for case in store.ids}
             seconds = time.process_time() - begin
             shapes = [np.asarray(store.image(case)).shape[1:] for case in store.ids]
             tilings = [predictor.tiling(shape) for shape in shapes]
             found[way] = {
-                "dice": round(overall(mean_dice(scores)), 4),
+                "dice": round(predictor.task.decides.of(mean_scores(scores)), 4),
                 "seconds": round(seconds, 2),
                 "seen": round(sum(t.seen * t.num_tiles for t in tilings) / sum(map(math.prod, shapes)), 2),
                 "tile": list(tilings[0].tile),

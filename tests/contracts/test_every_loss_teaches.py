@@ -17,4 +17,4 @@ def test_the_phantom_is_found(name, tmp_path):
     changes = {"loss": name, "optimiser.learning_rate": 0.01, "ema": 0.9, "tensorboard": False}
     before = tiny.fit(tmp_path / "before", {**changes, "optimiser.learning_rate": 1e-9}, steps=1)
     after = tiny.fit(tmp_path / "after", changes, steps=STEPS.get(name, 40))
-    assert after.dice["ball"] > 0.6 > before.dice["ball"] + 0.1
+    assert after.scores["dice:ball"] > 0.6 > before.scores["dice:ball"] + 0.1

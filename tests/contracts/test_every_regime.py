@@ -25,7 +25,7 @@ def test_it_learns_the_phantom(regime, tmp_path):
     outcome = make_tiny(tmp_path / "store").fit(tmp_path / "run", faster, steps=50)
     losses = read_curves(tmp_path / "run")["loss"]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
-    assert outcome.dice["ball"] > 0.8
+    assert outcome.scores["dice:ball"] > 0.8
 
 
 def test_it_works_in_3d(regime, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hyoid.core.errors import ConfigError
 from hyoid.training.clock import Clock, Rounds
 from hyoid.training.plateau import rounds_for
-from hyoid.training.validation import affordable, mean_dice, overall
+from hyoid.training.validation import affordable, mean_scores
 
 
 def test_progress_by_steps_depends_on_steps_alone():
@@ -99,8 +99,6 @@ def test_a_short_patience_has_more_rounds_of_enough_cases():
 
 
 def test_cases_without_a_structure_do_not_count_for_it():
-    cases = {"a": {"liver": 0.5, "spleen": math.nan}, "b": {"liver": 1.0, "spleen": math.nan}}
-    mean = mean_dice(cases)
-    assert mean["liver"] == 0.75 and math.isnan(mean["spleen"])
-    assert overall(mean) == 0.75
-    assert math.isnan(overall({}))
+    cases = {"a": {"dice:liver": 0.5, "dice:spleen": math.nan}, "b": {"dice:liver": 1.0, "dice:spleen": math.nan}}
+    mean = mean_scores(cases)
+    assert mean["dice:liver"] == 0.75 and math.isnan(mean["dice:spleen"])

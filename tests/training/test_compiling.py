@@ -144,4 +144,4 @@ def test_compiled_steps_are_the_plain_steps(tiny, tmp_path):
     ours, theirs = (read_checkpoint(tmp_path / wish / "last.safetensors")[0] for wish in ("never", "always"))
     assert ours.keys() == theirs.keys()
     assert all(torch.allclose(ours[name], theirs[name], atol=2e-3) for name in ours if name.startswith("net/"))
-    assert outcomes[1].dice["ball"] == pytest.approx(outcomes[0].dice["ball"], abs=0.02)
+    assert outcomes[1].scores["dice:ball"] == pytest.approx(outcomes[0].scores["dice:ball"], abs=0.02)

@@ -33,9 +33,11 @@ def test_a_tiny_phantom_is_learned(tiny, tmp_path, caplog):
     outcome = tiny.fit(tmp_path / "run", {"optimiser.learning_rate": 0.01}, steps=50)
     losses = read_curves(tmp_path / "run")["loss"]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
-    assert outcome.dice["ball"] > 0.8
+    assert outcome.scores["dice:ball"] > 0.8
     assert outcome.num_validated == 2
-    assert caplog.messages == [f"Training ends with mean Dice {outcome.dice['ball']:.3f} on 2 of 2 validation cases."]
+    assert caplog.messages == [
+        f"Training ends with mean dice {outcome.scores['dice:ball']:.3f} on 2 of 2 validation cases."
+    ]
 
 
 def test_the_same_seed_gives_the_same_weights(tiny, tmp_path):
@@ -80,7 +82,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, opt
 def test_a_finished_training_is_not_repeated(tiny, tmp_path):
     first = tiny.fit(tmp_path / "run", steps=3)
     again = tiny.fit(tmp_path / "run", steps=3, resume=True)
-    assert again.dice == first.dice and again.steps == 3
+    assert again.scores == first.scores and again.steps == 3
 
 
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(tiny, tmp_path, monkeypatch):
@@ -152,7 +154,7 @@ def test_every_kind_of_net_repeats_itself_and_goes_on(tiny, tmp_path, monkeypatc
     net = {"dims": 2, "in_channels": 1, "out_channels": 2, "channels": (4, 8), **changes.pop("net", {})}
     tiny.plan = tiny.plan.model_copy(update={"net": UNetSpec(**net), **changes})
     outcome = tiny.fit(tmp_path / "whole", steps=4)
-    assert outcome.steps == 4 and 0 <= outcome.dice["ball"] <= 1
+    assert outcome.steps == 4 and 0 <= outcome.scores["dice:ball"] <= 1
 
     def interrupted(self, step):
         update(self, step)
@@ -169,13 +171,13 @@ def test_every_kind_of_net_repeats_itself_and_goes_on(tiny, tmp_path, monkeypatc
 
 def test_overlapping_structures_are_trained_too(tiny, tmp_path):
     tiny.task = task_for(Labels(names=("ball", "all"), values=((1,), (1, 2))))
-    assert set(tiny.fit(tmp_path / "run", steps=2).dice) == {"ball", "all"}
+    assert set(tiny.fit(tmp_path / "run", steps=2).scores) == {"dice:ball", "dice:all"}
 
 
 def test_training_without_validation_cases(tiny, tmp_path):
     tiny.split = (tiny.split[0], [])
     outcome = tiny.fit(tmp_path / "run", steps=2)
-    assert outcome.dice == {} and outcome.num_validated == 0
+    assert outcome.scores == {} and outcome.num_validated == 0
     assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
@@ -189,7 +191,9 @@ def test_a_patience_that_no_plateau_could_outlast_is_refused(tiny, tmp_path):
     with pytest.raises(HyoidError, match=r"patience = 0.2 .* give 0.25 or more, or 0"):
         tiny.fit(tmp_path / "run", {"patience": 0.2}, steps=2)
     fewest = [Round(n / 21, (0.9,) * 4) for n in range(1, 15)]
-    assert find_plateau(fewest, SHORTEST_PATIENCE) and not find_plateau(fewest, 0.23)
+    assert find_plateau(fewest, SHORTEST_PATIENCE, tiny.task.decides) and not find_plateau(
+        fewest, 0.23, tiny.task.decides
+    )
 
 
 def test_another_seed_cannot_go_on(tiny, tmp_path):

@@ -5,17 +5,22 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hyoid.core.errors import DataError
+from hyoid.core.labels import Labels
+from hyoid.tasks import Task, task_for
+from hyoid.tasks.task import Deciding
 from hyoid.training.monitor import Monitor, read_curves
+
+LIVER, BOTH = task_for(Labels.of({1: "liver"})), task_for(Labels.of({1: "liver", 2: "spleen"}))
 
 
 def test_a_row_has_the_mean_loss_and_the_dice(tmp_path):
-    monitor = Monitor(tmp_path, ["liver", "spleen"])
+    monitor = Monitor(tmp_path, BOTH)
     monitor.take({"loss": 1.0})
     monitor.take({"loss": 2.0}, np.array([[1, 0], [2, 0], [2, 0]]))
     monitor.write(2, 0.5, 1.234, 1e-3)
     monitor.take({"loss": 4.0}, np.array([[0, 5], [4, 6], [0, 6]]))
     monitor.take({"loss": 4.0}, np.array([[1, 0], [1, 3], [1, 1]]))
-    monitor.write(3, 1.0, 2.0, 0.0, {"liver": 0.75, "spleen": 0.5})
+    monitor.write(3, 1.0, 2.0, 0.0, {"dice:liver": 0.75, "dice:spleen": 0.5})
     assert read_curves(tmp_path) == {
         "step": [2, 3],
         "progress": [0.5, 1.0],
@@ -29,36 +34,52 @@ def test_a_row_has_the_mean_loss_and_the_dice(tmp_path):
     }
 
 
-def test_curves_that_were_begun_without_a_column_go_on_without_it(tmp_path):
-    monitor = Monitor(tmp_path, ["liver"])
+def test_a_value_that_comes_late_adds_a_column(tmp_path):
+    monitor = Monitor(tmp_path, LIVER)
     monitor.take({"loss": 1.0})
-    state = monitor.state()
-    del state["counts"]
-    (tmp_path / "curves.csv").write_text("step,progress,seconds,learning_rate,loss,dice:liver\n1,0.1,1,1,2,\n")
-    again = Monitor(tmp_path, ["liver"], state | {"rows": 1})
-    again.take({"loss": 3.0}, np.ones((3, 1), int))
-    again.write(2, 0.2, 2, 1, {"liver": 0.5})
-    curves = read_curves(tmp_path)
-    assert curves["loss"] == [2, 2] and curves["dice:liver"] == [None, 0.5] and "patch_dice:liver" not in curves
+    monitor.write(1, 0.1, 1, 1)
+    before = (tmp_path / "curves.csv").read_text().splitlines()
+    monitor.take({"loss": 3.0, "critic, late": 5.0})
+    monitor.write(2, 0.2, 2, 1, {"dice:liver": 0.5, "hd95:liver": 2.0})
+    after = (tmp_path / "curves.csv").read_text().splitlines()
+    assert after[0] == before[0] + ',"critic, late",hd95:liver' and after[1] == before[1] + ",,"
+    assert read_curves(tmp_path)["critic, late"] == [None, 5.0]
+    assert read_curves(tmp_path)["hd95:liver"] == [None, 2.0]
+
+
+class Restoration(Task):
+    """Scored by one number, with nothing to count."""
+
+    structures = ("picture",)
+    decides = Deciding("psnr")
+    counts = False
+
+
+def test_a_task_without_structures_to_count_has_columns_for_its_score_alone(tmp_path):
+    task = Restoration()
+    monitor = Monitor(tmp_path, task)
+    monitor.take({"loss": 1.0})
+    monitor.write(1, 0.1, 1, 1, {"psnr:picture": 31.0})
+    assert list(read_curves(tmp_path)) == ["step", "progress", "seconds", "learning_rate", "loss", "psnr:picture"]
 
 
 def test_a_row_without_steps_has_no_loss(tmp_path):
-    monitor = Monitor(tmp_path, ["liver"])
+    monitor = Monitor(tmp_path, LIVER)
     monitor.take({"loss": 1.0})
     monitor.write(1, 0.5, 1, 1e-3)
-    monitor.write(1, 0.5, 1, 1e-3, {"liver": 0.5})
+    monitor.write(1, 0.5, 1, 1e-3, {"dice:liver": 0.5})
     assert read_curves(tmp_path)["loss"] == [1.0, None]
 
 
 def test_rows_after_the_checkpoint_are_dropped(tmp_path):
-    monitor = Monitor(tmp_path, ["liver"])
+    monitor = Monitor(tmp_path, LIVER)
     monitor.take({"loss": 1.0})
     monitor.write(1, 0.1, 1, 1)
     monitor.take({"loss": 3.0}, np.ones((3, 1), int))
     state = monitor.state()
     monitor.take({"loss": 9.0})
     monitor.write(3, 0.3, 3, 1)
-    again = Monitor(tmp_path, ["liver"], state)
+    again = Monitor(tmp_path, LIVER, state)
     again.take({"loss": 5.0})
     again.write(3, 0.3, 3, 1)
     assert read_curves(tmp_path)["loss"] == [1.0, 4.0]
@@ -67,7 +88,7 @@ def test_rows_after_the_checkpoint_are_dropped(tmp_path):
 
 def test_a_new_training_starts_new_curves(tmp_path):
     for _ in range(2):
-        monitor = Monitor(tmp_path, [])
+        monitor = Monitor(tmp_path, LIVER)
         monitor.take({"loss": 1.0})
         monitor.write(1, 0.1, 1, 1)
         monitor.close()
@@ -80,12 +101,12 @@ def test_missing_curves_are_said(tmp_path):
 
 
 def test_tensorboard_shows_the_same_rows_also_after_going_on(tmp_path):
-    monitor = Monitor(tmp_path, ["liver"])
-    monitor.write(1, 0.1, 1, 1, {"liver": 0.5})
+    monitor = Monitor(tmp_path, LIVER)
+    monitor.write(1, 0.1, 1, 1, {"dice:liver": 0.5})
     state = monitor.state()
     monitor.write(2, 0.2, 2, 1)
     monitor.close()
-    again = Monitor(tmp_path, ["liver"], state)
+    again = Monitor(tmp_path, LIVER, state)
     again.write(3, 0.3, 3, 1)
     again.close()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
@@ -94,7 +115,7 @@ def test_tensorboard_shows_the_same_rows_also_after_going_on(tmp_path):
 
 
 def test_tensorboard_may_be_left_out(tmp_path):
-    monitor = Monitor(tmp_path, [], tensorboard=False)
+    monitor = Monitor(tmp_path, LIVER, tensorboard=False)
     monitor.write(1, 0.1, 1, 1)
     monitor.close()
     assert not (tmp_path / "tensorboard").exists()

@@ -6,11 +6,14 @@ import signal
 import numpy as np
 import pytest
 
+from hyoid.tasks.task import Deciding
 from hyoid.training.checkpoint import load_weights, read_checkpoint
 from hyoid.training.clock import Clock
 from hyoid.training.monitor import read_curves
 from hyoid.training.optim import Average
-from hyoid.training.plateau import COOL_DOWN, GAIN, Plateau, Round, find_plateau, rounds_for
+from hyoid.training.plateau import COOL_DOWN, Plateau, Round, find_plateau, rounds_for
+
+DICE = Deciding("dice")
 
 
 def rounds(curve, num_cases=8, scatter=0.0, wobble=0.0, num_rounds=20, seed=0):
@@ -25,10 +28,10 @@ def rounds(curve, num_cases=8, scatter=0.0, wobble=0.0, num_rounds=20, seed=0):
     return found
 
 
-def stop(found, patience=0.4):
+def stop(found, patience=0.4, decides=DICE):
     """Progress at which a training with these rounds is stopped; None when it is not."""
     seen = (found[: n + 1] for n in range(len(found)))
-    return next((some[-1].progress for some in seen if find_plateau(some, patience)), None)
+    return next((some[-1].progress for some in seen if find_plateau(some, patience, decides)), None)
 
 
 def level(progress):
@@ -44,9 +47,9 @@ def test_a_level_curve_is_a_plateau_after_half_of_the_training():
 
 
 def test_a_plateau_tells_since_when_and_at_which_dice():
-    found = find_plateau(rounds(level)[:12], 0.4)
+    found = find_plateau(rounds(level)[:12], 0.4, DICE)
     assert found.since == pytest.approx(4 / 21)
-    assert found.dice == pytest.approx(0.9, abs=0.03)
+    assert found.score == pytest.approx(0.9, abs=0.03)
 
 
 def test_a_saturated_dice_may_stop_before_half_of_the_training():
@@ -97,9 +100,21 @@ def test_a_patience_that_is_too_short_for_the_rounds_is_told(tiny, tmp_path, cap
 @pytest.mark.parametrize("patience", [0, 0.4])
 def test_a_slow_rise_is_gone_along_with_unless_it_is_too_slow(patience):
     slow = rounds(lambda progress: 0.8 + 0.02 * progress)
-    slower = rounds(lambda progress: 0.8 + 0.5 * GAIN * progress)
+    slower = rounds(lambda progress: 0.8 + 0.5 * DICE.gain * progress)
     assert stop(slow, patience) is None
     assert (stop(slower, patience) is None) == (patience == 0)
+
+
+def test_the_thresholds_are_those_of_the_score_that_decides():
+    decibels = Deciding("psnr", gain=0.2, begun=5.0, saturated=60.0)
+
+    def scaled(factor, curve):
+        return [one._replace(scores=tuple(factor * value for value in one.scores)) for one in rounds(curve)]
+
+    slow = scaled(30, lambda progress: 0.8 + 0.005 * progress)  # 0.15 decibels in the whole training
+    assert stop(slow, decides=decibels) is not None and stop(slow) is None
+    assert stop(scaled(5, level), decides=decibels) is None  # it never got above 4.5
+    assert stop(scaled(30, level), decides=decibels) >= 0.5 > stop(scaled(80, level), decides=decibels)
 
 
 def test_one_or_two_cases_and_few_rounds_tell_nothing():
@@ -108,13 +123,13 @@ def test_one_or_two_cases_and_few_rounds_tell_nothing():
 
 
 def test_cases_without_a_structure_do_not_count():
-    found = [Round(one.progress, (*one.dice, float("nan"))) for one in rounds(level)]
-    assert find_plateau(found[:12], 0.4) == find_plateau(rounds(level)[:12], 0.4)
+    found = [Round(one.progress, (*one.scores, float("nan"))) for one in rounds(level)]
+    assert find_plateau(found[:12], 0.4, DICE) == find_plateau(rounds(level)[:12], 0.4, DICE)
 
 
 def test_close_to_the_end_nothing_is_stopped():
     found = rounds(lambda progress: 0.9 if progress > 0.65 else 0.5)
-    assert find_plateau(found, 0.4) is None
+    assert find_plateau(found, 0.4, DICE) is None
 
 
 def test_a_shortened_training_runs_through_all_of_its_progress():
@@ -159,11 +174,11 @@ def test_a_saturated_phantom_is_trained_no_further(tiny, tmp_path, caplog):
 
     outcome = tiny.fit(tmp_path / "run", changes, steps=42)
     assert outcome.length == pytest.approx(11 / 21 + COOL_DOWN) and outcome.steps == 27
-    assert outcome.dice["ball"] > 0.9
+    assert outcome.scores["dice:ball"] > 0.9
     curves = read_curves(tmp_path / "run")
     assert curves["progress"][-1] == 1 and curves["learning_rate"][-1] < 1e-7
     assert "since 14 % of the training" in caplog.messages[0] and "stops at 62 %" in caplog.messages[0]
-    assert "Training ends with mean Dice" in caplog.messages[1]
+    assert "Training ends with mean dice" in caplog.messages[1]
 
     patient = tiny.fit(tmp_path / "patient", {**changes, "patience": 0}, steps=42)
     assert patient.steps == 42 and patient.length == 1
@@ -172,7 +187,7 @@ def test_a_saturated_phantom_is_trained_no_further(tiny, tmp_path, caplog):
 def always(monkeypatch):
     """A plateau at the fourth round."""
 
-    def found(seen, patience):
+    def found(seen, patience, decides):
         return Plateau(seen[0].progress, 0.5) if len(seen) == 4 else None
 
     monkeypatch.setattr("hyoid.training.loop.find_plateau", found)
@@ -196,7 +211,7 @@ def test_a_training_stopped_around_its_plateau_goes_on_bit_for_bit(tiny, tmp_pat
         with pytest.raises(KeyboardInterrupt):
             tiny.fit(tmp_path / "parts", changes, steps=40)
     parts = tiny.fit(tmp_path / "parts", changes, steps=40, resume=True)
-    assert (parts.steps, parts.dice, parts.length) == (whole.steps, whole.dice, whole.length)
+    assert (parts.steps, parts.scores, parts.length) == (whole.steps, whole.scores, whole.length)
     one, other = (read_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "parts"))
     assert all((one[name] == other[name]).all() for name in one)
     one, other = (read_curves(tmp_path / name) for name in ("whole", "parts"))

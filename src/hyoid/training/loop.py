@@ -31,13 +31,13 @@ from .data import Feed, default_workers
 from .learner import Learner
 from .monitor import Monitor
 from .optim import learning_rate_factor
-from .plateau import COOL_DOWN, GAIN, find_plateau
+from .plateau import COOL_DOWN, find_plateau
 from .quiet import Interruption, interruptible, repeatable
 from .ranks import Ended, Ranks, together
 from .regimes import check_devices
 from .sampler import Sampler
 from .settings import TrainingSettings
-from .validation import Validator, overall, step_cost
+from .validation import Validator, step_cost
 
 NUM_ROWS = 200
 """Rows of curves.csv in a whole training, those of validation not counted."""
@@ -50,9 +50,9 @@ class Outcome:
     Attributes:
         steps: Steps taken.
         seconds: Wall time, validation included.
-        dice: Mean Dice of each structure over the last validated cases, with averaged weights; empty without any.
-        best_dice: Highest mean Dice at any validation; NaN when there was none.
-        num_validated: Cases behind `dice`.
+        scores: Mean of each score of the task over the last validated cases, with averaged weights; empty without any.
+        best_score: Highest value of the score that decides at any validation; NaN when there was none.
+        num_validated: Cases behind `scores`.
         step_seconds: Typical time of a step.
         waiting: Share of the time in which the net waited for patches.
         length: Share of the steps or the time that was used; less than 1 when a plateau ended it.
@@ -60,8 +60,8 @@ class Outcome:
 
     steps: int
     seconds: float
-    dice: dict[str, float]
-    best_dice: float
+    scores: dict[str, float]
+    best_score: float
     num_validated: int
     step_seconds: float
     waiting: float
@@ -86,7 +86,7 @@ def fit(
     """Train a net and leave its weights and curves in a folder.
 
     `last.safetensors` has everything needed to go on, `best.safetensors` the averaged weights with the highest
-    validation Dice, `curves.csv` the curves.
+    validation score, `curves.csv` the curves.
 
     Args:
         net: Newly built, or with weights to start from.
@@ -187,7 +187,7 @@ class _Training:
         order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
         ids = [self.split[1][i] for i in order]
         batch = self.plan.batch * self.settings.optimiser.accumulate
-        costs = [step_cost(predictor, self.store.labels(case_id).shape[1:], batch) for case_id in ids]
+        costs = [step_cost(predictor, self.store.image(case_id).shape[1:], batch) for case_id in ids]
         settings = self.settings
         return Validator(predictor, self.store, ids, costs, settings.validation, self.clock, settings.patience)
 
@@ -220,8 +220,7 @@ class _Training:
 
     def run(self, interruption: Interruption) -> Outcome:
         """Steps, validations and checkpoints until the clock says so."""
-        structures = self.task.structures
-        monitor = Monitor(self.folder, structures, self.monitor_state, self.settings.tensorboard)
+        monitor = Monitor(self.folder, self.task, self.monitor_state, self.settings.tensorboard)
         self.monitor = monitor
         total = self.clock.steps or self.clock.seconds
         try:
@@ -249,7 +248,7 @@ class _Training:
         return Outcome(
             self.clock.step,
             self.clock.elapsed_seconds,
-            self.validator.dice,
+            self.validator.scores,
             self.validator.best if math.isfinite(self.validator.best) else math.nan,
             self.validator.num_final,
             self.clock.step_seconds,
@@ -312,27 +311,29 @@ class _Training:
 
     def _look_for_plateau(self) -> None:
         """On a plateau only the end of the schedule is left to do, in a short time."""
-        found = find_plateau(self.validator.history, self.settings.patience)
+        found = find_plateau(self.validator.history, self.settings.patience, self.task.decides)
         if found is None:
             return
         assert self.validator.rounds is not None
         self.validator.rounds.stop()
         saved = self.clock.shorten(COOL_DOWN)
         told = (
-            "Validation Dice has not risen by more than %g since %.0f %% of the training (%.3f); training cools down"
+            "Validation %s has not risen by more than %g since %.0f %% of the training (%.3f); training cools down"
             " now and stops at %.0f %%, %s before its time."
         )
-        log.info(told, GAIN, 100 * found.since, found.dice, 100 * self.clock.length, duration(saved))
+        decides = self.task.decides
+        values = (100 * found.since, found.score, 100 * self.clock.length)
+        log.info(told, decides.name, decides.gain, *values, duration(saved))
 
     def _validate(self, num_cases: int, interruption: Interruption) -> bool:
-        """Dice of the first so many cases with averaged weights; gives whether it was not interrupted."""
+        """Scores of the first `num_cases` cases with averaged weights; gives whether it was not interrupted."""
         self._settle()
         before = self.validator.best
         if not self.validator.measure(num_cases, lambda: interruption.asked):
             return False
-        self._write_row(self.validator.dice)
+        self._write_row(self.validator.scores)
         if self.validator.best > before:
-            facts = {"step": self.clock.step, "dice": self.validator.dice}
+            facts = {"step": self.clock.step, "scores": self.validator.scores}
             write_checkpoint(
                 self.folder / "best.safetensors", below("average", self.learner.averaged.state_dict()), facts
             )
@@ -349,9 +350,9 @@ class _Training:
         self.validator.foresee_end()
         if self.validator.num_final:
             if self._validate(self.validator.num_final, interruption):
-                found, every = overall(self.validator.dice), len(self.validator.ids)
-                told = "Training ends with mean Dice %.3f on %d of %d validation cases."
-                log.info(told, found, self.validator.num_final, every)
+                decides, every = self.task.decides, len(self.validator.ids)
+                told = "Training ends with mean %s %.3f on %d of %d validation cases."
+                log.info(told, decides.name, decides.of(self.validator.scores), self.validator.num_final, every)
         else:
             self._settle()
             self._write_row()
@@ -360,9 +361,9 @@ class _Training:
         if interruption.asked:
             raise KeyboardInterrupt
 
-    def _write_row(self, dice: dict[str, float] | None = None) -> None:
+    def _write_row(self, scores: dict[str, float] | None = None) -> None:
         clock = self.clock
-        self.monitor.write(clock.step, clock.progress, clock.elapsed_seconds, self.learner.learning_rate, dice)
+        self.monitor.write(clock.step, clock.progress, clock.elapsed_seconds, self.learner.learning_rate, scores)
 
     def save(self) -> None:
         """Write everything needed to go on exactly from here."""
@@ -403,7 +404,7 @@ class _Training:
         """Tell the listener how far training is; gives what was told so far."""
         reached = self.clock.step if self.clock.steps is not None else self.clock.elapsed_seconds
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
-        if self.validator.dice:
-            parts.append(f"dice {overall(self.validator.dice):.3f}")
+        if self.validator.scores:
+            parts.append(f"{self.task.decides.name} {self.task.decides.of(self.validator.scores):.3f}")
         listener.advance(reached - shown, ", ".join(parts), self.clock.left_seconds if self.clock.step else None)
         return reached

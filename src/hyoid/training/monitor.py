@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.files import atomic_path
+from ..tasks.task import Task
 
 FIRST = ("step", "progress", "seconds", "learning_rate")
 
@@ -21,7 +22,7 @@ class Monitor:
 
     Args:
         folder: Where curves.csv lies.
-        structures: Names whose Dice is measured at validation.
+        task: Names what is scored, and what is counted in patches.
         resume: What `state` gave when the checkpoint was written that training goes on from; None starts anew.
         tensorboard: Also write event files in `folder/tensorboard`.
     """
@@ -29,16 +30,17 @@ class Monitor:
     def __init__(
         self,
         folder: Path,
-        structures: Sequence[str],
+        task: Task,
         resume: Mapping[str, Any] | None = None,
         tensorboard: bool = True,
     ) -> None:
         self.path = folder / "curves.csv"
-        self.structures = tuple(structures)
+        self.task = task
+        self.structures = task.structures if task.counts else ()
         self._sums: dict[str, float] = dict(resume["sums"]) if resume else {}
         self._count: int = resume["count"] if resume else 0
         self._counts = np.zeros((3, len(self.structures)), np.int64)
-        if resume and "counts" in resume:  # checkpoints of 0.1.0 have none
+        if resume:
             self._counts += resume["counts"]
         self._latest: dict[str, float] = {}
         self._board: Any = None
@@ -84,9 +86,14 @@ class Monitor:
         return {name: float(2 * hit / both) for name, hit, both in found if both}
 
     def write(
-        self, step: int, progress: float, seconds: float, learning_rate: float, dice: Mapping[str, float] | None = None
+        self,
+        step: int,
+        progress: float,
+        seconds: float,
+        learning_rate: float,
+        scores: Mapping[str, float] | None = None,
     ) -> None:
-        """Write a row with what the steps since the last one gave, and the Dice of a validation when there was one."""
+        """Write a row with what the steps since the last one gave, and the scores of a validation, if any."""
         row: dict[str, float] = {
             "step": step,
             "progress": round(progress, 6),
@@ -95,14 +102,10 @@ class Monitor:
             **self.means(),
             **{f"patch_dice:{name}": value for name, value in self.patch_dice().items()},
         }
-        if dice is not None:
-            row |= {f"dice:{name}": value for name, value in dice.items()}
-        with self.path.open("a+", newline="", encoding="utf-8") as file:
-            file.seek(0)
-            begun = next(csv.reader(file), None)
-            writer = csv.DictWriter(file, begun or self._columns(), "", "ignore", lineterminator="\n")
-            if not begun:
-                writer.writeheader()
+        row |= scores or {}
+        columns = self._widened(row)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, "", lineterminator="\n")
             writer.writerow({name: f"{value:.6g}" if name not in FIRST else value for name, value in row.items()})
         if self._board is not None:
             for name, value in row.items():
@@ -122,9 +125,24 @@ class Monitor:
             "counts": self._counts.tolist(),
         }
 
-    def _columns(self) -> list[str]:
-        kinds = ("dice", "patch_dice")
-        return [*FIRST, *self._sums, *(f"{kind}:{name}" for kind in kinds for name in self.structures)]
+    def _widened(self, row: Mapping[str, float]) -> list[str]:
+        """The columns of the file, to which those are added that this row is the first to have."""
+        rows = [self._foreseen()]
+        if begun := self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.reader(file))
+        columns = [*rows[0], *(name for name in row if name not in rows[0])]
+        if not begun or columns != rows[0]:
+            rows = [columns, *(one + [""] * (len(columns) - len(one)) for one in rows[1:])]
+            with atomic_path(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+        return columns
+
+    def _foreseen(self) -> list[str]:
+        """The columns of a new file: scores have a place there before the first validation."""
+        decides = self.task.decides.name
+        scores = [f"{decides}:{name}" for name in self.task.structures] or [decides]
+        return [*FIRST, *self._sums, *scores, *(f"patch_dice:{name}" for name in self.structures)]
 
     def close(self) -> None:
         """Write out what is waiting."""

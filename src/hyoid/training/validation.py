@@ -1,4 +1,4 @@
-"""Whole-image validation of prepared cases with true Dice, and how much of it training can afford."""
+"""Whole-image validation of prepared cases by the scores of the task, and how much of it training can afford."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..core.progress import log
-from ..ops.confusion import dice_of_labels
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
 from .clock import Clock, Rounds
 from .plateau import FEWEST, Round, rounds_for
+from .sampler import holds_numbers, truth_of
 from .settings import PATIENCE
 
 Scores = dict[str, float]
@@ -30,22 +30,28 @@ def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
     return tiling.num_tiles * tiling.seen / (3 * batch * math.prod(predictor.plan.patch))
 
 
-def case_dice(predictor: Predictor, store: Store, case_id: str) -> Scores:
-    """Dice of each structure of a prepared case; NaN where both masks are empty. Ignored voxels do not count."""
-    reference = np.asarray(store.labels(case_id))[0]
-    answer = predictor.predict_labels(np.asarray(store.image(case_id)))
-    return dice_of_labels(answer, reference, predictor.task.labels)
+def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
+    """The task's scores of the answer to a prepared case; NaN for structures that were not annotated in it."""
+    task = predictor.task
+    truth = np.asarray(truth_of(task, store, case_id))
+    answer = answer_to(predictor, store, case_id)
+    scores = task.score(answer, truth if holds_numbers(task) else truth[0], store.grid(case_id))
+    annotated = store.annotated(case_id)
+    if annotated is None:
+        return scores
+    unknown = set(task.structures) - set(annotated)
+    return {key: math.nan if key.partition(":")[2] in unknown else value for key, value in scores.items()}
 
 
-def mean_dice(cases: Mapping[str, Scores]) -> Scores:
-    """Mean of each structure over the cases that have it; NaN when none has."""
-    names = next(iter(cases.values())) if cases else {}
-    return {name: _mean([scores[name] for scores in cases.values()]) for name in names}
+def answer_to(predictor: Predictor, store: Store, case_id: str) -> np.ndarray:
+    """The answer to a prepared case, on its prepared grid."""
+    return predictor.predict_labels(np.asarray(store.image(case_id)))
 
 
-def overall(scores: Mapping[str, float]) -> float:
-    """Mean over structures; NaN when nothing was measured."""
-    return _mean(list(scores.values()))
+def mean_scores(cases: Mapping[str, Scores]) -> Scores:
+    """Mean of each score over the cases that have it; NaN when none has."""
+    names = dict.fromkeys(name for scores in cases.values() for name in scores)
+    return {name: _mean([scores.get(name, math.nan) for scores in cases.values()]) for name in names}
 
 
 def _mean(values: list[float]) -> float:
@@ -100,8 +106,8 @@ class Validator:
         num_cases: Cases of a round.
         num_final: Cases of the last measurement.
         rounds: When to measure; None until the speed of training is known.
-        dice: Mean of each structure, last measured.
-        best: Highest mean over structures, of the cases of a round.
+        scores: Mean of each score over the cases, last measured.
+        best: Highest value of the score that decides, of the cases of a round.
         history: The rounds so far.
     """
 
@@ -115,7 +121,7 @@ class Validator:
     num_cases: int = 0
     num_final: int = 0
     rounds: Rounds | None = None
-    dice: Scores = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     best: float = -math.inf
     history: list[Round] = field(default_factory=list)
     spent_seconds: float = 0.0
@@ -134,21 +140,22 @@ class Validator:
         return False
 
     def measure(self, num_cases: int, stopped: Callable[[], bool]) -> bool:
-        """Take the Dice of the first so many cases; gives False, and forgets, when stopped on the way."""
+        """Score the first `num_cases` cases; gives False, and forgets, when stopped on the way."""
         begin = time.perf_counter()
         cases: dict[str, Scores] = {}
         for case_id in self.ids[:num_cases]:
             if stopped():
                 return False
-            cases[case_id] = case_dice(self.predictor, self.store, case_id)
+            cases[case_id] = case_score(self.predictor, self.store, case_id)
         seconds = time.perf_counter() - begin
         self.spent_seconds += seconds
         self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
-        self.dice = mean_dice(cases)
+        self.scores = mean_scores(cases)
         compared = {case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}
-        of_cases, of_structures = [overall(scores) for scores in compared.values()], mean_dice(compared)
-        self.history.append(Round(self.clock.progress, tuple(of_cases), tuple(of_structures.values())))
-        score = overall(of_structures)
+        means, of = mean_scores(compared), self.predictor.task.decides.of
+        of_structures = tuple(of({name: value}) for name, value in means.items())
+        self.history.append(Round(self.clock.progress, tuple(map(of, compared.values())), of_structures))
+        score = of(means)
         self.best = max(self.best, -math.inf if math.isnan(score) else score)
         return True
 
@@ -190,7 +197,7 @@ class Validator:
             "num_cases": self.num_cases,
             "num_final": self.num_final,
             "rounds": None if self.rounds is None else [self.rounds.count, self.rounds.done],
-            "dice": self.dice,
+            "scores": self.scores,
             "best": None if math.isinf(self.best) else self.best,
             "history": self.history,
             "spent_seconds": self.spent_seconds,
@@ -201,7 +208,6 @@ class Validator:
         """Go on from what `state` gave."""
         self.num_cases, self.num_final = state["num_cases"], state["num_final"]
         self.rounds = None if state["rounds"] is None else Rounds(*state["rounds"])
-        self.dice, self.best = state["dice"], -math.inf if state["best"] is None else state["best"]
-        rounds = state.get("history", [])  # 0.1.0 kept none
-        self.history = [Round(progress, *map(tuple, scores)) for progress, *scores in rounds]
+        self.scores, self.best = state["scores"], -math.inf if state["best"] is None else state["best"]
+        self.history = [Round(progress, *map(tuple, scores)) for progress, *scores in state["history"]]
         self.spent_seconds, self.seconds_per_cost = state["spent_seconds"], state["seconds_per_cost"]
