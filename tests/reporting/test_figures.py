@@ -61,6 +61,16 @@ def test_patches_are_a_second_line_where_they_were_recorded(num_structures):
     assert has_patches(both) and not has_patches(plain)
 
 
+@pytest.mark.parametrize("column", ["psnr", "psnr:picture"])
+def test_the_score_that_decides_is_drawn_on_its_own_scale(column):
+    steps = np.arange(4.0)
+    known = {"step": steps, "loss": steps, column: 20 + steps, "hd95:picture": steps}
+    figures = learning_curves(known, "psnr")
+    assert list(figures) == ["loss", "psnr"]
+    assert ">PSNR</text>" in figures["psnr"] and ">22.0</text>" in figures["psnr"]
+    assert f">{column.removeprefix('psnr:')}</text>" in figures["psnr"]
+
+
 def test_curves_that_were_not_recorded_are_left_out():
     assert learning_curves({}) == {}
     assert list(learning_curves({"step": np.arange(3.0), "loss": np.ones(3)})) == ["loss"]

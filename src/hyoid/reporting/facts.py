@@ -68,8 +68,9 @@ class RunFacts:
         date: When, as text.
         seconds: How long the whole run took.
         command: The command line.
-        curves: curves.csv of the training: progress, step, seconds, loss, learning_rate, dice:<structure>,
+        curves: curves.csv of the training: progress, step, seconds, loss, learning_rate, <score>:<structure>,
             patch_dice:<structure>, ...
+        score: The score that judged the net while it learned.
         data_sheet: What the data set is.
         plan: What was decided, as lines.
         candidates: The table the plan was chosen from: one mapping per row with the same keys.
@@ -91,6 +92,7 @@ class RunFacts:
     seconds: float | None = None
     command: str = ""
     curves: Path | None = None
+    score: str = "dice"
     data_sheet: DataSheet | None = None
     plan: Mapping[str, str] = field(default_factory=dict)
     candidates: Sequence[Mapping[str, object]] = ()

@@ -77,6 +77,8 @@ _NAMES = {
     "aji": "AJI",
     "seg": "SEG",
     "voi": "VOI",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
 }
 
 
@@ -102,16 +104,17 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: a cell is not a number ({error}).") from None
 
 
-def learning_curves(curves: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """SVG of each curve that was recorded: "loss", "dice" and "learning_rate", over the step."""
+def learning_curves(curves: Mapping[str, np.ndarray], score: str = "dice") -> dict[str, str]:
+    """SVG of each curve that was recorded: "loss", the score that decides, and "learning_rate", over the step."""
     if "step" not in curves or not len(curves["step"]):
         return {}
     figures = {}
     if "loss" in curves:
         figures["loss"] = _loss(curves)
-    whole, patches = (_of_structures(curves, kind) for kind in ("dice:", "patch_dice:"))
+    whole = _of_structures(curves, score)
+    patches = _of_structures(curves, "patch_dice") if score == "dice" else {}
     if whole or patches:
-        figures["dice"] = _dice(curves["step"], whole, patches)
+        figures[score] = _scores(curves["step"], whole, patches, score)
     if "learning_rate" in curves:
         figures["learning_rate"] = _learning_rate(curves)
     return figures
@@ -190,16 +193,16 @@ def _loss(curves: Mapping[str, np.ndarray]) -> str:
 
 def has_patches(curves: Mapping[str, np.ndarray]) -> bool:
     """Whether the Dice of training patches was recorded."""
-    return bool(_of_structures(curves, "patch_dice:"))
+    return bool(_of_structures(curves, "patch_dice"))
 
 
-def _of_structures(curves: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
-    """Curves of this kind by structure, of those that were ever measured."""
-    found = {name.removeprefix(kind): values for name, values in curves.items() if name.startswith(kind)}
-    return {name: values for name, values in found.items() if np.isfinite(values).any()}
+def _of_structures(curves: Mapping[str, np.ndarray], score: str) -> dict[str, np.ndarray]:
+    """Curves of a score by structure, of those that were ever measured; of one without structures by its own name."""
+    mine = {name: values for name, values in curves.items() if name.partition(":")[0] == score}
+    return {name.partition(":")[2] or name: values for name, values in mine.items() if np.isfinite(values).any()}
 
 
-def _dice(steps: np.ndarray, whole: Mapping[str, np.ndarray], patches: Mapping[str, np.ndarray]) -> str:
+def _scores(steps: np.ndarray, whole: Mapping[str, np.ndarray], patches: Mapping[str, np.ndarray], score: str) -> str:
     figure, axes = new_figure(*_CURVE)
     names = list({**whole, **patches})
     colours = dict(zip(names, PALETTE, strict=False))
@@ -221,13 +224,14 @@ def _dice(steps: np.ndarray, whole: Mapping[str, np.ndarray], patches: Mapping[s
     if patches:
         axes.plot([], [], color=SOFT, lw=1.8, marker="o", ms=3, label="whole cases")
         axes.plot([], [], color=SOFT, lw=0.7, label="patches")
-    axes.set_ylim(-0.02, 1.02)
+    if score == "dice":
+        axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("step")
-    axes.set_ylabel("Dice")
+    axes.set_ylabel(name_of(score))
     columns = min(len(axes.get_legend_handles_labels()[0]), 3)
     tight = {"handlelength": 1.2, "columnspacing": 1.2, "fontsize": 8}
     figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=columns, **tight)
-    return as_svg(figure, "dice")
+    return as_svg(figure, score)
 
 
 def _mean_curve(curves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

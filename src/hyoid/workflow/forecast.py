@@ -68,7 +68,7 @@ def comparison(folder: RunFolder) -> str:
     training, foreseen = folder.read_json("training.json"), folder.experiment.decided.expected.memory_gb
     told = f"It took {', '.join(times)}; {needed(training, foreseen)}."
     if (length := training.get("length", 1)) < 1:
-        told += f" A plateau of the validation Dice ended training at {100 * length:.0f} %."
+        told += f" A plateau of the validation score ended training at {100 * length:.0f} %."
     return told
 
 

@@ -36,7 +36,7 @@ def of_run(folder: RunFolder) -> RunFacts:
     stages = [Stage(name, times[name], expected.get(name), "", energy.get(name)) for name in STAGES if name in times]
     memory = f"memory of {training.get('memory_of', 'training')}"
     costs = {memory: (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
-    ended = ", then a plateau of the validation Dice" if training.get("length", 1) < 1 else ""
+    ended = ", then a plateau of the validation score" if training.get("length", 1) < 1 else ""
     costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}{ended}")
     costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
     costs["waiting for data"] = ("below 5 %", waited(training))
@@ -48,6 +48,7 @@ def of_run(folder: RunFolder) -> RunFacts:
         seconds=sum(stage.seconds for stage in stages),
         command=_command(folder),
         curves=folder.weights / "curves.csv",
+        score=folder.task.decides.name,
         data_sheet=data_sheet(folder),
         plan=_plan(plan),
         candidates=[_row(candidate) for candidate in plan.candidates],

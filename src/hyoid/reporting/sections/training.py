@@ -6,11 +6,10 @@ from typing import Any
 
 from ...evaluation.report import Report
 from ..facts import RunFacts
-from ..figures import has_patches, learning_curves, read_curves
+from ..figures import has_patches, learning_curves, name_of, read_curves
 
 _CAPTIONS = {
     "loss": "Loss of the training patches.",
-    "dice": "Dice of whole validation cases during training, each case judged alone.",
     "learning_rate": "Learning rate.",
 }
 
@@ -25,6 +24,7 @@ def training(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     """Curves of the run, when there was a training."""
     if not facts.curves or not facts.curves.is_file():
         return None
-    curves = read_curves(facts.curves)
-    captions = _CAPTIONS | ({"dice": _TWO_KINDS} if has_patches(curves) else {})
-    return {"curves": learning_curves(curves), "captions": captions}
+    curves, score = read_curves(facts.curves), facts.score
+    whole = f"{name_of(score)} of whole validation cases during training, each case judged alone."
+    captions = _CAPTIONS | {score: _TWO_KINDS if score == "dice" and has_patches(curves) else whole}
+    return {"curves": learning_curves(curves, score), "captions": captions}
