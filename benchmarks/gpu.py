@@ -40,6 +40,7 @@ from hyoid.preparation.store import Store
 from hyoid.tasks import task_for
 from hyoid.training.clock import Clock
 from hyoid.training.data import Feed
+from hyoid.training.job import Job
 from hyoid.training.loop import fit
 from hyoid.training.settings import TrainingSettings
 
@@ -181,14 +182,17 @@ def train(size: Size, way: Way, store: Store, folder: Path, steps: int, device: 
     with laid_out(way, device), replaced(Clock, "tick", ticked), replaced(Feed, "batches", batches):
         outcome = fit(
             net,
-            task_for(LABELS),
-            store,
-            (store.ids, ()),
-            plan,
-            settings,
-            folder / "run",
-            steps=steps + WARM,
-            accelerator=device,
+            Job(
+                task_for(LABELS),
+                store,
+                store.ids,
+                (),
+                plan,
+                settings,
+                folder / "run",
+                steps=steps + WARM,
+                accelerator=device,
+            ),
         )
     seconds = (times[-1] - times[WARM - 1]) / steps
     return {"seconds": seconds, "waiting": outcome.waiting, "memory_gb": peak_gb(device)}

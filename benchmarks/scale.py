@@ -92,6 +92,7 @@ def train(edge: int, classes: int) -> dict[str, float]:
     from hyoid.core.grid import Grid
     from hyoid.preparation.store import Store
     from hyoid.training.clock import Clock
+    from hyoid.training.job import Job
     from hyoid.training.loop import fit
     from hyoid.training.settings import TrainingSettings
 
@@ -118,14 +119,17 @@ def train(edge: int, classes: int) -> dict[str, float]:
         with Growth() as growth:
             fit(
                 net,
-                task,
-                store,
-                (store.ids, ()),
-                plan,
-                settings,
-                Path(folder) / "run",
-                steps=WARM + STEPS,
-                accelerator="cpu",
+                Job(
+                    task,
+                    store,
+                    store.ids,
+                    (),
+                    plan,
+                    settings,
+                    Path(folder) / "run",
+                    steps=WARM + STEPS,
+                    accelerator="cpu",
+                ),
             )
     return {"seconds": (times[-1] - times[WARM - 1]) / STEPS, "megabytes": growth.megabytes}
 

@@ -67,6 +67,7 @@ def with_hyoid(steps: int, precision: str, folder: Path) -> dict[str, float]:
     from hyoid.preparation.store import Store
     from hyoid.tasks import task_for
     from hyoid.training.clock import Clock
+    from hyoid.training.job import Job
     from hyoid.training.loop import fit
     from hyoid.training.settings import TrainingSettings
 
@@ -89,9 +90,8 @@ def with_hyoid(steps: int, precision: str, folder: Path) -> dict[str, float]:
 
     Clock.tick = ticked  # type: ignore[method-assign]
     task = task_for(Labels.of({1: "ball"}))
-    outcome = fit(
-        net, task, store, (store.ids, ()), plan, settings, folder / "run", steps=steps + WARM, accelerator="cpu"
-    )
+    job = Job(task, store, store.ids, (), plan, settings, folder / "run", steps=steps + WARM, accelerator="cpu")
+    outcome = fit(net, job)
     return {"seconds": pace(times), "waiting": outcome.waiting}
 
 

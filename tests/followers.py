@@ -4,21 +4,22 @@ import os
 from typing import Any
 
 from hyoid.training.checkpoint import write_checkpoint
+from hyoid.training.job import Job
 from hyoid.training.loop import follow
 from hyoid.training.regimes.supervised import Supervised
 
 
-def follow_and_save(ranks: Any, *shared: Any) -> None:
+def follow_and_save(ranks: Any, job: Job) -> None:
     """Take part, then keep the weights beside those of the first process."""
-    net = follow(ranks, *shared)
-    write_checkpoint(f"{shared[5]}/rank{ranks.rank}.safetensors", net.state_dict(), {})
+    net = follow(ranks, job)
+    write_checkpoint(job.folder / f"rank{ranks.rank}.safetensors", net.state_dict(), {})
 
 
-def fail(ranks: Any, *shared: Any) -> None:
+def fail(ranks: Any, job: Job) -> None:
     """Take part until the first step."""
 
-    def losses(self: Any, turn: str, batch: Any) -> dict[str, Any]:
+    def losses(self: Any, turn: str, batches: Any, progress: float) -> dict[str, Any]:
         os._exit(3)
 
     Supervised.losses = losses  # type: ignore[method-assign]
-    follow(ranks, *shared)
+    follow(ranks, job)

@@ -21,6 +21,7 @@ from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.preparation.store import Store
 from hyoid.tasks import Task, task_for
+from hyoid.training.job import Job
 from hyoid.training.loop import Outcome, fit
 from hyoid.training.quiet import seeded
 from hyoid.training.settings import TrainingSettings
@@ -105,8 +106,12 @@ class Tiny:
 
     def fit(self, folder: Path, changes: dict[str, Any] | None = None, **options: Any) -> Outcome:
         settings = self.settings.changed(changes or {})
+        return fit(self.net(), self.job(folder, settings, **options))
+
+    def job(self, folder: Path, settings: TrainingSettings | None = None, **options: Any) -> Job:
+        training, validation = map(tuple, self.split)
         options = {"seed": 1, "accelerator": "cpu", **options}
-        return fit(self.net(), self.task, self.store, self.split, self.plan, settings, folder, **options)
+        return Job(self.task, self.store, training, validation, self.plan, settings or self.settings, folder, **options)
 
 
 def make_tiny(folder: Path, shape: tuple[int, ...] = (20, 24), patch: tuple[int, ...] = (16, 16)) -> Tiny:

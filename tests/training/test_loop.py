@@ -62,11 +62,11 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, monkeypatch, opt
 
     steps = []
 
-    def stop_at_four(self, turn, batch):
-        steps.append(batch.case_ids)
+    def stop_at_four(self, turn, batches, progress):
+        steps.append(batches["labelled"].case_ids)
         if len(steps) == 8:
             signal.raise_signal(sent)
-        return losses(self, turn, batch)
+        return losses(self, turn, batches, progress)
 
     losses = Supervised.losses
     monkeypatch.setattr(Supervised, "losses", stop_at_four)
@@ -87,7 +87,9 @@ def test_a_finished_training_is_not_repeated(tiny, tmp_path):
 
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        Supervised, "losses", lambda self, turn, batch: {"loss": self.net(batch.image)[0].sum() * float("nan")}
+        Supervised,
+        "losses",
+        lambda self, turn, batches, progress: {"loss": self.net(batches["labelled"].image)[0].sum() * float("nan")},
     )
     with pytest.raises(HyoidError, match=r"stopped at step 1: loss is nan\. The batch came from ball_\d"):
         tiny.fit(tmp_path / "run", steps=3)
@@ -98,9 +100,9 @@ def test_a_gradient_that_is_not_a_number_stops_before_its_weights_are_kept(tiny,
     """The square root of nothing is finite, and its slope is not."""
     taken = []
 
-    def losses(self, turn, batch):
+    def losses(self, turn, batches, progress):
         taken.append(turn)
-        logits = self.net(batch.image)[0]
+        logits = self.net(batches["labelled"].image)[0]
         odd = torch.sqrt((0 * logits).sum()) if len(taken) == 3 else 0.0
         return {"loss": logits.square().mean() + odd}
 
@@ -230,10 +232,10 @@ from hyoid.training.regimes.supervised import Supervised
 
 losses = Supervised.losses
 
-def told(self, turn, batch):
+def told(self, turn, batches, progress):
     print("step", flush=True)
     time.sleep(0.05)
-    return losses(self, turn, batch)
+    return losses(self, turn, batches, progress)
 
 Supervised.losses = told
 make_tiny(Path({folder!r}) / "store").fit(Path({folder!r}) / "run", {{"checkpoint_seconds": 0.01}}, steps=20)

@@ -39,14 +39,14 @@ def test_devices_share_the_samples_of_a_batch(tiny):
 
 def test_alone_nothing_is_agreed_upon_and_nothing_started():
     with together(1, "cpu", followers.fail, ()) as ranks:
-        assert ranks == Ranks() and ranks.agreed(0.25, 1.0) == [0.25, 1.0]
+        assert ranks == Ranks() and ranks.agreed(0.25) == 0.25
     assert "LOCAL_RANK" not in os.environ
 
 
-def test_only_the_first_process_keeps_an_average(tiny, monkeypatch):
+def test_only_the_first_process_keeps_an_average(tiny, tmp_path, monkeypatch):
     fabric = Ranks().fabric("cpu", "32-true")
     monkeypatch.setattr(Ranks, "fabric", lambda self, accelerator, precision: fabric)
-    learners = [Learner(tiny.net(), tiny.task, tiny.plan, tiny.settings, Ranks(n, 2), "cpu", 1) for n in (0, 1)]
+    learners = [Learner(tiny.net(), tiny.job(tmp_path, steps=1), Ranks(n, 2)) for n in (0, 1)]
     assert [learner.average is None for learner in learners] == [False, True]
 
 
@@ -84,11 +84,11 @@ def test_a_stopped_training_of_two_processes_goes_on(tiny, tmp_path, monkeypatch
     tiny.fit(whole, TWO, steps=5)
     steps, losses = [], Supervised.losses
 
-    def stop_at_three(self, turn, batch):
+    def stop_at_three(self, turn, batches, progress):
         steps.append(turn)
         if len(steps) == 3:
             signal.raise_signal(signal.SIGINT)
-        return losses(self, turn, batch)
+        return losses(self, turn, batches, progress)
 
     monkeypatch.setattr(Supervised, "losses", stop_at_three)
     with pytest.raises(KeyboardInterrupt):
@@ -121,8 +121,10 @@ def test_one_device_of_several_is_named_by_its_number(monkeypatch):
 
 
 def test_nets_that_are_taught_in_turn_are_for_one_device(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(Supervised, "turns", ("net", "critic"))
-    with pytest.raises(ConfigError, match=r"training\.devices is 2, but regime 'supervised' may teach several nets"):
+    monkeypatch.setattr(Supervised, "teaches", ("net", "critic"))
+    with pytest.raises(
+        ConfigError, match=r"training\.devices is 2, but regime 'supervised' teaches net and critic in turn"
+    ):
         tiny.fit(tmp_path / "run", TWO, steps=1)
 
 

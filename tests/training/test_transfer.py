@@ -85,11 +85,11 @@ def test_a_training_with_frozen_parts_and_rates_resumes_bit_for_bit(tiny, tmp_pa
     tiny.fit(tmp_path / "whole", changes, steps=4)
     steps, losses = [], Supervised.losses
 
-    def stop_at_two(self, turn, batch):
-        steps.append(batch.case_ids)
+    def stop_at_two(self, turn, batches, progress):
+        steps.append(batches["labelled"].case_ids)
         if len(steps) == 2:
             signal.raise_signal(signal.SIGINT)
-        return losses(self, turn, batch)
+        return losses(self, turn, batches, progress)
 
     monkeypatch.setattr(Supervised, "losses", stop_at_two)
     with pytest.raises(KeyboardInterrupt):

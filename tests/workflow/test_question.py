@@ -202,6 +202,8 @@ def test_a_slip_in_an_edited_loss_is_found_before_training(cells, tmp_path):
 
 
 def test_several_devices_are_refused_for_nets_that_are_taught_in_turn(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(Supervised, "turns", ("net", "critic"))
-    with pytest.raises(ConfigError, match=r"training\.devices is 2, but regime 'supervised' may teach several nets"):
+    monkeypatch.setattr(Supervised, "teaches", ("net", "critic"))
+    with pytest.raises(
+        ConfigError, match=r"training\.devices is 2, but regime 'supervised' teaches net and critic in turn"
+    ):
         hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=[*MEANT, "training.devices=2"])

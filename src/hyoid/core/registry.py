@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -71,18 +71,40 @@ class Registry(Generic[Part]):
             ConfigError: When the name or an option is unknown, or a value does not fit its option.
         """
         entry = self[name]
-        accepted = inspect.signature(entry.build).parameters
-        for option in options:
-            if option not in accepted:
-                raise ConfigError(
-                    f"{self.kind} {name!r} has no option {option!r}.{closest(option, accepted)}"
-                    f" Options: {', '.join(accepted) or 'none'}."
-                )
+        self._check_names(entry, options, inspect.signature(entry.build).parameters)
         if self.checked:
             self._check_values(entry, options)
         return entry.build(**options)
 
-    def _check_values(self, entry: Entry[Part], options: dict[str, Any]) -> None:
+    def check(self, name: str, options: Mapping[str, Any], given: Collection[str]) -> None:
+        """Refuse options that do not fit a part, without building it.
+
+        Args:
+            name: Of the part.
+            options: What a person chose.
+            given: Parameters of builders that are no options, since the caller fills them.
+
+        Raises:
+            ConfigError: When the name or an option is unknown, a value does not fit, or an option is missing.
+        """
+        entry = self[name]
+        parameters = inspect.signature(entry.build).parameters
+        own = {key: value for key, value in parameters.items() if key not in given}
+        self._check_names(entry, options, own)
+        self._check_values(entry, options)
+        for option, parameter in own.items():
+            if parameter.default is parameter.empty and option not in options:
+                raise ConfigError(f"{self.kind} {name!r} needs the option {option!r}, which has no usual value.")
+
+    def _check_names(self, entry: Entry[Part], options: Mapping[str, Any], accepted: Collection[str]) -> None:
+        for option in options:
+            if option not in accepted:
+                raise ConfigError(
+                    f"{self.kind} {entry.name!r} has no option {option!r}.{closest(option, accepted)}"
+                    f" Options: {', '.join(accepted) or 'none'}."
+                )
+
+    def _check_values(self, entry: Entry[Part], options: Mapping[str, Any]) -> None:
         kinds = annotations_of(entry.build)
         for option, value in options.items():
             try:
@@ -117,7 +139,8 @@ def annotations_of(build: Callable[..., Any]) -> dict[str, Any]:
         ConfigError: When an annotation names what its module has not imported.
     """
     try:
-        return get_type_hints(build, include_extras=True)
+        source = build.__init__ if isinstance(build, type) else build  # type: ignore[misc]
+        return get_type_hints(source, include_extras=True)
     except NameError as error:
         raise ConfigError(
             f"{build.__module__}: the options of {build.__name__} cannot be checked, since their annotations name "

@@ -73,7 +73,8 @@ def load_weights(net: nn.Module, path: str | Path, averaged: bool = True) -> dic
         DataError: When the weights are those of another net.
     """
     tensors, facts = read_checkpoint(path)
-    names = part(tensors, "average" if averaged else "net") or part(tensors, "average") or part(tensors, "net")
+    last = {} if averaged else part(tensors, facts.get("predicts", "net"))  # a kept module is only there as average
+    names = last or part(tensors, "average")
     try:
         net.load_state_dict(names)
     except RuntimeError as error:

@@ -15,12 +15,14 @@ class Clock:
 
     With `steps` everything depends on the number of the step alone, so that the same seed gives the same weights on
     any day, on one machine with as many threads. With `seconds` progress follows the clock, and a reserve is kept for
-    what comes after the last step. A training that is shortened runs through the rest of its progress in less.
+    what comes after the last step. A training that is shortened runs through the rest of its progress in less. A piece
+    of a training begins and ends between 0 and 1, as if the pieces before it had been done.
 
     Attributes:
-        steps: Steps to take, or None.
-        seconds: Wall time to use, or None.
-        step: Steps taken.
+        steps: Steps of the whole training, or None.
+        seconds: Its wall time, or None.
+        piece: Shares of the whole at which this piece of it begins and ends.
+        step: Steps taken, those before the piece included.
         reserve_seconds: Time kept for the last validation and checkpoint.
         step_seconds: Typical time of a step.
         length: Share of the steps or the time that is used.
@@ -29,6 +31,7 @@ class Clock:
 
     steps: int | None = None
     seconds: float | None = None
+    piece: tuple[float, float] = (0.0, 1.0)
     step: int = 0
     reserve_seconds: float = 0.0
     step_seconds: float = 0.0
@@ -36,11 +39,18 @@ class Clock:
     bend: float = 0.0
     _earlier: float = 0.0
     _reached: float = 0.0
+    _first: int = field(default=0, init=False)
     _begin: float = field(default_factory=lambda: time.perf_counter())
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.seconds is None):
             raise ConfigError("Training needs either a number of steps or a time, and not both.")
+        begin = self.piece[0]
+        if self.steps is not None:
+            self.step = round(begin * self.steps)
+        else:
+            self._earlier, self._reached = begin * (self.seconds or 0.0), begin
+        self._first = self.step
 
     def start(self) -> None:
         """Begin to count only now."""
@@ -56,7 +66,11 @@ class Clock:
         """Share of the training that is done, 0..1; it never falls."""
         if self.steps is not None:
             return self._bent(self.step / self.steps)
-        self._reached = max(self._reached, self._bent(self.elapsed_seconds / max(self._usable_seconds, 1e-9)))
+        assert self.seconds is not None
+        begin, end = self.piece
+        used, usable = self.elapsed_seconds - begin * self.seconds, self._usable_seconds - begin * self.seconds
+        share = min(end, begin + (end - begin) * used / max(usable, 1e-9))
+        self._reached = max(self._reached, self._bent(share))
         return self._reached
 
     def _bent(self, share: float) -> float:
@@ -67,9 +81,14 @@ class Clock:
 
     @property
     def _usable_seconds(self) -> float:
-        """Time for steps, had the training its whole length."""
+        """Time for steps up to the end of the piece, had the training its whole length."""
         assert self.seconds is not None
-        return self.seconds - self.reserve_seconds
+        return self.piece[1] * self.seconds - self.reserve_seconds
+
+    @property
+    def _last_step(self) -> float:
+        assert self.steps is not None
+        return min(self.length * self.steps, round(self.piece[1] * self.steps))
 
     def shorten(self, rest: float) -> float:
         """Run through the rest of the progress in this share of the steps or the time; gives the seconds it saves."""
@@ -82,23 +101,26 @@ class Clock:
     def done(self) -> bool:
         """Whether no further step fits."""
         if self.steps is not None:
-            return self.step >= self.length * self.steps
-        return self.step > 0 and self.elapsed_seconds + self.step_seconds >= self.length * self._usable_seconds
+            return self.step >= self._last_step
+        return (
+            self.step > self._first and self.elapsed_seconds + self.step_seconds >= self.length * self._usable_seconds
+        )
 
     @property
     def expected_steps(self) -> float:
         """Steps of the whole training, as far as known."""
         if self.steps is not None:
             return self.steps
-        return max(self.step, self._usable_seconds / max(self.step_seconds, 1e-9))
+        assert self.seconds is not None
+        return max(self.step, (self.seconds - self.reserve_seconds) / max(self.step_seconds, 1e-9))
 
     @property
     def left_seconds(self) -> float:
         """Time until the end."""
         if self.seconds is not None:
-            return max(0.0, self.seconds - (1 - self.length) * self._usable_seconds - self.elapsed_seconds)
-        assert self.steps is not None
-        return (self.length * self.steps - self.step) * self.step_seconds
+            end = self.piece[1] * self.seconds
+            return max(0.0, end - (1 - self.length) * self._usable_seconds - self.elapsed_seconds)
+        return (self._last_step - self.step) * self.step_seconds
 
     def tick(self, seconds: float) -> None:
         """A step was taken that lasted this long; the very first is slower than those that follow."""
@@ -124,7 +146,7 @@ class Clock:
         """Go on from what `state` gave."""
         self.step, self._earlier, self._reached = state["step"], state["seconds"], state["reached"]
         self.step_seconds, self.reserve_seconds = state["step_seconds"], state["reserve_seconds"]
-        self.length, self.bend = state.get("length", 1.0), state.get("bend", 0.0)  # 0.1.0 had no plateaus
+        self.length, self.bend = state["length"], state["bend"]
         self._begin = time.perf_counter()
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..core.case import Batch
 from ..core.errors import ConfigError, HyoidError
 from ..losses.loss import Loss
 from ..losses.shelf import build_loss
 from ..nets.net import Net
 from ..planning.plan import Plan
 from ..tasks.task import Task
-from .accelerator import Leash
+from .accelerator import Batches, Leash
 from .checkpoint import Tensors, below, optimiser_tensors, part, restore_optimiser
-from .optim import Average, build_optimiser
-from .quiet import seed_step
+from .job import Job
+from .optim import Average, build_optimiser, learning_rate_factor
+from .quiet import seed_step, seeded, step_seed
 from .ranks import Ranks
-from .regimes import Regime, regimes
+from .regimes import Regime, build_regime
 from .settings import TrainingSettings
 from .transfer import check_patterns, freeze
 
@@ -36,6 +37,7 @@ class Seen(NamedTuple):
     Attributes:
         step: Its number, counted from 1.
         terms: The losses, by name.
+        shown: Other values for the curves, by name.
         lengths: Of the gradient of each turn; none where a scaler leaves a step out whose gradient is not finite.
         cases: Where its patches came from.
         counts: What the regime counted (`Regime`), or None.
@@ -43,6 +45,7 @@ class Seen(NamedTuple):
 
     step: int
     terms: dict[str, Tensor]
+    shown: dict[str, Tensor]
     lengths: dict[str, Tensor]
     cases: tuple[str, ...]
     counts: Tensor | None
@@ -53,131 +56,159 @@ class Learner:
 
     Args:
         net: Newly built, or with weights to start from.
-        task: What its channels mean.
-        plan: Precision, and whether Dice is that of a batch.
-        settings: How to train.
+        job: Task, plan (precision, and whether Dice is that of a batch), settings, seed and accelerator.
         ranks: The devices that train together.
-        accelerator: What they are.
-        seed: Of everything drawn.
 
     Attributes:
-        net: What predicts, where `ranks` puts it.
-        average: The running average of its weights, which the first device keeps; None on others.
-        regime: What a batch teaches.
+        net: The net as it was given, now on the device.
+        regime: What batches teach.
+        predicted: The module that is validated and exported: the average that the first device keeps of a turn, None on
+            others; or the module that the regime keeps.
         device: Where it learns.
-        factor: Of the highest learning rate, at the last step.
+        factor: Of the highest learning rate of the first turn, at the last step.
     """
 
-    def __init__(
-        self,
-        net: Net,
-        task: Task,
-        plan: Plan,
-        settings: TrainingSettings,
-        ranks: Ranks,
-        accelerator: str,
-        seed: int,
-    ) -> None:
-        if plan.precision == "16-mixed" and (accelerator in ("cpu", "mps") or not torch.cuda.is_available()):
+    def __init__(self, net: Net, job: Job, ranks: Ranks) -> None:
+        plan, settings = job.plan, job.settings
+        on_gpu = job.accelerator not in ("cpu", "mps") and torch.cuda.is_available()
+        if plan.precision == "16-mixed" and not on_gpu:
             raise ConfigError("Precision 16-mixed needs a CUDA device; use bf16-mixed or 32-true here.")
-        self.net, self.settings, self.ranks, self.seed = net, settings, ranks, seed
-        self.fabric = ranks.fabric(accelerator, plan.precision)
+        self.net, self.settings, self.ranks, self.seed = net, settings, ranks, job.seed
+        self.fabric = ranks.fabric(job.accelerator, plan.precision)
         self.device: torch.device = self.fabric.device
-        loss = _loss(task, plan, settings)
         net.train().to(self.device)
         freeze(net, settings.freeze)
         check_patterns(net, settings.learning_rates, "training.learning_rates")
-        self.regime: Regime = regimes.build(settings.regime, net=net, task=task, loss=loss)
-        self.average = None if ranks.rank else Average(net, settings.ema)
-        self.modules, self.optimisers = {}, {}
-        for turn in self.regime.turns:
-            module = getattr(self.regime, turn)
-            self.modules[turn] = module
-            scaled = plan.precision == "16-mixed"
-            optimiser = build_optimiser(module, settings.optimiser, settings.learning_rates, scaled)
-            wrapped, self.optimisers[turn] = self.fabric.setup(module, optimiser)
-            setattr(self.regime, turn, wrapped)
+        others = count(1)
+        surroundings = {
+            "net": net,
+            "task": job.task,
+            "loss": _loss(job.task, plan, settings),
+            "plan": plan,
+            "dims": plan.net.dims,
+            "in_channels": plan.net.in_channels,
+            "make_net": lambda: seeded(plan.net.build, step_seed(job.seed, next(others))).train().to(self.device),
+        }
+        self.regime: Regime = seeded(lambda: build_regime(settings, surroundings), job.seed)
+        self.turns = self.regime.turns
+        self.average = self._averages()
+        self.wrapped: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, Any] = {}
+        self.rates = {name: learning_rate_factor(turn.settings) for name, turn in self.turns.items()}
+        for name, turn in self.turns.items():
+            factors = settings.learning_rates if turn.module is net else None
+            optimiser = build_optimiser(
+                turn.module.to(self.device), turn.settings, factors, scaled=plan.precision == "16-mixed"
+            )
+            self.wrapped[name], self.optimisers[name] = self.fabric.setup(turn.module, optimiser)
+        self._replace_modules()
         self.factor = 1.0
         self._leash = Leash(self.device)
         self._unread: list[Seen] = []
 
+    def _averages(self) -> Average | None:
+        """The average of the weights of the turn that predicts, in the first process."""
+        predicts = self.regime.predicts
+        module = self.turns[predicts].module if predicts in self.turns else self.regime.keeps[predicts]
+        if not isinstance(module, Net):
+            raise ConfigError(
+                f"regime {self.settings.regime!r}: {predicts!r} predicts, so it must be a hyoid.nets.Net."
+            )
+        return (
+            Average(module.to(self.device), self.settings.ema)
+            if predicts in self.turns and not self.ranks.rank
+            else None
+        )
+
+    def _replace_modules(self) -> None:
+        """Give the regime modules that compute in the precision of the plan, and the context in which they do."""
+        from lightning_fabric.wrappers import _FabricModule
+
+        for name, module in self.wrapped.items():
+            setattr(self.regime, name, module)
+        for name, module in self.regime.keeps.items():
+            # Fabric.setup_module is for modules with gradients when there are several devices
+            setattr(self.regime, name, _FabricModule(module.to(self.device), self.fabric.strategy))
+        self.regime.autocast = self.fabric.autocast
+
     @property
     def learning_rate(self) -> float:
-        """The highest one at the last step."""
-        peak: float = max(group["peak"] for group in self.optimisers[self.regime.turns[0]].param_groups)
+        """The highest one at the last step, in the first turn."""
+        peak: float = max(group["peak"] for group in self.optimisers[next(iter(self.turns))].param_groups)
         return peak * self.factor
 
     @property
-    def averaged(self) -> Net:
-        """The net with the running average of the weights, on the first device."""
-        assert self.average is not None
-        return self.average.net
+    def predicted(self) -> Net:
+        """The net that is validated and exported, on the first device."""
+        found = self.regime.keeps[self.regime.predicts] if self.average is None else self.average.net
+        assert isinstance(found, Net)
+        return found
 
     @property
     def due(self) -> bool:
         """Whether it is time to read the losses: reading from the processor costs nothing."""
         return self.device.type == "cpu" or len(self._unread) >= TOGETHER
 
-    def step(self, number: int, group: Sequence[Batch], progress: float, factor: float) -> None:
+    def step(self, number: int, group: Sequence[Batches], progress: float) -> None:
         """Learn from the batches of a step.
 
         Args:
             number: Steps that were taken before.
             group: Batches whose gradients are averaged.
             progress: Of the training, 0..1.
-            factor: Of the highest learning rate.
         """
-        self.factor = factor
+        self.factor = self.rates[next(iter(self.turns))](progress)
         seed_step(self.seed, number * self.ranks.count + self.ranks.rank)
-        if before := getattr(self.regime, "before_step", None):
-            before(progress)
+        self.regime.before_step(progress)
         terms: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
-        for turn in self.regime.turns:
-            found, length = self._one_turn(turn, group)
-            terms |= found
+        for name, turn in self.turns.items():
+            if not turn.comes(number, progress):
+                continue
+            values, length = self._one_turn(name, group, progress)
+            terms |= values
             if length is not None and self._scaler is None:
-                lengths[turn] = length
+                lengths[name] = length
         if self.average is not None:
             self.average.update(number)
-        if after := getattr(self.regime, "after_step", None):
-            after(progress)
-        cases = tuple(case_id for batch in group for case_id in batch.case_ids)
-        self._unread.append(Seen(number + 1, terms, lengths, cases, self._counted()))
+        self.regime.after_step(progress)
+        shown = {name: value.detach() for name, value in self.regime.shown().items()}
+        cases = tuple(case_id for batches in group for batch in batches.values() for case_id in batch.case_ids)
+        self._unread.append(Seen(number + 1, terms, shown, lengths, cases, self.regime.counted()))
         self._leash.step()
 
-    def _one_turn(self, turn: str, group: Sequence[Batch]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """The losses of a turn, by name, and the length of its gradient before it was clipped."""
-        optimiser = self.optimisers[turn]
+    def _one_turn(
+        self, name: str, group: Sequence[Batches], progress: float
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The losses of a turn, by name, and the length of its gradient before it was clipped; nothing when skipped."""
+        optimiser, factor = self.optimisers[name], self.rates[name](progress)
         for parameters in optimiser.param_groups:
-            parameters["lr"] = parameters["peak"] * self.factor
+            parameters["lr"] = parameters["peak"] * factor
         optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
-        for batch in group:
-            found = self.regime.losses(turn, batch)
-            self.fabric.backward(torch.stack(list(found.values())).sum() / len(group))
-            for name, value in found.items():
-                sums[name] = sums.get(name, 0) + value.detach() / len(group)
-        most = self.settings.optimiser.clip or math.inf
-        length = self.fabric.clip_gradients(
-            getattr(self.regime, turn), optimiser, max_norm=most, error_if_nonfinite=False
-        )
+        for batches in group:
+            losses = self.regime.losses(name, batches, progress)
+            if losses:
+                self.fabric.backward(torch.stack(list(losses.values())).sum() / len(group))
+            for key, value in losses.items():
+                sums[key] = sums.get(key, 0) + value.detach() / len(group)
+        if not sums:
+            return {}, None
+        most = self.turns[name].settings.clip or math.inf
+        length = self.fabric.clip_gradients(self.wrapped[name], optimiser, max_norm=most, error_if_nonfinite=False)
         optimiser.step()
         return sums, length
 
-    def passes(self, batch: Batch) -> None:
+    def passes(self, batches: Batches, progress: float) -> None:
         """Forward and backward as in a step, of which nothing remains."""
-        turn = self.regime.turns[0]
-        self.fabric.backward(torch.stack(list(self.regime.losses(turn, batch).values())).sum())
-        self.optimisers[turn].zero_grad(set_to_none=True)
-        self._counted()
+        name = next(iter(self.turns))
+        losses = self.regime.losses(name, batches, progress)
+        if losses:
+            self.fabric.backward(torch.stack(list(losses.values())).sum())
+        self.optimisers[name].zero_grad(set_to_none=True)
+        self.regime.counted()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-    def _counted(self) -> Tensor | None:
-        counted = getattr(self.regime, "counted", None)
-        found: Tensor | None = counted() if counted else None
-        return found
 
     def read(self) -> Iterator[tuple[dict[str, float], np.ndarray | None]]:
         """Losses and counts of the steps that were not looked at yet; those of the first device stand for all.
@@ -196,6 +227,7 @@ class Learner:
                     f" {', '.join(dict.fromkeys(seen.cases))}. Look at these cases, or lower"
                     " training.optimiser.learning_rate."
                 )
+            values |= {name: value.item() for name, value in seen.shown.items()}
             yield values, None if seen.counts is None else seen.counts.cpu().numpy()
 
     def check_weights(self, step: int) -> None:
@@ -204,7 +236,7 @@ class Learner:
         Raises:
             HyoidError: When the average of the weights is not finite.
         """
-        if not all(bool(weight.isfinite().all()) for weight in self.averaged.parameters()):
+        if not all(bool(weight.isfinite().all()) for weight in self.predicted.parameters()):
             raise HyoidError(
                 f"Training stopped after step {step}: its weights are not finite. Lower"
                 " training.optimiser.learning_rate."
@@ -215,27 +247,34 @@ class Learner:
         """What keeps gradients in the range of float16; None in other precisions."""
         return getattr(self.fabric.strategy.precision, "scaler", None)
 
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        """Every module with something to save, by its name in the checkpoint."""
+        kept = {f"kept:{name}": module for name, module in self.regime.keeps.items() if name != self.regime.predicts}
+        average = {} if self.average is None and self.regime.predicts in self.turns else {"average": self.predicted}
+        return {name: turn.module for name, turn in self.turns.items()} | kept | average
+
     def tensors(self) -> Tensors:
-        """Weights, their average, and the state of what changes them."""
-        found = below("average", self.averaged.state_dict())
-        for turn, module in self.modules.items():
-            found |= below(turn, module.state_dict())
-            found |= below(f"optimiser:{turn}", optimiser_tensors(self.optimisers[turn]))
-        return found
+        """Weights, their average, what the regime keeps, and the state of optimisers."""
+        tensors: Tensors = {}
+        for name, module in self._modules.items():
+            tensors |= below(name, module.state_dict())
+        for name, optimiser in self.optimisers.items():
+            tensors |= below(f"optimiser:{name}", optimiser_tensors(optimiser))
+        return tensors
 
     def state(self) -> dict[str, Any]:
         """What else has to be remembered to go on from here."""
-        scaler = self._scaler
-        return {"factor": self.factor, "scaler": scaler.state_dict() if scaler is not None else None}
+        scaler = None if self._scaler is None else self._scaler.state_dict()
+        return {"factor": self.factor, "scaler": scaler, "predicts": self.regime.predicts}
 
     def restore(self, tensors: Tensors, state: Mapping[str, Any]) -> None:
         """Go on from what `tensors` and `state` gave."""
-        for turn, module in self.modules.items():
-            module.load_state_dict(part(tensors, turn))
-            restore_optimiser(self.optimisers[turn], part(tensors, f"optimiser:{turn}"))
-        if self.average is not None:
-            self.average.net.load_state_dict(part(tensors, "average"))
-        self.factor = state.get("factor", 1.0)  # checkpoints of 0.1.0 have none
+        for name, module in self._modules.items():
+            module.load_state_dict(part(tensors, name))
+        for name, optimiser in self.optimisers.items():
+            restore_optimiser(optimiser, part(tensors, f"optimiser:{name}"))
+        self.factor = state["factor"]
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
 

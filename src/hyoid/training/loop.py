@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..augmentation.policies import build_policy
-from ..core.case import Batch
 from ..core.duration import duration
 from ..core.errors import ConfigError
 from ..core.progress import Listener, log, stage
 from ..nets.net import Net
-from ..planning.plan import Plan
 from ..prediction.predictor import PredictionSettings, Predictor
-from ..preparation.store import Store
-from ..tasks.task import Task
-from .accelerator import augments, one_ahead
+from .accelerator import Batches, augments, one_ahead
 from .checkpoint import below, read_checkpoint, write_checkpoint
 from .clock import Clock
 from .compiling import Compiler
 from .data import Feed, default_workers
+from .job import Job
 from .learner import Learner
 from .monitor import Monitor
-from .optim import learning_rate_factor
 from .plateau import COOL_DOWN, find_plateau
 from .quiet import Interruption, interruptible, repeatable
 from .ranks import Ended, Ranks, together
-from .regimes import check_devices
+from .regimes import check_regime
 from .sampler import Sampler
-from .settings import TrainingSettings
 from .validation import Validator, step_cost
 
 NUM_ROWS = 200
@@ -68,21 +62,7 @@ class Outcome:
     length: float = 1.0
 
 
-def fit(
-    net: Net,
-    task: Task,
-    store: Store,
-    split: tuple[Sequence[str], Sequence[str]],
-    plan: Plan,
-    settings: TrainingSettings,
-    folder: str | Path,
-    *,
-    steps: int | None = None,
-    seconds: float | None = None,
-    seed: int = 0,
-    resume: bool = False,
-    accelerator: str = "auto",
-) -> Outcome:
+def fit(net: Net, job: Job) -> Outcome:
     """Train a net and leave its weights and curves in a folder.
 
     `last.safetensors` has everything needed to go on, `best.safetensors` the averaged weights with the highest
@@ -90,121 +70,76 @@ def fit(
 
     Args:
         net: Newly built, or with weights to start from.
-        task: What its channels mean.
-        store: Prepared cases.
-        split: Cases to learn from, and cases to validate on (may be none).
-        plan: Patch, batch, augmentation and precision.
-        settings: How to train.
-        folder: Where results go.
-        steps: Steps to take; then settings, data, seed, machine and number of threads decide the result.
-        seconds: Or the wall time to use, with validation.
-        seed: Of everything drawn.
-        resume: Go on from `last.safetensors` when there is one.
-        accelerator: "auto", "cpu", "cuda" or "mps"; `settings.devices` says how many.
+        job: What it learns from what, and how far.
 
     Raises:
         HyoidError: When a loss or a gradient is not finite, naming step and cases.
         KeyboardInterrupt: After saving, when the user or the system interrupts (Ctrl-C, SIGTERM).
     """
-    if not split[0]:
+    check_regime(job.settings)
+    if not job.training:
         raise ConfigError("There are no cases to learn from; the split leaves none for training.")
-    check_devices(settings.regime, settings.devices)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    resume = resume and (Path(folder) / "last.safetensors").exists()
-    shared = (task, store, split, plan, settings, folder, steps, seconds, seed, resume, accelerator)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    job = replace(job, resume=job.resume and job.last.exists())
     with (
-        repeatable(settings.deterministic, accelerator),
+        repeatable(job.settings.deterministic, job.accelerator),
         interruptible() as interruption,
-        together(settings.devices, accelerator, follow, shared) as ranks,
+        together(job.settings.devices, job.accelerator, follow, (job,)) as ranks,
     ):
-        return _training(ranks, net, *shared).run(interruption)
+        return _Training(net, job, ranks).run(interruption)
 
 
-def follow(ranks: Ranks, *shared: Any) -> Net:
+def follow(ranks: Ranks, job: Job) -> Net:
     """What the processes of further devices do: take part in every step. Gives the net, which is the same in all."""
-    plan, settings = shared[3], shared[4]
-    with repeatable(settings.deterministic, accelerator=shared[-1]):
-        net: Net = plan.net.build()
-        _training(ranks, net, *shared).follow()
+    with repeatable(job.settings.deterministic, job.accelerator):
+        net: Net = job.plan.net.build()
+        _Training(net, job, ranks).follow()
     return net
 
 
-def _training(
-    ranks: Ranks,
-    net: Net,
-    task: Task,
-    store: Store,
-    split: tuple[Sequence[str], Sequence[str]],
-    plan: Plan,
-    settings: TrainingSettings,
-    folder: str | Path,
-    steps: int | None,
-    seconds: float | None,
-    seed: int,
-    resume: bool,
-    accelerator: str,
-) -> _Training:
-    """A training at its beginning, or where the last checkpoint left it."""
-    learner = Learner(net, task, plan, settings, ranks, accelerator, seed)
-    clock = Clock(steps, seconds)
-    training = _Training(learner, task, store, split, plan, settings, Path(folder), clock, seed, ranks)
-    if resume:
-        training.restore()
-    return training
-
-
-@dataclass
 class _Training:
-    """One training while it lives."""
+    """One training while it lives; at its beginning, or where the last checkpoint left it."""
 
-    learner: Learner
-    task: Task
-    store: Store
-    split: tuple[Sequence[str], Sequence[str]]
-    plan: Plan
-    settings: TrainingSettings
-    folder: Path
-    clock: Clock
-    seed: int
-    ranks: Ranks
-    finished: bool = False
-    saved_at: float = field(default_factory=lambda: time.perf_counter())
-    save_seconds: float = 0.0
-    row: int = 0
-
-    def __post_init__(self) -> None:
-        self.rate = learning_rate_factor(self.settings.optimiser)
+    def __init__(self, net: Net, job: Job, ranks: Ranks) -> None:
+        self.job, self.ranks = job, ranks
+        self.learner = Learner(net, job, ranks)
+        self.clock = Clock(job.steps, job.seconds, job.progress)
         self.feed = self._feed()
-        self.monitor_state: dict[str, Any] | None = None
-        wish = self.settings.compile if self.ranks.count == 1 else "never"
+        wish = job.settings.compile if ranks.count == 1 else "never"
         self.compiler = Compiler(wish, self.learner.device, self.clock)
+        self.finished, self.row, self.save_seconds = False, int(self.clock.progress * NUM_ROWS), 0.0
+        self.saved_at = time.perf_counter()
+        self.monitor_state: dict[str, Any] | None = None
+        if job.resume:
+            self._restore()
 
     @cached_property
     def validator(self) -> Validator:
         """What measures the net, in the first process."""
+        job, settings = self.job, self.job.settings
         own = PredictionSettings(mirror=False)
-        predictor = Predictor(self.learner.averaged, self.task, self.plan, own, self.learner.device)
-        order = np.random.default_rng(self.seed).permutation(len(self.split[1]))
-        ids = [self.split[1][i] for i in order]
-        batch = self.plan.batch * self.settings.optimiser.accumulate
-        costs = [step_cost(predictor, self.store.image(case_id).shape[1:], batch) for case_id in ids]
-        settings = self.settings
-        return Validator(predictor, self.store, ids, costs, settings.validation, self.clock, settings.patience)
+        predictor = Predictor(self.learner.predicted, job.task, job.plan, own, self.learner.device)
+        judged = job.validation if self.learner.regime.answers else ()
+        ids = [judged[i] for i in np.random.default_rng(job.seed).permutation(len(judged))]
+        batch = job.plan.batch * settings.optimiser.accumulate
+        costs = [step_cost(predictor, job.store.image(case_id).shape[1:], batch) for case_id in ids]
+        return Validator(predictor, job.store, ids, costs, settings.validation, self.clock, settings.patience)
 
     def _feed(self) -> Feed:
-        plan, settings, net = self.plan, self.settings, self.learner.net
+        job, plan, settings, net = self.job, self.job.plan, self.job.settings, self.learner.net
         known = [spacing for spacing in plan.spacing_mm or () if spacing is not None]
         spacing_mm = [spacing or max(known) for spacing in plan.spacing_mm or ()] if known else None
         policy = build_policy(plan.policy, plan.patch, spacing_mm, plan.mirror_axes)
         flat = len(plan.patch) - len(net.divisor)
         sampler = Sampler(
-            store=self.store,
-            task=self.task,
-            ids=tuple(self.split[0]),
+            store=job.store,
+            task=job.task,
+            ids=job.training,
+            unlabelled=job.unlabelled,
             policy=policy,
             margin=(0,) * flat + net.margin,
             batch=plan.batch * self.ranks.count,
-            seed=self.seed,
+            seed=job.seed,
             foreground=plan.foreground_share,
             sampling=settings.sampling,
             voxel_weights=settings.voxel_weights,
@@ -212,15 +147,14 @@ class _Training:
         device, share = self.learner.device, (self.ranks.rank, self.ranks.count)
         workers = settings.workers or max(1, default_workers() // self.ranks.count)
         computes = augments(settings.augment_on, device)
-        return Feed(sampler, len(net.divisor), workers, share, device, computes)
-
-    @property
-    def last(self) -> Path:
-        return self.folder / "last.safetensors"
+        regime = self.learner.regime
+        return Feed(
+            sampler, len(net.divisor), workers, share, device, computes, regime.feeds, regime.unannotated
+        )
 
     def run(self, interruption: Interruption) -> Outcome:
         """Steps, validations and checkpoints until the clock says so."""
-        monitor = Monitor(self.folder, self.task, self.monitor_state, self.settings.tensorboard)
+        monitor = Monitor(self.job.folder, self.job.task, self.monitor_state, self.job.settings.tensorboard)
         self.monitor = monitor
         total = self.clock.steps or self.clock.seconds
         try:
@@ -267,8 +201,8 @@ class _Training:
         finally:
             batches.close()
 
-    def _batches(self) -> Generator[Mapping[str, Batch], None, None]:
-        first = self.clock.step * self.settings.optimiser.accumulate
+    def _batches(self) -> Generator[Batches, None, None]:
+        first = self.clock.step * self.job.settings.optimiser.accumulate
         return one_ahead(self.feed.batches(first), self.learner.device)
 
     def _warm_up(self) -> None:
@@ -276,12 +210,12 @@ class _Training:
         self.feed.batch(self.clock.step)
         self.clock.start()
 
-    def _one_step(self, batches: Iterator[Mapping[str, Batch]]) -> None:
+    def _one_step(self, batches: Iterator[Batches]) -> None:
         begin = time.perf_counter()
-        group = [streams["labelled"] for streams in islice(batches, self.settings.optimiser.accumulate)]
-        begin += self.compiler.consider(self.learner.net, lambda: self.learner.passes(group[0]))
-        progress, factor = self.ranks.agreed(self.clock.progress, self.rate(self.clock.progress))
-        self.learner.step(self.clock.step, group, progress, factor)
+        group = list(islice(batches, self.job.settings.optimiser.accumulate))
+        progress = self.ranks.agreed(self.clock.progress)
+        begin += self.compiler.consider(self.learner.net, lambda: self.learner.passes(group[0], progress))
+        self.learner.step(self.clock.step, group, progress)
         if self.learner.due:
             self._settle()
         self.clock.tick(time.perf_counter() - begin)
@@ -300,7 +234,7 @@ class _Training:
             self._write_row()
         self.row = row
         self._keep_reserve()
-        if time.perf_counter() - self.saved_at > self.settings.checkpoint_seconds:
+        if time.perf_counter() - self.saved_at > self.job.settings.checkpoint_seconds:
             self.save()
 
     def _round(self, interruption: Interruption) -> None:
@@ -311,7 +245,8 @@ class _Training:
 
     def _look_for_plateau(self) -> None:
         """On a plateau only the end of the schedule is left to do, in a short time."""
-        found = find_plateau(self.validator.history, self.settings.patience, self.task.decides)
+        decides = self.job.task.decides
+        found = find_plateau(self.validator.history, self.job.settings.patience, decides) if self.job.whole else None
         if found is None:
             return
         assert self.validator.rounds is not None
@@ -321,7 +256,6 @@ class _Training:
             "Validation %s has not risen by more than %g since %.0f %% of the training (%.3f); training cools down"
             " now and stops at %.0f %%, %s before its time."
         )
-        decides = self.task.decides
         values = (100 * found.since, found.score, 100 * self.clock.length)
         log.info(told, decides.name, decides.gain, *values, duration(saved))
 
@@ -334,9 +268,8 @@ class _Training:
         self._write_row(self.validator.scores)
         if self.validator.best > before:
             facts = {"step": self.clock.step, "scores": self.validator.scores}
-            write_checkpoint(
-                self.folder / "best.safetensors", below("average", self.learner.averaged.state_dict()), facts
-            )
+            tensors = below("average", self.learner.predicted.state_dict())
+            write_checkpoint(self.job.folder / "best.safetensors", tensors, facts)
         return True
 
     def _keep_reserve(self) -> None:
@@ -350,7 +283,7 @@ class _Training:
         self.validator.foresee_end()
         if self.validator.num_final:
             if self._validate(self.validator.num_final, interruption):
-                decides, every = self.task.decides, len(self.validator.ids)
+                decides, every = self.job.task.decides, len(self.validator.ids)
                 told = "Training ends with mean %s %.3f on %d of %d validation cases."
                 log.info(told, decides.name, decides.of(self.validator.scores), self.validator.num_final, every)
         else:
@@ -372,30 +305,31 @@ class _Training:
         self.learner.check_weights(self.clock.step)
         facts = {
             "step": self.clock.step,
-            "seed": self.seed,
-            "finished": self.finished,
+            "seed": self.job.seed,
+            "finished": self.finished and self.job.progress[1] == 1,
+            "ended": self.job.progress[1] if self.finished else None,
             "clock": self.clock.state(),
             "compiled": self.compiler.compiled,
             "validation": self.validator.state(),
             "waited_seconds": self.feed.waited_seconds,
             "monitor": self.monitor.state(),
         }
-        write_checkpoint(self.last, self.learner.tensors(), facts | self.learner.state())
+        write_checkpoint(self.job.last, self.learner.tensors(), facts | self.learner.state())
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begin
 
-    def restore(self) -> None:
+    def _restore(self) -> None:
         """Go on from the last checkpoint."""
-        tensors, facts = read_checkpoint(self.last)
-        if facts["seed"] != self.seed:
-            raise ConfigError(f"{self.last}: this training began with seed {facts['seed']}, not {self.seed}.")
+        tensors, facts = read_checkpoint(self.job.last)
+        if facts["seed"] != self.job.seed:
+            raise ConfigError(f"{self.job.last}: this training began with seed {facts['seed']}, not {self.job.seed}.")
         self.learner.restore(tensors, facts)
         self.clock.restore(facts["clock"])
-        self.compiler.compiled = facts.get("compiled")  # checkpoints of 0.1.0 have none
+        self.compiler.compiled = facts["compiled"]
         self.row = int(self.clock.progress * NUM_ROWS)
         if not self.ranks.rank:
             self.validator.restore(facts["validation"])
-        self.finished = facts["finished"]
+        self.finished = facts["ended"] is not None and facts["ended"] >= self.job.progress[1]
         self.feed.waited_seconds = facts["waited_seconds"]
         self.monitor_state = facts["monitor"]
         log.info("Training goes on from step %d.", self.clock.step)
@@ -405,6 +339,6 @@ class _Training:
         reached = self.clock.step if self.clock.steps is not None else self.clock.elapsed_seconds
         parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
         if self.validator.scores:
-            parts.append(f"{self.task.decides.name} {self.task.decides.of(self.validator.scores):.3f}")
+            parts.append(f"{self.job.task.decides.name} {self.job.task.decides.of(self.validator.scores):.3f}")
         listener.advance(reached - shown, ", ".join(parts), self.clock.left_seconds if self.clock.step else None)
         return reached

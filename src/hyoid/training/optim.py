@@ -26,10 +26,11 @@ def adamw(
     weight_decay: float | None,
     momentum: float,
     fused: bool | None = True,
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> torch.optim.Optimizer:
     """AdamW; 3e-3 and 1e-2 when not told otherwise: steep, for trainings of hundreds to thousands of steps."""
     rate, decay = learning_rate or 3e-3, 1e-2 if weight_decay is None else weight_decay
-    return torch.optim.AdamW(_groups(parameters, decay), rate, fused=fused)
+    return torch.optim.AdamW(_groups(parameters, decay), rate, betas, fused=fused)
 
 
 @optimisers.register("sgd", papers="isensee2021nnunet")
@@ -87,14 +88,15 @@ def build_optimiser(
         scaled: Whether a scaler keeps gradients in the range of float16. Without one all weights are updated in one
             pass over memory, four times faster; with one torch updates them together, operation by operation.
     """
-    able = "fused" in signature(optimisers[settings.name].build).parameters
+    wanted = signature(optimisers[settings.name].build).parameters
+    further = {"fused": None if scaled else True, "betas": settings.betas}
     optimiser = optimisers.build(
         settings.name,
         parameters=[p for p in net.parameters() if p.requires_grad],
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
-        **({"fused": None if scaled else True} if able else {}),
+        **{name: value for name, value in further.items() if name in wanted},
     )
     if learning_rates:
         split_by_factor(optimiser, net, factors_of(learning_rates))

@@ -17,7 +17,12 @@ Made = TypeVar("Made")
 
 def seed_step(seed: int, step: int) -> None:
     """Seed torch for one step, so that dropout needs no memory of the steps before."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1))
+    torch.manual_seed(step_seed(seed, step))
+
+
+def step_seed(seed: int, number: int) -> int:
+    """A seed of its own for each number."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def seeded(build: Callable[[], Made], seed: int) -> Made:

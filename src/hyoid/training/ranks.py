@@ -1,7 +1,7 @@
 """Several devices that train one net together, a process for each; the first one decides.
 
 The process in which training was begun keeps the clock, validates, and writes checkpoints and curves, as alone. The
-others draw samples of their own, take part in every step, and do what they are told: progress and learning rate come
+others draw samples of their own, take part in every step, and do what they are told: the progress of the training comes
 before each step, by a channel of the processors, so that no GPU waits. They end when the first one does, however it
 does; Ctrl-C and SIGTERM are for the first one.
 
@@ -69,25 +69,24 @@ class Ranks:
         self._channel = torch.distributed.new_group(backend="gloo", timeout=timedelta(days=7))
         return fabric
 
-    def agreed(self, *numbers: float) -> list[float]:
-        """The numbers of the first process, in all.
+    def agreed(self, number: float) -> float:
+        """The number of the first process, in all.
 
         Raises:
             Ended: In the others, when there is no further step.
         """
         if self.count == 1:
-            return list(numbers)
-        told = torch.tensor([1.0, *numbers], dtype=torch.float64)
-        torch.distributed.broadcast(told, 0, group=self._channel)
-        if told[0] == 0:
+            return number
+        sent = torch.tensor([1.0, number], dtype=torch.float64)
+        torch.distributed.broadcast(sent, 0, group=self._channel)
+        if sent[0] == 0:
             raise Ended
-        return told[1:].tolist()
+        return sent[1].item()
 
-    def end(self, num_numbers: int) -> None:
+    def end(self) -> None:
         """Tell the others that there is no further step."""
         if self.count > 1 and self._channel is not None:
-            told = torch.zeros(1 + num_numbers, dtype=torch.float64)
-            torch.distributed.broadcast(told, 0, group=self._channel)
+            torch.distributed.broadcast(torch.zeros(2, dtype=torch.float64), 0, group=self._channel)
 
 
 @contextmanager
@@ -133,7 +132,7 @@ def together(
                     if not other.is_alive():
                         raise HyoidError("A process for a further device did not start.")
             yield ranks
-            ranks.end(2)
+            ranks.end()
             for other in others:
                 other.join(PATIENCE_SECONDS)
         except HyoidError:

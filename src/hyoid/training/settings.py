@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,9 @@ SHORTEST_PATIENCE = 0.25
 """Below it a plateau could never be seen."""
 
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimiserSettings(Settings):
     """How weights follow their gradients."""
 
@@ -23,11 +26,26 @@ class OptimiserSettings(Settings):
         None, gt=0, description="Highest learning rate; the optimiser's usual when none."
     )
     weight_decay: float | None = Field(None, ge=0, description="Weight decay; the optimiser's usual when none.")
+    betas: tuple[Decay, Decay] = Field(
+        (0.9, 0.999), description="Decay of the averages of gradients and of their squares, in adamw."
+    )
     momentum: float = Field(0.99, ge=0, lt=1, description="Momentum of sgd.")
     schedule: str = Field("cosine", description="Learning rate by progress: cosine, poly or constant.")
     warmup: float = Field(0.04, ge=0, lt=1, description="Share of training in which the learning rate rises.")
     clip: float | None = Field(12.0, gt=0, description="Largest norm of the gradient; none leaves it as it is.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged before a step.")
+
+
+class TurnSettings(Settings):
+    """How one turn of a regime differs from what is usual there; a value of none stays as usual."""
+
+    name: str | None = Field(None, description="Optimiser: adamw or sgd.")
+    learning_rate: float | None = Field(None, gt=0, description="Highest learning rate.")
+    betas: tuple[Decay, Decay] | None = Field(None, description="Decay of the averages in adamw.")
+    weight_decay: float | None = Field(None, ge=0, description="Weight decay.")
+    clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; .inf leaves it as it is.")
+    every: int | None = Field(None, ge=1, description="Steps from one such turn to the next.")
+    start: float | None = Field(None, ge=0, lt=1, description="Progress, 0 to 1, at which the turn comes first.")
 
 
 A_YEAR = 525_600
@@ -42,6 +60,10 @@ class TrainingSettings(Settings):
     )
     steps: int | None = Field(None, ge=1, le=10**9, description="Number of steps instead of minutes.")
     regime: str = Field("supervised", description="What a batch teaches.")
+    regime_options: dict[str, Any] = Field(default_factory=dict, description="Options of the regime.")
+    turns: dict[str, TurnSettings] = Field(
+        {}, description="Optimisers of single turns of the regime: {critic: {learning_rate: 1e-4, every: 2}}."
+    )
     loss: str | None = Field(None, description="Name of the loss; the task's own when none.")
     loss_options: dict[str, Any] = Field(default_factory=dict, description="Options of the loss.")
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How weights are changed.")

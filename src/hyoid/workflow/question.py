@@ -91,7 +91,7 @@ def _check_names(asked: Experiment) -> None:
     from ..planning.check import check_settings
     from ..tasks.choose import Classes, Regions, tasks
     from ..training.optim import optimisers, schedules
-    from ..training.regimes import check_devices, regimes
+    from ..training.regimes import check_regime
 
     asked.evaluation.build()
     check_settings(asked.planning)
@@ -108,13 +108,11 @@ def _check_names(asked: Experiment) -> None:
             f"{closest(training.voxel_weights, MAPS)} Known: {', '.join(MAPS)}."
         )
     check_device(asked.device)
-    for shelf, name in (
-        (optimisers, training.optimiser.name),
-        (schedules, training.optimiser.schedule),
-        (regimes, training.regime),
-    ):
-        shelf[name]
-    check_devices(training.regime, training.devices)
+    schedules[training.optimiser.schedule]
+    for name in [training.optimiser.name, *(turn.name for turn in training.turns.values())]:
+        if name is not None:
+            optimisers[name]
+    check_regime(training)
 
 
 def check_device(name: str) -> None:

@@ -170,6 +170,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..run_folder import RunFolder
     from ..training.checkpoint import read_checkpoint
     from ..training.data import default_workers
+    from ..training.job import Job
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
     from .forecast import needed
@@ -203,17 +204,21 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         with folder.timed("train"):
             outcome = fit(
                 decided.net.build() if going_on else first_net(experiment),
-                folder.task,
-                store,
-                (folder.split.training, folder.split.validation),
-                decided,
-                settings,
-                folder.weights,
-                steps=settings.steps,
-                seconds=settings.seconds,
-                seed=experiment.seed,
-                resume=resume,
-                accelerator=experiment.device,
+                Job(
+                    folder.task,
+                    store,
+                    folder.split.training,
+                    folder.split.validation,
+                    decided,
+                    settings,
+                    folder.weights,
+                    unlabelled=unlabelled_for(folder),
+                    steps=settings.steps,
+                    seconds=settings.seconds,
+                    seed=experiment.seed,
+                    resume=resume,
+                    accelerator=experiment.device,
+                ),
             )
         memory = {"memory_gb": peak_gb(device), "memory_of": "training" if alone else "the process"}
         training = asdict(outcome) | memory | {"machine": machine()}

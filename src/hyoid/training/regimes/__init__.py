@@ -1,9 +1,9 @@
 """The shelf of regimes, one file each.
 
-- `supervised`: every batch is labelled
+- `supervised`: every patch is labelled
 """
 
-from ..regime import Regime, check_devices, regimes
+from ..regime import Regime, Turn, build_regime, check_regime, regime_class, regimes
 from . import supervised
 
-__all__ = ["Regime", "check_devices", "regimes", "supervised"]
+__all__ = ["Regime", "Turn", "build_regime", "check_regime", "regime_class", "regimes", "supervised"]

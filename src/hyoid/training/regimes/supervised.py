@@ -1,6 +1,8 @@
-"""Supervised learning: every batch is labelled."""
+"""Supervised learning: every patch is labelled."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -10,11 +12,11 @@ from ...losses.compound import DeepSupervision
 from ...losses.loss import Loss
 from ...tasks.task import Task
 from ..patches import count_voxels
-from ..regime import regimes
+from ..regime import Regime, Turn, regimes
 
 
 @regimes.register("supervised")
-class Supervised:
+class Supervised(Regime):
     """The net learns to give each voxel the answer of its annotation.
 
     Args:
@@ -23,10 +25,9 @@ class Supervised:
         loss: Compares logits with the target; coarser logits count less from level to level.
     """
 
-    turns = ("net",)
-
     def __init__(self, net: nn.Module, task: Task, loss: Loss) -> None:
-        self.net = net
+        self.net, self.task = net, task
+        self.turns = {"net": Turn(net)}
         self.loss = DeepSupervision(loss)
         self._counts: Tensor | None = None
 
@@ -34,16 +35,18 @@ class Supervised:
         """Let terms grow that grow."""
         self.loss.at(progress)
 
-    def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, turn: str, batches: Mapping[str, Batch], progress: float) -> dict[str, Tensor]:
         """The loss of a labelled batch."""
+        batch = batches["labelled"]
         if batch.target is None:
             raise DataError(f"Supervised training needs labels, but {', '.join(batch.case_ids)} has none.")
-        logits = self.net(batch.image)
-        counts = count_voxels(logits[0], batch.target)
-        self._counts = counts if self._counts is None else self._counts + counts
+        logits = self.net(batch.image)[: self.task.heads]
+        if self.task.counts:
+            counts = count_voxels(logits[0], batch.target)
+            self._counts = counts if self._counts is None else self._counts + counts
         return {"loss": self.loss(logits, batch.target, batch.weight)}
 
     def counted(self) -> Tensor | None:
-        """Voxels of the patches since last asked; None without any."""
+        """Voxels of the patches since the last call; None without any."""
         counts, self._counts = self._counts, None
         return counts
