@@ -7,7 +7,7 @@ image and an answer side by side, or an image multiplied by an answer, as the re
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,7 @@ from .layers import CONV, Part, Style
 critics: Registry[nn.Module] = Registry("critic")
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """What a critic says.
 
     Attributes:

@@ -114,11 +114,11 @@ class Learner:
             raise ConfigError(
                 f"regime {self.settings.regime!r}: {predicts!r} predicts, so it must be a hyoid.nets.Net."
             )
-        return (
-            Average(module.to(self.device), self.settings.ema)
-            if predicts in self.turns and not self.ranks.rank
-            else None
-        )
+        if predicts in self.regime.keeps:
+            module.eval()
+        elif not self.ranks.rank:
+            return Average(module.to(self.device), self.settings.ema)
+        return None
 
     def _replace_modules(self) -> None:
         """Give the regime modules that compute in the precision of the plan, and the context in which they do."""
