@@ -12,11 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError, HyoidError
-from ..losses.loss import Loss
 from ..losses.shelf import build_loss
 from ..nets.net import Net
-from ..planning.plan import Plan
-from ..tasks.task import Task
 from .accelerator import Batches, Leash
 from .checkpoint import Tensors, below, optimiser_tensors, part, restore_optimiser
 from .job import Job
@@ -24,7 +21,6 @@ from .optim import Average, build_optimiser, learning_rate_factor
 from .quiet import seed_step, seeded, step_seed
 from .ranks import Ranks
 from .regimes import Regime, build_regime
-from .settings import TrainingSettings
 from .transfer import check_patterns, freeze
 
 TOGETHER = 20
@@ -83,7 +79,9 @@ class Learner:
         surroundings = {
             "net": net,
             "task": job.task,
-            "loss": _loss(job.task, plan, settings),
+            "loss": build_loss(
+                settings.loss or job.task.default_loss, settings.loss_options, job.task.activate, plan.batch_dice
+            ),
             "plan": plan,
             "dims": plan.net.dims,
             "in_channels": plan.net.in_channels,
@@ -277,7 +275,3 @@ class Learner:
         self.factor = state["factor"]
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
-
-
-def _loss(task: Task, plan: Plan, settings: TrainingSettings) -> Loss:
-    return build_loss(settings.loss or task.default_loss, settings.loss_options, task.activate, plan.batch_dice)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ..preparation.store import Store, prepare_all, store_folder
 from ..run_folder import RunFolder
-from ..training.regime import regimes
+from ..training.regime import regime_class
 from .voxel_weights import maps_of
 
 
 def unlabelled_of(folder: RunFolder) -> tuple[str, ...]:
     """Ids of the unlabelled cases that a run learns from; empty for a regime that feeds on labelled cases alone."""
-    feeds = getattr(regimes[folder.experiment.training.regime].build, "feeds", ("labelled",))
+    feeds = regime_class(folder.experiment.training.regime).feeds
     return folder.split.unlabelled if set(feeds) - {"labelled"} else ()
 
 

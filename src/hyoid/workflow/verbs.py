@@ -174,7 +174,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
     from .forecast import needed
-    from .prepared import prepared
+    from .prepared import prepared, unlabelled_of
 
     folder = RunFolder.open(run)
     with folder.alone():
@@ -212,7 +212,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
                     decided,
                     settings,
                     folder.weights,
-                    unlabelled=unlabelled_for(folder),
+                    unlabelled=unlabelled_of(folder),
                     steps=settings.steps,
                     seconds=settings.seconds,
                     seed=experiment.seed,
