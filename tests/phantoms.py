@@ -110,7 +110,7 @@ class Tiny:
 
     def job(self, folder: Path, settings: TrainingSettings | None = None, **options: Any) -> Job:
         training, validation = map(tuple, self.split)
-        options = {"seed": 1, "accelerator": "cpu", **options}
+        options = {"seed": 1, "accelerator": "cpu", "unlabelled": validation, **options}
         return Job(self.task, self.store, training, validation, self.plan, settings or self.settings, folder, **options)
 
 

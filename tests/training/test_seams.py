@@ -1,5 +1,6 @@
 """What the loop offers to regimes: turns, kept modules, streams, options, precision, and pieces of a training."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def test_a_teacher_that_predicts_is_saved_once_validated_and_loaded(tiny, tmp_pa
         net = tiny.net()
         load_weights(net, tmp_path / "last.safetensors", averaged)
         assert same(net.state_dict(), part(saved, "average"))
-    assert outcome.dice["ball"] > 0.8
+    assert outcome.scores["dice:ball"] > 0.8
     assert 0 <= read_curves(tmp_path)["confident"][-1] <= 1
 
 
@@ -291,6 +292,7 @@ def test_a_piece_that_does_not_rise_is_refused(tiny, tmp_path):
         ({"regime": "mean_teacher", "regime_options": {"decay": "much"}}, "decay = 'much' does not fit"),
         ({"regime": "adversary", "turns": {"critics": {}}}, "no turn 'critics'. Did you mean 'critic'?"),
         ({"regime": "adversary", "turns": {"critic": {"beta": 1}}}, "no setting 'turns.critic.beta'"),
+        ({"regime": "adversary", "turns": {"critic": {"betas": [0.5, 1]}}}, "both are shares from 0 to less than 1"),
         ({"regime": "adversary", "devices": 2}, "teaches net and critic in turn, which needs a single device"),
         ({"regime": "mean_techer"}, "No regime is called 'mean_techer'. Did you mean 'mean_teacher'?"),
     ],
@@ -336,6 +338,15 @@ def test_a_regime_that_contradicts_itself_is_refused(tiny, tmp_path, monkeypatch
     assert sentence in str(caught.value)
 
 
+def test_the_regime_of_the_documents_learns(tiny, tmp_path, monkeypatch):
+    page = (Path(TESTS).parent / "docs" / "how-to" / "extend.md").read_text("utf-8")
+    monkeypatch.setattr(regimes, "_entries", dict(regimes._entries))
+    exec(next(block for block in re.findall("```python\n(.*?)```", page, re.DOTALL) if "Follower" in block), {})
+    changes = {"regime": "follower", "regime_options": {"every": 2}, "optimiser.learning_rate": 0.01}
+    outcome = tiny.fit(tmp_path, {**changes, "turns": {"pupil": {"learning_rate": 0.02}}}, steps=60)
+    assert outcome.scores["dice:ball"] > 0.7
+
+
 class Restoring(Regime):
     """The net learns to give back its image; nothing it gives answers the task."""
 
@@ -354,7 +365,7 @@ class Restoring(Regime):
 def test_a_regime_that_answers_no_task_is_not_validated(tiny, tmp_path, monkeypatch):
     shelve(monkeypatch, "restoring", Restoring)
     outcome = tiny.fit(tmp_path, {"regime": "restoring"}, steps=4)
-    assert outcome.dice == {} and outcome.num_validated == 0
+    assert outcome.scores == {} and outcome.num_validated == 0
     assert not (tmp_path / "best.safetensors").exists() and len(read_curves(tmp_path)["restored"]) == 4
 
 

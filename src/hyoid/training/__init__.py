@@ -7,7 +7,8 @@ if nothing had happened.
 Read in this order:
 
 - `settings`: TrainingSettings, what a person may change
-- `regime`: Regime, what a batch teaches and to whom; `regimes/` holds them
+- `regime`: Regime, what batches teach and to whom; `regimes/` holds them
+- `job`: Job, what a training is to do and how far
 - `sampler`: which patches are learned from, in which streams
 - `data`: batches of them, augmented and encoded a few steps ahead
 - `accelerator`: what keeps a GPU from waiting for them

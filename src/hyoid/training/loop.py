@@ -148,9 +148,7 @@ class _Training:
         workers = settings.workers or max(1, default_workers() // self.ranks.count)
         computes = augments(settings.augment_on, device)
         regime = self.learner.regime
-        return Feed(
-            sampler, len(net.divisor), workers, share, device, computes, regime.feeds, regime.unannotated
-        )
+        return Feed(sampler, len(net.divisor), workers, share, device, computes, regime.feeds, regime.unannotated)
 
     def run(self, interruption: Interruption) -> Outcome:
         """Steps, validations and checkpoints until the clock says so."""

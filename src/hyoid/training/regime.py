@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from inspect import signature
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -62,6 +62,8 @@ class Regime(Protocol):
     Attributes:
         teaches: The names of `turns`, in order, known before the regime is built. Several turns need a single device.
         feeds: Streams of batches and how many of each a step joins. The class names every stream that may be needed.
+        unannotated: Background of partly labelled cases may be a structure that was not annotated: it is "ignored", or
+            "kept" as background for a regime that reads `Batch.annotated`.
         answers: Whether `predicts` answers the task and so can be validated.
         curve: The curve that falls while the regime learns.
         turns: What is taught, one after the other in each step.
@@ -77,6 +79,7 @@ class Regime(Protocol):
     feeds: Mapping[str, int] = MappingProxyType({"labelled": 1})
     turns: Mapping[str, Turn]
     keeps: Mapping[str, nn.Module] = MappingProxyType({})
+    unannotated: Literal["ignored", "kept"] = "ignored"
     predicts: str = "net"
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 

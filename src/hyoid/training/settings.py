@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +15,10 @@ SHORTEST_PATIENCE = 0.25
 """Below it a plateau could never be seen."""
 
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
+def _shares(betas: tuple[float, float] | None) -> tuple[float, float] | None:
+    if not all(0 <= beta < 1 for beta in betas or ()):
+        raise ValueError("both are shares from 0 to less than 1")
+    return betas
 
 
 class OptimiserSettings(Settings):
@@ -26,7 +29,7 @@ class OptimiserSettings(Settings):
         None, gt=0, description="Highest learning rate; the optimiser's usual when none."
     )
     weight_decay: float | None = Field(None, ge=0, description="Weight decay; the optimiser's usual when none.")
-    betas: tuple[Decay, Decay] = Field(
+    betas: tuple[float, float] = Field(
         (0.9, 0.999), description="Decay of the averages of gradients and of their squares, in adamw."
     )
     momentum: float = Field(0.99, ge=0, lt=1, description="Momentum of sgd.")
@@ -35,17 +38,21 @@ class OptimiserSettings(Settings):
     clip: float | None = Field(12.0, gt=0, description="Largest norm of the gradient; none leaves it as it is.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged before a step.")
 
+    _betas = field_validator("betas")(_shares)
+
 
 class TurnSettings(Settings):
     """How one turn of a regime differs from what is usual there; a value of none stays as usual."""
 
     name: str | None = Field(None, description="Optimiser: adamw or sgd.")
     learning_rate: float | None = Field(None, gt=0, description="Highest learning rate.")
-    betas: tuple[Decay, Decay] | None = Field(None, description="Decay of the averages in adamw.")
+    betas: tuple[float, float] | None = Field(None, description="Decay of the averages in adamw.")
     weight_decay: float | None = Field(None, ge=0, description="Weight decay.")
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; .inf leaves it as it is.")
     every: int | None = Field(None, ge=1, description="Steps from one such turn to the next.")
     start: float | None = Field(None, ge=0, lt=1, description="Progress, 0 to 1, at which the turn comes first.")
+
+    _betas = field_validator("betas")(_shares)
 
 
 A_YEAR = 525_600

@@ -171,11 +171,13 @@ class Validator:
         clock = self.clock
         if clock.seconds is not None and not late and clock.step < 5 and clock.elapsed_seconds < 0.03 * clock.seconds:
             return False
+        begin, end = clock.piece
         allowance = self.share * clock.expected_steps
-        self.num_final = len(self.costs) if clock.seconds is None else affordable(self.costs, allowance / 2, 1)[1]
+        ending = allowance / 2 * (end - begin)  # each piece of a training has its own
+        self.num_final = len(self.costs) if clock.seconds is None else affordable(self.costs, ending, 1)[1]
         enough = rounds_for(self.patience) if self.patience else ENOUGH
         count, self.num_cases = affordable(self.costs, allowance - sum(self.costs[: self.num_final]), enough=enough)
-        self.rounds = Rounds(count)
+        self.rounds = Rounds(count, int(begin * (count + 1)))
         if self.patience not in (0, PATIENCE) and (count < enough or self.num_cases < FEWEST):
             told = (
                 "No plateau can end this training: training.patience=%g needs %d rounds of %d validation cases, and"
