@@ -40,8 +40,7 @@ class Entry:
     @property
     def annotated(self) -> tuple[str, ...] | None:
         """Names of the annotated structures, as the fact `annotated` lists them; None when it does not."""
-        names = tuple(name.strip() for name in self.facts.get("annotated", "").split(";"))
-        return names if any(names) else None
+        return annotated_in(self.facts)
 
     @property
     def first_label(self) -> Path:
@@ -80,6 +79,12 @@ class Found:
             if entry.id in seen:
                 raise DataError(f"{self.layout}: the case {entry.id!r} occurs twice; every case needs its own name.")
             seen.add(entry.id)
+
+
+def annotated_in(facts: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Names of the structures that a table calls annotated in a case, such as `liver;kidney`; None when it does not."""
+    names = tuple(name.strip() for name in facts.get("annotated", "").split(";"))
+    return names if any(names) else None
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

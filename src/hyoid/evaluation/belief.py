@@ -70,9 +70,17 @@ class Measuring:
         reference: Labels on the grid of the answer.
         labels: Structures and their values.
         scattered: Structures that are several pieces, whose lesions are looked for.
+        annotated: Structures that were annotated in the case, all when None; nothing is kept of the others.
     """
 
-    def __init__(self, reference: Image, labels: Labels, scattered: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        reference: Image,
+        labels: Labels,
+        scattered: Collection[str] = (),
+        annotated: Collection[str] | None = None,
+    ) -> None:
+        self.known = labels.names if annotated is None else annotated
         self.truth, self.grid, self.labels = labels.classed(reference.array[0]), reference.grid, labels
         self.boxes = _boxes(self.truth, self.grid, labels)
         self.tallies = [Tally() for _ in labels.names]
@@ -101,8 +109,10 @@ class Measuring:
                 self._count(index, found[_within(inner, box)], inner)
 
     def finished(self, case: str, group: str) -> list[Belief]:
-        """What was found, one for each structure."""
-        return [self._belief(case, group, index, name) for index, name in enumerate(self.labels.names)]
+        """What was found, one for each annotated structure."""
+        return [
+            self._belief(case, group, index, name) for index, name in enumerate(self.labels.names) if name in self.known
+        ]
 
     def _count(self, index: int, probabilities: np.ndarray, box: Box) -> None:
         values = self.truth[box]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of
 from .confusion import Confusion, table_of
 from .identity import mark_of_reference
-from .report import EvaluationSettings, Report, Row, rounded
+from .report import UNKNOWN, EvaluationSettings, Report, Row, rounded
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
 
@@ -36,6 +37,7 @@ class Judged:
         group: Patient or other group; the case itself when empty.
         facts: What else is known of the case, carried into cases.csv.
         numbers: Gives the object numbers (*S) of prediction and reference, None where none are known.
+        annotated: Structures that were annotated in the case; None when all were. Only these are judged.
     """
 
     case: str
@@ -43,6 +45,7 @@ class Judged:
     group: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     numbers: Callable[[], Numbers] | None = None
+    annotated: tuple[str, ...] | None = None
 
 
 def evaluate_case(
@@ -53,6 +56,7 @@ def evaluate_case(
     settings: EvaluationSettings | None = None,
     group: str = "",
     numbers: Numbers = (None, None),
+    annotated: Sequence[str] | None = None,
 ) -> list[Row]:
     """The rows of one case, one for each structure.
 
@@ -64,6 +68,7 @@ def evaluate_case(
         settings: Metrics and rules.
         group: Patient or other group; the case itself when empty.
         numbers: Object numbers (*S) of prediction and reference, for metrics of objects; pieces where None.
+        annotated: Structures that were annotated, all when None; rows of others have no numbers.
 
     Raises:
         DataError: When the grids differ or an array has several channels.
@@ -83,6 +88,10 @@ def evaluate_case(
         guess, truth = labels.classed(guess), labels.classed(truth)
     rows = []
     for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm, numbers):
+        if annotated is not None and name not in annotated:
+            unknown = {metric.name: math.nan for metric in chosen}
+            rows.append(Row(case, group or case, name, UNKNOWN, math.nan, math.nan, unknown))
+            continue
         values = {metric.name: rounded(_value(metric, pair, settings)) for metric in chosen}
         sizes = (_size(pair.num_reference, reference.grid), _size(pair.num_predicted, reference.grid))
         mark = mark_of_reference(pair, reference.grid)
@@ -121,8 +130,11 @@ def evaluate_pairs(
     def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray]:
         prediction, reference = one.read()
         numbers = one.numbers() if numbered and one.numbers else (None, None)
-        rows = evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers)
+        rows = evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers, one.annotated)
         table = table_of(None if prediction is None else prediction.array[0], reference.array[0], labels)
+        if one.annotated is not None:
+            known = np.array([True, *(name in one.annotated for name in labels.names)])
+            table = table * np.outer(known, known)
         return rows, reference.grid, table
 
     rows: list[Row] = []
@@ -138,6 +150,11 @@ def evaluate_pairs(
     if len(calibrated) > 1:
         told.append("Some images know their pixel size and some do not; lengths mix mm with pixels.")
         log.warning(told[-1])
+    told += [
+        f"{name} was not annotated in {count} of {len(todo)} cases, where it is not judged."
+        for name in labels.names
+        if (count := sum(row.structure == name and row.finding == UNKNOWN for row in rows))
+    ]
     known = calibrated == {True}
     size_unit = SIZE_UNITS[known][grids[0].dims]
     facts = {one.case: one.facts for one in todo if one.facts}

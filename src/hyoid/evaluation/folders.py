@@ -14,7 +14,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.labels import Labels
 from ..core.progress import log
-from ..datasets.entry import listed
+from ..datasets.entry import annotated_in, listed
 from .evaluate import Judged, Numbers, evaluate_pairs
 from .report import EvaluationSettings, Report
 
@@ -121,6 +121,7 @@ def pair_folders(
             groups.get(case, ""),
             facts.get(case, {}),
             _numbers(guesses.get(case), truth) if truth_encoding.kind == "instances" else None,
+            annotated_in(facts.get(case, {})),
         )
         for case, truth in truths.items()
     ]

@@ -28,6 +28,9 @@ from .subgroups import Subgroup, comparable_columns, subgroups
 from .volumes import Agreement, agreement
 
 _DIGITS = 6
+UNKNOWN = "unknown"
+"""The finding of a structure that was not annotated in a case."""
+
 _FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "prediction_size")
 
 
@@ -69,10 +72,10 @@ class Row:
         case: Case id.
         group: Patient or other group whose cases belong together.
         structure: Its name.
-        finding: found, missed, spurious or absent.
-        reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D).
+        finding: found, missed, spurious or absent; unknown where the structure was not annotated.
+        reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D); NaN when unknown.
         prediction_size: The same of the prediction.
-        values: Metric values; NaN where the rules exclude the case.
+        values: Metric values; NaN where the rules exclude the case, or the structure was not annotated.
         reference_mark: A text that tells references apart (`identity`); empty when there is nothing or none was kept.
     """
 
@@ -91,7 +94,7 @@ class Summary:
     """One metric of one structure over all cases, or of all structures together (`structure` is then "mean").
 
     Attributes:
-        num_cases: Cases that were judged.
+        num_cases: Cases that were judged; of a structure those in which it was annotated.
         num_counted: Cases that the numbers are made of, that is, not excluded by the rules.
         num_present: Cases whose reference holds the structure.
         num_missed: Cases of these whose prediction lacks it.
@@ -362,7 +365,7 @@ class Report:
             structure,
             metric,
             Spread(**{key: rounded(value) for key, value in asdict(numbers).items()}),
-            num_cases=len(groups),
+            num_cases=len({row.case for row in rows if row.finding != UNKNOWN}),
             num_counted=int(np.isfinite(table).any(1).sum()),
             num_present=findings.count("found") + findings.count("missed"),
             num_missed=findings.count("missed"),

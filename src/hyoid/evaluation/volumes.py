@@ -50,7 +50,7 @@ def agreement(
     """Bias and 95 % limits of agreement of sizes; NaN where there are too few cases.
 
     Args:
-        predicted: Size of each case, 0 for what is missed.
+        predicted: Size of each case, 0 for what is missed; cases without a size (NaN) are left out.
         reference: The same of the reference.
         groups: Patient of each case.
         confidence: Probability that the interval of the bias is meant to cover.
@@ -60,6 +60,8 @@ def agreement(
         bland1986statistical, lin1989concordance.
     """
     one, other = np.asarray(predicted, float), np.asarray(reference, float)
+    known = np.isfinite(one - other)
+    one, other, groups = one[known], other[known], [group for group, good in zip(groups, known, strict=True) if good]
     change = one - other
     bias = float(change.mean()) if len(change) else float("nan")
     spread = float(_SIGMAS * change.std(ddof=1)) if len(change) > 1 else float("nan")

@@ -130,7 +130,7 @@ def predict_entries(
 
     def watch(case: Case) -> Watch:
         assert case.truth is not None
-        one = measuring[case.id] = Measuring(case.truth, predictor.task.labels, scattered or ())
+        one = measuring[case.id] = Measuring(case.truth, predictor.task.labels, scattered or (), case.annotated)
         return lambda piece: one.add(piece.probabilities, piece.source, piece.place)
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
@@ -250,7 +250,8 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
             return None, dataset.read_instances(case_id).array[0]
 
         facts = dataset.entry(case_id).facts
-        return Judged(case_id, read, dataset.group_of(case_id), facts, numbers if numbered else None)
+        given = numbers if numbered else None
+        return Judged(case_id, read, dataset.group_of(case_id), facts, given, dataset.annotated(case_id))
 
     return [judged(case_id) for case_id in folder.split.validation]
 
