@@ -141,7 +141,7 @@ def answered_run(tmp_path) -> RunFolder:
     folder.write_json("predictions.json", {"made_by": fingerprint_of(folder)})
     for case_id in folder.split.validation:
         entry = folder.dataset.entry(case_id)
-        write_image(answer_file(folder.predictions, entry), folder.dataset.read(case_id).truth)
+        write_image(answer_file(folder.predictions, entry, None), folder.dataset.read(case_id).truth)
     return folder
 
 

@@ -16,6 +16,7 @@ from ..core.case import Image, Kind
 from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_path
 from ..core.grid import Grid
+from ..core.labels import Labels
 from ..core.registry import Registry
 from . import dicom, itk, nifti, ome_zarr, raster, tiff
 from .dicom import is_dicom
@@ -64,8 +65,42 @@ def stem_of(path: str | Path) -> str:
     return name[: len(name) - len(suffix_of(path))]
 
 
-def suffix_for_labels(path: str | Path) -> str:
-    """The ending for predictions of an image: its own where that holds labels, else one that keeps them exact."""
+def label_suffixes(dims: int | None = None, largest: int = 0) -> list[str]:
+    """Endings of files that hold labels exactly: images of so many axes, with values up to the largest."""
+    entries = [one for one in _all() if one.write and one.lossless and (dims is None or dims in one.dims)]
+    return [s for one in entries for s in one.written or one.suffixes if largest <= one.largest.get(s, largest)]
+
+
+def check_suffix(wanted: str, dims: int | None = None, largest: int = 0) -> str:
+    """The ending that is meant by a name such as "nii.gz" or ".nii.gz".
+
+    Raises:
+        ConfigError: When no such file is written, or it does not hold labels of these axes and values.
+    """
+    suffix, fitting = "." + wanted.lower().lstrip("."), label_suffixes(dims, largest)
+    if suffix not in fitting:
+        held = "label files are written with" if dims is None else f"labels of {dims} axes up to {largest} fit into"
+        raise ConfigError(f"prediction.format = {wanted!r}: {held} {', '.join(one[1:] for one in fitting)}.")
+    return suffix
+
+
+def suffix_for_probabilities(wanted: str | None, dims: int) -> str:
+    """The ending for maps of probabilities: that of the wanted format of answers where it holds fractions."""
+    suffix = check_suffix(wanted) if wanted else ""
+    usual = ".nii.gz" if dims == 3 else ".tif"
+    fits = suffix and not _format_of(Path(f"maps{suffix}")).largest
+    return (".nrrd" if suffix == ".seg.nrrd" else suffix) if fits else usual
+
+
+def writes_boxes(wanted: str) -> bool:
+    """Whether files of this format can be written in parts."""
+    return _format_of(Path(f"labels{check_suffix(wanted)}")).write_boxes is not None
+
+
+def suffix_for_labels(path: str | Path, wanted: str | None = None) -> str:
+    """The ending for answers to an image: the wanted one, else its own where that holds labels, else a lossless one."""
+    if wanted is not None:
+        return check_suffix(wanted)
     suffix = suffix_of(path)
     if suffix in ome_zarr.FORMAT.suffixes:
         return suffix
@@ -149,7 +184,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise damaged(path, error) from error
 
 
-def write_image(path: str | Path, image: Image, like: str | Path | None = None) -> None:
+def write_image(path: str | Path, image: Image, like: str | Path | None = None, labels: Labels | None = None) -> None:
     """Write an image in the format of the suffix, under a temporary name first.
 
     Args:
@@ -157,6 +192,7 @@ def write_image(path: str | Path, image: Image, like: str | Path | None = None) 
         image: What; labels are written in the smallest unsigned type that holds them.
         like: The source file of the case; where the format allows, its header (affine, codes, units) is kept
             exactly.
+        labels: What the values mean; names and colours are written where the format has room (NRRD, OME-Zarr).
 
     Raises:
         DataError: When the format cannot hold this image, or `like` has another grid.
@@ -178,7 +214,8 @@ def write_image(path: str | Path, image: Image, like: str | Path | None = None) 
         if not grid.matches(image.grid, tolerance_mm=1e-2 * min(grid.spacing_mm)):
             raise DataError(f"{path}: the image lies on {image.grid}, but its source {source.name} on {grid}.")
     with atomic_path(path) as temporary:
-        entry.write(temporary, image, source)
+        named = labels is not None and image.kind == "labels" and labels.names and not labels.objects
+        entry.write(temporary, image, source, labels if named else None)
 
 
 def open_image(path: str | Path) -> Boxes | None:
@@ -198,7 +235,7 @@ def open_image(path: str | Path) -> Boxes | None:
         return boxes
 
 
-def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path) -> None:
+def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path, names: Labels | None = None) -> None:
     """Write labels (*S) that are larger than memory, box by box, under a temporary name first.
 
     Args:
@@ -206,12 +243,13 @@ def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path) 
         labels: What, in the type it is written in.
         grid: Where it lies.
         like: The source file, whose header is kept where the format allows.
+        names: What the values mean.
     """
     path = Path(path)
     entry = _format_of(path)
     assert entry.write_boxes is not None
     with atomic_path(path) as temporary:
-        entry.write_boxes(temporary, labels, grid, Path(like))
+        entry.write_boxes(temporary, labels, grid, Path(like), names)
 
 
 def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.grid import Grid
+from ..core.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,15 @@ class Stored:
 Read = Callable[[Path, bool], Stored]
 """Reads a file; the flag says that an annotation is wanted, so that palettes stay indices."""
 
-Write = Callable[[Path, Image, Path | None], None]
-"""Writes an image to a path; the last argument is the source file whose header is kept, or None."""
+Write = Callable[[Path, Image, Path | None, Labels | None], None]
+"""Writes an image to a path; then come the source file whose header is kept, and what label values mean, or None."""
 
 
 Open = Callable[[Path], Boxes | None]
 """Opens a file whose boxes are read when they are asked for; None when this one must be read whole."""
 
-WriteBoxes = Callable[[Path, Filled, Grid, Path], None]
-"""Writes labels (*S) on a grid to a path, box by box; the last argument is the source file."""
+WriteBoxes = Callable[[Path, Filled, Grid, Path, Labels | None], None]
+"""Writes labels (*S) on a grid to a path, box by box; then come the source file, and what label values mean."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Format:
         lossless: False when writing changes the numbers, so that labels are refused.
         open: Opens a file that is larger than memory, or None when the format cannot.
         write_boxes: Writes labels that are larger than memory.
+        written: Endings that `write` takes; all of them when empty.
+        dims: Axes of images that are read back as they were written.
+        largest: The largest number that a file with an ending holds, in formats of small whole numbers.
     """
 
     name: str
@@ -82,3 +86,6 @@ class Format:
     lossless: bool = True
     open: Open | None = None
     write_boxes: WriteBoxes | None = None
+    written: tuple[str, ...] = ()
+    dims: tuple[int, ...] = (2, 3)
+    largest: Mapping[str, int] = field(default_factory=dict)

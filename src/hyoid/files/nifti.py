@@ -11,6 +11,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .order import in_c_order
@@ -65,7 +66,7 @@ def open_mapped(path: Path) -> Boxes | None:
     return Mapped(data_path, start, (*space, channels), kind, "F", turned, finished)
 
 
-def write(path: Path, image: Image, like: Path | None = None) -> None:
+def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write a NIfTI file; with a NIfTI source the header, its affines and codes stay exactly as they are there."""
     array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
     if image.grid.dims == 2:
@@ -80,7 +81,7 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     path.write_bytes(content)
 
 
-def write_planes(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+def write_planes(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
     """Write labels as `write` does, some planes at a time."""
     shape = (*labels.shape, 1)[:3]
     step = max(1, _PLANE_BYTES // (shape[0] * shape[1] * labels.dtype.itemsize))
@@ -330,4 +331,14 @@ def _read_mgh(path: Path) -> Stored:
 
 _MGH = (".mgz", ".mgh")
 _SUFFIXES = (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH)
-FORMAT = Format("NIfTI", _SUFFIXES, read, read_header, write, open=open_mapped, write_boxes=write_planes)
+FORMAT = Format(
+    "NIfTI",
+    _SUFFIXES,
+    read,
+    read_header,
+    write,
+    open=open_mapped,
+    write_boxes=write_planes,
+    written=(".nii.gz", ".nii"),
+    dims=(3,),
+)

@@ -14,7 +14,9 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from .blocks import Blocks, as_read
+from .colours import colour_of
 from .header import Format, Header, Stored
 from .sniff import damaged
 
@@ -46,14 +48,17 @@ def open_chunks(path: Path) -> Boxes | None:
     return _blocks(path, source, header, as_read(header.dtype))
 
 
-def write(path: Path, image: Image, like: Path | None = None) -> None:
-    """Write an image; with an OME-Zarr source its version and scale stay exactly as they are there."""
-    _written(path, image.array[0] if image.channels == 1 else image.array, image.grid, like)
+def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
+    """Write an image; with an OME-Zarr source its version and scale stay exactly as they are there.
+
+    Names and colours of labels go into the metadata `image-label`.
+    """
+    _written(path, image.array[0] if image.channels == 1 else image.array, image.grid, like, labels)
 
 
-def write_chunks(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+def write_chunks(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
     """Write labels as `write` does, chunk by chunk."""
-    _written(path, labels, grid, like)
+    _written(path, labels, grid, like, names)
 
 
 def _zarr(path: Path) -> Any:
@@ -167,14 +172,17 @@ def _facts(node: Any) -> dict[str, Any]:
     return dict(attributes.get("ome", attributes))
 
 
-def _written(path: Path, array: Filled, grid: Grid, like: Path | None) -> None:
+def _written(path: Path, array: Filled, grid: Grid, like: Path | None, labels: Labels | None) -> None:
     """A group with one resolution; an OME-Zarr source says its version and how it lies."""
     zarr = _zarr(path)
     source = _source(like) if like is not None and like.name.lower().endswith(FORMAT.suffixes) else None
     kind = 3 if source is None else int(source.array.metadata.zarr_format)
     names = [*"c"[: len(array.shape) - grid.dims], *"zyx"[-grid.dims :]]
-    described = {"version": "0.5" if kind == 3 else "0.4", **_described(names, grid, source)}
-    attributes = {"ome": {"version": "0.5", "multiscales": [described]}} if kind == 3 else {"multiscales": [described]}
+    version = "0.5" if kind == 3 else "0.4"
+    facts: dict[str, Any] = {"multiscales": [{"version": version, **_described(names, grid, source)}]}
+    if labels is not None:
+        facts["image-label"] = {"version": version, **_named(labels)}
+    attributes = {"ome": {"version": version, **facts}} if kind == 3 else facts
     group = zarr.create_group(store=path, zarr_format=kind, attributes=attributes)
     largest = (1,) * (len(names) - grid.dims) + CHUNK[grid.dims]
     chunks = tuple(min(a, b) for a, b in zip(array.shape, largest, strict=True))
@@ -186,6 +194,14 @@ def _written(path: Path, array: Filled, grid: Grid, like: Path | None) -> None:
     for start in product(*(range(0, size, step) for size, step in zip(array.shape, chunks, strict=True))):
         place = tuple(slice(a, min(a + n, size)) for a, n, size in zip(start, chunks, array.shape, strict=True))
         stored[place] = array[place]
+
+
+def _named(labels: Labels) -> dict[str, Any]:
+    """Names and colours of label values as OME-Zarr has them."""
+    return {
+        "colors": [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, v in enumerate(labels.written)],
+        "properties": [{"label-value": v, "name": n} for n, v in zip(labels.names, labels.written, strict=True)],
+    }
 
 
 def _described(names: list[str], grid: Grid, source: _Source | None) -> dict[str, Any]:

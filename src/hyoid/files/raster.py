@@ -12,6 +12,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .sniff import beginning, refusal
@@ -45,7 +46,7 @@ def read_header(path: Path) -> Header:
         return Header(str(picture.format), Grid.plain((height, width)), channels, dtype, tuple(notes))
 
 
-def write(path: Path, image: Image, like: Path | None = None) -> None:
+def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write a picture; numbers must be whole and fit into 8 (BMP, JPEG) or 16 bits (PNG, one channel)."""
     from PIL import Image as Picture
 
@@ -89,7 +90,7 @@ def open_npy(path: Path) -> Boxes | None:
     return Mapped(path, array.offset, array.shape, array.dtype, "C", _arranged, finished)
 
 
-def write_npy_boxes(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+def write_npy_boxes(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
     """Write labels as an array file, some rows at a time."""
     with path.open("wb") as file:
         described = {"descr": labels.dtype.str, "fortran_order": False, "shape": labels.shape}
@@ -100,7 +101,7 @@ def write_npy_boxes(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
             file.write(labels[place].tobytes())
 
 
-def write_npy(path: Path, image: Image, like: Path | None = None) -> None:
+def write_npy(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write an array file, without a channel axis when there is one channel."""
     array = image.array[0] if image.channels == 1 else image.array
     if image.grid.dims == 2 and image.channels > 1:
@@ -217,6 +218,7 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
     return Header("NPY", Grid.plain(shape), channels, str(array.dtype.newbyteorder("=")), tuple(notes))
 
 
-PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write)
+_LARGEST = {".png": 65535, ".bmp": 255}
+PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write, dims=(2,), largest=_LARGEST)
 JPEG = Format("JPEG", (".jpeg", ".jpg"), read, read_header, write, lossless=False)
 NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy, open=open_npy, write_boxes=write_npy_boxes)

@@ -14,6 +14,7 @@ from ..core.boxes import Boxes, Filled
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
 from .tiff_tiles import TILE, as_tiles, tiles_of
@@ -63,7 +64,7 @@ def open_tiles(path: Path) -> Boxes | None:
         return tiles_of(path, series, "".join(letters), header)
 
 
-def write(path: Path, image: Image, like: Path | None = None) -> None:
+def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write a deflated OME-TIFF with the pixel size in micrometres, when it is known."""
     import tifffile
 
@@ -78,7 +79,7 @@ def write(path: Path, image: Image, like: Path | None = None) -> None:
     tifffile.imwrite(path, array, ome=True, metadata=metadata, **options)
 
 
-def write_tiles(path: Path, labels: Filled, grid: Grid, like: Path) -> None:
+def write_tiles(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
     """Write labels as a deflated, tiled OME-TIFF with the pixel size, a BigTIFF where it may pass 2 GB."""
     import tifffile
 

@@ -13,16 +13,17 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..classical.random_field import FieldSettings, refine
 from ..core.boxes import Writable
 from ..core.case import Case, Image
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
 from ..engines.backend import Backend, BackendName, Patches
 from ..engines.evidence import Evidence
+from ..files.formats import check_suffix
 from ..nets.net import Net
 from ..ops.resample import decode_onto, onto
 from ..planning.plan import Plan
@@ -70,6 +71,18 @@ class PredictionSettings(Settings):
     )
     dense_crf: FieldSettings = Field(FieldSettings(), description="The random field that `refine: dense_crf` uses.")
     largest_component: tuple[str, ...] = Field((), description="Structures of which only the largest piece is kept.")
+    format: str | None = Field(
+        None,
+        description="File format of answers: nii.gz, seg.nrrd, tif, png, ome.zarr, ...; null: that of the image.",
+    )
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, wanted: str | None) -> str | None:
+        try:
+            return None if wanted is None else check_suffix(wanted)[1:]
+        except ConfigError as error:
+            raise ValueError(str(error).split(": ", 1)[1]) from None
 
 
 class Predictor:

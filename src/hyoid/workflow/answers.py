@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
+from ..core.grid import Grid
 from ..core.machine import use_threads
 from ..core.progress import log
 from ..datasets.dataset import Dataset, read_case
@@ -24,7 +25,14 @@ from ..evaluation.belief import Measuring, write_beliefs
 from ..evaluation.certainty import Certainty
 from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
-from ..files.formats import read_header, read_image, suffix_for_labels, write_image
+from ..files.formats import (
+    check_suffix,
+    read_header,
+    read_image,
+    suffix_for_labels,
+    suffix_for_probabilities,
+    write_image,
+)
 from ..planning.budget import resolved_device
 from ..prediction.batches import failing, predict_cases
 from ..prediction.predictor import Predictor, Watch
@@ -101,10 +109,13 @@ def predict_entries(
         ConfigError: When an answer would lie among images, or one is too large for what is asked.
         DataError: When cases could not be predicted; the others were.
     """
-    by_id = {entry.id: entry for entry in entries}
+    by_id, wanted = {entry.id: entry for entry in entries}, predictor.settings.format
+    if wanted is not None:
+        num_axes = len(next(iter(dataset.seen.values())).shape)
+        check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
     for entry in entries:
-        if beside := places.get(answer_file(into, entry).resolve().parent):
+        if beside := places.get(answer_file(into, entry, wanted).resolve().parent):
             raise ConfigError(
                 f"{into}: the answer to {entry.id} would lie among images, beside {beside}; choose another --into."
             )
@@ -112,7 +123,7 @@ def predict_entries(
         _check_names_of_probabilities(predictor, by_id)
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
-    outcome = Outcome({entry.id: answer_file(into, entry) for entry in entries})
+    outcome = Outcome({entry.id: answer_file(into, entry, wanted) for entry in entries})
     measuring: dict[str, Measuring] = {}
     empty: list[str] = []
 
@@ -137,7 +148,7 @@ def predict_entries(
         source = by_id[case.id].images[0]
         if case.id in measuring:
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
-        write_image(outcome.files[case.id], labels, like=source)
+        write_image(outcome.files[case.id], labels, source, predictor.task.labels)
         outcome.written.add(case.id)
         if scattered is None and not labels.array.any():
             empty.append(case.id)
@@ -171,9 +182,9 @@ def _is_constant(array: np.ndarray) -> bool:
     return all((plane == channel.flat[0]).all() for channel in array for plane in channel)
 
 
-def answer_file(into: Path, entry: Entry) -> Path:
-    """Where the answer to a case goes: named after the case, in the format of its image where that can hold labels."""
-    return into / f"{entry.id}{suffix_for_labels(entry.images[0])}"
+def answer_file(into: Path, entry: Entry, wanted: str | None) -> Path:
+    """Where the answer to a case goes: named after the case, in the wanted format, or that of its image."""
+    return into / f"{entry.id}{suffix_for_labels(entry.images[0], wanted)}"
 
 
 def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) -> None:
@@ -195,7 +206,7 @@ def _written_maps(task: Task) -> tuple[str, ...]:
 
 
 def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
-    suffix = ".nii.gz" if maps.grid.dims == 3 else ".tif"
+    suffix = suffix_for_probabilities(predictor.settings.format, maps.grid.dims)
     names = _written_maps(predictor.task)
     first = maps.channels - len(names)
     for name, channel in zip(names, maps.array[first:], strict=True):
@@ -260,7 +271,7 @@ def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Files of predicted validation cases, folders where these are OME-Zarr, by case id."""
     found = {}
     for entry in folder.dataset.cases:
-        path = answer_file(folder.predictions, entry)
+        path = answer_file(folder.predictions, entry, folder.experiment.prediction.format)
         if path.exists():
             found[entry.id] = path
     return found
@@ -281,18 +292,23 @@ def validation_answers(folder: RunFolder) -> dict[str, Path]:
     return {case_id: answers[case_id] for case_id in folder.split.validation}
 
 
-def read_answer(folder: RunFolder, path: Path) -> Image:
+def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Image:
     """The labels in an answer to a validation case.
+
+    A wanted format may not hold where voxels lie in the body; the answer then gets the grid that is given.
 
     Raises:
         DataError: When it cannot be read, with how to have it made again.
     """
     try:
-        return read_image(path, "labels")
+        answer = read_image(path, "labels")
     except DataError as error:
         raise DataError(
             f"{path}: this answer cannot be read; delete it, and `hyoid predict {folder.path}` makes it again."
         ) from error
+    if grid is None or folder.experiment.prediction.format is None or grid.shape != answer.grid.shape:
+        return answer
+    return replace(answer, grid=grid)
 
 
 def fingerprint_of(folder: RunFolder) -> str:
@@ -311,7 +327,7 @@ def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = (
     """
     answers = validation_answers(folder)
     experiment = folder.experiment.changed(tuple(changes))
-    cases = judged_cases(folder, lambda case: read_answer(folder, answers[case.id]))
+    cases = judged_cases(folder, lambda case: read_answer(folder, answers[case.id], case.image.grid))
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)

@@ -14,7 +14,7 @@ from ..core.progress import log, stage
 from ..datasets.cases import open_case
 from ..datasets.entry import Entry
 from ..files.canvas import Canvas
-from ..files.formats import read_header, suffix_of, write_boxes
+from ..files.formats import read_header, suffix_of, write_boxes, writes_boxes
 from ..planning.plan import Plan
 from ..prediction.predictor import Predictor
 from ..preparation.streamed import needs_all
@@ -83,6 +83,7 @@ def _needs_whole_answers(predictor: Predictor, probabilities: bool) -> str:
         "--probabilities": probabilities,
         "prediction.refine": settings.refine is not None,
         "prediction.largest_component": bool(settings.largest_component),
+        "prediction.format": settings.format is not None and not writes_boxes(settings.format),
     }
     return " and ".join(name for name, wanted in asked.items() if wanted)
 
@@ -94,4 +95,4 @@ def answer_large(predictor: Predictor, case: Case, source: Path, into: Path) -> 
         with stage("predict", 1) as progress:
             predictor.predict_into(labels, case, lambda share: progress.advance(share, case.id))
         with stage("write"):
-            write_boxes(into, labels, grid, like=source)
+            write_boxes(into, labels, grid, source, predictor.task.labels)

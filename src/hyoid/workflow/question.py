@@ -29,6 +29,7 @@ OPTIONS = {
     "threads": "threads",
     "start_from": "training.start_from",
     "backend": "prediction.backend",
+    "format": "prediction.format",
 }
 """Options of the command line that are settings too."""
 
@@ -169,7 +170,9 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
             )
 
 
-def check_prediction(memory: float | None, backend: str | None, changes: Sequence[str]) -> None:
+def check_prediction(
+    memory: float | None, backend: str | None, changes: Sequence[str], format: str | None = None
+) -> None:
     """Refuse what predicting cannot follow.
 
     Raises:
@@ -187,7 +190,7 @@ def check_prediction(memory: float | None, backend: str | None, changes: Sequenc
             raise ConfigError(
                 f"--set {change}: a trained net can change settings under prediction., device and threads only."
             )
-    refuse_twice({"backend": backend}, changes)
+    refuse_twice({"backend": backend, "format": format}, changes)
 
 
 def check_no_run(into: Path, what: str) -> None:

@@ -235,6 +235,7 @@ def predict(
     probabilities: bool = False,
     backend: Literal["torch", "auto", "compile", "onnx", "openvino", "openvino_int8"] | None = None,
     memory: float | None = None,
+    format: str | None = None,
     changes: Sequence[str] = (),
 ) -> list[Path]:
     """Segment images with a trained run; each answer lies on exactly the grid of its image.
@@ -251,6 +252,8 @@ def predict(
             it agrees with torch.
         memory: Gigabytes that an image may take, else it is answered in parts; 70 % of what is free when not given,
             whatever training was allowed.
+        format: File format of the answers, such as nii.gz, seg.nrrd, tif, png or ome.zarr; that of each image, or one
+            that keeps labels exact, when not given.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
             the validation cases are changed in the run's experiment.yaml.
 
@@ -266,10 +269,11 @@ def predict(
 
     folder = RunFolder.open(run)
     if not images:
-        if changes or probabilities or into is not None or backend is not None or memory is not None:
+        given = (into, backend, memory, format)
+        if changes or probabilities or any(one is not None for one in given):
             raise ConfigError(
-                "Name the images that --into, --probabilities, --backend, --memory and --set are for. To answer the"
-                f" validation cases of the run anew, change {folder.path / 'experiment.yaml'}, such as"
+                "Name the images that --into, --probabilities, --backend, --memory, --format and --set are for. To"
+                f" answer the validation cases of the run anew, change {folder.path / 'experiment.yaml'}, such as"
                 " `refine: dense_crf` below `prediction:`;"
                 f" then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
@@ -277,10 +281,12 @@ def predict(
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
-    check_prediction(memory, backend, changes)
+    check_prediction(memory, backend, changes, format)
     check_no_run(Path(into), "answers")
     if backend is not None:
         changes = (*changes, f"prediction.backend={backend}")
+    if format is not None:
+        changes = (*changes, f"prediction.format={format}")
     entries = find_images(images, len(folder.dataset.channel_names))
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
