@@ -19,7 +19,7 @@ from hyoid.datasets.cases import find_images
 from hyoid.datasets.entry import Entry
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.files.formats import read_image, write_image
-from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.predictor import PredictionSettings, Predictor
 from hyoid.run_folder import RunFolder, Split
 from hyoid.tasks import task_for
 from hyoid.workflow.answers import (
@@ -195,7 +195,9 @@ def test_a_validation_case_that_the_data_lack_is_named(answered_run):
 def test_answers_that_are_folders_are_found(tmp_path):
     entry = Entry("sheet", (tmp_path / "sheet.ome.zarr",))
     (tmp_path / "predictions" / "sheet.ome.zarr").mkdir(parents=True)
-    folder = SimpleNamespace(dataset=SimpleNamespace(cases=[entry]), predictions=tmp_path / "predictions")
+    experiment = SimpleNamespace(prediction=PredictionSettings())
+    dataset = SimpleNamespace(cases=[entry])
+    folder = SimpleNamespace(dataset=dataset, predictions=tmp_path / "predictions", experiment=experiment)
     assert answers_of(folder) == {"sheet": tmp_path / "predictions" / "sheet.ome.zarr"}
 
 
