@@ -182,6 +182,17 @@ found, truth = np.array([[True, True, False]]), np.array([[True, False, False]])
 assert metrics.build("false_discovery")(found, truth) == 0.5
 assert metrics.build("false_discovery")(~found, np.zeros((1, 3), bool)) == 1.0
 
+from hyoid.core.labels import Labels
+from hyoid.losses.shelf import build_loss
+from hyoid.tasks import task_for
+
+depths, ball = task_for(Labels.of({1: "ball"}), "depth"), torch.zeros(1, 9, 9, dtype=torch.long)
+ball[:, 2:7, 2:7] = 1
+target = depths.encode(ball)
+assert np.array_equal(depths.decode(target[0].numpy()), ball[0].numpy()) and target[0, 0, 4, 4] == 3
+assert torch.equal(depths.decode(target[0]), ball[0].to(torch.uint8))
+assert build_loss("l1", {}, depths.activate)(target, target) == 0
+
 np.savetxt("numbers.txt", np.arange(6).reshape(2, 3))
 image = read_image("numbers.txt")
 assert image.array.shape == (1, 2, 3) and not image.grid.calibrated and image.array[0, 1, 2] == 5

@@ -240,3 +240,27 @@ def test_what_is_known_of_a_case_is_carried_and_read_back(tmp_path):
     again = Report.read(tmp_path)
     assert again.facts == {"c0": {"site": "A", "age": ""}, "c1": {"site": "B", "age": "61"}}
     assert again.to_dict() == found.to_dict()
+
+
+def test_numbered_objects_are_judged_one_by_one_and_as_a_structure():
+    labels = Labels(names=("cell",), values=((1,),), ignore=-1, objects=True)
+    grid = Grid.plain((1, 10))
+    truth = Image(np.array([[[0, 4, 4, 4, 9, 9, 9, 0, 0, -1]]], np.int32), grid, "labels")
+    joined = Image(np.array([[[0, 1, 1, 1, 1, 1, 1, 0, 0, 7]]], np.int32), grid, "labels")
+    apart = Image(np.array([[[0, 1, 1, 1, 300, 300, 0, 0, 0, 0]]], np.int32), grid, "labels")
+    names = ("dice", "object_f1")
+    values = [
+        evaluate_case("a", one, truth, labels, EvaluationSettings(metrics=names))[0].values for one in (joined, apart)
+    ]
+    assert [one["dice"] for one in values] == [1.0, pytest.approx(10 / 11)]
+    assert [one["object_f1"] for one in values] == [0.0, 1.0]
+    pieces = EvaluationSettings(metrics=names, objects="pieces")
+    assert evaluate_case("a", joined, truth, labels, pieces)[0].values["object_f1"] == 1.0
+
+
+def test_voxels_of_numbered_objects_are_counted_as_those_of_their_structure():
+    labels = Labels(names=("cell",), values=((1,),), objects=True)
+    grid = Grid.plain((1, 4))
+    truth, answer = (Image(np.array([[row]], np.int32), grid, "labels") for row in ([0, 5, 5, 900], [0, 0, 2, 3]))
+    report = evaluate_pairs([Judged("a", lambda: (answer, truth))], labels, EvaluationSettings(metrics=("dice",)))
+    assert report.confusion.counts == ((1, 0), (1, 2))

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from hyoid.core.errors import ConfigError
-from hyoid.losses import image_losses
+from hyoid.losses import image_losses, losses
 from hyoid.losses.images import Perceptual
+from hyoid.losses.shelf import build_loss
 
 
 def pair(*shape: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -127,3 +128,25 @@ def test_mutual_information_does_not_mind_other_contrast():
     loss = image_losses.build("mutual_information")
     torch.testing.assert_close(loss(1 - theirs, theirs), loss(theirs, theirs))
     assert loss(1 - theirs, theirs) < loss(ours, theirs) < loss(torch.rand(1, 1, 16, 16), theirs)
+
+
+def test_a_loss_of_images_compares_the_maps_of_logits_and_leaves_out_voxels_of_no_weight():
+    logits, target = torch.tensor([[[[0.0, 0.0, 5.0]]]]), torch.tensor([[[[0.5, 0.25, -1.0]]]])
+    loss = build_loss("l1", {}, torch.sigmoid)
+    assert loss(logits, target, torch.tensor([[[1.0, 1.0, 0.0]]])).item() == pytest.approx(0.125)
+    assert loss(logits[..., :1], target[..., :1]).item() == 0
+
+
+def test_a_loss_of_labels_takes_logits_and_the_dice_of_the_plan():
+    logits, target = torch.tensor([[[[3.0, -2.0]]], [[[1.0, 4.0]]]]), torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]]])
+    of_batch, of_cases = (build_loss("dice", {}, torch.sigmoid, batch_dice=batch) for batch in (True, False))
+    assert of_batch(logits, target) == losses.build("dice", batch=True)(logits, target)
+    assert of_cases(logits, target) == losses.build("dice", batch=False)(logits, target)
+    assert build_loss("dice", {"batch": False}, torch.sigmoid, batch_dice=True)(logits, target) == of_cases(
+        logits, target
+    )
+
+
+def test_an_unknown_loss_is_named_with_the_closest_of_both_shelves():
+    with pytest.raises(ConfigError, match=r"No loss is called 'ms_sim'. Did you mean 'ms_ssim'\?"):
+        build_loss("ms_sim", {}, torch.sigmoid)

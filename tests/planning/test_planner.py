@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from hyoid.core.errors import ConfigError, HyoidError
 from hyoid.core.labels import Labels
@@ -14,7 +15,7 @@ from hyoid.planning.budget import load_of
 from hyoid.planning.plan import Plan
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings
-from hyoid.tasks import task_for
+from hyoid.tasks import Task, task_for
 
 ONE = task_for(Labels.of({1: "s0"}))
 SMALL = PlanningSettings(memory_gb=4, channels=(8, 16, 32))
@@ -415,3 +416,20 @@ def test_memory_that_timing_takes_is_not_missed(fingerprint_of, clock, preset: s
     plan = make_plan(fingerprint_of((64, 64)), ONE, settings, seconds=60, calibrate=timer, device="cpu")
     assert left == [0.0]
     assert not any("warning" in reason for reason in plan.reasons)
+
+
+class Finest(Task):
+    """Two maps that the finest answer of a net learns."""
+
+    labels = Labels.of({1: "a"})
+    channels, structures, outputs, heads = 2, ("a",), ("depth", "rim"), 1
+
+
+def test_a_task_that_teaches_one_answer_gets_a_net_that_gives_one(fingerprint_of):
+    settings = SMALL.changed({"net": "unet_plus_plus"})
+    assert make_plan(fingerprint_of((64, 64)), ONE, settings, steps=4, device="cpu").net.deep_supervision
+    plan = make_plan(fingerprint_of((64, 64)), Finest(), settings, steps=4, device="cpu")
+    assert not plan.net.deep_supervision and plan.net.out_channels == 2
+    assert len(plan.net.build()(torch.zeros(1, 1, 64, 64))) == 1
+    with pytest.raises(ConfigError, match="the task teaches the finest answer of a net only"):
+        make_plan(fingerprint_of((64, 64)), Finest(), SMALL.changed({"deep_supervision": True}), steps=4, device="cpu")

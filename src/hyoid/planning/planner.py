@@ -269,7 +269,7 @@ def _one_head(net: NetSpec, settings: PlanningSettings) -> NetSpec:
         raise ConfigError(
             "planning.deep_supervision: the task teaches the finest answer of a net only; leave this setting out."
         )
-    return net.changed({"deep_supervision": False}) if isinstance(net, UNetSpec) else net
+    return net.changed({"deep_supervision": False, "answer": "finest"}) if isinstance(net, UNetSpec) else net
 
 
 def _kept(chosen: Option) -> Load:
