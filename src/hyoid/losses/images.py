@@ -34,22 +34,6 @@ class ImageLoss(Protocol):
 image_losses: Registry[ImageLoss] = Registry("image loss", checked=True)
 
 
-class OfMaps:
-    """An image loss as a loss of logits: it compares the maps that are made of them with those of the target.
-
-    Args:
-        loss: Compares maps.
-        activate: Makes maps (B, C, *S) of logits.
-    """
-
-    def __init__(self, loss: ImageLoss, activate: Callable[[Tensor], Tensor]) -> None:
-        self.loss, self.activate = loss, activate
-
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The loss of logits and target (B, C, *S); the weight (B, *S) is 0 where a voxel does not count."""
-        return self.loss(self.activate(logits), target, None if weight is None else weight.unsqueeze(1))
-
-
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     """The mean over all entries, weighted; 0 when nothing counts."""
     if weight is None:

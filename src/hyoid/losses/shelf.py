@@ -12,7 +12,7 @@ from . import boundary, capsules, compound, entropy, lovasz, overlap, similarity
 from .adversarial import feature_losses, games
 from .compound import DeepSupervision
 from .deformation import field_losses
-from .images import OfMaps, image_losses
+from .images import image_losses
 from .loss import Loss, losses
 
 __all__ = [
@@ -46,15 +46,20 @@ def shelf_of(name: str) -> Registry[Any]:
 def build_loss(
     name: str, options: Mapping[str, Any], activate: Callable[[Tensor], Tensor], batch_dice: bool = False
 ) -> Loss:
-    """The loss of this name for logits.
+    """The loss of this name for logits; those of images compare the maps that `activate` makes of them.
 
     Args:
         name: From either shelf of `shelf_of`.
         options: Of the loss.
-        activate: Makes maps of logits, which losses of images compare.
+        activate: Makes maps (B, C, *S) of logits.
         batch_dice: Whether Dice is that of a batch, for losses that can.
     """
     shelf = shelf_of(name)
     usual = {"batch": batch_dice} if "batch" in signature(shelf[name].build).parameters else {}
     loss: Any = shelf.build(name, **(usual | dict(options)))
-    return OfMaps(loss, activate) if shelf is image_losses else loss
+
+    def of_maps(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        found: Tensor = loss(activate(logits), target, None if weight is None else weight.unsqueeze(1))
+        return found
+
+    return of_maps if shelf is image_losses else loss

@@ -249,11 +249,17 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
         answer: Gives the labels of a case, on the grid of its image.
     """
     dataset = folder.dataset
-    numbered = dataset.encoding.kind in ("instances", "objects")
+    if folder.task.truth not in ("labels", "instances"):
+        raise ConfigError(
+            f"{folder.path}: evaluation measures labels and objects, and the truth of this run is of the kind"
+            f" {folder.task.truth!r}; hyoid.metrics has metrics of images and fields to call in Python."
+        )
+    objects = folder.experiment.task_labels.objects
+    numbered = dataset.encoding.kind in ("instances", "objects") and not objects
 
     def judged(case_id: str) -> Judged:
         def read() -> tuple[Image, Image]:
-            case = dataset.read(case_id)
+            case = dataset.read(case_id, objects)
             assert case.truth is not None
             return answer(case), case.truth
 
