@@ -231,6 +231,6 @@ def test_probabilities_never_take_the_name_of_an_answer_or_of_one_another(tmp_pa
     with pytest.raises(ConfigError, match="a_liver would name the probabilities of liver of a and the answer to a_l"):
         answered(volumes(tmp_path / "in", "a", "a_liver"), tmp_path / "out", probabilities=True)
     assert not (tmp_path / "out").exists()
-    predictor = SimpleNamespace(task=SimpleNamespace(structures=("tail", "b_tail")))
+    predictor = SimpleNamespace(task=SimpleNamespace(structures=("tail", "b_tail"), probable=True))
     with pytest.raises(ConfigError, match=r"a_b_tail would name .* of tail of a_b and .* of b_tail of a"):
         _check_names_of_probabilities(predictor, ["a", "a_b"])
