@@ -119,3 +119,14 @@ def test_tensorboard_may_be_left_out(tmp_path):
     monitor.write(1, 0.1, 1, 1)
     monitor.close()
     assert not (tmp_path / "tensorboard").exists()
+
+
+def test_a_loss_of_some_steps_is_averaged_over_these(tmp_path):
+    monitor = Monitor(tmp_path, task_for(Labels.of({1: "ball"})), tensorboard=False)
+    monitor.take({"loss": 1.0, "critic": 4.0})
+    monitor.take({"loss": 3.0})
+    monitor.write(2, 0.1, 1.0, 0.01)
+    monitor.take({"loss": 5.0})
+    monitor.write(3, 0.2, 1.5, 0.01)
+    curves = read_curves(tmp_path)
+    assert curves["loss"] == [2, 5] and curves["critic"] == [4, None]

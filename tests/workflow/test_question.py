@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,16 @@ def test_several_devices_are_refused_for_nets_that_are_taught_in_turn(cells, tmp
         ConfigError, match=r"training\.devices is 2, but regime 'supervised' teaches net and critic in turn"
     ):
         hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=[*MEANT, "training.devices=2"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("training.regime_options={decay: 1}", "regime 'supervised' has no option 'decay'"),
+        ("training.turns={nett: {clip: 1}}", "no turn 'nett'. Did you mean 'net'"),
+        ("training.turns={net: {name: adam}}", "No optimiser is called 'adam'. Did you mean 'adamw'"),
+    ],
+)
+def test_a_slip_in_the_settings_of_a_regime_is_found_when_planning(cells, tmp_path, change, sentence):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=[*MEANT, change])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Monitor:
         self.task = task
         self.structures = task.structures if task.counts else ()
         self._sums: dict[str, float] = dict(resume["sums"]) if resume else {}
-        self._count: int = resume["count"] if resume else 0
+        self._taken = Counter(resume["taken"] if resume else {})
         self._counts = np.zeros((3, len(self.structures)), np.int64)
         if resume:
             self._counts += resume["counts"]
@@ -68,7 +69,7 @@ class Monitor:
             self._counts += counts
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+        self._taken.update(losses.keys())
         self._latest = dict(losses)
 
     def latest(self) -> dict[str, float]:
@@ -76,8 +77,8 @@ class Monitor:
         return self._latest
 
     def means(self) -> dict[str, float]:
-        """Mean losses since the last row."""
-        return {name: value / self._count for name, value in self._sums.items()} if self._count else {}
+        """Mean losses since the last row, each over the steps that had it."""
+        return {name: value / self._taken[name] for name, value in self._sums.items() if self._taken[name]}
 
     def patch_dice(self) -> dict[str, float]:
         """Dice of each structure over all patches since the last row together; of those that occurred."""
@@ -112,7 +113,8 @@ class Monitor:
                 self._board.add_scalar(name.replace(":", "/"), value, step)
         self._num_rows += 1
         self._step = step
-        self._sums, self._count = dict.fromkeys(self._sums, 0.0), 0
+        self._sums = dict.fromkeys(self._sums, 0.0)
+        self._taken.clear()
         self._counts[:] = 0
 
     def state(self) -> dict[str, Any]:
@@ -121,7 +123,7 @@ class Monitor:
             "rows": self._num_rows,
             "step": self._step,
             "sums": dict(self._sums),
-            "count": self._count,
+            "taken": dict(self._taken),
             "counts": self._counts.tolist(),
         }
 
