@@ -23,7 +23,7 @@ class Pointing(Task):
     """Maps: how likely a pixel is in any cell, and where the middle of its cell lies, down and to the right."""
 
     truth = "instances"
-    default_loss = "l1"
+    default_loss = "l2"
     default_metrics = ("object_f1", "aji", "dice")
     decides = Deciding("f1", gain=0.005, begun=0.02, saturated=0.98)
     assembles = True

@@ -26,7 +26,7 @@ from hyoid.tasks import tasks
 from hyoid.training.checkpoint import read_checkpoint
 
 EXTENSION = Path(__file__).with_name("pointing_task.py")
-STEPS = 60
+STEPS = 100
 CELL = Labels(names=("cell",), values=((1,),), objects=True)
 CHANGES = [
     f"extensions=[{EXTENSION}]",
@@ -35,8 +35,8 @@ CHANGES = [
     "planning.batch=4",
     "planning.channels=[8, 16, 32]",
     "training.optimiser.learning_rate=0.01",
-    "training.checkpoint_seconds=0.01",
-    "threads=2",
+    "training.checkpoint_seconds=0.2",
+    "threads=1",
     "device=cpu",
 ]
 
@@ -108,7 +108,7 @@ def test_answers_are_numbers_of_cells_on_the_grid_of_the_image(run, data):
     for file in sorted((run / "predictions").glob("*.png")):
         answer = read_image(file, "labels")
         numbers = np.unique(answer.array)
-        assert len(numbers) > 2 and numbers[-1] == len(numbers) - 1
+        assert numbers.tolist() == list(range(len(numbers))) and len(numbers) > 5
         assert answer.grid.shape == read_image(data / "images" / file.name).grid.shape
 
 

@@ -110,7 +110,10 @@ class Task(Protocol):
         raise NotImplementedError
 
     def assemble(self, maps: np.ndarray, grid: Grid) -> np.ndarray:
-        """The answer (*S) of the maps (C, *S) of a whole image on its prepared grid, for a task that `assembles`."""
+        """The answer (*S) of the maps (C, *S) of a whole image on its prepared grid, for a task that `assembles`.
+
+        The maps may be float16 and on disk.
+        """
         raise HyoidError(f"{type(self).__name__} is answered voxel by voxel; nothing has to be assembled.")
 
     def mirrored(self, maps: Tensor, axes: Sequence[int]) -> Tensor:
