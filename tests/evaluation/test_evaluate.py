@@ -264,3 +264,45 @@ def test_voxels_of_numbered_objects_are_counted_as_those_of_their_structure():
     truth, answer = (Image(np.array([[row]], np.int32), grid, "labels") for row in ([0, 5, 5, 900], [0, 0, 2, 3]))
     report = evaluate_pairs([Judged("a", lambda: (answer, truth))], labels, EvaluationSettings(metrics=("dice",)))
     assert report.confusion.counts == ((1, 0), (1, 2))
+
+
+def partly(folder):
+    """Three cases, of which the second was annotated for the liver alone; a tumour is predicted there."""
+    pairs = {"a": (SMALL, BOTH, None), "b": (SMALL, NO_TUMOUR, ("liver",)), "c": (BOTH, BOTH, None)}
+    cases = [
+        Judged(case, lambda pair=(guess, truth): pair, annotated=known) for case, (guess, truth, known) in pairs.items()
+    ]
+    found = evaluate_pairs(cases, LABELS, EvaluationSettings(metrics=("dice", "hd95")))
+    found.write(folder)
+    return found
+
+
+def test_a_structure_is_judged_only_where_it_was_annotated(tmp_path):
+    found = partly(tmp_path)
+    row = found.rows_of_case("b")[1]
+    assert (row.structure, row.finding) == ("tumour", "unknown")
+    assert all(math.isnan(number) for number in (row.reference_size, row.prediction_size, *row.values.values()))
+    line = next(line for line in (tmp_path / "cases.csv").read_text().splitlines() if line.startswith("b,b,tumour"))
+    assert line == "b,b,tumour,unknown,,,,"
+    without = report((SMALL, BOTH), (BOTH, BOTH), metrics=("dice", "hd95"))
+    for metric in ("dice", "hd95"):
+        mine, other = (one.summary("tumour", metric) for one in (found, without))
+        assert mine.spread.mean == other.spread.mean and mine.num_cases == other.num_cases == 2
+        assert (mine.num_spurious, mine.num_present) == (0, 2)
+    assert found.summary("liver", "dice").num_cases == 3
+    assert found.score("b") == found.rows_of_case("b")[0].values["dice"]
+    assert found.agreements["tumour"].bias == without.agreements["tumour"].bias
+    assert "tumour was not annotated in 1 of 3 cases, where it is not judged." in found.notes
+
+
+def test_what_was_not_annotated_is_not_in_the_table_of_mistakes(tmp_path):
+    found = partly(tmp_path)
+    column = found.confusion.names.index("tumour")
+    only = report((SMALL, BOTH), (BOTH, BOTH)).confusion
+    assert [row[column] for row in found.confusion.counts] == [row[column] for row in only.counts]
+
+
+def test_a_report_of_partly_annotated_cases_is_read_back(tmp_path):
+    found = partly(tmp_path)
+    again = Report.read(tmp_path)
+    assert again.means == found.means and again.rows_of_case("b")[1].finding == "unknown"

@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,10 +15,11 @@ from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.grid import Grid
 from hyoid.core.progress import Silent, listening
+from hyoid.ops.resample import onto
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.packing import pack, sample_places
 from hyoid.preparation.pipeline import PreparationSettings, prepare
-from hyoid.preparation.store import Store, prepare_all
+from hyoid.preparation.store import Store, prepare_all, store_folder
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Folder:
         entry = next(entry for entry in self.cases if entry.id == case_id)
         array = np.load(entry.images[0])
         grid = Grid.plain(array.shape[1:], (1.0, 1.0, 2.0))
-        return Case(case_id, Image(array, grid), Image(np.load(entry.label), grid, "labels"), {"patient": "1"})
+        truth = None if entry.label is None else Image(np.load(entry.label), grid, "labels")
+        return Case(case_id, Image(array, grid), truth, {"patient": "1"})
 
 
 @pytest.fixture
@@ -273,3 +275,65 @@ def test_slabs_and_cases_without_any_structure_have_no_places(monkeypatch, slab)
     labels[7, 2, 3] = 5
     places, counts = sample_places(labels, "one voxel")
     assert counts == {5: 1} and places[5].tolist() == [[7, 2, 3]]
+
+
+def truths(folder: Path, kind: str, channels: int) -> tuple[Case, Store]:
+    """A case whose truth is an image or a field, and a store that holds it prepared."""
+    rng = np.random.default_rng(0)
+    grid = Grid.plain((10, 11, 12), (1.0, 1.0, 2.0))
+    smooth = np.indices(grid.shape).sum(0).astype(np.float32)
+    truth = Image(np.stack([smooth * (k + 1) for k in range(channels)]), grid, kind)
+    case = Case("a", Image(rng.normal(50, 9, (1, *grid.shape)).astype(np.float32), grid), truth, annotated=("liver",))
+    store = Store(folder, ("a",))
+    store.write(prepare(case, SETTINGS.changed({"target": [{"scheme": "zscore"}] * channels})), "key")
+    return case, store
+
+
+def test_a_target_image_is_prepared_with_a_scheme_of_its_own(tmp_path: Path):
+    _, store = truths(tmp_path, "intensities", 2)
+    target = np.asarray(store.target("a"))
+    assert target.shape == (2, *store.grid("a").shape) and target.dtype == np.float32
+    np.testing.assert_allclose(target[0], target[1], atol=2e-2)
+    assert abs(target.mean()) < 0.1 and 0.8 < target.std() < 1.2
+    assert store.is_labelled("a") and store.annotated("a") == ("liver",) and store.locations("a") == {}
+    np.testing.assert_array_equal(store.target("a")[:, 1:3], target[:, 1:3])
+
+
+def test_a_field_keeps_its_millimetres(tmp_path: Path):
+    case, store = truths(tmp_path, "field", 3)
+    expected = onto(case.truth, store.grid("a"))
+    np.testing.assert_allclose(np.asarray(store.target("a")), expected.array, atol=2e-2)
+
+
+def test_a_target_of_other_channels_than_its_schemes_is_refused():
+    grid = Grid.plain((4, 4))
+    case = Case("a", Image(np.ones((1, 4, 4)), grid), Image(np.ones((2, 4, 4)), grid))
+    with pytest.raises(DataError, match="a: expected a target of 1 channels, got 2"):
+        prepare(case, PreparationSettings(target=(IntensitySettings(),)))
+
+
+def test_the_folder_of_a_store_depends_on_the_target_only_where_there_is_one(tmp_path: Path):
+    with_target = SETTINGS.changed({"target": [{"scheme": "none"}]})
+    assert store_folder(SETTINGS, tmp_path).name == "91f5f98fdc56a243"
+    assert len({store_folder(SETTINGS, tmp_path), store_folder(with_target, tmp_path)}) == 2
+
+
+def test_an_unlabelled_case_has_an_image_and_no_labels(dataset: Folder, tmp_path: Path):
+    unlabelled = replace(dataset.cases[0], id="u", label=None)
+    dataset.cases = (*dataset.cases, unlabelled)
+    weight = {"weight": lambda case: np.ones(case.truth.array.shape[1:], np.float32)}
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store", extra=weight, entries=dataset.cases[2:])
+    assert store.ids == (".hidden/ü", "u")
+    assert store.is_labelled(".hidden/ü") and not store.is_labelled("u")
+    np.testing.assert_array_equal(np.asarray(store.image("u")).shape, (2, *store.grid("u").shape))
+    with pytest.raises(DataError, match="no labels for this case"):
+        store.labels("u")
+
+
+def test_places_of_numbered_objects_are_listed_under_their_class():
+    labels = np.zeros((20, 20), np.int32)
+    labels[2:4, 2:4], labels[9, 5:9], labels[15:18, 15:18] = 3, 40, 41
+    places, counts = sample_places(labels, "case", numbered=True)
+    classed, expected = sample_places(np.minimum(labels, 1), "case")
+    assert counts == expected == {1: 17} and list(places) == [1]
+    np.testing.assert_array_equal(places[1], classed[1])

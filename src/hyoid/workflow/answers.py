@@ -111,7 +111,7 @@ def predict_entries(
     """
     by_id, wanted = {entry.id: entry for entry in entries}, predictor.settings.format
     if wanted is not None:
-        num_axes = len(next(iter(dataset.seen.values())).shape)
+        num_axes = read_header(entries[0].images[0]).grid.dims
         check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
     for entry in entries:

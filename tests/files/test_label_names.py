@@ -1,0 +1,139 @@
+"""Names and colours of labels in files, and the format of answers."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+import tifffile
+
+from hyoid.core.case import Image
+from hyoid.core.errors import ConfigError
+from hyoid.core.grid import Grid
+from hyoid.core.labels import Labels
+from hyoid.files.colours import colour_of
+from hyoid.files.formats import (
+    check_suffix,
+    label_suffixes,
+    read_image,
+    stem_of,
+    suffix_for_labels,
+    suffix_for_probabilities,
+    write_boxes,
+    write_image,
+)
+from hyoid.prediction.predictor import PredictionSettings
+
+LABELS = Labels(names=("liver", "left kidney"), values=((1,), (7,)))
+AFFINE = np.array([[0, 0, 2.5, -20.0], [-0.8, 0, 0, 7.0], [0, 1.25, 0, 33.5], [0, 0, 0, 1]])
+
+
+def answer(shape: tuple[int, ...] = (5, 6, 7)) -> Image:
+    array = np.random.default_rng(0).choice(np.array([0, 1, 7], np.uint8), (1, *shape))
+    return Image(array, Grid.from_affine(AFFINE, shape) if len(shape) == 3 else Grid.plain(shape), "labels")
+
+
+@pytest.mark.parametrize("suffix", label_suffixes(3))
+def test_labels_with_names_come_back_on_their_grid(tmp_path, suffix):
+    image = answer()
+    write_image(tmp_path / f"a{suffix}", image, labels=LABELS)
+    back = read_image(tmp_path / f"a{suffix}", "labels")
+    np.testing.assert_array_equal(back.array, image.array)
+    if suffix in (".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".nhdr", ".mha", ".mhd"):
+        assert back.grid.matches(image.grid)
+
+
+@pytest.mark.parametrize("suffix", label_suffixes(2))
+def test_flat_labels_with_names_come_back_to_the_last_pixel(tmp_path, suffix):
+    image = answer((20, 30))
+    write_image(tmp_path / f"a{suffix}", image, labels=LABELS)
+    back = read_image(tmp_path / f"a{suffix}", "labels")
+    np.testing.assert_array_equal(back.array, image.array)
+    assert back.grid.shape == image.grid.shape
+
+
+def test_3d_slicer_finds_its_segments(tmp_path):
+    write_image(tmp_path / "a.seg.nrrd", answer(), labels=LABELS)
+    assert stem_of("a.seg.nrrd") == "a"
+    read = SimpleITK.ReadImage(str(tmp_path / "a.seg.nrrd"))
+    facts = {key: read.GetMetaData(key) for key in read.GetMetaDataKeys()}
+    assert [facts[f"Segment{n}_Name"] for n in (0, 1)] == ["liver", "left kidney"]
+    assert [facts[f"Segment{n}_LabelValue"] for n in (0, 1)] == ["1", "7"]
+    assert facts["Segment1_Extent"] == "0 4 0 5 0 6" and facts["Segment0_Layer"] == "0"
+    assert facts["Segment0_Color"] == " ".join(f"{part / 255:.6f}" for part in colour_of(0))
+    assert facts["Segmentation_MasterRepresentation"] == "Binary labelmap"
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(read), answer().array[0].transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_ome_zarr_says_what_its_values_mean(tmp_path, whole):
+    image, path = answer(), tmp_path / "a.ome.zarr"
+    if whole:
+        write_image(path, image, labels=LABELS)
+    else:
+        write_boxes(path, image.array[0], image.grid, tmp_path / "source.tif", LABELS)
+    told = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]["image-label"]
+    assert told["properties"] == [{"label-value": 1, "name": "liver"}, {"label-value": 7, "name": "left kidney"}]
+    assert told["colors"][1] == {"label-value": 7, "rgba": [*colour_of(1), 255]}
+
+
+def test_other_readers_get_the_same_values(tmp_path):
+    image = answer()
+    for name in ("a.nii.gz", "a.tif"):
+        write_image(tmp_path / name, image, labels=LABELS)
+    np.testing.assert_array_equal(np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj), image.array[0])
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), image.array[0])
+    flat = answer((20, 30))
+    write_image(tmp_path / "a.png", flat, labels=LABELS)
+    np.testing.assert_array_equal(
+        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "a.png"))), flat.array[0]
+    )
+
+
+def test_many_structures_have_colours_of_their_own():
+    assert len({colour_of(index) for index in range(120)}) == 120
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "suffix"),
+    [
+        ("a.nii.gz", None, ".nii.gz"),
+        ("a.nii.gz", "seg.nrrd", ".seg.nrrd"),
+        ("a.dcm", ".MHA", ".mha"),
+        ("a.jpg", "ome.zarr", ".ome.zarr"),
+    ],
+)
+def test_the_wanted_format_decides_the_ending_of_answers(source, wanted, suffix):
+    assert suffix_for_labels(source, wanted) == suffix
+
+
+def test_a_format_that_cannot_hold_labels_is_refused_with_those_that_can():
+    with pytest.raises(ConfigError, match=r"'png': labels of 3 axes up to 2 fit into seg\.nrrd, nrrd, .*nii\.gz"):
+        check_suffix("png", 3, 2)
+    with pytest.raises(ConfigError, match=r"'nii\.gz': labels of 2 axes"):
+        check_suffix("nii.gz", 2)
+    assert check_suffix("bmp", 2, 255) == ".bmp"
+    with pytest.raises(ConfigError, match=r"'bmp': labels of 2 axes up to 300 fit into .*png"):
+        check_suffix("bmp", 2, 300)
+    for wanted in ("jpg", "img", "dcm", "nonsense"):
+        with pytest.raises(ConfigError, match=rf"{wanted}.*label files are written with .*nii\.gz"):
+            PredictionSettings.parse({"format": wanted}, "prediction")
+    assert PredictionSettings(format=".NII.gz").format == "nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "dims", "suffix"),
+    [
+        (None, 3, ".nii.gz"),
+        (None, 2, ".tif"),
+        ("seg.nrrd", 3, ".nrrd"),
+        ("png", 2, ".tif"),
+        ("mha", 3, ".mha"),
+        ("ome.zarr", 2, ".ome.zarr"),
+    ],
+)
+def test_probabilities_follow_the_wanted_format_where_it_holds_fractions(wanted, dims, suffix):
+    assert suffix_for_probabilities(wanted, dims) == suffix
