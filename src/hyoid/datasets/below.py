@@ -10,12 +10,12 @@ from ..core.progress import log
 from ..files.dicom import holds_volume, is_dicom
 from ..files.formats import is_image, stem_of
 from .entry import listed
-from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, images_of, mixed_folders, subfolder
+from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, TARGET_FOLDERS, images_of, mixed_folders, subfolder
 
 ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
 
-_ANNOTATIONS = (*LABEL_FOLDERS, "labelsts")
+_ANNOTATIONS = (*LABEL_FOLDERS, *TARGET_FOLDERS, "labelsts")
 
 
 def images_below(folder: Path) -> dict[Path, str]:
