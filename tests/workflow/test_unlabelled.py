@@ -38,7 +38,6 @@ def data_set(folder: Path, unlabelled: bool) -> Path:
 class Curious(Regime):
     """Looks at unlabelled cases, too."""
 
-    turns = ("net",)
     feeds = {"labelled": 1, "unlabelled": 1}  # noqa: RUF012
 
 

@@ -7,5 +7,6 @@ Read in this order:
 - `blocks`: images that stay in their file; `canvas`: labels larger than memory, until they are written
 - `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff` (with `tiff_tiles`, tile by tile),
   `ome_zarr`: one format family each
+- `colours`: the colour of each structure in files that have room for it
 - `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is
 """
