@@ -280,7 +280,7 @@ def _partly(entries: Sequence[Entry], labels: Labels) -> list[str]:
     told = ", ".join(f"{name} in {n}" for name, n in zip(labels.names, counts, strict=True))
     return [
         f"{len(some)} of {len(entries)} cases are annotated in part ({told}); each structure is judged where it was"
-        " annotated, and supervised training takes it for background elsewhere."
+        " annotated, and where it was not, background does not teach."
     ]
 
 

@@ -132,32 +132,21 @@ def teaching(
     unlabelled: Mapping[str, Mapping[str, str]],
     validation: Sequence[str],
 ) -> tuple[str, ...]:
-    """Ids of the unlabelled cases that may teach while others validate.
+    """Ids of the unlabelled cases (id: facts) that may teach while these annotated ones validate.
 
     Left out are those of a patient (or another group) that validates, those that an explicit split puts among the
     validation cases, and slices of a stack whose nearest annotated slice validates.
-
-    Args:
-        found: How the annotated cases are grouped.
-        facts: The annotated cases (id: facts).
-        unlabelled: The unlabelled ones.
-        validation: Ids of the annotated cases that validate.
     """
-    column = next((c for c in GROUP_COLUMNS if any(row.get(c) for row in facts.values())), None)
-    patients = {facts[i].get(column) for i in validation} - {None, ""} if column else set()
-    words = {found.split[i] for i in validation} if found.rule == "split" else set()
-    judging = set(validation)
+    column = next((c for c in GROUP_COLUMNS if any(row.get(c) for row in facts.values())), "")
+    patients = {facts[i].get(column) for i in validation} - {None, ""}
+    words = {found.split.get(i) for i in validation} - {None}
 
-    def teaches(case: str) -> bool:
-        row = unlabelled[case]
-        if column and row.get(column) in patients:
-            return False
+    def validates(case: str, row: Mapping[str, str]) -> bool:
         word = row.get("split") or row.get("fold") or ""
-        if word.lower() in VALIDATION_WORDS or word in words:
-            return False
-        return found.rule != "stack" or _neighbour(found, case, row) not in judging
+        explicit = word.lower() in VALIDATION_WORDS or word in words
+        return explicit or row.get(column) in patients or _neighbour(found, case, row) in validation
 
-    return tuple(filter(teaches, sorted(unlabelled)))
+    return tuple(case for case in sorted(unlabelled) if not validates(case, unlabelled[case]))
 
 
 def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None:
@@ -165,8 +154,8 @@ def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None
     number = next((row[c] for c in STACK_COLUMNS if row.get(c, "").lstrip("-").isdigit()), None)
     match = _STACK_ID.match(case)
     stack, place = ("stack", int(number)) if number else (match[1] or "stack", int(match[3])) if match else ("", 0)
-    slices = [i for i in found.groups if found.groups[i] == stack]
-    return min(slices, key=lambda i: abs(found.order[i] - place)) if slices else None
+    slices = [i for i in found.order if found.groups[i] == stack]
+    return min(slices, key=lambda i: abs(found.order[i] - place), default=None)
 
 
 def _names_validation(words: Iterable[str]) -> bool:

@@ -74,10 +74,7 @@ def look_at_all(
 ) -> list[Look]:
     """A look at every case, several at once; a second call in the same process reads no unchanged file again.
 
-    Args:
-        entries: The cases.
-        files: Value of each structure that has a file of its own, by the name of the file.
-        truth: What the targets are.
+    Structures that have a file of their own get the values that `files` gives to the names of the files.
     """
     values = tuple((files or {}).items())
     with ThreadPoolExecutor(min(8, cores())) as pool:

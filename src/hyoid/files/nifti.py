@@ -331,6 +331,7 @@ def _read_mgh(path: Path) -> Stored:
 
 _MGH = (".mgz", ".mgh")
 _SUFFIXES = (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH)
+_WRITTEN = (".nii.gz", ".nii")
 FORMAT = Format(
     "NIfTI",
     _SUFFIXES,
@@ -339,6 +340,6 @@ FORMAT = Format(
     write,
     open=open_mapped,
     write_boxes=write_planes,
-    written=(".nii.gz", ".nii"),
+    written=_WRITTEN,
     dims=(3,),
 )

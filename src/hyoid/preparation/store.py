@@ -213,22 +213,12 @@ def _grid(values: dict[str, Any]) -> Grid:
     )
 
 
-class Entry(Protocol):
-    """One case of a data set, before it is read."""
-
-    id: str
-    images: Any
-    label: Any
-    target: Any
-    annotated: tuple[str, ...] | None
-
-
 class Source(Protocol):
     """A data set whose cases can be read one by one."""
 
     @property
     def cases(self) -> Sequence[Any]:
-        """The entries."""
+        """The entries, each with `id`, `images`, `label`, `target` and `annotated`."""
 
     def read(self, case_id: str, numbered: bool = False) -> Case:
         """One case; with `numbered` its truth is the numbers of objects."""
@@ -317,7 +307,7 @@ def _is_valid(store: Store, case_id: str, key: str) -> bool:
     return facts["version"] == VERSION and facts["key"] == key
 
 
-def _source_key(dataset: Source, entry: Entry) -> str:
+def _source_key(dataset: Source, entry: Any) -> str:
     """Changes when a file of the case does, what its mask values mean, or which structures were annotated."""
     paths = [*_paths(entry.images), *_paths(entry.label), *_paths(entry.target)]
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
