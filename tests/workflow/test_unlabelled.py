@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch import nn
 
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
@@ -18,7 +19,7 @@ from hyoid.datasets.phantoms import write_phantoms
 from hyoid.files.formats import read_image
 from hyoid.preparation.store import Store
 from hyoid.run_folder import RunFolder
-from hyoid.training.regime import Regime, regimes
+from hyoid.training.regime import Regime, Turn, regimes
 
 from .test_large import predict, predictor_for, volume
 
@@ -39,6 +40,9 @@ class Curious(Regime):
     """Looks at unlabelled cases, too."""
 
     feeds = {"labelled": 1, "unlabelled": 1}  # noqa: RUF012
+
+    def __init__(self, net: nn.Module) -> None:
+        self.turns = {"net": Turn(net)}
 
 
 @pytest.fixture
