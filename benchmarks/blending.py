@@ -10,28 +10,26 @@ averaged over tiles and mirrors, as nets of few classes do, once with logits, as
 import argparse
 import json
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from plainly import run_plainly
-from torch import nn
 
 FIRST = 4
 """Cases whose probabilities are looked at."""
 
 
 def averaging_logits(predictor: Any) -> None:
-    """Make a predictor average logits: of these, a convolution that changes nothing makes logits."""
-    from hyoid.engines.backend import Backend
+    """Make a predictor average logits; one that averages features does so already."""
     from hyoid.engines.evidence import Evidence
 
-    count = predictor.task.channels
-    same = (nn.Conv2d if len(predictor.net.divisor) == 2 else nn.Conv3d)(count, count, 1, bias=False)
-    same.weight.data.copy_(torch.eye(count).view_as(same.weight))
-    predictor.evidence = Evidence(predictor.net, count, same, predictor.task)
-    predictor.backend = Backend(predictor.evidence)
+    if predictor.evidence.head is None:
+        task = copy(predictor.task)
+        task.averages = "logits"
+        predictor.evidence = Evidence(task.channels, None, task)
 
 
 def surprise(maps: np.ndarray, target: torch.Tensor) -> float:

@@ -205,7 +205,7 @@ def predict(size: Size, way: Way, device: str) -> dict[str, Any]:
     image = np.random.default_rng(0).standard_normal((1, *size.image)).astype(np.float32)
     begin_memory(device)
     with laid_out(way, device):
-        predictor = Predictor(plan.net.build(), task_for(LABELS), plan, settings, device)
+        predictor = Predictor.of(plan.net.build(), task_for(LABELS), plan, settings, device)
         predictor.predict_labels(image)
         begin = time.perf_counter()
         predictor.predict_labels(image)

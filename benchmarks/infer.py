@@ -165,7 +165,7 @@ def contenders(folder: Path) -> dict[str, Callable[[Path, Path], None]]:
     ):
         settings = PredictionSettings(backend=backend, mirror=False, whole=whole)
         kept = (folder / f"{backend}_{whole}", precision)
-        predictor = Predictor(net, task, plan(precision), settings, kept=kept, patches=calibrating)
+        predictor = Predictor.of(net, task, plan(precision), settings, kept=kept, patches=calibrating)
         held = ", tiles of a patch" if whole == 1 else ""
         found[f"hyoid, {backend}, {precision}{held}"] = partial(by_hyoid, predictor)
     found["MONAI, torch, 32-true"] = partial(by_windows, monai_windows(net))

@@ -66,7 +66,7 @@ def main() -> None:
     labels = Labels.of({value: f"structure_{value}" for value in range(1, options.classes)})
     settings = PredictionSettings(overlap=options.overlap)
     plan = plan_for(spec, options.patch, options.spacing)
-    predictor = Predictor(spec.build(), task_for(labels), plan, settings)
+    predictor = Predictor.of(spec.build(), task_for(labels), plan, settings)
     array = np.random.default_rng(0).integers(-1000, 1000, (1, *options.shape), np.int16)
     case = Case("large", Image(array, Grid.plain(options.shape, (0.8, 0.8, 1.0))))
     print(f"before: {peak_gb():.2f} GB, {array.nbytes / 2**30:.2f} GB of it the image")

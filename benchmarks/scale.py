@@ -139,7 +139,7 @@ def predict(edge: int, classes: int) -> dict[str, float]:
     from hyoid.prediction.predictor import PredictionSettings, Predictor
 
     plan = plan_of(classes, TILE)
-    predictor = Predictor(plan.net.build(), task_of(classes), plan, PredictionSettings(mirror=False, whole=0))
+    predictor = Predictor.of(plan.net.build(), task_of(classes), plan, PredictionSettings(mirror=False, whole=0))
     image = np.random.default_rng(0).standard_normal((1, edge, edge, edge), np.float32)
     predictor.predict_labels(image[:, :64, :64, :64])
     with Growth() as growth:

@@ -27,14 +27,14 @@ IN_THE_NET = """
 import atexit, time
 from hyoid import cli
 cli.collect_seldom()
-from hyoid.engines.backend import Backend
-spent, answered = [0.0], Backend.__call__
+from hyoid.engines.torch import TorchEngine
+spent, answered = [0.0], TorchEngine.__call__
 def timed(self, tiles):
     begin = time.process_time()
     logits = answered(self, tiles)
     spent[0] += time.process_time() - begin
     return logits
-Backend.__call__ = timed
+TorchEngine.__call__ = timed
 atexit.register(lambda: print(spent[0]))
 cli.main()
 """

@@ -51,7 +51,7 @@ def by_hyoid(channels: tuple[int, ...], classes: int, precision: str) -> tuple[A
     labels = Labels.of({value: f"structure_{value}" for value in range(1, classes)})
     fields = {"net": spec, "patch": TILE, "batch": 1, "precision": precision, "mirror_axes": (), "dims": 3}
     plan = Plan.model_construct(**fields, preparation=PreparationSettings())
-    predictor = Predictor(net, task_for(labels), plan, PredictionSettings(mirror=False, whole=1))
+    predictor = Predictor.of(net, task_for(labels), plan, PredictionSettings(mirror=False, whole=1))
     return net, predictor.predict_labels
 
 

@@ -67,7 +67,7 @@ def make_predictor(
 ) -> Predictor:
     """A net that learned nothing, for background and two structures; images are cut into tiles however small."""
     plan = make_plan(patch, spacing_mm)
-    return Predictor(
+    return Predictor.of(
         net or seeded(plan.net.build, 0),
         task_for(Labels.of({1: "liver", 5: "spleen"})),
         plan,

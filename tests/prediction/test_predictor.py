@@ -73,7 +73,7 @@ def test_the_answer_lies_on_the_grid_of_the_case(shape, spacing_mm, patch, prepa
 def test_orientation_of_the_file_does_not_matter(codes):
     plan = make_plan((8, 8, 8))
     plan = plan.model_copy(update={"preparation": plan.preparation.changed({"orientation": "RAS"})})
-    predictor = Predictor(plan.net.build(), task_for(Labels.of({1: "a", 2: "b"})), plan, PredictionSettings(whole=0))
+    predictor = Predictor.of(plan.net.build(), task_for(Labels.of({1: "a", 2: "b"})), plan, PredictionSettings(whole=0))
     case = make_case((12, 14, 16), (1.0, 1.0, 1.0))
     turned = onto(case.image, case.image.grid.oriented(codes))
     there = predictor.predict(Case("turned", turned))

@@ -68,5 +68,5 @@ def test_regions_that_overlap_are_refined_each_by_itself():
     case, truth = square(2)
     plan = make_plan((16, 16))
     settings = PredictionSettings(refine="dense_crf", whole=100, mirror=False)
-    answer = Predictor(Regions(2), task_for(labels), plan, settings).predict(case)
+    answer = Predictor.of(Regions(2), task_for(labels), plan, settings).predict(case)
     assert np.mean((answer.array[0] > 0) != truth) < 0.02

@@ -153,7 +153,7 @@ def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monke
     with pytest.raises(DataError, match=rf"{path.name}: this answer cannot be read; .*`hyoid predict .*makes it again"):
         hyoid.evaluate(folder.path)
     experiment = folder.experiment
-    answering = Predictor(experiment.decided.net.build(), task_for(experiment.task_labels), experiment.decided)
+    answering = Predictor.of(experiment.decided.net.build(), task_for(experiment.task_labels), experiment.decided)
     monkeypatch.setattr("hyoid.workflow.answers.predictor_of", lambda folder: answering)
     hyoid.predict(folder.path)
     assert "This answer is made again" in caplog.text and path.name in caplog.text

@@ -13,7 +13,7 @@ from phantoms import make_plan
 def test_predicting_is_told_by_the_voxels_that_go_through_the_net():
     plan = make_plan((16, 16, 16))
     with torch.device("meta"):
-        predictor = Predictor(plan.net.build(), task_for(Labels.of({1: "a", 2: "b"})), plan, device="meta")
+        predictor = Predictor.of(plan.net.build(), task_for(Labels.of({1: "a", 2: "b"})), plan, device="meta")
     plan.expected.__dict__["seconds_per_step"] = 30.0
     tiling = predictor.tiling((32, 32, 32))
     answers = tiling.num_tiles * tiling.seen / 16**3

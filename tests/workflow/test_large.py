@@ -32,7 +32,7 @@ def predictor_for(patch, channels=1, scheme="zscore", preparation=None, **settin
     preparation = PreparationSettings(intensity=(IntensitySettings(scheme=scheme),) * channels, **(preparation or {}))
     plan = make_plan(patch, preparation.spacing_mm, preparation=preparation, net=spec)
     task = task_for(Labels.of({1: "liver", 5: "spleen"}))
-    return Predictor(seeded(spec.build, 0), task, plan, PredictionSettings(whole=0, **settings))
+    return Predictor.of(seeded(spec.build, 0), task, plan, PredictionSettings(whole=0, **settings))
 
 
 def predict(predictor, source: Path, into: Path, memory_gb: float, channels: int = 1, **options) -> Path:

@@ -1,13 +1,16 @@
-"""Engines: what computes a net for tiles of one shape, for prediction, explanation and deployment alike.
+"""Engines: what computes a net for tiles, for prediction, explanation and deployment alike.
 
 Read in this order:
 
-- `engine`: Engine, what every engine is; the shelf `engines`; which libraries they need
-- `torch`: the net with one answer, and as a program that other engines read
-- `compiled`, `onnx`, `openvino`, `int8`: the engines
+- `facts`: NetFacts, the sizes that a net takes and gives
+- `evidence`: what a net gives for a tile, what of it is averaged, and what makes maps of it
+- `engine`: Engine, what every engine is; Program, its form for tiles of one shape; the shelf `engines`
+- `torch`: the reference, and the net as other engines read it
+- `compiled`, `onnx`, `openvino`, `int8`: the other engines
 - `shelf`: all of them, registered
-- `evidence`: what a net gives for a tile, and what makes probabilities of it
+- `programs`: made for a shape of tiles, kept on disk
 - `agreement`: how well an engine agrees with torch
-- `backend`: which engine computes a net, and whether it may: it must agree with torch
+- `choice`: which engine computes a net, and whether it may: it must agree with torch
+- `deployed`: a program from a file and its facts, without the net
 - `signals`: the stack for signals, which a library changes
 """

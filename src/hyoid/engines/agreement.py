@@ -1,4 +1,9 @@
-"""How well an engine agrees with torch: by what both decide at each voxel."""
+"""How well an engine agrees with torch.
+
+Maps that are probabilities are cut at a half, and what both decide is compared: the share of equal voxels, and Dice.
+Where a task's maps are other numbers (distances, intensities) nothing is decided, and the difference of the maps
+relative to their size is compared; so 1 is perfect in both.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +18,49 @@ ALIKE = 0.999
 SAME = 0.995
 """Dice with torch that an engine needs: the mean over validation patches, and for `auto` each structure's at hand."""
 
+CLOSE = 0.98
+"""What it needs in place of Dice where maps are not probabilities: a relative difference of at most 2 %."""
+
 
 class Sameness(NamedTuple):
-    """Mean Dice of an engine with torch, over structures, and over how many validation patches."""
+    """How alike an engine and torch are, the mean over maps, and over how many validation patches."""
 
     dice: float
     patches: int
 
 
+def decisions(maps: Tensor, probable: bool) -> Tensor:
+    """For each channel (K, voxels) what maps (B, K, *S) decide, where they are probabilities; else their numbers."""
+    return (maps > 0.5 if probable else maps).transpose(0, 1).flatten(1)
+
+
 def decided_alike(ours: Tensor, theirs: Tensor) -> float:
-    """Share of voxels at which two maps (B, K, *S) decide alike: every channel on the same side of a half."""
-    return float(((ours > 0.5) == (theirs > 0.5)).all(1).float().mean())
+    """Share of voxels at which probabilities (B, K, *S) decide alike: every channel on the same side of a half."""
+    return float((decisions(ours, True) == decisions(theirs, True)).all(0).float().mean())
 
 
-def varied(maps: Tensor) -> bool:
-    """Whether voxels are decided differently: there is a structure, and something beside it."""
-    decided = (maps > 0.5).transpose(0, 1).flatten(1)
+def varied(maps: Tensor, probable: bool = True) -> bool:
+    """Whether voxels differ in what is decided: there is a structure, and something beside it."""
+    decided = decisions(maps, probable)
     return bool((decided != decided[:, :1]).any())
 
 
-def dice_of_decisions(ours: Tensor, theirs: Tensor) -> list[float]:
-    """Dice of two maps (B, K, *S), each channel cut at a half, of every channel that occurs."""
-    return dice_of(overlaps(ours, theirs))
+def likeness(ours: Tensor, theirs: Tensor, probable: bool = True) -> list[float]:
+    """Of two maps (B, K, *S), for every channel that occurs: Dice of decisions, or 1 - relative difference."""
+    return likeness_of(shares(ours, theirs, probable), probable)
 
 
-def overlaps(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Of every channel (2, K) the sizes of both maps together, and what they share."""
-    a, b = ((maps > 0.5).transpose(0, 1).flatten(1) for maps in (ours, theirs))
-    return torch.stack([a.sum(1) + b.sum(1), (a & b).sum(1)])
+def shares(ours: Tensor, theirs: Tensor, probable: bool = True) -> Tensor:
+    """For every channel (2, K) the sizes |a|² + |b|² of both maps together, and what they share, a·b."""
+    a, b = decisions(ours, probable), decisions(theirs, probable)
+    if probable:
+        return torch.stack([a.sum(1) + b.sum(1), (a & b).sum(1)])
+    return torch.stack([one.sum(1, dtype=torch.float64) for one in (a.square() + b.square(), a * b)])
 
 
-def dice_of(overlaps: Tensor) -> list[float]:
-    """Dice of every channel that occurs, from sizes and overlaps (2, K)."""
-    sizes, common = overlaps
-    found: list[float] = (2 * common[sizes > 0] / sizes[sizes > 0]).tolist()
+def likeness_of(shares: Tensor, probable: bool = True) -> list[float]:
+    """The likeness of every channel that occurs, from sizes and shares (2, K)."""
+    sizes, common = shares
+    dice = 2 * common[sizes > 0] / sizes[sizes > 0]
+    found: list[float] = (dice if probable else 1 - (2 - 2 * dice).clamp(min=0).sqrt()).tolist()
     return found

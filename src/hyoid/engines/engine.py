@@ -1,7 +1,7 @@
-"""Engines: what computes a net for tiles of one shape, other than torch as it is.
+"""Engine: what computes a net.
 
-An engine is built for a net and an example of its tiles and gives the same finest logits. Its library is an extra and
-is imported when it is asked for. What an engine can keep on disk, it builds from there the next time.
+Engines other than torch make a program for each shape of tiles, from the net and an example of them. Their libraries
+are extras, imported when they are needed. A program that can be kept on disk is read from there the next time.
 """
 
 from __future__ import annotations
@@ -11,31 +11,55 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
 from ..core.extras import install_command
 from ..core.registry import Registry
+from .evidence import Evidence
+from .facts import NetFacts
 
 
-class Engine(Protocol):
-    """Computes a net for tiles of the shape it was built for."""
+class Program(Protocol):
+    """Computes a net for tiles of the shape it was made for."""
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """The finest logits (B, K, *S) of tiles (B, C, *S), float32."""
 
 
-class Builder(Protocol):
-    """Makes an engine."""
+class Engine(Protocol):
+    """Computes a net for tiles of any shape that its facts allow.
 
-    def __call__(self, net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
-        """An engine for tiles like the example.
+    Attributes:
+        facts: The sizes that the net takes and gives.
+        evidence: What is computed, logits or features, and how it becomes the maps of the task.
+        device: Where it wants the tiles.
+        answered: What has computed so far, as a sentence.
+    """
+
+    facts: NetFacts
+    evidence: Evidence
+    device: torch.device
+
+    @property
+    def answered(self) -> str: ...
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The evidence (B, channels, *S) of tiles (B, C, *S), which lie on the device."""
+
+
+class Builder(Protocol):
+    """Makes the program of an engine."""
+
+    def __call__(self, net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
+        """A program for tiles like the example.
 
         Args:
             net: In evaluation mode.
             example: Tiles (B, C, *S).
-            half: Whether the engine may compute in bfloat16.
-            kept: File without suffix to keep the program in, and to take it from when it is there; None keeps nothing.
+            half: Whether it may compute in bfloat16.
+            kept: File without suffix to keep it in, and to take it from when it is there; None keeps nothing.
 
         Raises:
             ConfigError: When its library is not installed.
@@ -71,3 +95,13 @@ def library(name: str, extra: str) -> Any:
         return import_module(name)
     except ImportError:
         raise ConfigError(f"The engine needs {name}; install it with `{install_command(extra)}`.") from None
+
+
+def filled(program: Program, tiles: Tensor, batch: int) -> Tensor:
+    """The logits of tiles from a program that takes `batch` of them at once; empty tiles complete the last batch."""
+    parts = []
+    for some in tiles.split(batch):
+        absent = batch - len(some)
+        whole = torch.cat([some, some.new_zeros(absent, *some.shape[1:])]) if absent else some
+        parts.append(program(whole.contiguous())[: len(some)])
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

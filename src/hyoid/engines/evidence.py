@@ -1,4 +1,4 @@
-"""Evidence: what a net says of voxels, what of it is averaged over tiles, and how that becomes probabilities."""
+"""Evidence: what a net gives for voxels, what of it is averaged over tiles, and how that becomes maps of a task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..nets.net import Net
 from ..tasks.task import Task
 
 TOGETHER = 2**20
-"""Numbers that are made probabilities at once, so few that they stay in the cache."""
+"""Numbers that are activated at once, so few that they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -22,62 +22,72 @@ class Evidence:
 
     The last convolution of most nets is one of single voxels, and the weights w_i of overlapping tiles sum to one, so
     that it may as well come after averaging: sum_i w_i (A f_i + b) = A (sum_i w_i f_i) + b. That averages logits, as
-    nnU-Net does, in the memory of the features, and convolves each voxel once.
+    nnU-Net does, in the memory of the features, and convolves each voxel once. A task may ask for logits themselves.
 
     Attributes:
-        net: Gives what it says (B, channels, *S) as the first of a tuple: logits or features.
-        channels: How many maps it says, and how many are averaged.
-        head: The convolution that makes logits of features; None where the net gives logits.
-        task: What makes probabilities of logits.
+        channels: How many maps an engine gives, and how many are averaged.
+        head: The convolution that makes logits of features; None where the engine gives logits.
+        task: What makes maps of logits.
 
     Reference:
         isensee2021nnunet.
     """
 
-    net: nn.Module
     channels: int
     head: nn.Conv2d | nn.Conv3d | None
     task: Task
 
-    @classmethod
-    def of(cls, net: Net, task: Task) -> Evidence:
-        """The evidence of a net, whose weights it shares."""
-        head = net.last_convolution()
-        if head is None or head.in_channels >= head.out_channels:
-            return cls(net, task.channels, None, task)
-        shared = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
-        features = deepcopy(net, {**shared, id(head): nn.Identity()})
-        return cls(features, head.in_channels, head, task)
-
     @property
     def kind(self) -> str:
-        """What the net says: logits or features."""
+        """What an engine gives: logits or features."""
         return "logits" if self.head is None else "features"
 
-    def averaged(self, said: Tensor) -> Tensor:
-        """What is averaged of what the net says (B, channels, *S): probabilities, or the features, in 32 bits."""
-        return self.task.activate(said) if self.head is None else said.float()
+    @property
+    def activated(self) -> bool:
+        """Whether the maps themselves are averaged, so that averages are maps already."""
+        return self.head is None and self.task.averages != "logits"
 
-    def probabilities(self, averaged: Tensor) -> Tensor:
-        """Probabilities (B, K, *S) of averages (B, channels, *S)."""
-        if self.head is None:
+    def averaged(self, said: Tensor) -> Tensor:
+        """What is averaged (B, channels, *S), in 32 bits: the maps, or the logits or features as they are."""
+        return self.task.activate(said) if self.activated else said.float()
+
+    def maps(self, averaged: Tensor) -> Tensor:
+        """The maps of the task (B, K, *S), of averages (B, channels, *S)."""
+        if self.activated:
             return averaged
+        if self.head is None:
+            return self.task.activate(averaged)
         logits = self.head.weight.detach().float().flatten(1) @ averaged.flatten(2).float()
         if self.head.bias is not None:
             logits += self.head.bias.detach().float()[:, None]
         return self.task.activate(logits.unflatten(2, averaged.shape[2:]))
 
     def parts(self, averaged: Tensor) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
-        """Probabilities (K, *S) of parts of averages (channels, *S), and where they lie in S.
+        """Maps (K, *S) of parts of averages (channels, *S), and where they lie in S.
 
-        Parts that have to be made of features are so small that they stay in the cache.
+        Parts that have to be activated are so small that they stay in the cache.
         """
         shape = averaged.shape[1:]
         axis = next((axis for axis, size in enumerate(shape) if size > 1), 0)
         step = max(1, TOGETHER // max(1, self.task.channels * math.prod(shape[axis + 1 :])))
-        step = shape[axis] if self.head is None else step
+        step = shape[axis] if self.activated else step
         for start in range(0, shape[axis], step):
             some = averaged.narrow(axis + 1, start, min(step, shape[axis] - start))
             place = [slice(None)] * len(shape)
             place[axis] = slice(start, start + step)
-            yield tuple(place), self.probabilities(some[None])[0]
+            yield tuple(place), self.maps(some[None])[0]
+
+
+def evidence_of(net: Net, task: Task) -> tuple[nn.Module, Evidence]:
+    """The evidence of a net, and the net that gives it as the first of a tuple; it shares the weights.
+
+    Features may only be averaged where a flip leaves the channels alone: a task that swaps or turns its maps in
+    `mirrored` has its maps or logits averaged.
+    """
+    head = net.last_convolution()
+    turned = type(task).mirrored is not Task.mirrored
+    if head is None or head.in_channels >= head.out_channels or turned or task.averages == "logits":
+        return net, Evidence(task.channels, None, task)
+    shared = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
+    features = deepcopy(net, {**shared, id(head): nn.Identity()})
+    return features, Evidence(head.in_channels, head, task)

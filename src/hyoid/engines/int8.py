@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from .engine import Builder, Engine, engines, library
+from .engine import Builder, Program, engines, library
 from .openvino import OpenVino, openvino_model, save_model
 
 FLOATING = ("ConvolutionBackpropData", "Concat", "Divide", "Multiply", "Add", "MVN")
@@ -20,7 +20,7 @@ FLOATING = ("ConvolutionBackpropData", "Concat", "Divide", "Multiply", "Add", "M
 def openvino_int8(calibration: Tensor) -> Builder:
     """OpenVINO, inner convolutions in 8 bits with the ranges of calibration tiles (n, C, *S); with the extra `int8`."""
 
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
         runtime = library("openvino", "int8")
         nncf = library("nncf", "int8")
         file = None if kept is None else kept.with_suffix(".xml")

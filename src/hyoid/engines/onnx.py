@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.files import atomic_path
-from .engine import Builder, Engine, engines, library
+from .engine import Builder, Program, engines, library
 from .torch import exported
 
 
@@ -46,7 +46,7 @@ def onnx_model(net: nn.Module, example: Tensor) -> bytes:
 def onnx() -> Builder:
     """ONNX Runtime, in 32 bits; with the extra `onnx`."""
 
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
         library("onnxruntime", "onnx")
         file = None if kept is None else kept.with_suffix(".onnx")
         if file is not None and file.is_file():

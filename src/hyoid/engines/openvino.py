@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nets.layers import InstanceNorm
-from .engine import Builder, Engine, engines, library
+from .engine import Builder, Program, engines, library
 from .signals import signal_stack_kept
 from .torch import exported
 
@@ -77,7 +77,7 @@ def openvino_model(net: nn.Module, example: Tensor) -> Any:
 def openvino() -> Builder:
     """OpenVINO, in the precision of the plan; with the extra `openvino`."""
 
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Engine:
+    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
         runtime = library("openvino", "openvino")
         file = None if kept is None else kept.with_suffix(".xml")
         if file is not None and file.is_file():

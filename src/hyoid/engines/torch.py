@@ -1,9 +1,60 @@
-"""What torch gives to the other engines: the net with one answer, and as a program of plain operations."""
+"""torch, the reference for the other engines, and what it gives them: the net with one answer, as plain operations."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+from ..nets.net import Net
+from ..tasks.task import Task
+from .evidence import Evidence, evidence_of
+from .facts import NetFacts
+
+
+@dataclass
+class TorchEngine:
+    """A net computed by torch as it is.
+
+    Attributes:
+        net: Gives the evidence as the first of a tuple; on the device, in evaluation mode.
+        evidence: What the net gives.
+        facts: The sizes that it takes and gives.
+        device: Where it runs.
+        precision: Number format in the net: 32-true, bf16-mixed or 16-mixed.
+    """
+
+    net: nn.Module
+    evidence: Evidence
+    facts: NetFacts
+    device: torch.device
+    precision: str
+
+    @classmethod
+    def of(cls, net: Net, task: Task, in_channels: int, device: str | torch.device, precision: str) -> TorchEngine:
+        """The engine of a net, which is moved to the device and put into evaluation mode."""
+        giving, evidence = evidence_of(net.to(device).eval(), task)
+        facts = NetFacts.of(net, in_channels, task.channels)
+        return cls(giving, evidence, facts, torch.device(device), precision)
+
+    @property
+    def answered(self) -> str:
+        """That torch has computed."""
+        return "torch answered."
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """The evidence (B, channels, *S) of tiles (B, C, *S)."""
+        with self._autocast():
+            answer: Tensor = self.net(tiles)[0]
+        return answer
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision == "32-true":
+            return nullcontext()
+        half = self.precision == "16-mixed" and self.device.type != "cpu"
+        return torch.autocast(self.device.type, torch.float16 if half else torch.bfloat16)
 
 
 class Finest(nn.Module):

@@ -68,6 +68,11 @@ class Canvas:
             result[rows] = part[:, *place[1:]]
         return result
 
+    @property
+    def mapped(self) -> np.ndarray:
+        """The whole array, mapped: the system holds what fits of it in memory."""
+        return np.memmap(self._file, self.dtype, "r+", 0, self.shape)
+
     def _rows(self, place: Index, mode: str) -> Iterator[tuple[np.ndarray, slice]]:
         """A few rows of the file at a time, and where these lie in the box."""
         first, last, _ = place[0].indices(self.shape[0])

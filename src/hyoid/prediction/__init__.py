@@ -7,6 +7,7 @@ Read in this order:
 
 - `tiles`: where tiles lie, how they are read beyond the border, and how overlapping answers are blended
 - `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
+- `whole`: the maps of a whole image, where an answer needs them all
 - `memory`: cases for which the memory does not suffice
 - `predictor`: Predictor, case in, answer on the same grid out
 - `batches`: many cases: the next is read and the last is written while one is predicted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from itertools import combinations
@@ -21,8 +21,9 @@ from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
-from ..engines.backend import Backend, BackendName, Patches
-from ..engines.evidence import Evidence
+from ..engines.choice import BackendName, ChoosingEngine, Patches
+from ..engines.engine import Engine
+from ..engines.torch import TorchEngine
 from ..files.formats import check_suffix
 from ..nets.net import Net
 from ..ops.resample import decode_onto, onto
@@ -32,8 +33,9 @@ from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
 from .memory import check_size, fitting
 from .postprocess import keep_largest
-from .slabs import Piece, all_pieces, same_voxels
+from .slabs import Piece, all_pieces, layers, pieces, same_voxels
 from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
+from .whole import check_assembling, room_for, slabs_of
 
 Advance = Callable[[float], object]
 Watch = Callable[[Piece], object]
@@ -86,37 +88,59 @@ class PredictionSettings(Settings):
 
 
 class Predictor:
-    """A net that answers whole cases.
+    """Answers whole cases.
 
     Args:
-        net: Gives logits as a tuple, finest first. It is moved to the device and put into evaluation mode.
-        task: What the channels mean.
+        engine: What computes tiles.
         plan: How a case is prepared, the patch, and the axes that may be mirrored.
-        settings: How the net is applied.
-        device: Where the net runs; the CPU when none.
-        kept: Folder in which other engines than torch keep their programs, and a key that tells weights apart.
-        patches: Gives tiles of prepared cases, for engines that are calibrated.
+        settings: How the net is applied; its backend and precision are those of the engine.
+
+    Raises:
+        ConfigError: When engine and plan do not belong together, or the task cannot be answered with these settings.
     """
 
-    def __init__(
-        self,
+    def __init__(self, engine: Engine, plan: Plan, settings: PredictionSettings | None = None) -> None:
+        self.engine = engine
+        self.evidence = engine.evidence
+        self.task = engine.evidence.task
+        self.plan = plan
+        self.settings = settings or PredictionSettings()
+        facts = engine.facts
+        if (facts.dims, facts.in_channels) != (plan.dims, plan.net.in_channels):
+            raise ConfigError(
+                f"The engine computes a {facts.dims}D net of {facts.in_channels} channels, and the plan is for one of "
+                f"{plan.dims}D and {plan.net.in_channels}; take engine and plan from the same run."
+            )
+        check_assembling(self.task, self.settings.refine, self.settings.largest_component)
+
+    @classmethod
+    def of(
+        cls,
         net: Net,
         task: Task,
         plan: Plan,
         settings: PredictionSettings | None = None,
-        device: torch.device | str | None = None,
+        device: torch.device | str = "cpu",
         kept: tuple[Path, str] | None = None,
         patches: Patches | None = None,
-    ) -> None:
-        self.device = torch.device(device or "cpu")
-        self.net = net.to(self.device).eval()
-        self.task = task
-        self.plan = plan
-        self.settings = settings or PredictionSettings()
-        folder, key = kept or (None, "")
-        half = self._precision != "32-true"
-        self.evidence = Evidence.of(self.net, task)
-        self.backend = Backend(self.evidence, self.settings.backend, half, folder, key, patches)
+    ) -> Predictor:
+        """The predictor of a net, computed by the engine that the settings name.
+
+        Args:
+            net: It is moved to the device and put into evaluation mode.
+            task: What the channels mean.
+            plan: As above.
+            settings: As above.
+            device: Where the net runs.
+            kept: Folder in which other engines than torch keep their programs, and a key that tells weights apart.
+            patches: Gives tiles of prepared cases, for engines that are judged or calibrated.
+        """
+        settings = settings or PredictionSettings()
+        precision = plan.precision if settings.precision == "auto" else settings.precision
+        engine = TorchEngine.of(net, task, plan.net.in_channels, device, precision)
+        if settings.backend == "torch":
+            return cls(engine, plan, settings)
+        return cls(ChoosingEngine(engine, settings.backend, kept, patches), plan, settings)
 
     def predict(
         self,
@@ -142,6 +166,12 @@ class Predictor:
         with fitting(case, self.plan):
             if self.settings.refine is not None:
                 answer, _ = self._refined(case, prepared, advance, watch)
+            elif self.task.assembles:
+                with self._assembled(prepared, advance) as (maps, whole):
+                    if watch is not None:
+                        for piece in pieces(slabs_of(maps, CHUNK_BYTES), prepared.grid, 0, target):
+                            watch(piece)
+                    answer = onto(whole, target)
             elif watch is None and same_voxels(prepared.grid, target):
                 labels = self.predict_labels(prepared.array, advance)
                 answer = onto(Image(labels[None], prepared.grid, "labels"), target)
@@ -202,12 +232,19 @@ class Predictor:
     def predict_into(self, labels: Writable, case: Case, advance: Advance | None = None) -> None:
         """Write the labels of a case piece by piece, for what is larger than memory; postprocessing is left out.
 
+        For a task that assembles, all maps are in a temporary file and the answer on the prepared grid is in memory.
+
         Args:
             labels: Takes labels (*S) at their places on the grid of the case's image; zeros so far.
             case: Its image may be on disk.
             advance: Told the share of the case that was just done.
         """
         target = case.image.grid
+        if self.task.assembles:
+            with self._assembled(self.prepared(case), advance) as (_, whole):
+                for place, part in layers(target, CHUNK_BYTES // 4):
+                    labels[place] = onto(whole, part).array[0]
+            return
         for piece in self._pieces(self.prepared(case), target, advance):
             labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
             del piece  # it would be in memory together with the next one
@@ -223,17 +260,39 @@ class Predictor:
         return Image(array[None], target, "labels")
 
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
-        """Probabilities (K, *S) float32 of a prepared image (C, *S)."""
-        answer = np.empty((self.task.channels, *image.shape[1:]), np.float32)
-        for place, slab in self._blended(image, advance):
-            for part, maps in self.evidence.parts(slab):
-                answer[(slice(None), *place)][(slice(None), *part)] = maps.cpu().numpy()
-                del maps
-            del slab  # here and below: a part of the ring, which would outlive its window
-        return answer
+        """The maps (K, *S) float32 of a prepared image (C, *S)."""
+        maps = np.empty((self.task.channels, *image.shape[1:]), np.float32)
+        self._fill(maps, image, advance)
+        return maps
 
-    def predict_labels(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
-        """Labels (*S) in file values of a prepared image (C, *S); never holds all probabilities."""
+    def _fill(self, maps: np.ndarray, image: np.ndarray, advance: Advance | None) -> None:
+        """Write the maps (K, *S) of a prepared image (C, *S), part by part."""
+        for place, slab in self._blended(image, advance):
+            for part, some in self.evidence.parts(slab):
+                maps[(slice(None), *place)][(slice(None), *part)] = some.cpu().numpy()
+                del some
+            del slab  # here and below: a part of the ring, which would outlive its window
+
+    @contextmanager
+    def _assembled(self, prepared: Image, advance: Advance | None) -> Iterator[tuple[np.ndarray, Image]]:
+        """All maps of a prepared image, float16, and the answer that the task assembles of them."""
+        shape = (self.task.channels, *prepared.grid.shape)
+        with room_for(shape, self.settings.memory_gb) as maps:
+            self._fill(maps, prepared.array, advance)
+            answer = np.asarray(self.task.assemble(maps, prepared.grid), self.label_type)
+            yield maps, Image(answer[None], prepared.grid, "labels")
+
+    def predict_labels(self, image: np.ndarray, advance: Advance | None = None, grid: Grid | None = None) -> np.ndarray:
+        """The answer (*S) to a prepared image (C, *S); holds all maps only for a task that assembles.
+
+        Args:
+            image: Shape (C, *S).
+            advance: Told the share of the image that was just done.
+            grid: Where the image lies, for a task that assembles; one without known voxel sizes when None.
+        """
+        if self.task.assembles:
+            with self._assembled(Image(image, grid or Grid.plain(image.shape[1:])), advance) as (_, whole):
+                return whole.array[0]
         labels = np.empty(image.shape[1:], self.label_type)
         for place, slab in self._blended(image, advance):
             for part, maps in self.evidence.parts(slab):
@@ -262,9 +321,11 @@ class Predictor:
 
     def tiling(self, shape: Sequence[int]) -> Tiling:
         """How an image of this shape is cut: whole when it is about as small as a patch, else as takes least work."""
-        patch, net = self.plan.patch, self.net
-        flat = len(patch) - len(net.divisor)
+        patch, net = self.plan.patch, self.engine.facts
+        flat = len(patch) - net.dims
         margin = (0,) * flat + net.margin
+        if net.tiles is not None:
+            return self._cut(shape, (1,) * flat + net.tiles[2:], margin)
         # Two voxels or more must remain at the coarsest level: one alone cannot be normalised.
         axes = zip(shape[flat:], net.margin, net.divisor, strict=True)
         image = (1,) * flat + net.fitting_shape([max(n + 2 * m, d + (d > 1)) for n, m, d in axes])
@@ -298,6 +359,11 @@ class Predictor:
         return 3 * 4 * self.evidence.channels
 
     @property
+    def device(self) -> torch.device:
+        """Where the net is computed."""
+        return self.engine.device
+
+    @property
     def _mirrors(self) -> bool:
         return self.plan.dims == 2 if self.settings.mirror is None else self.settings.mirror
 
@@ -313,7 +379,7 @@ class Predictor:
     def _probable(self, slabs: Slabs, window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
         """The slabs of a window as probabilities."""
         for start, slab in slabs(window):
-            if self.evidence.head is None:
+            if self.evidence.activated:
                 yield start, slab
             else:
                 whole = slab.new_empty(self.task.channels, *slab.shape[1:])
@@ -355,56 +421,41 @@ class Predictor:
     @property
     def _flips(self) -> list[list[int]]:
         """Spatial axes of the net along which the tiles are mirrored, each time; the first time along none."""
-        flat = len(self.plan.patch) - len(self.net.divisor)
+        flat = len(self.plan.patch) - self.engine.facts.dims
         axes = [axis - flat for axis in self.plan.mirror_axes if axis >= flat] if self._mirrors else []
         return [list(some) for count in range(len(axes) + 1) for some in combinations(axes, count)]
 
     @torch.no_grad()
     def said(self, tiles: torch.Tensor) -> torch.Tensor:
-        """What the net says of a batch of tiles (B, C, *S), none of them mirrored."""
+        """The evidence of a batch of tiles (B, C, *S), none of them mirrored."""
         tiles, flat = self._as_seen(tiles)
-        with self._autocast():
-            answer = self.backend(tiles)
+        answer = self.engine(tiles)
         return answer.unsqueeze(2) if flat else answer
 
     @torch.no_grad()
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         """What is averaged of a batch of tiles (B, C, *S), over mirrored ones when asked."""
         tiles, flat = self._as_seen(tiles)
-        flips = [[axis + 2 for axis in some] for some in self._flips]
-        answer: torch.Tensor | None = None
-        with self._autocast():
-            for some in flips:
-                one = self._answer(tiles.flip(some)).flip(some) if some else self._answer(tiles)
-                answer = one if answer is None else answer.add_(one)
-        assert answer is not None
-        if len(flips) > 1:
-            answer /= len(flips)
+        _, *flips = self._flips
+        answer = self._answer(tiles)
+        for some in flips:
+            answer.add_(self.task.mirrored(self._answer(tiles.flip([axis + 2 for axis in some])), some))
+        if flips:
+            answer /= len(flips) + 1
         return answer.unsqueeze(2) if flat else answer
 
     def _as_seen(self, tiles: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Tiles as the net takes them, and whether they were volumes of one slice for a 2D net."""
         ahead = self.device.type == "cuda"  # the next tiles are read while these are copied and answered
         tiles = (tiles.pin_memory() if ahead else tiles).to(self.device, torch.float32, non_blocking=ahead)
-        flat = tiles.ndim - 2 > len(self.net.divisor)
+        flat = tiles.ndim - 2 > self.engine.facts.dims
         return (tiles.squeeze(2) if flat else tiles), flat
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
         """What is averaged of tiles (B, K, *S), float32, part by part, so that nothing is there twice."""
-        said = self.backend(tiles)
+        said = self.engine(tiles)
         answer = torch.empty(said.shape, dtype=torch.float32, device=said.device)
         rows = max(1, ACTIVATED // max(1, said[:, :, :1].numel()))
         for some, part in zip(answer.split(rows, 2), said.split(rows, 2), strict=True):
             some.copy_(self.evidence.averaged(part))
         return answer
-
-    @property
-    def _precision(self) -> str:
-        return self.plan.precision if self.settings.precision == "auto" else self.settings.precision
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        precision = self._precision
-        if precision == "32-true":
-            return nullcontext()
-        half = precision == "16-mixed" and self.device.type != "cpu"
-        return torch.autocast(self.device.type, torch.float16 if half else torch.bfloat16)

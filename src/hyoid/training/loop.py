@@ -118,7 +118,7 @@ class _Training:
         """What measures the net, in the first process."""
         job, settings = self.job, self.job.settings
         own = PredictionSettings(mirror=False)
-        predictor = Predictor(self.learner.predicted, job.task, job.plan, own, self.learner.device)
+        predictor = Predictor.of(self.learner.predicted, job.task, job.plan, own, self.learner.device)
         judged = job.validation if self.learner.regime.answers else ()
         ids = [judged[i] for i in np.random.default_rng(job.seed).permutation(len(judged))]
         batch = job.plan.batch * settings.optimiser.accumulate

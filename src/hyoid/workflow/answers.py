@@ -71,7 +71,7 @@ def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
     use_threads(experiment.threads)
     net = experiment.decided.net.build()
     load_weights(net, weights)
-    return Predictor(
+    return Predictor.of(
         net,
         folder.task,
         experiment.decided,

@@ -29,7 +29,7 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
     reading = folder.read_json("timing.json").get("measure", 0.0) / max(1, len(fingerprint.cases))
     validation = [case for case in fingerprint.cases if case.id in set(folder.split.validation)]
     with torch.device("meta"):
-        predictor = Predictor(plan.net.build(), folder.task, plan, device="meta")
+        predictor = Predictor.of(plan.net.build(), folder.task, plan, device="meta")
     net = sum(prediction_seconds(predictor, case.content_shape, case.spacing_mm) for case in validation)
     return {
         "prepare": 1.5 * reading * len(fingerprint.cases),

@@ -74,7 +74,7 @@ def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: Pr
     try:
         yield
     finally:
-        engine = {"engine": predictor.backend.answered} if outcome.written else {}
+        engine = {"engine": predictor.engine.answered} if outcome.written else {}
         line = {"begun": begun, **origin, **engine, **outcome.to_dict(into)}
         _append(into, f"{json.dumps(line, ensure_ascii=False)}\n")
 

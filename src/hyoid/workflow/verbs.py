@@ -295,7 +295,7 @@ def predict(
         predictor, folder.dataset, entries, Path(into), probabilities, memory_gb=memory_gb, origin=origin
     )
     if predictor.settings.backend == "auto":
-        log.info(predictor.backend.answered)
+        log.info(predictor.engine.answered)
     return written
 
 

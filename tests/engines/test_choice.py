@@ -14,11 +14,14 @@ from torch import nn
 
 from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.labels import Labels
-from hyoid.engines import backend as backends
+from hyoid.engines import choice as choices
+from hyoid.engines import programs
 from hyoid.engines.agreement import decided_alike
-from hyoid.engines.backend import Backend, Choice
-from hyoid.engines.evidence import Evidence
+from hyoid.engines.choice import Choice, ChoosingEngine
+from hyoid.engines.evidence import Evidence, evidence_of
+from hyoid.engines.facts import NetFacts
 from hyoid.engines.shelf import engines
+from hyoid.engines.torch import TorchEngine
 from hyoid.nets import build_spec
 from hyoid.tasks import task_for
 from phantoms import make_case, make_predictor
@@ -32,8 +35,13 @@ def net():
     return build_spec("unet", 2, 1, 3, channels=(4, 8, 8)).build().eval().requires_grad_(False)
 
 
-def backend(net, name, **options) -> Backend:
-    return Backend(Evidence(net, 3, None, task_for(Labels.of({1: "a", 2: "b"}))), name, **options)
+FACTS = NetFacts(dims=2, in_channels=1, out_channels=3, divisor=(4, 4), smallest=(4, 4), margin=(0, 0))
+
+
+def backend(net, name, evidence=None, folder=None, patches=None) -> ChoosingEngine:
+    evidence = evidence or Evidence(3, None, task_for(Labels.of({1: "a", 2: "b"})))
+    reference = TorchEngine(net, evidence, FACTS, torch.device("cpu"), "32-true")
+    return ChoosingEngine(reference, name, (folder, "abc") if folder else None, patches)
 
 
 @pytest.mark.slow
@@ -44,14 +52,14 @@ def test_engines_answer_as_torch_does(net, name, tmp_path):
     torch.manual_seed(1)
     tiles = torch.randn(3, 1, *PATCH)
     reference = net(tiles)[0]
-    one = backend(net, name, folder=tmp_path, key="abc")
+    one = backend(net, name, folder=tmp_path)
     for some in (tiles, tiles[:2], tiles[:1]):  # fewer tiles than the engine was made for are filled up
         torch.testing.assert_close(one(some), reference[: len(some)], rtol=0, atol=1e-4)
-    assert one.choices[1, 16, 16].engine is not None
+    assert one.choices[1, 16, 16].program is not None
     if name != "compile":
         [kept] = [file for file in tmp_path.iterdir() if file.suffix in (".xml", ".onnx")]
         assert kept.name.startswith(f"{name}_logits_3x1x16x16_abc")
-        again = backend(nn.Identity(), name, folder=tmp_path, key="abc")  # from the file alone
+        again = backend(nn.Identity(), name, folder=tmp_path)  # from the file alone
         torch.testing.assert_close(again(tiles), reference, rtol=0, atol=1e-4)
 
 
@@ -59,11 +67,11 @@ def test_engines_answer_as_torch_does(net, name, tmp_path):
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_engines_give_features_where_these_are_blended(name, tmp_path):
     net = build_spec("unet", 2, 1, 9, channels=(4, 8)).build().eval().requires_grad_(False)
-    evidence = Evidence.of(net, task_for(Labels.of({value: f"s{value}" for value in range(1, 9)})))
+    features, evidence = evidence_of(net, task_for(Labels.of({value: f"s{value}" for value in range(1, 9)})))
     tiles = torch.randn(2, 1, *PATCH)
-    said = Backend(evidence, name, folder=tmp_path, key="abc")(tiles)
+    said = backend(features, name, evidence, tmp_path)(tiles)
     assert said.shape == (2, 4, *PATCH) and list(tmp_path.glob(f"{name}_features_*"))
-    torch.testing.assert_close(evidence.probabilities(said), net(tiles)[0].softmax(1), rtol=0, atol=1e-4)
+    torch.testing.assert_close(evidence.maps(said), net(tiles)[0].softmax(1), rtol=0, atol=1e-4)
 
 
 def learned(steps: int = 120) -> nn.Module:
@@ -88,7 +96,7 @@ def smooth(count: int) -> torch.Tensor:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("needed", [0.98, 1.0])  # in tiles of 16 pixels nearly all are at a border
 def test_eight_bits_answer_when_they_agree_with_torch_and_only_then(needed, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(backends, "SAME", needed)
+    monkeypatch.setattr(choices, "SAME", needed)
     torch.manual_seed(2)
     net, tiles, asked = learned(), smooth(4), []
 
@@ -96,17 +104,17 @@ def test_eight_bits_answer_when_they_agree_with_torch_and_only_then(needed, tmp_
         asked.append(part)
         return smooth(16)
 
-    one = backend(net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
+    one = backend(net, "openvino_int8", folder=tmp_path, patches=patches)
     with caplog.at_level(logging.INFO):
         answer = one(tiles)
     taken = needed < 1
-    assert (one.choices[1, *PATCH].engine is not None) == taken
+    assert (one.choices[1, *PATCH].program is not None) == taken
     assert f"on 16 validation patches: {'openvino_int8' if taken else 'torch'} answers." in caplog.text
     if taken:
         assert decided_alike(answer.softmax(1), net(tiles)[0].softmax(1)) > 0.97
     else:
         torch.testing.assert_close(answer, net(tiles)[0])
-    again = backend(nn.Identity() if taken else net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
+    again = backend(nn.Identity() if taken else net, "openvino_int8", folder=tmp_path, patches=patches)
     torch.testing.assert_close(again(tiles), answer)  # from the file, or refused, without being judged again
     assert asked == ["validation", "training"]
 
@@ -151,17 +159,17 @@ class Doubled:
 
 @pytest.mark.parametrize(("factor", "taken"), [(1.0, True), (-1.0, False)])
 def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, factor, taken, monkeypatch, caplog):
-    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: Doubled(factor))
-    monkeypatch.setattr(backends, "PATIENCE_SECONDS", 10.0)
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(factor))
+    monkeypatch.setattr(choices, "PATIENCE_SECONDS", 10.0)
     one, tiles = backend(net, "auto"), torch.randn(2, 1, *PATCH)
     one(tiles)
     choice = one.choices[1, 16, 16]
-    assert choice.engine is None and not choice.settled
+    assert choice.program is None and not choice.settled
     choice.spent, choice.calls = 100.0, 1
     with caplog.at_level(logging.INFO):
         one(tiles)
-    assert choice.settled and (choice.engine is not None) == taken
+    assert choice.settled and (choice.program is not None) == taken
     assert f"{'made_up' if taken else 'torch'} answers" in caplog.text
     torch.testing.assert_close(one(tiles), net(tiles)[0])
 
@@ -179,15 +187,15 @@ def test_auto_judges_on_validation_patches_where_there_are_some(net, apart, take
         asked.append((part, shape))
         return 10 + torch.randn(5, 1, *shape)
 
-    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
     tiles = torch.randn(2, 1, *PATCH)
     for _ in range(2):  # the second time it is read
-        one = backend(net, "auto", folder=tmp_path, key="abc", patches=patches)
+        one = backend(net, "auto", folder=tmp_path, patches=patches)
         one.choices[1, *PATCH] = choice = Choice(spent=100.0, calls=100)
         with caplog.at_level(logging.INFO):
             torch.testing.assert_close(one(tiles), net(tiles)[0])
-        assert choice.settled and (choice.engine is not None) == taken
+        assert choice.settled and (choice.program is not None) == taken
         assert "on 5 validation patches: " + ("made_up" if taken else "torch") + " answers." in caplog.text
         caplog.clear()
     assert asked == [("validation", PATCH)]
@@ -197,8 +205,8 @@ def test_auto_does_without_validation_patches_that_are_gone(net, monkeypatch, ca
     def patches(part, shape):
         raise DataError("no prepared case")
 
-    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: Doubled(1.0))
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(1.0))
     one = backend(net, "auto", patches=patches)
     one.choices[1, *PATCH] = Choice(spent=100.0, calls=1)
     with caplog.at_level(logging.INFO):
@@ -213,7 +221,7 @@ def test_auto_asks_torch_once_for_each_tile_also_where_nothing_is_found(monkeypa
         asked.append(len(images))
         return (torch.cat([images + 9, images - 9, images - 9], 1),)
 
-    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
     one = backend(nothing, "auto")
     one.choices[1, *PATCH] = choice = Choice(spent=100.0, calls=1)
     for _ in range(5):
@@ -230,8 +238,8 @@ def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):
     def build(net, example, half, kept):
         return lambda tiles: spot(0 * tiles)[0]
 
-    monkeypatch.setattr(backends, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
     one, tiles = backend(spot, "auto"), torch.zeros(1, 1, 64, 64)
     one(tiles)
     choice = one.choices[1, 64, 64]
@@ -240,14 +248,14 @@ def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):
     assert not choice.settled
     tiles[..., 30:32, 30] = 1.0
     assert one(tiles).argmax(1).sum() == 2
-    assert choice.settled and choice.engine is None
+    assert choice.settled and choice.program is None
 
 
 def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplog):
     def build(net, example, half, kept):
         raise RuntimeError("no such operation\nmore")
 
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
     one, tiles = backend(net, "openvino"), torch.randn(1, 1, *PATCH)
     torch.testing.assert_close(one(tiles), net(tiles)[0])
     one(tiles)
@@ -270,7 +278,7 @@ def loads_or_makes(monkeypatch):
             file.write_text("good")
         return lambda tiles: net(tiles)[0]
 
-    monkeypatch.setattr(backends.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
     return did
 
 
@@ -280,7 +288,7 @@ def test_a_damaged_engine_is_deleted_and_made_again(net, tmp_path, caplog, loads
     for file in (kept.with_suffix(".xml"), kept.with_suffix(".bin")):
         file.write_text("junk")
     for _ in range(2):
-        one = backend(net, "openvino", folder=tmp_path, key="abc")
+        one = backend(net, "openvino", folder=tmp_path)
         torch.testing.assert_close(one(tiles), net(tiles)[0])
         assert one.answered == "openvino answered."
     assert loads_or_makes == ["load", "make", "load"]
@@ -298,7 +306,7 @@ def test_a_damaged_engine_of_eight_bits_is_calibrated_and_judged_again(net, tmp_
         asked.append(part)
         return torch.randn(2, 1, *shape)
 
-    one = backend(net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
+    one = backend(net, "openvino_int8", folder=tmp_path, patches=patches)
     one(torch.randn(1, 1, *PATCH))
     assert loads_or_makes == ["load", "make"] and asked == ["validation", "training"]
 
@@ -310,10 +318,10 @@ def test_an_engine_of_eight_bits_that_was_not_judged_never_answers(net, tmp_path
             raise fault
         return torch.randn(2, 1, *shape)
 
-    one = backend(net, "openvino_int8", folder=tmp_path, key="abc", patches=patches)
+    one = backend(net, "openvino_int8", folder=tmp_path, patches=patches)
     with monkeypatch.context() as patched:
         if isinstance(fault, KeyboardInterrupt):
-            patched.setattr(backends, "overlaps", lambda *_: (_ for _ in ()).throw(fault))
+            patched.setattr(choices, "shares", lambda *_: (_ for _ in ()).throw(fault))
         for _ in range(2):
             with pytest.raises(type(fault)):
                 one(torch.randn(1, 1, *PATCH))
@@ -328,7 +336,7 @@ def test_an_engine_of_eight_bits_that_was_not_judged_never_answers(net, tmp_path
 def test_junk_in_the_place_of_an_engine_is_made_again(net, name, suffix, tmp_path, caplog):
     tiles = torch.randn(1, 1, *PATCH)
     (tmp_path / f"{name}_logits_1x1x16x16_abc.{suffix}").write_bytes(b"junk")
-    one = backend(net, name, folder=tmp_path, key="abc")
+    one = backend(net, name, folder=tmp_path)
     torch.testing.assert_close(one(tiles), net(tiles)[0], rtol=0, atol=1e-4)
     assert one.answered == f"{name} answered." and "it is made again" in caplog.text
     assert (tmp_path / f"{name}_logits_1x1x16x16_abc.{suffix}").read_bytes() != b"junk"
@@ -347,13 +355,13 @@ def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypat
 def test_who_answered_is_told(net):
     one = backend(net, "auto")
     assert one.answered.startswith("torch answered")
-    one.choices = {(1, 8, 8): Choice(engine=lambda tiles: tiles), (1, 9, 8): Choice()}
+    one.choices = {(1, 8, 8): Choice(program=lambda tiles: tiles), (1, 9, 8): Choice()}
     assert "answered tiles of 1 of 2 shapes, torch the others." in one.answered
     one.choices.popitem()
     assert one.answered.endswith(" answered.") and "torch" not in one.answered
-    assert backend(net, "torch").answered == "torch answered."
+    assert one.torch.answered == "torch answered."
     other = backend(net, "onnx")
     other.choices = {(1, 8, 8): Choice()}
     assert other.answered == "torch answered: onnx could not, or not as well."
-    other.choices = {(1, 8, 8): Choice(engine=lambda tiles: tiles)}
+    other.choices = {(1, 8, 8): Choice(program=lambda tiles: tiles)}
     assert other.answered == "onnx answered."
