@@ -20,10 +20,11 @@ from hyoid.engines.agreement import decided_alike
 from hyoid.engines.choice import Choice, ChoosingEngine
 from hyoid.engines.evidence import Evidence, evidence_of
 from hyoid.engines.facts import NetFacts
-from hyoid.engines.shelf import engines
+from hyoid.engines.programs import engines
 from hyoid.engines.torch import TorchEngine
 from hyoid.nets import build_spec
 from hyoid.tasks import task_for
+from hyoid.tasks.semantic import Classes
 from phantoms import make_case, make_predictor
 
 PATCH = (16, 16)
@@ -172,6 +173,30 @@ def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, fac
     assert choice.settled and (choice.program is not None) == taken
     assert f"{'made_up' if taken else 'torch'} answers" in caplog.text
     torch.testing.assert_close(one(tiles), net(tiles)[0])
+
+
+class Distances(Classes):
+    """Maps that are no probabilities."""
+
+    probable = False
+
+    def activate(self, logits):
+        return logits.float()
+
+
+@pytest.mark.parametrize(("factor", "taken"), [(1.01, True), (1.05, False)])
+def test_maps_that_are_no_probabilities_are_judged_by_their_relative_difference(
+    net, factor, taken, monkeypatch, caplog
+):
+    monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
+    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(factor))
+    evidence = Evidence(3, None, Distances(Labels.of({1: "a", 2: "b"})))
+    one, tiles = backend(net, "auto", evidence, patches=lambda part, shape: torch.randn(3, 1, *shape)), smooth(2)
+    one.choices[1, *PATCH] = Choice(spent=100.0, calls=1)
+    with caplog.at_level(logging.INFO):
+        torch.testing.assert_close(one(tiles), net(tiles)[0])
+    assert (one.choices[1, *PATCH].program is not None) == taken
+    assert f"likeness of maps at least {2 - factor:.2f}" in caplog.text.replace("00", "0") or not taken
 
 
 @pytest.mark.parametrize(("apart", "taken"), [(False, True), (True, False)])

@@ -1,4 +1,4 @@
-"""Facts of a net: what a predictor must know of it, and what lies beside a deployed program as JSON."""
+"""Facts of a net: what a predictor must know of it, kept as JSON beside a deployed program."""
 
 from __future__ import annotations
 

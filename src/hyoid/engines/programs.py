@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from ..core.errors import HyoidError
 from ..core.files import atomic_path
 from ..core.progress import log
+from . import compiled, onnx, openvino
 from .agreement import Sameness
-from .engine import Program
-from .shelf import engines
+from .engine import Program, engines
+
+FILES = (compiled, onnx, openvino)
+"""The files that put an engine on the shelf."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
 from .memory import check_size, fitting
 from .postprocess import keep_largest
-from .slabs import Piece, all_pieces, layers, pieces, same_voxels
+from .slabs import Piece, all_pieces, pieces, same_voxels
 from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
 from .whole import check_assembling, room_for, slabs_of
 
@@ -129,8 +129,8 @@ class Predictor:
         Args:
             net: It is moved to the device and put into evaluation mode.
             task: What the channels mean.
-            plan: As above.
-            settings: As above.
+            plan: How a case is prepared.
+            settings: How the net is applied.
             device: Where the net runs.
             kept: Folder in which other engines than torch keep their programs, and a key that tells weights apart.
             patches: Gives tiles of prepared cases, for engines that are judged or calibrated.
@@ -166,17 +166,12 @@ class Predictor:
         with fitting(case, self.plan):
             if self.settings.refine is not None:
                 answer, _ = self._refined(case, prepared, advance, watch)
-            elif self.task.assembles:
-                with self._assembled(prepared, advance) as (maps, whole):
-                    if watch is not None:
-                        for piece in pieces(slabs_of(maps, CHUNK_BYTES), prepared.grid, 0, target):
-                            watch(piece)
-                    answer = onto(whole, target)
-            elif watch is None and same_voxels(prepared.grid, target):
+            elif watch is None and same_voxels(prepared.grid, target) and not self.task.assembles:
                 labels = self.predict_labels(prepared.array, advance)
                 answer = onto(Image(labels[None], prepared.grid, "labels"), target)
             else:
-                answer = self._settled(self._pieces(prepared, target, advance), target, watch)
+                answer = Image(np.zeros((1, *target.shape), self.label_type), target, "labels")
+                self.predict_into(answer.array[0], case, advance, prepared, watch)
             return keep_largest(answer, self.task.labels, self.settings.largest_component)
 
     def predict_probabilities(
@@ -210,7 +205,7 @@ class Predictor:
         """Labels and probabilities once these have heard the image as it lies in its file."""
         target = case.image.grid
         maps, keep = self._kept(target)
-        for piece in self._pieces(prepared, target, advance):
+        for piece in self.pieces(prepared, target, advance):
             if watch is not None:
                 watch(piece)
             keep(piece)
@@ -229,7 +224,14 @@ class Predictor:
         other.settings = self.settings.model_copy(update={"memory_gb": blended})
         return other
 
-    def predict_into(self, labels: Writable, case: Case, advance: Advance | None = None) -> None:
+    def predict_into(
+        self,
+        labels: Writable,
+        case: Case,
+        advance: Advance | None = None,
+        prepared: Image | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         """Write the labels of a case piece by piece, for what is larger than memory; postprocessing is left out.
 
         For a task that assembles, all maps are in a temporary file and the answer on the prepared grid is in memory.
@@ -238,26 +240,22 @@ class Predictor:
             labels: Takes labels (*S) at their places on the grid of the case's image; zeros so far.
             case: Its image may be on disk.
             advance: Told the share of the case that was just done.
+            prepared: The prepared image when that was done already.
+            watch: Given the probabilities of each piece.
         """
-        target = case.image.grid
+        prepared, target = self.prepared(case) if prepared is None else prepared, case.image.grid
         if self.task.assembles:
-            with self._assembled(self.prepared(case), advance) as (_, whole):
-                for place, part in layers(target, CHUNK_BYTES // 4):
-                    labels[place] = onto(whole, part).array[0]
+            with self._assembled(prepared, advance) as (maps, whole):
+                for piece in pieces(slabs_of(maps, CHUNK_BYTES), prepared.grid, 0, target):
+                    labels[piece.place] = onto(whole, piece.target).array[0]
+                    if watch is not None:
+                        watch(piece)
             return
-        for piece in self._pieces(self.prepared(case), target, advance):
-            labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
-            del piece  # it would be in memory together with the next one
-
-    def _settled(self, pieces: Iterator[Piece], target: Grid, watch: Watch | None) -> Image:
-        """Labels on the target, piece by piece."""
-        array = np.zeros(target.shape, self.label_type)
-        for piece in pieces:
+        for piece in self.pieces(prepared, target, advance):
             if watch is not None:
                 watch(piece)
-            array[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
-            del piece
-        return Image(array[None], target, "labels")
+            labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+            del piece  # it would be in memory together with the next one
 
     def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
         """The maps (K, *S) float32 of a prepared image (C, *S)."""
@@ -372,7 +370,8 @@ class Predictor:
         """Type in which labels are kept."""
         return self.task.dtype
 
-    def _pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
+    def pieces(self, prepared: Image, target: Grid, advance: Advance | None) -> Iterator[Piece]:
+        """The maps of a prepared image, and the parts of a target that they settle; see `slabs.pieces`."""
         tiling, parts, slabs = self._stitching(prepared.array, advance)
         return all_pieces(partial(self._probable, slabs), parts, prepared.grid, tiling.long_axis, target)
 

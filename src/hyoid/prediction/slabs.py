@@ -164,14 +164,6 @@ def narrowed(grid: Grid, axis: int, voxels: range) -> Grid:
     return grid.cropped(only(axis, voxels.start, grid.dims), shape)
 
 
-def layers(grid: Grid, most: int) -> Iterator[tuple[tuple[slice, ...], Grid]]:
-    """Parts of a grid across its first axis, of at most about so many voxels, and where they lie in its array."""
-    step = max(1, most // math.prod(grid.shape[1:]))
-    for start in range(0, grid.shape[0], step):
-        stop = min(start + step, grid.shape[0])
-        yield (slice(start, stop), *(slice(None),) * (grid.dims - 1)), narrowed(grid, 0, range(start, stop))
-
-
 def only(axis: int, start: int, dims: int) -> list[int]:
     """A first voxel that is not 0 along one axis only."""
     return [start if a == axis else 0 for a in range(dims)]
