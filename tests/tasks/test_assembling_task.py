@@ -107,8 +107,8 @@ def test_the_run_knows_its_task_its_loss_and_its_metrics(run):
 def test_answers_are_numbers_of_cells_on_the_grid_of_the_image(run, data):
     for file in sorted((run / "predictions").glob("*.png")):
         answer = read_image(file, "labels")
-        numbers = np.unique(answer.array)
-        assert numbers.tolist() == list(range(len(numbers))) and len(numbers) > 5
+        numbers = np.unique(answer.array[answer.array > 0])
+        assert len(numbers) > 1 and numbers[-1] == len(numbers)
         assert answer.grid.shape == read_image(data / "images" / file.name).grid.shape
 
 

@@ -42,7 +42,7 @@ class Monitor:
         self._taken = Counter(resume["taken"] if resume else {})
         self._counts = np.zeros((3, len(self.structures)), np.int64)
         if resume:
-            self._counts += np.asarray(resume["counts"], np.int64)
+            self._counts += np.asarray(resume["counts"], np.int64)  # an empty list is one of floats
         self._latest: dict[str, float] = {}
         self._board: Any = None
         events = folder / "tensorboard"

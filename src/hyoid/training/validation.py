@@ -45,7 +45,7 @@ def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
 
 def answer_to(predictor: Predictor, store: Store, case_id: str) -> np.ndarray:
     """The answer to a prepared case, on its prepared grid."""
-    return predictor.predict_labels(np.asarray(store.image(case_id)))
+    return predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
 
 
 def mean_scores(cases: Mapping[str, Scores]) -> Scores:
