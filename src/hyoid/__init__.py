@@ -39,6 +39,7 @@ _PLACES = {
     "Plan": "planning.plan",
     "Experiment": "experiment",
     "Predictor": "prediction.predictor",
+    "Ensemble": "prediction.ensemble",
     "Report": "evaluation.report",
 }
 

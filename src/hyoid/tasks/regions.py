@@ -47,6 +47,10 @@ class Regions(Task):
         """Probability of each structure by itself."""
         return logits.float().sigmoid()
 
+    def logits(self, maps: Tensor) -> Tensor:
+        """Logarithms of odds: their sigmoid is the probabilities."""
+        return maps.logit(eps=1e-7)
+
     def decode(self, probabilities: Array) -> Array:
         """The value of the last painted structure that is more probable than not, else 0."""
         if isinstance(probabilities, np.ndarray):

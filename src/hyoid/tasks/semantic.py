@@ -52,6 +52,10 @@ class Classes(Task):
         """Probabilities of the classes, which sum to 1."""
         return logits.float().softmax(1)
 
+    def logits(self, maps: Tensor) -> Tensor:
+        """Logarithms of probabilities: their softmax is the probabilities."""
+        return maps.clamp(min=1e-30).log()
+
     def decode(self, probabilities: Array) -> Array:
         """The value of the most probable class at each voxel."""
         if isinstance(probabilities, np.ndarray):

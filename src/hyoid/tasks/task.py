@@ -105,6 +105,10 @@ class Task(Protocol):
         """The maps of logits (B, C, *S), float32: probabilities, or what the channels stand for."""
         raise NotImplementedError
 
+    def logits(self, maps: Tensor) -> Tensor:
+        """Logits (B, C, *S) that `activate` turns into these maps, for an ensemble, which averages maps as a net."""
+        raise HyoidError(f"{type(self).__name__} gives no logits for its maps; `unite: logits` averages logits.")
+
     def decode(self, maps: Array) -> Array:
         """The answer (*S) of maps (C, *S), voxel by voxel, so that slabs may be decoded alone."""
         raise NotImplementedError

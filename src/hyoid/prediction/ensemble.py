@@ -1,0 +1,111 @@
+"""Ensemble: several runs that answer as one, as data; and nets of one plan that answer as one net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from ..core.errors import ConfigError
+from ..core.settings import Settings
+from ..nets.net import Net
+from ..planning.plan import Plan
+from ..tasks.task import Task
+
+Unite = Literal["probabilities", "logits"]
+
+
+class Member(Settings):
+    """A run of an ensemble; in YAML its name alone will do."""
+
+    run: str = Field(description="Folder of the run, relative to the folder of the ensemble and inside it.")
+    weight: float = Field(1.0, gt=0, description="How much its answers count, beside the weights of the others.")
+    unseen: tuple[str, ...] | None = Field(
+        None, description="Cases it did not learn from; none: the validation cases of its split."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_name(cls, values: Any) -> Any:
+        return {"run": values} if isinstance(values, str) else values
+
+    @field_validator("run")
+    @classmethod
+    def _is_inside(cls, run: str) -> str:
+        path, elsewhere = PurePosixPath(run), PureWindowsPath(run)
+        if not path.parts or path.is_absolute() or elsewhere.drive or ".." in path.parts or "\\" in run:
+            raise ValueError("expected the name of a folder inside the ensemble's, such as fold_0")
+        return str(path)
+
+
+class Ensemble(Settings):
+    """Several runs in one folder that answer as one: `ensemble.yaml`."""
+
+    members: tuple[Member, ...] = Field(min_length=1, description="The runs.")
+    unite: Unite = Field(
+        "probabilities", description="What is averaged; logits: only where all members have the same plan."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Ensemble:
+        runs = [member.run for member in self.members]
+        if len(set(runs)) < len(runs):
+            raise ValueError(f"each member is named once; got {', '.join(runs)}")
+        return self
+
+
+class Averaged(Net):
+    """Nets that take the same tiles, as one net: its logits are those of the mean probabilities, or the mean logits.
+
+    The weights of overlapping tiles do not depend on the member, so averaging inside the tiles gives the mean of whole
+    answers. Memory is that of the nets and of three maps of a tile, however many nets there are.
+    """
+
+    def __init__(self, nets: Sequence[Net], weights: Sequence[float], task: Task, unite: Unite) -> None:
+        super().__init__(nets[0].divisor, nets[0].margin)
+        self.nets = nn.ModuleList(nets)
+        self.smallest = nets[0].smallest_input()
+        self.shares = [weight / sum(weights) for weight in weights]
+        self.task = task
+        self.by_logits = unite == "logits" or task.averages == "logits"
+
+    def smallest_input(self) -> tuple[int, ...]:
+        """That of its nets."""
+        return self.smallest
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        total: Tensor | None = None
+        for net, share in zip(self.nets, self.shares, strict=True):
+            logits = net(x)[0]
+            maps = share * (logits.float() if self.by_logits else self.task.activate(logits))
+            total = maps if total is None else total.add_(maps)
+        assert total is not None
+        return (total if self.by_logits else self.task.logits(total),)
+
+
+def plan_key(plan: Plan, task: Task, net: Net) -> str:
+    """Members with equal keys take the same tiles of the same prepared image, and answer with the same channels."""
+    asked = (type(task).__name__, task.labels, task.outputs)
+    sizes = (net.divisor, net.margin, net.smallest_input())
+    return repr((plan.preparation, plan.dims, plan.patch, plan.mirror_axes, plan.precision, asked, sizes))
+
+
+def check_members(facts: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse members that cannot answer the same images with one answer.
+
+    Args:
+        facts: By member, such as {"task": "Classes", "channels": 1, "axes of the images": 3}.
+
+    Raises:
+        ConfigError: Naming the first that does not fit the first member.
+    """
+    first, *others = facts
+    for name in others:
+        for what, value in facts[name].items():
+            if value != facts[first][what]:
+                raise ConfigError(
+                    f"an ensemble needs members alike in {what}: {first} has {facts[first][what]}, {name} {value}."
+                )
