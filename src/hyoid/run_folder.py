@@ -1,7 +1,8 @@
-"""RunFolder: where a run keeps what; every stage reads what the one before it wrote."""
+"""RunFolder: where a run keeps what; every stage reads what the one before it wrote. EnsembleFolder: several runs."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -25,6 +26,8 @@ from .core.settings import Settings
 from .experiment import Experiment
 from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
+from .prediction.ensemble import Ensemble, check_members
+from .prediction.united import union_of
 from .tasks.choose import task_for
 from .tasks.task import Task
 
@@ -45,45 +48,25 @@ class Split(Settings):
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """Where a run keeps its files; every stage reads what the one before it wrote.
-
-    Attributes:
-        path: Holds `experiment.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`, `predictions/`,
-            `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`. Prepared cases lie
-            in `prepared/` beside the run, so that other runs on the same data share them.
-    """
+class RunFiles:
+    """The files that a run and an ensemble both keep in their folder."""
 
     path: Path
 
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """An existing run.
-
-        Raises:
-            ConfigError: When the folder holds no experiment.
-        """
-        folder = cls(Path(path))
-        if not folder.path.exists():
-            raise ConfigError(f"{path}: there is no such run.")
-        if not folder.experiment_file.is_file():
-            inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
-            if inside:
-                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
-            raise ConfigError(
-                f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
-            )
-        return folder
-
     @property
     def experiment_file(self) -> Path:
-        """The settings tree."""
+        """The settings tree of a run."""
         return self.path / "experiment.yaml"
 
     @property
-    def weights(self) -> Path:
-        """Checkpoints."""
-        return self.path / "weights"
+    def ensemble_file(self) -> Path:
+        """What makes an ensemble of the runs in a folder."""
+        return self.path / "ensemble.yaml"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run or an ensemble is here."""
+        return self.experiment_file.is_file() or self.ensemble_file.is_file()
 
     @property
     def predictions(self) -> Path:
@@ -94,65 +77,6 @@ class RunFolder:
     def prepared(self) -> Path:
         """Stores of prepared cases, shared by runs that lie side by side."""
         return self.path.resolve().parent / "prepared"
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The settings of this run."""
-        from .core.extensions import load_extensions
-
-        experiment = Experiment.read(self.experiment_file)
-        load_extensions(experiment.extensions)
-        use_threads(experiment.threads)
-        return experiment
-
-    @cached_property
-    def task(self) -> Task:
-        """What is asked of the net of this run."""
-        return task_for(self.experiment.task_labels, self.experiment.task)
-
-    @property
-    def workers(self) -> int:
-        """Cases that are worked on at once: one for each thread and core, as many of the largest as fit the memory."""
-        most = min(self.experiment.threads or cores(), cores())
-        if most == 1 or not (self.path / "fingerprint.yaml").is_file():
-            return most
-        facts = self.fingerprint
-        voxels = max((math.prod(case.shape) for case in facts.cases), default=1)
-        each_gb = voxels * BYTES_OF_A_VOXEL * len(facts.channels) / 1e9
-        return max(1, min(most, int(available_gb("cpu") / each_gb)))
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The cases of this run, as they were found when it was planned."""
-        from .datasets.dataset import Dataset
-
-        try:
-            return Dataset.from_dict(self.read_json("dataset.json"))
-        except (KeyError, TypeError, ValueError):
-            raise DataError(
-                f"{self.path / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or plan "
-                "the run anew in another folder."
-            ) from None
-
-    @cached_property
-    def split(self) -> Split:
-        """Training and validation cases."""
-        return Split.read(self._planned("split.yaml"))
-
-    @cached_property
-    def fingerprint(self) -> Fingerprint:
-        """What was measured in the data."""
-        return Fingerprint.read(self._planned("fingerprint.yaml"))
-
-    def _planned(self, name: str) -> Path:
-        """A file that planning wrote beside the experiment."""
-        file = self.path / name
-        if not file.is_file():
-            raise ConfigError(
-                f"{file}: this is missing, and `hyoid plan` writes it; put it back, or plan the run anew in another "
-                "folder."
-            )
-        return file
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; empty when it is not there yet."""
@@ -213,3 +137,238 @@ class RunFolder:
         finally:
             log.removeHandler(handler)
             handler.close()
+
+
+@dataclass(frozen=True)
+class RunFolder(RunFiles):
+    """Where a run keeps its files; every stage reads what the one before it wrote.
+
+    Attributes:
+        path: Holds `experiment.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`, `predictions/`,
+            `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`. Prepared cases lie
+            in `prepared/` beside the run, so that other runs on the same data share them.
+    """
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing run.
+
+        Raises:
+            ConfigError: When the folder holds no experiment.
+        """
+        folder = cls(Path(path))
+        if not folder.path.exists():
+            raise ConfigError(f"{path}: there is no such run.")
+        if not folder.experiment_file.is_file():
+            inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
+            if inside:
+                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
+            raise ConfigError(
+                f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
+            )
+        return folder
+
+    @property
+    def weights(self) -> Path:
+        """Checkpoints."""
+        return self.path / "weights"
+
+    @property
+    def trained(self) -> Path:
+        """The checkpoint that predicts.
+
+        Raises:
+            ConfigError: When the run was not trained yet.
+        """
+        weights = self.weights / "last.safetensors"
+        if not weights.is_file():
+            raise ConfigError(f"{self.path}: this run has no weights yet; `hyoid train {self.path}` makes them.")
+        return weights
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its weights."""
+        return hashlib.sha256(self.trained.read_bytes()).hexdigest()
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The settings of this run."""
+        from .core.extensions import load_extensions
+
+        experiment = Experiment.read(self.experiment_file)
+        load_extensions(experiment.extensions)
+        use_threads(experiment.threads)
+        return experiment
+
+    @cached_property
+    def task(self) -> Task:
+        """What is asked of the net of this run."""
+        return task_for(self.experiment.task_labels, self.experiment.task)
+
+    @property
+    def workers(self) -> int:
+        """Cases that are worked on at once: one for each thread and core, as many of the largest as fit the memory."""
+        most = min(self.experiment.threads or cores(), cores())
+        if most == 1 or not (self.path / "fingerprint.yaml").is_file():
+            return most
+        facts = self.fingerprint
+        voxels = max((math.prod(case.shape) for case in facts.cases), default=1)
+        each_gb = voxels * BYTES_OF_A_VOXEL * len(facts.channels) / 1e9
+        return max(1, min(most, int(available_gb("cpu") / each_gb)))
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The cases of this run, as they were found when it was planned."""
+        from .datasets.dataset import Dataset
+
+        try:
+            return Dataset.from_dict(self.read_json("dataset.json"))
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{self.path / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or plan "
+                "the run anew in another folder."
+            ) from None
+
+    @cached_property
+    def split(self) -> Split:
+        """Training and validation cases."""
+        return Split.read(self._planned("split.yaml"))
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What was measured in the data."""
+        return Fingerprint.read(self._planned("fingerprint.yaml"))
+
+    def _planned(self, name: str) -> Path:
+        """A file that planning wrote beside the experiment."""
+        file = self.path / name
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: this is missing, and `hyoid plan` writes it; put it back, or plan the run anew in another "
+                "folder."
+            )
+        return file
+
+
+@dataclass(frozen=True)
+class EnsembleFolder(RunFiles):
+    """Several runs in one folder that answer as one; verbs ask, judge and report it as they do a run.
+
+    Attributes:
+        path: Holds `ensemble.yaml` and the runs, and what a run holds of answers and their judgement. Settings of
+            prediction and evaluation are those of the first member.
+    """
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """Which runs, and how they are united."""
+        return Ensemble.read(self.ensemble_file)
+
+    @property
+    def names(self) -> list[str]:
+        """What messages call the members."""
+        return [member.run for member in self.ensemble.members]
+
+    @cached_property
+    def members(self) -> tuple[RunFolder, ...]:
+        """The runs.
+
+        Raises:
+            ConfigError: When one is not there, is a link to another place, or does not fit the first.
+        """
+        for name in self.names:
+            if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
+                raise ConfigError(f"{self.ensemble_file}: {name} leads out of the folder; put the run into it.")
+        runs = tuple(RunFolder.open(self.path / name) for name in self.names)
+        facts = {
+            name: {
+                "task": type(run.task).__name__,
+                "channels": len(run.dataset.channel_names),
+                "axes of images": len(run.experiment.decided.patch),
+            }
+            for name, run in zip(self.names, runs, strict=True)
+        }
+        check_members(facts)
+        return runs
+
+    @property
+    def experiment_file(self) -> Path:
+        """The settings tree of the first member."""
+        return self.members[0].experiment_file
+
+    @cached_property
+    def task(self) -> Task:
+        """What all members together answer."""
+        return union_of([run.task for run in self.members], self.names)
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The settings of the first member, with the structures of all."""
+        return self.members[0].experiment.model_copy(update={"labels": self.task.labels})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all weights and of how they are united."""
+        parts = [self.ensemble.to_yaml(), *(run.digest for run in self.members)]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set of the first member."""
+        return self.members[0].dataset
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the first member measured in it."""
+        return self.members[0].fingerprint
+
+    @property
+    def workers(self) -> int:
+        """As many as for the first member."""
+        return self.members[0].workers
+
+    @cached_property
+    def unseen(self) -> dict[str, tuple[int, ...]]:
+        """For each case that is judged the members that did not learn from it, by their place.
+
+        Raises:
+            ConfigError: When members learned from different data, or `unseen` names a case that is not in it.
+        """
+        cases: dict[str, tuple[int, ...]] = {}
+        for number, (member, run) in enumerate(zip(self.ensemble.members, self.members, strict=True)):
+            labels = dict(zip(self.task.labels.names, self.task.labels.values, strict=True))
+            same = all(
+                labels[name] == group for name, group in zip(run.task.labels.names, run.task.labels.values, strict=True)
+            )
+            if not same or run.dataset.root != self.dataset.root or run.dataset.ids != self.dataset.ids:
+                raise ConfigError(
+                    f"{self.path}: {self.names[0]} and {member.run} learned from different data sets or values; answer"
+                    f" images with `hyoid predict {self.path} IMAGES --into ANSWERS`, and judge these with `hyoid"
+                    " evaluate ANSWERS REFERENCES`."
+                )
+            for case_id in run.split.validation if member.unseen is None else member.unseen:
+                if case_id not in self.dataset.ids:
+                    raise ConfigError(f"{self.ensemble_file}: unseen: {member.run} has no case {case_id!r}.")
+                cases[case_id] = (*cases.get(case_id, ()), number)
+        return {case_id: cases[case_id] for case_id in self.dataset.ids if case_id in cases}
+
+    @cached_property
+    def split(self) -> Split:
+        """Cases that are judged; and those that all members learned from, or one that has to answer them."""
+        runs = {case_id: [self.members[number] for number in numbers] for case_id, numbers in self.unseen.items()}
+        learned = {case_id for case_id, some in runs.items() if any(case_id in run.split.training for run in some)}
+        training = tuple(case_id for case_id in self.dataset.ids if case_id in learned or case_id not in runs)
+        return Split(training=training, validation=tuple(runs))
+
+
+AnyRun = RunFolder | EnsembleFolder
+
+
+def open_run(path: str | Path) -> AnyRun:
+    """The run or the ensemble in a folder.
+
+    Raises:
+        ConfigError: When it holds neither.
+    """
+    folder = EnsembleFolder(Path(path))
+    return folder if folder.ensemble_file.is_file() else RunFolder.open(path)

@@ -154,7 +154,7 @@ def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monke
         hyoid.evaluate(folder.path)
     experiment = folder.experiment
     answering = Predictor.of(experiment.decided.net.build(), task_for(experiment.task_labels), experiment.decided)
-    monkeypatch.setattr("hyoid.workflow.answers.predictor_of", lambda folder: answering)
+    monkeypatch.setattr("hyoid.workflow.own_cases.predictor_of", lambda folder, members: answering)
     hyoid.predict(folder.path)
     assert "This answer is made again" in caplog.text and path.name in caplog.text
     assert read_image(path, "labels").grid == folder.dataset.read(case_id).image.grid

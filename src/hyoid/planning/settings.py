@@ -18,6 +18,8 @@ class PlanningSettings(Settings):
 
     preset: Preset = Field("auto", description="auto fits the time; the others follow published rules.")
     memory_gb: float | None = Field(None, gt=0, description="Memory training may use; none: 70 % of what is free.")
+    before: str | None = Field(None, description="A run, or an ensemble of folds, whose answers enter as channels.")
+    before_saw: bool = Field(False, description="Whether that run may have learned from the cases that it answers.")
     dims: Literal[2, 3] | None = Field(None, description="Dimensions of the net; 2 on volumes works slice by slice.")
     orientation: str | None = Field(None, description="Where axes point to after preparation, such as SRA.")
     spacing_mm: tuple[float, ...] | None = Field(None, description="Voxel size along each prepared axis.")

@@ -10,6 +10,9 @@ Read in this order:
 - `whole`: the maps of a whole image, where an answer needs them all
 - `memory`: cases for which the memory does not suffice
 - `predictor`: Predictor, case in, answer on the same grid out
+- `ensemble`: Ensemble, several runs as one; nets of one plan as one net
+- `united`: predictors of different plans that answer as one
+- `cascade`: the answer of an earlier run as channels
 - `batches`: many cases: the next is read and the last is written while one is predicted
 - `postprocess`: cleaning an answer by what is known of the structures
 """

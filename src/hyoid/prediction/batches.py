@@ -10,7 +10,8 @@ from itertools import zip_longest
 
 from ..core.case import Case, Image
 from ..core.progress import stage
-from .predictor import Predictor, Watch
+from .predictor import Watch
+from .united import AnyPredictor
 
 Read = Callable[[str], Case]
 Write = Callable[..., object]
@@ -20,7 +21,7 @@ Fail = Callable[[str, str], object]
 
 
 def predict_cases(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     ids: Sequence[str],
     read: Read,
     write: Write,
@@ -83,7 +84,7 @@ def failing(case_id: str, fail: Fail) -> Iterator[None]:
         fail(case_id, " ".join(str(error).split()) or type(error).__name__)
 
 
-def _load(predictor: Predictor, read: Read, fail: Fail, case_id: str) -> tuple[Case, Image] | None:
+def _load(predictor: AnyPredictor, read: Read, fail: Fail, case_id: str) -> tuple[Case, Image] | None:
     """The case and its prepared image; None when it failed."""
     with failing(case_id, fail):
         case = read(case_id)

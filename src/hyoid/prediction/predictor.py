@@ -31,6 +31,7 @@ from ..planning.plan import Plan
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
+from .cascade import ANSWERED
 from .memory import check_size, fitting
 from .postprocess import keep_largest
 from .slabs import Piece, all_pieces, pieces, same_voxels
@@ -95,11 +96,15 @@ class Predictor:
         plan: How a case is prepared, the patch, and the axes that may be mirrored.
         settings: How the net is applied; its backend and precision are those of the engine.
 
+    Attributes:
+        before: Adds the answer of the run before to a case, in a later stage of a cascade.
+
     Raises:
         ConfigError: When engine and plan do not belong together, or the task cannot be answered with these settings.
     """
 
     def __init__(self, engine: Engine, plan: Plan, settings: PredictionSettings | None = None) -> None:
+        self.before: Callable[[Case], Case] | None = None
         self.engine = engine
         self.evidence = engine.evidence
         self.task = engine.evidence.task
@@ -301,6 +306,8 @@ class Predictor:
 
     def prepared(self, case: Case) -> Image:
         """The image of a case as the net wants it."""
+        if self.before is not None and ANSWERED not in case.facts:
+            case = self.before(case)
         channels = len(self.plan.preparation.intensity)
         if channels and case.image.channels != channels:
             raise DataError(
@@ -364,6 +371,11 @@ class Predictor:
     @property
     def _mirrors(self) -> bool:
         return self.plan.dims == 2 if self.settings.mirror is None else self.settings.mirror
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans of all nets that answer."""
+        return [self.plan]
 
     @property
     def label_type(self) -> np.dtype:

@@ -18,6 +18,14 @@ from .spatial import content, crop_to_content, orient, target_grid, to_spacing
 from .voxel_size import check_voxel_size
 
 
+class Before(Settings):
+    """A run whose answers enter as channels behind those of the image, one for each of its structures."""
+
+    run: str = Field(description="Folder of the run, or of the ensemble of its folds.")
+    made_by: str = Field(description="Short hash of its weights and settings of prediction.")
+    structures: tuple[str, ...] = Field(description="What each channel shows: 1 inside the structure, 0 elsewhere.")
+
+
 class PreparationSettings(Settings):
     """How every case is prepared, in training and in prediction alike."""
 
@@ -31,6 +39,7 @@ class PreparationSettings(Settings):
         None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
     )
     order: Literal[0, 1, 3] = Field(3, description="Spline order that resamples intensities.")
+    before: Before | None = Field(None, description="The earlier stage of a cascade.")
 
 
 def prepare(case: Case, settings: PreparationSettings) -> Case:

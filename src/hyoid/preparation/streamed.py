@@ -37,6 +37,8 @@ _ALONE = ("ct", "rgb", "none")
 
 def needs_all(settings: PreparationSettings) -> str | None:
     """What of these settings can only be done with the whole image in memory, in words; None when nothing."""
+    if settings.before is not None:
+        return "the run before it answers whole images"
     for one in settings.intensity:
         if one.options.get("content_only"):
             return "its intensities are measured inside the filled content"

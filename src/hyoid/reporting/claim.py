@@ -137,7 +137,7 @@ def _training(report: Report, facts: RunFacts) -> str:
 
 
 def _ensemble(report: Report, facts: RunFacts) -> str:
-    return "None: one net answers" if facts.model else ""
+    return facts.model.get("ensemble", "None: one net answers") if facts.model else ""
 
 
 def _metrics(report: Report, facts: RunFacts) -> str:

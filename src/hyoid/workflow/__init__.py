@@ -11,6 +11,7 @@ Read in this order:
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
 - `answers`: predicting cases into files and judging them
+- `own_cases`: the answers of a run to cases that judge it; how its net learns from cases after another run
 - `origin`: what made the answers in a folder
 - `prepared`: the prepared cases of a run
 - `patches`: patches of prepared cases, for what is calibrated on them

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -27,16 +26,20 @@ from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
 from ..files.formats import (
     check_suffix,
-    read_header,
     read_image,
     suffix_for_labels,
     suffix_for_probabilities,
     write_image,
 )
+from ..nets.net import Net
 from ..planning.budget import resolved_device
 from ..prediction.batches import failing, predict_cases
+from ..prediction.cascade import with_answer
+from ..prediction.ensemble import Averaged, plan_key
 from ..prediction.predictor import Predictor, Watch
-from ..run_folder import RunFolder
+from ..prediction.united import AnyPredictor, United
+from ..preparation.pipeline import Before
+from ..run_folder import AnyRun, RunFolder, open_run
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .origin import Outcome, noted
@@ -45,45 +48,106 @@ from .question import check_device, check_structures
 
 if TYPE_CHECKING:
     from ..datasets.layouts import Entry
+    from ..experiment import Experiment
     from ..tasks.task import Task
 
 MOST_SCATTERED = 8
 """Structures of which a whole map of probabilities is in memory, to look for lesions."""
 
 
-def predictor_of(folder: RunFolder, changes: Sequence[str] = ()) -> Predictor:
-    """The trained net of a run, ready to answer; settings may be changed for this once.
+def predictor_of(folder: AnyRun, changes: Sequence[str] = (), members: Sequence[int] | None = None) -> AnyPredictor:
+    """The trained net of a run, or the nets of an ensemble, ready to answer; settings may be changed for this once.
+
+    Members of an ensemble that have one plan are one net; others are united on the grid of the image.
+
+    Args:
+        folder: The run or the ensemble.
+        changes: Settings of prediction, device or threads.
+        members: The members that answer, by their place; all when None.
 
     Raises:
-        ConfigError: When the run was not trained yet, or this machine lacks the device.
+        ConfigError: When a run was not trained yet, this machine lacks the device, or members cannot be united.
     """
-    weights = folder.weights / "last.safetensors"
-    if not weights.is_file():
-        raise ConfigError(f"{folder.path}: this run has no weights yet; `hyoid train {folder.path}` makes them.")
-    if not read_checkpoint(weights)[1].get("finished"):
-        log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     experiment = folder.experiment.changed(tuple(changes))
     check_device(experiment.device)
     check_structures(experiment, experiment.task_labels)
-    device = resolved_device(experiment.device)
-    if experiment.prediction.precision == "16-mixed" and not device.startswith("cuda"):
-        raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
     use_threads(experiment.threads)
-    net = experiment.decided.net.build()
+    if isinstance(folder, RunFolder):
+        return _predictor([folder], net_of(folder), experiment, folder.weights)
+    ensemble, groups = folder.ensemble, dict[str, list[int]]()
+    nets = {number: net_of(folder.members[number]) for number in members or range(len(folder.members))}
+    for number, net in nets.items():
+        run = folder.members[number]
+        groups.setdefault(plan_key(run.experiment.decided, run.task, net), []).append(number)
+    if len(groups) > 1 and ensemble.unite == "logits":
+        raise ConfigError(f"{folder.ensemble_file}: members of different plans are united by `probabilities` only.")
+    predictors, weights = [], []
+    for numbers in groups.values():
+        runs, shares = [folder.members[n] for n in numbers], [ensemble.members[n].weight for n in numbers]
+        net, place = nets[numbers[0]], runs[0].weights
+        if len(numbers) > 1:
+            net = Averaged([nets[n] for n in numbers], shares, runs[0].task, ensemble.unite)
+            place = folder.path / "weights"
+        predictors.append(_predictor(runs, net, experiment, place))
+        weights.append(sum(shares))
+    names = [folder.names[numbers[0]] for numbers in groups.values()]
+    return predictors[0] if len(predictors) == 1 else United(predictors, weights, names)
+
+
+def net_of(folder: RunFolder) -> Net:
+    """The net of a run with its weights.
+
+    Raises:
+        ConfigError: When it was not trained yet.
+    """
+    weights = folder.trained
+    if not read_checkpoint(weights)[1].get("finished"):
+        log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
+    net = folder.experiment.decided.net.build()
     load_weights(net, weights)
-    return Predictor.of(
+    return net
+
+
+def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, place: Path) -> Predictor:
+    """A predictor with the net of one run, or of several with one plan; engines are kept in a place."""
+    device, settings = resolved_device(experiment.device), experiment.prediction
+    if settings.precision == "16-mixed" and not device.startswith("cuda"):
+        raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
+    plan, digest = runs[0].experiment.decided, "-".join(run.digest[:12] for run in runs)
+    predictor = Predictor.of(
         net,
-        folder.task,
-        experiment.decided,
-        experiment.prediction,
+        runs[0].task,
+        plan,
+        settings,
         device,
-        (folder.weights / "engines", hashlib.sha256(weights.read_bytes()).hexdigest()[:12]),
-        partial(patches_of, folder, again=experiment.prediction.backend == "openvino_int8"),
+        (place / "engines", digest),
+        partial(patches_of, runs[0], again=settings.backend == "openvino_int8"),
     )
+    if plan.preparation.before is not None:
+        predictor.before = _stage(plan.preparation.before)
+    return predictor
+
+
+def run_before(before: Before) -> AnyRun:
+    """The run before a later stage of a cascade.
+
+    Raises:
+        ConfigError: When it is no longer as it was when the later run was planned.
+    """
+    first = open_run(before.run)
+    if fingerprint_of(first) != before.made_by:
+        raise ConfigError(f"{first.path}: this run has changed since a later one was planned on it; plan that anew.")
+    return first
+
+
+def _stage(before: Before) -> Callable[[Case], Case]:
+    """What answers a case by the run before and adds the answer."""
+    predictor = predictor_of(run_before(before))
+    return lambda case: with_answer(case, predictor.predict(case), predictor.task.labels)
 
 
 def predict_entries(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     dataset: Dataset,
     entries: Sequence[Entry],
     into: Path,
@@ -187,7 +251,7 @@ def answer_file(into: Path, entry: Entry, wanted: str | None) -> Path:
     return into / f"{entry.id}{suffix_for_labels(entry.images[0], wanted)}"
 
 
-def _check_names_of_probabilities(predictor: Predictor, ids: Collection[str]) -> None:
+def _check_names_of_probabilities(predictor: AnyPredictor, ids: Collection[str]) -> None:
     """Refuse cases of which one is named as the probabilities of another would be, or has such probabilities."""
     taken = {case_id: f"the answer to {case_id}" for case_id in ids}
     for case_id in ids:
@@ -205,7 +269,7 @@ def _written_maps(task: Task) -> tuple[str, ...]:
     return task.structures if task.probable else task.outputs
 
 
-def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
+def _write_probabilities(predictor: AnyPredictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
     suffix = suffix_for_probabilities(predictor.settings.format, maps.grid.dims)
     names = _written_maps(predictor.task)
     first = maps.channels - len(names)
@@ -216,32 +280,7 @@ def _write_probabilities(predictor: Predictor, maps: Image, case_id: str, into: 
         )
 
 
-def predict_validation(folder: RunFolder) -> list[Path]:
-    """Answers to the validation cases of a run; those that the same weights gave before stay if they can be read."""
-    made_by = fingerprint_of(folder)
-    if folder.read_json("predictions.json").get("made_by") != made_by:
-        shutil.rmtree(folder.predictions, ignore_errors=True)
-        folder.write_json("predictions.json", {"made_by": made_by})
-    done = {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
-    dataset = folder.dataset
-    waiting = [dataset.entry(case_id) for case_id in folder.split.validation if case_id not in done]
-    if waiting:
-        scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
-        predict_entries(predictor_of(folder), dataset, waiting, folder.predictions, scattered=scattered)
-    return list(validation_answers(folder).values())
-
-
-def _is_readable(path: Path) -> bool:
-    """Whether the header of an answer can be read; tells when it cannot."""
-    try:
-        read_header(path)
-    except DataError as error:
-        log.warning("This answer is made again: %s", error)
-        return False
-    return True
-
-
-def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
+def judged_cases(folder: AnyRun, answer: Callable[[Case], Image]) -> list[Judged]:
     """The validation cases of a run with what is to be judged of them.
 
     Args:
@@ -273,7 +312,7 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
     return [judged(case_id) for case_id in folder.split.validation]
 
 
-def answers_of(folder: RunFolder) -> dict[str, Path]:
+def answers_of(folder: AnyRun) -> dict[str, Path]:
     """Files of predicted validation cases, folders where these are OME-Zarr, by case id."""
     found = {}
     for entry in folder.dataset.cases:
@@ -283,7 +322,7 @@ def answers_of(folder: RunFolder) -> dict[str, Path]:
     return found
 
 
-def validation_answers(folder: RunFolder) -> dict[str, Path]:
+def validation_answers(folder: AnyRun) -> dict[str, Path]:
     """The answer to each validation case, by case id.
 
     Raises:
@@ -298,7 +337,7 @@ def validation_answers(folder: RunFolder) -> dict[str, Path]:
     return {case_id: answers[case_id] for case_id in folder.split.validation}
 
 
-def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Image:
+def read_answer(folder: AnyRun, path: Path, grid: Grid | None = None) -> Image:
     """The labels in an answer to a validation case.
 
     A wanted format may not hold where voxels lie in the body; the answer then gets the grid that is given.
@@ -317,14 +356,12 @@ def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Imag
     return replace(answer, grid=grid)
 
 
-def fingerprint_of(folder: RunFolder) -> str:
+def fingerprint_of(folder: AnyRun) -> str:
     """What the answers depend on: weights and settings of prediction."""
-    digest = hashlib.sha256((folder.weights / "last.safetensors").read_bytes())
-    digest.update(folder.experiment.prediction.to_yaml().encode())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(f"{folder.digest}{folder.experiment.prediction.to_yaml()}".encode()).hexdigest()[:16]
 
 
-def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:
+def judge_validation(folder: AnyRun, workers: int, changes: Sequence[str] = ()) -> Report:
     """The report of the validation cases of a run; settings may be changed for this once.
 
     Raises:

@@ -43,9 +43,9 @@ def evaluate(
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment
     from ..reporting.page import write_page
-    from ..run_folder import RunFolder
+    from ..run_folder import RunFiles, RunFolder, open_run
     from .answers import judge_validation
-    from .prepared import prepared
+    from .own_cases import prepare_cases
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
@@ -54,7 +54,7 @@ def evaluate(
     if other:
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     refuse_twice({}, changes)
-    if references is not None and RunFolder(Path(predictions)).experiment_file.is_file():
+    if references is not None and RunFiles(Path(predictions)).is_run:
         raise ConfigError(
             f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
             f"references, name {Path(predictions) / 'predictions'}."
@@ -62,7 +62,7 @@ def evaluate(
     elsewhere = into is not None and Path(into).resolve() != Path(predictions).resolve()
     if into is not None and elsewhere:
         check_no_run(Path(into), "the files of the report")
-        described = RunFolder.open(predictions).dataset.root if references is None else Path(references)
+        described = open_run(predictions).dataset.root if references is None else Path(references)
         check_report_place(Path(into), described)
     if references is not None:
         if baseline:
@@ -80,16 +80,18 @@ def evaluate(
         raise ConfigError(
             f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
         )
-    folder = RunFolder.open(predictions)
+    folder = open_run(predictions)
+    if baseline and not isinstance(folder, RunFolder):
+        raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
 
     def timed(stage: str) -> AbstractContextManager[None]:
         return nullcontext() if elsewhere else folder.timed(stage)
 
     with timed("evaluate"):
         found = judge_validation(folder, folder.workers, changes)
-    if baseline:
+    if baseline and isinstance(folder, RunFolder):
         with timed("prepare"):
-            store = prepared(folder)
+            store = prepare_cases(folder)
         with timed("baseline"):
             found = replace(found, baselines=judge_baselines(folder, store, found, folder.workers))
     target = Path(into or folder.path)

@@ -16,12 +16,12 @@ from ..datasets.entry import Entry
 from ..files.canvas import Canvas
 from ..files.formats import read_header, suffix_of, write_boxes, writes_boxes
 from ..planning.plan import Plan
-from ..prediction.predictor import Predictor
+from ..prediction.united import AnyPredictor
 from ..preparation.streamed import needs_all
 
 
 def too_large(
-    predictor: Predictor, entries: Sequence[Entry], channels: int, memory_gb: float, probabilities: bool
+    predictor: AnyPredictor, entries: Sequence[Entry], channels: int, memory_gb: float, probabilities: bool
 ) -> dict[str, Case]:
     """The cases, still on disk, that are answered block by block since their images do not fit the memory.
 
@@ -39,11 +39,11 @@ def too_large(
     each_gb = memory_gb / min(2, max(1, len(entries)))
     found = {}
     for entry in entries:
-        needed = whole_gb(entry, predictor.plan)
+        needed = max(whole_gb(entry, plan) for plan in predictor.plans)
         if needed <= each_gb:
             continue
         told = f"{entry.id}: in memory it would take about {needed:.3g} GB, and {each_gb:.3g} GB may be used"
-        reason = needs_all(predictor.plan.preparation)
+        reason = next(filter(None, (needs_all(plan.preparation) for plan in predictor.plans)), None)
         case = open_case(entry, channels) if reason is None else None
         if case is None:
             reason = reason or "its file cannot be read in parts, as tiled TIFF, OME-Zarr and uncompressed NIfTI can"
@@ -77,7 +77,7 @@ def whole_gb(entry: Entry, plan: Plan) -> float:
     return math.prod(grid.shape) * (stored + 4 * (channels + 1) + resampled + 1) / 1e9
 
 
-def _needs_whole_answers(predictor: Predictor, probabilities: bool) -> str:
+def _needs_whole_answers(predictor: AnyPredictor, probabilities: bool) -> str:
     settings = predictor.settings
     asked = {
         "--probabilities": probabilities,
@@ -88,7 +88,7 @@ def _needs_whole_answers(predictor: Predictor, probabilities: bool) -> str:
     return " and ".join(name for name, wanted in asked.items() if wanted)
 
 
-def answer_large(predictor: Predictor, case: Case, source: Path, into: Path) -> None:
+def answer_large(predictor: AnyPredictor, case: Case, source: Path, into: Path) -> None:
     """Write the answer to a case on disk into a file, of which nothing is left when this is stopped."""
     grid = case.image.grid
     with Canvas(into.parent, grid.shape, predictor.label_type) as labels:

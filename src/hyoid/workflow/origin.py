@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +14,15 @@ from .. import __version__
 from ..core.errors import HyoidError
 from ..core.progress import log
 from ..datasets.below import ANSWERS
-from ..prediction.predictor import Predictor
-from ..run_folder import RunFolder
+from ..prediction.united import AnyPredictor
+from ..run_folder import AnyRun
 
 
-def origin_of(folder: RunFolder, predictor: Predictor) -> dict[str, Any]:
+def origin_of(folder: AnyRun, predictor: AnyPredictor) -> dict[str, Any]:
     """The run, weights and settings that answer."""
-    weights = (folder.weights / "last.safetensors").read_bytes()
     return {
         "run": str(folder.path.resolve()),
-        "weights": f"sha256 {hashlib.sha256(weights).hexdigest()[:16]}",
+        "weights": f"sha256 {folder.digest[:16]}",
         "device": str(predictor.device),
         "prediction": predictor.settings.model_dump(mode="json"),
         "hyoid": __version__,
@@ -64,7 +62,7 @@ class Outcome:
 
 
 @contextmanager
-def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: Predictor) -> Iterator[None]:
+def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: AnyPredictor) -> Iterator[None]:
     """Answer inside the block; however it ends, a line tells where the answers come from and which were written.
 
     The file is there from the beginning, since it tells that the folder is one of answers.

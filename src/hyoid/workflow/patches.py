@@ -34,7 +34,7 @@ def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool =
     ids = folder.split.training if part == "training" else folder.split.validation
     if not ids:
         raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
-    if again:
+    if again and folder.experiment.decided.preparation.before is None:
         prepared(folder)
     store, draw = Store.open(prepared_folder(folder), ids), np.random.default_rng(0)
     return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))

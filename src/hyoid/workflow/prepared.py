@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..datasets.dataset import Dataset
 from ..preparation.store import Store, prepare_all, store_folder
 from ..run_folder import RunFolder
 from ..training.regime import regime_class
@@ -22,13 +23,17 @@ def prepared_folder(folder: RunFolder) -> Path:
     return store_folder(folder.experiment.decided.preparation, folder.prepared, maps_of(folder), numbered)
 
 
-def prepared(folder: RunFolder) -> Store:
+def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
     """The annotated cases of a run, and the unlabelled ones that it learns from, prepared where they are not yet.
+
+    Args:
+        folder: The run.
+        cases: Its data set with the channels that an earlier stage of a cascade adds; its own when None.
 
     Raises:
         DataError: When a case cannot be prepared.
     """
-    dataset, settings = folder.dataset, folder.experiment.decided.preparation
+    dataset, settings = cases or folder.dataset, folder.experiment.decided.preparation
     entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]
     numbered = folder.task.truth == "instances"
     return prepare_all(dataset, settings, folder.prepared, folder.workers, maps_of(folder), entries, numbered)

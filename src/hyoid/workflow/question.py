@@ -61,7 +61,8 @@ def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) ->
     load_extensions(extensions)
     use_threads(asked.threads)
     _check_names(asked)
-    return asked.changed({"extensions": list(extensions)})
+    before = asked.planning.before and str(Path(asked.planning.before).resolve())
+    return asked.changed({"extensions": list(extensions), "planning.before": before})
 
 
 def refuse_twice(options: Mapping[str, Any], changes: Sequence[str]) -> None:
@@ -204,7 +205,7 @@ def check_no_run(into: Path, what: str) -> None:
         raise ConfigError(f"{into}: this is a file; {what} need a folder.")
     for run in (RunFolder(one) for one in (place, *place.parents)):
         is_inside = any(place.is_relative_to(one) for one in (run.weights, run.predictions))
-        if run.experiment_file.is_file() and (place == run.path or is_inside):
+        if run.is_run and (place == run.path or is_inside):
             raise ConfigError(f"{into}: {what} would be mixed with the files of a run there; choose another --into.")
 
 

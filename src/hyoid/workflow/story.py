@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from .. import __version__
 from ..evaluation.folders import Paired
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
-from ..run_folder import RunFolder
+from ..run_folder import AnyRun, EnsembleFolder, RunFolder
 from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
@@ -22,12 +23,14 @@ from .model_story import environment, model
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
 
-def of_run(folder: RunFolder) -> RunFacts:
-    """The story of a run with predicted and evaluated validation cases.
+def of_run(folder: AnyRun) -> RunFacts:
+    """The story of a run or an ensemble with predicted and evaluated validation cases.
 
     Raises:
         ConfigError: When predictions are missing.
     """
+    if isinstance(folder, EnsembleFolder):
+        return _of_ensemble(folder)
     experiment, plan = folder.experiment, folder.experiment.decided
     answers = validation_answers(folder)
     times, expected = folder.read_json("timing.json"), expected_seconds(folder)
@@ -64,6 +67,42 @@ def of_run(folder: RunFolder) -> RunFacts:
     )
 
 
+def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
+    """The story of an ensemble: its members, and how each case was answered."""
+    answers, split, ensemble = validation_answers(folder), folder.split, folder.ensemble
+    times, energy = folder.read_json("timing.json"), folder.energy()
+    stages = [Stage(name, times[name], None, "", energy.get(name)) for name in STAGES if name in times]
+    members = list(zip(ensemble.members, folder.members, strict=True))
+    flatters = len(set(split.training) & set(split.validation))
+    learned = f"; but members did learn from {flatters} of them, and the figures flatter" if flatters else ""
+    nets = [run.experiment.decided for run in folder.members]
+    return RunFacts(
+        title=folder.path.resolve().name,
+        what=f"{len(split.validation)} cases, each answered by members that did not learn from it{learned}",
+        data=Path(folder.experiment.data).name,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        seconds=sum(stage.seconds for stage in stages),
+        data_sheet=replace(data_sheet(folder.members[0]), split={"judged": split.validation}),
+        plan={member.run: _plan(run.experiment.decided)["net"] for member, run in members},
+        stages=stages,
+        environment={
+            "hyoid": __version__,
+            "python": platform.python_version(),
+            "weights": f"sha256 {folder.digest[:16]}",
+        },
+        settings=ensemble.to_yaml(),
+        model={
+            "net": f"{len(nets)} nets ({', '.join(sorted({f'{plan.net_name} in {plan.net.dims}D' for plan in nets}))})",
+            "ensemble": f"Mean of the {ensemble.unite} of {len(nets)} nets"
+            + "".join(f"; {member.run} counts {member.weight:g}" for member, _ in members if member.weight != 1),
+            "output": f"{folder.task.channels} channels: {', '.join(folder.task.structures)}",
+        },
+        refined=folder.experiment.prediction.refine or "",
+        split_rule=f"Each of {len(nets)} nets has its own cases to learn from",
+        overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
+    )
+
+
 def of_folders(predictions: str | Path, references: str | Path, paired: Paired) -> RunFacts:
     """The story of two folders of label images."""
     cases = {one.case: one for one in paired.cases}
@@ -84,7 +123,7 @@ def of_folders(predictions: str | Path, references: str | Path, paired: Paired) 
     )
 
 
-def papers(folder: RunFolder) -> list[str]:
+def papers(folder: AnyRun) -> list[str]:
     """Keys of the papers behind the parts that a run uses."""
     from ..augmentation.policies import policies
     from ..losses.shelf import shelf_of
@@ -93,6 +132,8 @@ def papers(folder: RunFolder) -> list[str]:
     from ..tasks import tasks
     from ..training.optim import optimisers, schedules
 
+    if isinstance(folder, EnsembleFolder):
+        return list(dict.fromkeys(key for run in folder.members for key in papers(run)))
     experiment = folder.experiment
     plan, training = experiment.decided, experiment.training
     loss = training.loss or folder.task.default_loss
@@ -158,7 +199,7 @@ def _row(candidate: object) -> dict[str, object]:
     }
 
 
-def _overlay(folder: RunFolder, case_id: str, answer_file: Path) -> Overlay:
+def _overlay(folder: AnyRun, case_id: str, answer_file: Path) -> Overlay:
     case = folder.dataset.read(case_id)
     assert case.truth is not None
     labels = folder.experiment.task_labels

@@ -86,6 +86,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from ..run_folder import Split
     from .beginning import check_parts, earlier_plan
     from .forecast import forecast
+    from .own_cases import before_of, with_before
     from .purpose import check_loss, metrics_of, task_of
     from .question import check_structures, plan_changes
 
@@ -97,11 +98,13 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
             fingerprint = measure_dataset(dataset, asked.seed, asked.threads)
+        before = before_of(asked, fingerprint)
         budget, device = asked.training, asked.device
         earlier = earlier_plan(budget.start_from) if budget.start_from else None
         decided = make_plan(
             fingerprint, task, asked.planning, budget.seconds, budget.steps, device=device, earlier=earlier
         )
+        decided = with_before(decided, before)
         decisions = {"labels": task.labels, "plan": decided.changed(plan_changes(changes))}
         finished = asked.model_copy(update=decisions | metrics_of(asked, task, changes))
         check_parts(finished, task)
@@ -146,11 +149,11 @@ def prepare(run: str | Path) -> Path:
         The folder of prepared cases; runs that lie side by side share it.
     """
     from ..run_folder import RunFolder
-    from .prepared import prepared
+    from .own_cases import prepare_cases
 
     folder = RunFolder.open(run)
     with folder.timed("prepare"):
-        return prepared(folder).folder
+        return prepare_cases(folder).folder
 
 
 def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
@@ -174,7 +177,8 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..training.loop import fit
     from .beginning import check_ends, first_net, weights_of
     from .forecast import needed
-    from .prepared import prepared, unlabelled_of
+    from .own_cases import prepare_cases
+    from .prepared import unlabelled_of
 
     folder = RunFolder.open(run)
     with folder.alone():
@@ -195,7 +199,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         with folder.timed("prepare"):
-            store = prepared(folder)
+            store = prepare_cases(folder)
         settings = experiment.training
         if experiment.threads is not None and settings.workers is None:
             settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})
@@ -262,18 +266,19 @@ def predict(
     """
     from ..datasets.dataset import find_images
     from ..planning.budget import available_gb
-    from ..run_folder import RunFolder
-    from .answers import predict_entries, predict_validation, predictor_of
+    from ..run_folder import open_run
+    from .answers import predict_entries, predictor_of
     from .origin import origin_of
+    from .own_cases import predict_validation
     from .question import check_no_run, check_prediction
 
-    folder = RunFolder.open(run)
+    folder = open_run(run)
     if not images:
         given = (into, backend, memory, format)
         if changes or probabilities or any(one is not None for one in given):
             raise ConfigError(
                 "Name the images that --into, --probabilities, --backend, --memory, --format and --set are for. To"
-                f" answer the validation cases of the run anew, change {folder.path / 'experiment.yaml'}, such as"
+                f" answer the validation cases of the run anew, change {folder.experiment_file}, such as"
                 " `refine: dense_crf` below `prediction:`;"
                 f" then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
@@ -308,13 +313,13 @@ def report(run: str | Path) -> Path:
     from ..evaluation.report import Report
     from ..reporting.card import write_card
     from ..reporting.page import write_page
-    from ..run_folder import RunFolder
+    from ..run_folder import RunFolder, open_run
     from .story import of_run
 
-    folder = RunFolder.open(run)
+    folder = open_run(run)
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
-    if not folder.read_json("training.json"):
+    if isinstance(folder, RunFolder) and not folder.read_json("training.json"):
         raise ConfigError(
             f"{folder.path / 'training.json'}: this is missing, and tells what training took; put it back, or train in "
             "another folder."
@@ -333,7 +338,7 @@ def cite(run: str | Path) -> str:
         run: Folder of a planned run.
     """
     from ..core.citations import cite as bibtex
-    from ..run_folder import RunFolder
+    from ..run_folder import open_run
     from .story import papers
 
-    return bibtex(papers(RunFolder.open(run)))
+    return bibtex(papers(open_run(run)))

@@ -1,0 +1,181 @@
+"""The cases of a run: the answers to those that judge it, and how its net learns from them after another run.
+
+A later stage of a cascade learns from the answers of the run before, which enter as channels.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.case import Case
+from ..core.errors import ConfigError, DataError
+from ..core.labels import Labels
+from ..core.progress import log
+from ..datasets.dataset import Dataset
+from ..files.formats import read_header, read_image
+from ..planning.fingerprint import Fingerprint
+from ..planning.plan import Plan
+from ..prediction.cascade import with_answer
+from ..preparation.intensity import IntensitySettings
+from ..preparation.pipeline import Before
+from ..preparation.store import Store
+from ..run_folder import AnyRun, RunFolder, open_run
+from .answers import (
+    MOST_SCATTERED,
+    answer_file,
+    answers_of,
+    fingerprint_of,
+    predict_entries,
+    predictor_of,
+    run_before,
+    validation_answers,
+)
+from .prepared import prepared, unlabelled_of
+
+if TYPE_CHECKING:
+    from ..experiment import Experiment
+
+
+def predict_validation(folder: AnyRun) -> list[Path]:
+    """Answers to the validation cases of a run; those that the same weights gave before stay if they can be read.
+
+    In an ensemble each case is answered by the members that did not learn from it.
+
+    Raises:
+        ConfigError: When members of an ensemble follow different runs of cascades.
+    """
+    made_by = fingerprint_of(folder)
+    if folder.read_json("predictions.json").get("made_by") != made_by:
+        shutil.rmtree(folder.predictions, ignore_errors=True)
+        folder.write_json("predictions.json", {"made_by": made_by})
+    done = {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
+    scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
+    for members, ids in _answering(folder).items():
+        runs = [folder] if isinstance(folder, RunFolder) else [folder.members[number] for number in members]
+        before, *others = (run.experiment.decided.preparation.before for run in runs)
+        if any(other != before for other in others):
+            raise ConfigError(f"{folder.path}: members that answer one case follow different runs; leave some out.")
+        if waiting := [folder.dataset.entry(case_id) for case_id in ids if case_id not in done]:
+            predictor = predictor_of(folder, members=members)
+            predict_entries(predictor, cases_of(runs[0]), waiting, folder.predictions, scattered=scattered)
+    return list(validation_answers(folder).values())
+
+
+def _answering(folder: AnyRun) -> dict[tuple[int, ...], list[str]]:
+    """For the members of an ensemble that answer cases together these cases; all cases of a run."""
+    if isinstance(folder, RunFolder):
+        return {(): list(folder.split.validation)}
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for case_id, members in folder.unseen.items():
+        groups.setdefault(members, []).append(case_id)
+    return groups
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the header of an answer can be read; tells when it cannot."""
+    try:
+        read_header(path)
+    except DataError as error:
+        log.warning("This answer is made again: %s", error)
+        return False
+    return True
+
+
+_NOTHING = Labels(names=(), values=())
+
+
+@dataclass(frozen=True)
+class Staged(Dataset):
+    """A data set whose images have the answers of the run before as channels.
+
+    Attributes:
+        answers: A file for each case.
+        answered: What its values mean.
+    """
+
+    answers: Mapping[str, Path] = field(default_factory=dict)
+    answered: Labels = _NOTHING
+
+    def read(self, case_id: str, numbered: bool = False) -> Case:
+        """Image and labels of a case, with a channel for each structure of the answer to it."""
+        case, answer = super().read(case_id, numbered), read_image(self.answers[case_id], "labels")
+        return with_answer(case, answer, self.answered)
+
+
+def cases_of(folder: RunFolder) -> Dataset:
+    """The cases of a run as it learns from them: for a later stage of a cascade with honest answers as channels.
+
+    An answer is honest when the run before did not learn from the case. Other cases, which it saw with leave or does
+    not know, it answers into `before/`.
+    """
+    before, dataset = folder.experiment.decided.preparation.before, folder.dataset
+    if before is None:
+        return dataset
+    first = run_before(before)
+    honest, _ = honest_cases(first, folder.fingerprint)
+    answers: dict[str, Path] = {}
+    if honest:
+        predict_validation(first)
+        found = validation_answers(first)
+        answers = {mine: found[its] for mine, its in honest.items()}
+    place = folder.path / "before"
+    entries = (*dataset.cases, *map(dataset.entry, unlabelled_of(folder)))
+    others = {entry.id: entry for entry in entries if entry.id not in answers}
+    wanted = first.experiment.prediction.format
+    answers |= {case_id: answer_file(place, entry, wanted) for case_id, entry in others.items()}
+    waiting = [entry for entry in others.values() if not (path := answers[entry.id]).exists() or not _is_readable(path)]
+    if waiting:
+        predict_entries(predictor_of(first), dataset, waiting, place)
+    known = {one.name: getattr(dataset, one.name) for one in fields(dataset)}
+    return Staged(**known, answers=answers, answered=first.task.labels)
+
+
+def prepare_cases(folder: RunFolder) -> Store:
+    """The prepared cases of a run; those that are not there yet are prepared."""
+    return prepared(folder, cases_of(folder))
+
+
+def before_of(asked: Experiment, fingerprint: Fingerprint) -> Before | None:
+    """The run before the one that is being planned, None without.
+
+    Raises:
+        ConfigError: When it learned from cases that it would have to answer, unless this is allowed.
+    """
+    if asked.planning.before is None:
+        return None
+    first = open_run(asked.planning.before)
+    _, saw = honest_cases(first, fingerprint)
+    if saw and not asked.planning.before_saw:
+        raise ConfigError(
+            f"planning.before: {first.path} learned from {len(saw)} of {len(fingerprint.cases)} cases, and answers"
+            " them better than new ones. Name an ensemble of folds, which answers each case by a member that did not"
+            " learn from it, or allow this with --set planning.before_saw=true."
+        )
+    return Before(run=str(first.path.resolve()), made_by=fingerprint_of(first), structures=first.task.structures)
+
+
+def with_before(plan: Plan, before: Before | None) -> Plan:
+    """The plan of a later stage, whose net takes the answers of the run before as they are."""
+    if before is None:
+        return plan
+    count = len(before.structures)
+    intensity = (*plan.preparation.intensity, *(IntensitySettings(scheme="none"),) * count)
+    preparation = plan.preparation.model_copy(update={"before": before, "intensity": intensity})
+    net = plan.net.changed({"in_channels": plan.net.in_channels + count})
+    return plan.model_copy(update={"preparation": preparation, "net": net})
+
+
+def honest_cases(first: AnyRun, fingerprint: Fingerprint) -> tuple[dict[str, str], list[str]]:
+    """Cases that the run before answers without having learned from them, with its name for them; and those it saw.
+
+    Images are told apart by their content, whatever files and data sets hold them.
+    """
+    known = {case.digest: case.id for case in first.fingerprint.cases if case.digest}
+    learned, judged = set(first.split.training), set(first.split.validation)
+    shared = {case.id: known[case.digest] for case in fingerprint.cases if case.digest in known}
+    honest = {mine: its for mine, its in shared.items() if its in judged and its not in learned}
+    return honest, [mine for mine in shared if mine not in honest]
