@@ -107,5 +107,5 @@ def check_members(facts: Mapping[str, Mapping[str, object]]) -> None:
         for what, value in facts[name].items():
             if value != facts[first][what]:
                 raise ConfigError(
-                    f"an ensemble needs members alike in {what}: {first} has {facts[first][what]}, {name} {value}."
+                    f"An ensemble needs members alike in {what}: {first} has {facts[first][what]}, {name} {value}."
                 )
