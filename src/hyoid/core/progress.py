@@ -1,12 +1,15 @@
-"""How long work tells what it is doing, without knowing who listens."""
+"""How long work tells what it is doing, without knowing who listens; there it also ends when it is asked to stop."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from .stopping import Stop, current_stop
 
 Item = TypeVar("Item")
 
@@ -46,6 +49,18 @@ class Silent:
         pass
 
 
+@dataclass(frozen=True)
+class _Heeding(Silent):
+    """Passes progress on, then ends the work that should stop."""
+
+    listener: Listener
+    wish: Stop
+
+    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
+        self.listener.advance(amount, note, left_seconds)
+        self.wish.heed()
+
+
 _listener: ContextVar[Listener] = ContextVar("listener", default=Silent())  # noqa: B039
 
 
@@ -61,20 +76,30 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def stage(what: str, total: float | None = None) -> Iterator[Listener]:
-    """One stage of work; call `.advance(amount, note)` on what this gives."""
+    """One stage of work; call `.advance(amount, note)` on what this gives.
+
+    Raises:
+        KeyboardInterrupt: At the beginning and at each `advance`, when the work of this context should stop.
+    """
+    wish = current_stop()
+    wish.heed()
     listener = _listener.get()
     listener.start(what, total)
     try:
-        yield listener
+        yield _Heeding(listener, wish)
     finally:
         listener.stop()
 
 
 def track(items: Iterable[Item], what: str, total: float | None = None) -> Iterator[Item]:
-    """The items, one by one, while a listener shows how many are done."""
+    """The items, one by one, while a listener shows how many are done; a generator is closed when work stops early."""
     if total is None and isinstance(items, Sized):
         total = len(items)
-    with stage(what, total) as listener:
-        for item in items:
-            yield item
-            listener.advance(1)
+    try:
+        with stage(what, total) as listener:
+            for item in items:
+                yield item
+                listener.advance(1)
+    finally:
+        if isinstance(items, Generator):
+            items.close()

@@ -16,6 +16,7 @@ from ..augmentation.policies import build_policy
 from ..core.duration import duration
 from ..core.errors import ConfigError
 from ..core.progress import Listener, log, stage
+from ..core.stopping import Stop
 from ..nets.net import Net
 from ..prediction.predictor import PredictionSettings, Predictor
 from .accelerator import Batches, augments, one_ahead
@@ -27,7 +28,7 @@ from .job import Job
 from .learner import Learner
 from .monitor import Monitor
 from .plateau import COOL_DOWN, find_plateau
-from .quiet import Interruption, interruptible, repeatable
+from .quiet import interruptible, repeatable
 from .ranks import Ended, Ranks, together
 from .regimes import check_regime
 from .sampler import Sampler
@@ -150,7 +151,7 @@ class _Training:
         regime = self.learner.regime
         return Feed(sampler, len(net.divisor), workers, share, device, computes, regime.feeds, regime.unannotated)
 
-    def run(self, interruption: Interruption) -> Outcome:
+    def run(self, interruption: Stop) -> Outcome:
         """Steps, validations and checkpoints until the clock says so."""
         monitor = Monitor(self.job.folder, self.job.task, self.monitor_state, self.job.settings.tensorboard)
         self.monitor = monitor
@@ -223,7 +224,7 @@ class _Training:
         for values, counts in self.learner.read():
             self.monitor.take(values, counts)
 
-    def _rows_and_rounds(self, interruption: Interruption) -> None:
+    def _rows_and_rounds(self, interruption: Stop) -> None:
         row = int(self.clock.progress * NUM_ROWS)
         if self.validator.due():
             self._round(interruption)
@@ -235,7 +236,7 @@ class _Training:
         if time.perf_counter() - self.saved_at > self.job.settings.checkpoint_seconds:
             self.save()
 
-    def _round(self, interruption: Interruption) -> None:
+    def _round(self, interruption: Stop) -> None:
         if self._validate(self.validator.num_cases, interruption):
             assert self.validator.rounds is not None
             self.validator.rounds.finish(self.clock.progress)
@@ -257,7 +258,7 @@ class _Training:
         values = (100 * found.since, found.score, 100 * self.clock.length)
         log.info(told, decides.name, decides.gain, *values, duration(saved))
 
-    def _validate(self, num_cases: int, interruption: Interruption) -> bool:
+    def _validate(self, num_cases: int, interruption: Stop) -> bool:
         """Scores of the first `num_cases` cases with averaged weights; gives whether it was not interrupted."""
         self._settle()
         before = self.validator.best
@@ -276,7 +277,7 @@ class _Training:
             end = self.validator.foresee_end()
             self.clock.reserve_seconds = end + 1.5 * self.save_seconds + self.clock.step_seconds
 
-    def _finish(self, interruption: Interruption) -> None:
+    def _finish(self, interruption: Stop) -> None:
         """The last validation, on as many cases as were foreseen, and the last checkpoint."""
         self.validator.foresee_end()
         if self.validator.num_final:

@@ -6,11 +6,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+from ..core.stopping import Stop, current_stop, stopping
 
 Made = TypeVar("Made")
 
@@ -61,25 +62,22 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what clusters send before they kill."""
 
 
-@dataclass
-class Interruption:
-    """Whether the user or the system asked to stop."""
-
-    asked: bool = False
-
-
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Inside the block the first Ctrl-C or SIGTERM only asks to stop, when it suits; the second stops at once."""
-    interruption = Interruption()
+def interruptible() -> Iterator[Stop]:
+    """Inside the block the first Ctrl-C or SIGTERM only asks to stop; the second stops at once.
+
+    What this gives heeds the stop of the surrounding work too. Progress inside the block raises nothing, so that the
+    block can save its work first.
+    """
+    stop = Stop(within=current_stop())
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOPS}
 
     def ask(number: int, frame: object) -> None:
-        interruption.asked = True
+        stop.ask()
         signal.signal(number, before[signal.Signals(number)])
 
-    with _handled(ask):
-        yield interruption
+    with _handled(ask), stopping(Stop()):
+        yield stop
 
 
 @contextmanager
