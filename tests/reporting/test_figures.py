@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hyoid.core.errors import DataError
-from hyoid.evaluation.report import EvaluationSettings, Report, Row
+from hyoid.evaluation import EvaluationSettings, Report, Row
 from hyoid.reporting.comparison_figures import forest
 from hyoid.reporting.data_figures import structure_sizes
 from hyoid.reporting.data_sheet import DataSheet

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hyoid.core.grid import Grid
-from hyoid.evaluation.report import EvaluationSettings, Report, Row
+from hyoid.evaluation import EvaluationSettings, Report, Row
 from hyoid.reporting import Overlay
 from hyoid.reporting.overlays import (
     CONFUSED,

@@ -12,7 +12,9 @@ Read in this order:
 - `registry`: Registry, a named shelf of parts
 - `files`: atomic writing
 - `lock`: a file that one program holds at a time
+- `stopping`: Stop, how work is asked to end early
 - `progress`: how long work tells what it is doing
+- `result`: how results are shown, and what they are as JSON
 - `duration`: lengths of time in words
 - `energy`: joules that work takes, counted or estimated
 - `extras`: how to get libraries that only some need

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.progress import track
+from ..core.result import Column, Line, Result, Table
 from ..files import dicom
 from ..files.formats import is_image, read_stored
 from ..files.header import Header
@@ -18,9 +20,12 @@ from .dataset import Dataset, open_dataset
 from .entry import Entry, listed
 from .survey import Seen, implausible
 
+SHOWN_CASES = 12
+SHOWN_COLUMNS = 12
+
 
 @dataclass(frozen=True)
-class Inspection:
+class Inspection(Result):
     """What was found at a path.
 
     Attributes:
@@ -38,6 +43,26 @@ class Inspection:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """Facts, the first cases, and what is or may go wrong."""
+        yield Line(self.title, look="strong")
+        yield Table((Column("", look="name"), Column("", long="fold")), tuple(self.facts.items()), header=False)
+        if self.cases:
+            columns = list(self.cases[0])
+            rows = tuple(tuple(row.values())[:SHOWN_COLUMNS] for row in self.cases[:SHOWN_CASES])
+            yield Line("")
+            yield Table(tuple(Column(name, long="fold") for name in columns[:SHOWN_COLUMNS]), rows)
+            for what, more in (("columns", len(columns) - SHOWN_COLUMNS), ("cases", len(self.cases) - SHOWN_CASES)):
+                if more > 0:
+                    yield Line(f"... and {more} more {what}", look="faint")
+        yield from (Line(text, "note") for text in self.notes)
+        yield from (Line(text, "warning") for text in self.warnings)
+        yield from (Line(text, "problem") for text in self.problems)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Every field."""
+        return asdict(self)
 
 
 def inspect_path(path: str | Path) -> Inspection:

@@ -9,7 +9,8 @@ Read in this order:
 - `tally`: probabilities counted by value and truth
 - `belief`: how sure the net was of one case, measured while it answers
 - `certainty`: the same over all cases: calibration, detection of lesions
-- `report`: Report, one row per case and structure, written as cases.csv and report.json
+- `rows`: Row, one structure of one case; Summary, one metric of all cases; their table
+- `report`: Report, all rows and what they add up to, written as cases.csv and report.json
 - `record`: what report.json holds, and its schema
 - `rivals`: what other methods reach on the same cases
 - `comparison`: Comparison, two or more reports of the same cases side by side
@@ -22,7 +23,8 @@ Read in this order:
 
 from .evaluate import Judged, evaluate_case, evaluate_pairs
 from .folders import evaluate_folders
-from .report import EvaluationSettings, Report, Row, Summary
+from .report import EvaluationSettings, Report
+from .rows import Row, Summary
 
 __all__ = [
     "EvaluationSettings",

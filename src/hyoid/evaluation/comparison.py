@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from ..core.errors import DataError
 from ..core.files import atomic_path
 from ..core.progress import log
+from ..core.result import Column, Line, Result, Table
 from ..metrics.objects import Objects
 from .paired import Difference, difference, holm
 from .ranking import Ranking, ranking
@@ -48,9 +49,18 @@ class Compared:
     adjusted: float
     better: str
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of a table."""
+        one = self.found
+        numbers = (one.mean, one.wilcoxon, one.permutation, self.adjusted, one.detectable)
+        mean, *others = (f"{value:.4f}" for value in numbers)
+        interval = f"{one.low:.4f} to {one.high:.4f}"
+        return self.metric, f"{self.other} - {self.base}", mean, interval, *others, self.better or "-"
+
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """Reports of the same cases, measured by the same rules.
 
     Attributes:
@@ -212,6 +222,31 @@ class Comparison:
             if p < 1 - settings.confidence:
                 better = other if (one.mean > 0) == self.first.metrics[metric].higher_is_better else base
             yield Compared(metric, part, base, other, one, p, better)
+
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """The ranking with its win matrix, and the differences of the means."""
+        cases, groups = len(self.first.cases), len(set(self.groups))
+        heads = ("place", "mean rank", "first in", *(f"better than {name}" for name in self.reports))
+        title = f"{cases} cases of {groups} groups, ranked by {self.metrics[0]}"
+        columns = (Column("run"), *(Column(name, right=True) for name in heads))
+        yield Table(columns, tuple(self._ranks()), title)
+        yield Line("")
+        level = f"{100 * self.first.settings.confidence:.0f} %"
+        heads = ("difference", level, "Wilcoxon p", "permutation p", "Holm p", "detectable", "better")
+        columns = (Column("metric"), Column("runs"), *(Column(name, right=True) for name in heads))
+        yield Table(columns, tuple(row.cells for row in self.differences if row.structure == MEAN))
+        yield from (Line(note, look="faint") for note in self.notes)
+
+    def _ranks(self) -> Iterator[tuple[str, ...]]:
+        place = self.ranking
+        for number, name in enumerate(self.reports):
+            wins = ["" if other == number else f"{100 * share:.0f} %" for other, share in enumerate(place.wins[number])]
+            first = f"{100 * place.shares[number, 0]:.0f} %"
+            yield name, str(place.places[number]), f"{place.mean_ranks[number]:.2f}", first, *wins
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As in comparison.json."""
+        return self.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
         """What comparison.json holds; undefined numbers are null."""

@@ -20,7 +20,8 @@ from ..metrics.objects import Objects
 from ..metrics.pair import Pair, pairs_of
 from .confusion import Confusion, table_of
 from .identity import mark_of_reference
-from .report import UNKNOWN, EvaluationSettings, Report, Row, rounded
+from .report import UNKNOWN, EvaluationSettings, Report, rounded
+from .rows import Row
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
 

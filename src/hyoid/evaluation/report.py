@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +18,14 @@ from pydantic import Field
 
 from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_path
+from ..core.result import Line, Result, Table
 from ..core.settings import Settings
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
 from ..metrics.shelves import of_label_images
 from .confusion import Confusion
 from .paired import by_group, detectable_difference
 from .record import FORMAT, plain
+from .rows import Row, Summary, fitting, flat, summary_table
 from .statistics import Spread, spread
 from .subgroups import Subgroup, comparable_columns, subgroups
 from .volumes import Agreement, agreement
@@ -65,54 +68,7 @@ class EvaluationSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One structure of one case.
-
-    Attributes:
-        case: Case id.
-        group: Patient or other group whose cases belong together.
-        structure: Its name.
-        finding: found, missed, spurious or absent; unknown where the structure was not annotated.
-        reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D); NaN when unknown.
-        prediction_size: The same of the prediction.
-        values: Metric values; NaN where the rules exclude the case, or the structure was not annotated.
-        reference_mark: A text that tells references apart (`identity`); empty when there is nothing or none was kept.
-    """
-
-    case: str
-    group: str
-    structure: str
-    finding: str
-    reference_size: float
-    prediction_size: float
-    values: Mapping[str, float]
-    reference_mark: str = ""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One metric of one structure over all cases, or of all structures together (`structure` is then "mean").
-
-    Attributes:
-        num_cases: Cases that were judged; of a structure those in which it was annotated.
-        num_counted: Cases that the numbers are made of, that is, not excluded by the rules.
-        num_present: Cases whose reference holds the structure.
-        num_missed: Cases of these whose prediction lacks it.
-        num_spurious: Cases whose prediction holds it though the reference does not.
-    """
-
-    structure: str
-    metric: str
-    spread: Spread
-    num_cases: int
-    num_counted: int
-    num_present: int
-    num_missed: int
-    num_spurious: int
-
-
-@dataclass(frozen=True)
-class Report:
+class Report(Result):
     """What an evaluation found; finished, and the same whether it was just made or read from its files.
 
     Attributes:
@@ -238,6 +194,21 @@ class Report:
         """The kinds of cases by the first metric, for each column that tells kinds apart."""
         return {column: subgroups(self, column) for column in comparable_columns(self)}
 
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """The mean of each structure in each metric that has room."""
+        headings = {name: f"{name} ({unit})" if (unit := self.unit(name)) else name for name in self.metrics}
+        names = fitting(headings, self.structures, width)
+        found = [one for one in (*self.summaries, *self.means) if one.metric in names]
+        yield summary_table(found, headings, self.settings.confidence, len(self.cases))
+        if left_out := len(headings) - len(names):
+            yield Line(f"... and {left_out} more metrics, in report.json and cases.csv of --into", look="faint")
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As in report.json, and the rows of cases.csv."""
+        fixed = attrgetter(*_FIXED_COLUMNS)
+        cases = [dict(zip(_FIXED_COLUMNS, fixed(row), strict=True)) | dict(row.values) for row in self.rows]
+        return self.to_dict() | {"cases": cases}
+
     def to_dict(self, story: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What report.json holds: conventions, summaries, means and what follows from them.
 
@@ -264,8 +235,8 @@ class Report:
                 }
                 for name, metric in self.metrics.items()
             },
-            "summary": [_flat(one) for one in self.summaries],
-            "mean": [_flat(one) for one in self.means],
+            "summary": [flat(one) for one in self.summaries],
+            "mean": [flat(one) for one in self.means],
             "detectable": plain(self.detectable),
             "agreement": [
                 {"structure": name, **plain({**asdict(one), "middles": None, "differences": None})}
@@ -407,11 +378,3 @@ def _row(cells: Mapping[str, str], names: tuple[str, ...], marks: Mapping[str, s
         {name: number(cells[name]) for name in names},
         marks.get(cells["structure"], ""),
     )
-
-
-def _flat(summary: Summary) -> dict[str, Any]:
-    """A summary as one flat JSON object."""
-    fields = asdict(summary)
-    numbers = {key: None if math.isnan(value) else value for key, value in fields.pop("spread").items()}
-    head = {key: fields.pop(key) for key in ("structure", "metric")}
-    return {**head, **numbers, **fields}

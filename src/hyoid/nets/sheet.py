@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
 
 from ..core.citations import cite
 from ..core.errors import ConfigError
 from ..core.progress import log, stage
+from ..core.result import Column, Line, Result, Table
 from .cost import Cost, cost_of, without_numbers
 from .drawing import as_svg, as_text
 from .family.build import build_spec, nets
@@ -48,7 +51,7 @@ class NetRow:
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Result):
     """Nets with their costs for the same input, family by family."""
 
     shape: tuple[int, ...]
@@ -56,9 +59,30 @@ class Family:
     out_channels: int
     rows: tuple[NetRow, ...]
 
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """The nets family by family, with what one sample costs each."""
+        ends = f"{self.in_channels} to {self.out_channels} channels"
+        yield Line(f"{len(self.rows)} nets, for an input of {_joined(self.shape)}, {ends}", look="strong")
+        numbers = (Column(name, right=True, long="cut") for name in ("for", "parameters", "GFLOP", "MB", "sees"))
+        columns = (Column("net", long="cut"), *numbers, Column("paper", look="faint", long="cut"))
+        yield Table(columns, tuple(self._cells()))
+        yield Line("MB: activations kept for the gradient of one sample, 32 bits; sees: voxels that reach a logit.")
+
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        for name, rows in groupby(self.rows, lambda row: row.family):
+            yield (name,)
+            for row in rows:
+                dims, count = " ".join(f"{n}D" for n in row.dims), f"{row.cost.parameters / 1e6:.2f} M"
+                costs = dims, count, giga(row.cost.flops), megabytes(row.cost), row.sees
+                yield f"  {row.name}", *costs, ", ".join(row.papers)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """The input, and each net with its cost."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
-class NetSheet:
+class NetSheet(Result):
     """One net: its row, its spec and its levels."""
 
     row: NetRow
@@ -80,6 +104,15 @@ class NetSheet:
             *self.spec.to_yaml().splitlines(),
         ]
         return [*lines, "", *cite(row.papers).splitlines()] if row.papers else lines
+
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """The lines of `describe`."""
+        return map(Line, self.describe())
+
+    def to_json(self) -> Mapping[str, Any]:
+        """The row, the spec, and the levels."""
+        levels = [asdict(level) | {"scale": [float(share) for share in level.scale]} for level in self.levels]
+        return {"row": asdict(self.row), "spec": self.spec.model_dump(mode="json"), "levels": levels}
 
     def _undrawn(self) -> list[str]:
         """What the drawing does not show."""

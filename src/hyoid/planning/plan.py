@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
 from ..core.duration import duration
+from ..core.result import Line, Result, Table
 from ..core.settings import Settings
 from ..nets.family import build as _build  # noqa: F401  (knows every kind of net)
 from ..nets.net import NetSpec
@@ -30,7 +32,7 @@ class Expected(Settings):
     measured: bool = Field(description="Whether the time of a step was measured here.")
 
 
-class Plan(Settings):
+class Plan(Settings, Result):
     """How a data set is prepared and learnt."""
 
     preset: Preset = Field(description="Which rules made it.")
@@ -87,6 +89,14 @@ class Plan(Settings):
             *(f"- {reason}" for reason in self.reasons),
         ]
         return [*lines, *candidate_table(self.candidates)]
+
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """The lines of `describe`."""
+        return map(Line, self.describe())
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Every field, as in experiment.yaml."""
+        return self.model_dump(mode="json")
 
 
 def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:

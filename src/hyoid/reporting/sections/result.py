@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...evaluation.report import Report, Summary
+from ...evaluation.report import Report
+from ...evaluation.rows import Summary
 from ..facts import RunFacts
 from ..figures import name_of
 from ..wording import number, several

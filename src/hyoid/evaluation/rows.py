@@ -1,0 +1,107 @@
+"""Rows of a report: one structure of one case, one metric of all cases, and the table of the latter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..core.result import Column, Table
+from .statistics import Spread
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure of one case.
+
+    Attributes:
+        case: Case id.
+        group: Patient or other group whose cases belong together.
+        structure: Its name.
+        finding: found, missed, spurious or absent; unknown where the structure was not annotated.
+        reference_size: Volume in ml (3D), area in mm² (2D) or number of pixels (uncalibrated 2D); NaN when unknown.
+        prediction_size: The same of the prediction.
+        values: Metric values; NaN where the rules exclude the case, or the structure was not annotated.
+        reference_mark: A text that tells references apart (`identity`); empty when there is nothing or none was kept.
+    """
+
+    case: str
+    group: str
+    structure: str
+    finding: str
+    reference_size: float
+    prediction_size: float
+    values: Mapping[str, float]
+    reference_mark: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one structure over all cases, or of all structures together (`structure` is then "mean").
+
+    Attributes:
+        num_cases: Cases that were judged; of a structure those in which it was annotated.
+        num_counted: Cases that the numbers are made of, that is, not excluded by the rules.
+        num_present: Cases whose reference holds the structure.
+        num_missed: Cases of these whose prediction lacks it.
+        num_spurious: Cases whose prediction holds it though the reference does not.
+    """
+
+    structure: str
+    metric: str
+    spread: Spread
+    num_cases: int
+    num_counted: int
+    num_present: int
+    num_missed: int
+    num_spurious: int
+
+
+def flat(summary: Summary) -> dict[str, Any]:
+    """A summary as one flat JSON object."""
+    fields = asdict(summary)
+    numbers = {key: None if math.isnan(value) else value for key, value in fields.pop("spread").items()}
+    head = {key: fields.pop(key) for key in ("structure", "metric")}
+    return {**head, **numbers, **fields}
+
+
+def fitting(headings: Mapping[str, str], structures: Sequence[str], width: int) -> list[str]:
+    """The first metrics, by their headings, that a table of this width has room for; at least one."""
+    room = width - max(map(len, ("structure", *structures))) - 2 * len("0.000 to 0.000") - 4
+    names: list[str] = []
+    for name, heading in headings.items():
+        room -= len(heading) + 2
+        if names and room < 0:
+            break
+        names.append(name)
+    return names
+
+
+def summary_table(
+    summaries: Sequence[Summary], headings: Mapping[str, str], confidence: float, num_cases: int
+) -> Table:
+    """The mean of each structure and metric, with the interval of the first metric.
+
+    Args:
+        summaries: Every structure in every shown metric; those of the structure "mean" come last.
+        headings: Heading of each metric.
+        confidence: Of the intervals.
+        num_cases: All cases of the report.
+    """
+    by_structure: dict[str, list[Summary]] = {}
+    for one in summaries:
+        by_structure.setdefault(one.structure, []).append(one)
+    columns = [Column("structure")]
+    for name in dict.fromkeys(one.metric for one in summaries):
+        columns.append(Column(headings[name], right=True))
+    columns.insert(2, Column(f"{100 * confidence:.0f} %", right=True))
+    columns.append(Column("missed", right=True))
+    rows = []
+    for structure, (first, *others) in by_structure.items():
+        spread, means = first.spread, [f"{one.spread.mean:.3f}" for one in others]
+        interval = "-" if math.isnan(spread.low) else f"{spread.low:.3f} to {spread.high:.3f}"
+        missed = f"{first.num_missed} of {first.num_present}"
+        rows.append((structure, f"{spread.mean:.3f}", interval, *means, missed))
+    title = f"{num_cases} case{'s' * (num_cases != 1)}"
+    return Table(tuple(columns), tuple(rows), title, sums=True)
