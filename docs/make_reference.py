@@ -20,8 +20,6 @@ import hyoid
 from hyoid.augmentation.policies import policies
 from hyoid.augmentation.transform import Transform, transforms
 from hyoid.classical import baselines
-from hyoid.cli import VERBS
-from hyoid.cli.commands import FLAGS, argument_help, summary
 from hyoid.core.registry import Registry
 from hyoid.core.settings import Settings
 from hyoid.evaluation.record import schema as report_schema
@@ -46,6 +44,8 @@ from hyoid.tasks import tasks
 from hyoid.training.optim import optimisers, schedules
 from hyoid.training.regime import regimes
 from hyoid.training.regimes import supervised as _supervised  # noqa: F401
+from hyoid.workflow import VERBS
+from hyoid.workflow.signatures import Argument, Verb
 
 FOLDER = Path(__file__).parent / "reference"
 PARTS: dict[str, Registry[Any]] = {
@@ -146,46 +146,40 @@ def shelf(registry: Registry[Any]) -> list[str]:
     return table(["name", "", "options", "papers"], rows)
 
 
+ABOUT_VERBS = """Each verb is a command `hyoid VERB ...` and a function `hyoid.VERB(...)`; the first is made from the
+second. `hyoid VERB --help` says the same as this page. `hyoid nets` is `hyoid.show_nets(...)` in Python."""
+
+ABOUT_JSON = """With `--json` a command prints one JSON document on standard output and nothing else: the fields of
+its result, or paths and text under the key that is named below. What is not a number is null. Progress, notices and
+errors go to standard error as always. A command that fails also prints `{"error": SENTENCE}` on standard output,
+with the usual exit code: 1, 2 for a wrong setting, 3 for wrong data, 130 when stopped. A command line that cannot
+be read, such as an unknown option, prints no document (exit code 2)."""
+
+
 def verbs_page() -> Iterator[str]:
     """The verbs, as commands and as functions."""
     yield "# Verbs"
-    yield from [
-        "",
-        "Each verb is a command `hyoid VERB ...` and a function `hyoid.VERB(...)`; the first is made from",
-        "",
-    ]
-    yield "the second. `hyoid VERB --help` tells the same as this page. Only `nets` has two meanings:"
-    yield "`hyoid.nets` is the shelf, and the function of the verb is `hyoid.workflow.nets`."
+    yield from ["", ABOUT_VERBS, "", ABOUT_JSON]
     for verb in VERBS:
-        name, help_texts = verb.__name__, argument_help(verb)
-        yield from ["", f"## {name}", "", summary(verb), "", "```shell", _usage(verb), "```"]
+        yield from ["", f"## {verb.name}", "", verb.summary, "", "```shell", _usage(verb), "```"]
         rows = []
-        for one in inspect.signature(verb).parameters.values():
-            required = one.default is inspect.Parameter.empty
-            default = "required" if required else "" if one.default in (None, ()) else code(one.default)
-            rows.append([f"`{_shell_name(one)}`", f"`{one.name}`", help_texts.get(one.name, ""), default])
+        for one in verb.arguments:
+            default = "required" if one.required else "" if one.default in (None, ()) else code(one.default)
+            rows.append([f"`{one.flag or one.metavar}`", f"`{one.name}`", one.help, default])
         yield from table(["shell", "Python", "", "default"], rows)
-        if found := sections(verb).get("Returns"):
-            yield f"Gives: {' '.join(found.split())}"
+        gives = f"Gives: {verb.returns}" if verb.returns else ""
+        yield f"{gives} In JSON: `{verb.gives}`.".strip() if verb.gives else gives
 
 
-def _shell_name(one: inspect.Parameter) -> str:
-    if one.kind is inspect.Parameter.KEYWORD_ONLY:
-        return FLAGS.get(one.name, "--" + one.name.replace("_", "-"))
-    return one.name.upper()
+def _usage(verb: Verb) -> str:
+    return " ".join(["hyoid", verb.name, *map(_usage_of, verb.arguments)])
 
 
-def _usage(verb: Callable[..., Any]) -> str:
-    words = ["hyoid", verb.__name__]
-    for one in inspect.signature(verb).parameters.values():
-        name = _shell_name(one)
-        if one.kind is inspect.Parameter.KEYWORD_ONLY:
-            flag = isinstance(one.default, bool)
-            name = name if flag else f"{name} {'KEY=VALUE' if one.name == 'changes' else one.name.upper()}"
-        elif "Sequence" in str(one.annotation):
-            name += "..."
-        words.append(name if one.default is inspect.Parameter.empty else f"[{name}]")
-    return " ".join(words)
+def _usage_of(one: Argument) -> str:
+    name = one.metavar + "..." * (one.kind == "paths")
+    if one.flag:
+        name = one.flag if one.kind == "flag" else f"{one.flag} {one.metavar}"
+    return name if one.required else f"[{name}]"
 
 
 def settings_page() -> Iterator[str]:
@@ -247,10 +241,10 @@ def nets_page() -> Iterator[str]:
     """The nets, with their sizes, and the parts they are made of."""
     yield "# Nets"
     yield from ["", "A net is a row: the fields of `UNetSpec` that differ from its defaults. Choose one by"]
-    yield "`--set planning.net=NAME`, or build it with `hyoid.nets`. Costs are those of one 2D image of 256x256,"
-    yield "from one channel to two, in the widths of the row: operations of the forward pass, activations kept for the"
-    yield "gradient in 32 bits, and how many voxels along an axis reach a logit. `hyoid nets` tells them for any input,"
-    yield "`hyoid nets NAME` draws a net."
+    yield "`--set planning.net=NAME`, or build it with `hyoid.nets.build_spec`. Costs are those of one 2D image of"
+    yield "256x256, from one channel to two, in the widths of the row: operations of the forward pass, activations kept"
+    yield "for the gradient in 32 bits, and how many voxels along an axis reach a logit. `hyoid nets` tells them for"
+    yield "any input, `hyoid nets NAME` draws a net."
     found = family(SHAPES[2]).rows
     for group in dict.fromkeys(row.family for row in found):
         rows = [
@@ -469,8 +463,9 @@ def python_page() -> Iterator[str]:
         "",
         "Everything here is imported from `hyoid` when it is first used. The [verbs](verbs.md) are there too,",
     ]
-    yield "and so are the shelves `nets`, `losses`, `metrics` and `tasks`, which build a part by its name."
-    verbs = {verb.__name__ for verb in VERBS}
+    yield "and so are the rooms `nets`, `losses`, `metrics` and `tasks`; each keeps its shelf, which builds a part"
+    yield 'by its name, under its own name: `hyoid.losses.losses.build("dice")`.'
+    verbs = {verb.function.__name__ for verb in VERBS}
     for name in hyoid.__all__:
         thing = getattr(hyoid, name)
         if name in verbs or not (inspect.isclass(thing) or inspect.isfunction(thing)):

@@ -17,12 +17,13 @@ import pytest
 import typer.main
 
 import hyoid
-from hyoid.cli import VERBS, app
+from hyoid.cli import app
 from hyoid.core.case import Image
 from hyoid.core.citations import bibliography
 from hyoid.core.grid import Grid
 from hyoid.experiment import Experiment
 from hyoid.files.formats import read_image, write_image
+from hyoid.workflow import VERBS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -55,6 +56,7 @@ def test_links_lead_somewhere(page):
 
 @every_page
 def test_python_on_the_page_fits_the_package(page):
+    verbs = {f"hyoid.{verb.function.__name__}" for verb in VERBS}
     for block in blocks(page, "python"):
         if page.parent.name == "reference":
             continue
@@ -64,7 +66,7 @@ def test_python_on_the_page_fits_the_package(page):
                 assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "hyoid":
                 assert node.attr in hyoid.__all__, f"{page.name}: hyoid.{node.attr}"
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"hyoid.{verb.__name__}" for verb in VERBS}:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in verbs:
                 verb = getattr(hyoid, node.func.attr)
                 inspect.signature(verb).bind(*node.args, **{word.arg: word.value for word in node.keywords})
 
@@ -118,7 +120,7 @@ def test_every_page_is_reached_from_the_index():
 
 def test_the_readme_lists_every_verb_once():
     verbs = (ROOT / "README.md").read_text("utf-8").split("## Verbs")[1].split("\n## ")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", verbs, re.MULTILINE)) == sorted(verb.__name__ for verb in VERBS)
+    assert sorted(re.findall(r"^\| `(\w+)` \|", verbs, re.MULTILINE)) == sorted(verb.name for verb in VERBS)
 
 
 def test_the_tree_in_the_readme_is_the_tree_of_the_source():

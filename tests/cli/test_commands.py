@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hyoid import cli
-from hyoid.cli.commands import argument_help, summary, what_remains
 from hyoid.core.case import Image
 from hyoid.core.errors import ConfigError
 from hyoid.core.grid import Grid
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import Experiment
 from hyoid.files.formats import write_image
-from hyoid.workflow import run
+from hyoid.planning.plan import Plan
+from hyoid.workflow import VERBS
 from hyoid.workflow.question import check_prediction
 
 
@@ -48,19 +48,9 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_phantoms(tmp_path_factory.mktemp("cells"), "cells", num_cases=5, size=64)
 
 
-def test_summary_ends_before_the_arguments():
-    assert summary(run).startswith("Do everything")
-    assert "Args" not in summary(run)
-
-
-def test_every_argument_of_a_verb_is_described():
-    assert set(argument_help(run)) == set(signature(run).parameters)
-
-
 def test_help_names_every_verb():
     shown = hyoid("--help").stdout
-    for verb in ("run", "inspect", "plan", "prepare", "train", "predict", "evaluate", "report", "demo", "cite", "nets"):
-        assert verb in shown
+    assert [verb.name for verb in VERBS if f" {verb.name} " not in shown] == []
 
 
 def test_help_and_import_do_not_load_torch():
@@ -94,12 +84,6 @@ def test_a_memory_for_predicting_is_above_zero_and_not_that_of_training():
 @pytest.mark.parametrize("verb", ["plan", "run"])
 def test_a_budget_of_nothing_is_refused_as_it_was_given(verb, cells, tmp_path):
     refused(hyoid(verb, cells, "--into", tmp_path / "run", "--steps", "0"), "--steps 0: training.steps = 0")
-
-
-def test_who_stops_is_told_what_remains():
-    assert "goes on" in what_remains("train", {}) and "goes on" in what_remains("predict", {"images": ()})
-    assert "begins anew" in what_remains("predict", {"images": (Path("slide.tif"),)})
-    assert what_remains("evaluate", {}) == ""
 
 
 def test_a_run_answers_what_it_lacks_rather_than_count_it_as_missed(tmp_path):
@@ -216,3 +200,45 @@ def test_threads_that_wait_spin_a_moment_unless_that_was_decided(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     cli.wait_politely()
     assert os.environ == {"GOMP_SPINCOUNT": "1000"}
+
+
+def test_json_is_one_document_with_what_a_person_would_read(cells, tmp_path):
+    planned = hyoid("plan", cells, "--into", tmp_path / "run", "--steps", "2", "--json")
+    plan = json.loads(planned.stdout)
+    assert plan["steps"] == 2 and Plan.parse(plan) == Experiment.read(tmp_path / "run" / "experiment.yaml").plan
+    found = json.loads(hyoid("inspect", cells, "--json").stdout)
+    assert found["facts"]["cases"] == "5" and len(found["cases"]) == 5 and found["problems"] == []
+    assert json.loads(hyoid("cite", tmp_path / "run", "--json").stdout)["bibtex"].startswith("@")
+
+
+def test_json_has_null_for_what_is_not_a_number(tmp_path):
+    sheet = json.loads(hyoid("nets", "unetr", "--dims", "3", "--input", "32x32x32", "--json").stdout)
+    assert sheet["row"]["cost"]["receptive_field"] == [None, None, None]
+    assert sheet["levels"][0]["scale"] == [1.0, 1.0, 1.0]
+
+
+def test_an_error_under_json_is_a_document_and_a_sentence(tmp_path):
+    done = hyoid("inspect", tmp_path / "nothing", "--json")
+    sentence = f"{tmp_path / 'nothing'}: there is no such file or folder."
+    assert (done.returncode, done.stderr) == (3, f"error: {sentence}\n")
+    assert json.loads(done.stdout) == {"error": sentence}
+
+
+def test_problems_under_json_keep_their_exit_code(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    done = hyoid("inspect", tmp_path / "a.png", "--json")
+    assert done.returncode == 3 and len(json.loads(done.stdout)["problems"]) == 1
+
+
+@pytest.mark.parametrize("words", [["inspect", ""], ["evaluate", "a", "--set", ""], ["run", "a", "--into", ""]])
+def test_an_empty_argument_is_refused(words):
+    done = hyoid(*words)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: An argument is empty; perhaps a variable of the shell has no value.\n",
+    )
+
+
+def test_debug_shows_where_an_error_happened_and_only_before_the_verb(tmp_path):
+    assert "inspect_path" in hyoid("--debug", "inspect", tmp_path / "nothing").stderr
+    assert "inspect_path" not in hyoid("inspect", tmp_path / "--debug").stderr

@@ -15,7 +15,7 @@ from hyoid.nets.cost import cost, without_numbers
 from hyoid.nets.drawing import WIDTH, as_svg
 from hyoid.nets.portrait import portrait
 from hyoid.nets.sheet import family, made_for, receptive_field, sheet
-from hyoid.workflow import nets
+from hyoid.workflow import show_nets
 
 
 def seen(name: str, shape=(64, 64), **changes):
@@ -101,17 +101,17 @@ def test_receptive_fields_are_told_in_a_word():
 
 def test_a_wrong_shape_or_name_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(ConfigError, match="expected 2 sizes"):
-        nets("unet", dims=2, input_shape="64x64x64")
+        show_nets("unet", dims=2, input_shape="64x64x64")
     with pytest.raises(ConfigError, match="256x256 or 96x96x96"):
-        nets("unet", input_shape="64")
+        show_nets("unet", input_shape="64")
     with pytest.raises(ConfigError, match="2 or 3 dimensions"):
-        nets("unet", dims=4)
+        show_nets("unet", dims=4)
     with pytest.raises(ConfigError, match="Did you mean"):
-        nets("unett")
+        show_nets("unett")
     with pytest.raises(ConfigError, match="Name the net"):
-        nets(svg=tmp_path / "net.svg")
+        show_nets(svg=tmp_path / "net.svg")
     with pytest.raises(ConfigError, match="too small to train on"):
-        nets("unet_densenet121", input_shape="32x32")
+        show_nets("unet_densenet121", input_shape="32x32")
     assert made_for("unet") == (2, 3)
 
 
@@ -122,7 +122,7 @@ def test_nets_that_an_image_is_too_small_for_are_named_and_the_others_shown(capl
 
 
 def test_the_verb_writes_the_drawing(tmp_path):
-    found = nets("unet", input_shape="32x32x32", out_channels=4, svg=tmp_path / "net.svg")
+    found = show_nets("unet", input_shape="32x32x32", out_channels=4, svg=tmp_path / "net.svg")
     assert (tmp_path / "net.svg").read_text(encoding="utf-8") == found.to_svg()
     assert "4 logits" in found.to_svg()
 
@@ -161,6 +161,6 @@ def test_capsules_are_joined_across_the_u():
     ],
 )
 def test_a_drawing_says_what_it_does_not_show(name, words):
-    found = nets(name, input_shape="64x64")
+    found = show_nets(name, input_shape="64x64")
     assert any(line.startswith("Not drawn: ") and words in line for line in found.describe())
     assert words in found.to_svg()

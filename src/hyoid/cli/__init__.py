@@ -1,8 +1,8 @@
 """The command line: one command for each verb of `hyoid.workflow`.
 
-- `commands`: makes commands from signatures and docstrings, and turns errors into one sentence
+- `commands`: makes commands from the records of the verbs, and turns errors into one sentence
 - `screen`: progress bars or lines while a command works
-- `shown`: how the result of each verb looks on a terminal
+- `shown`: how lines and tables of a result look on a terminal
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__, workflow
-from .commands import command
-from .shown import show
+from .. import __version__
+from ..workflow import VERBS
+from .commands import add_command
 
 SPINS = "1000"
 """Rounds of waiting before a thread sleeps; see docs/decisions/waiting.md."""
@@ -25,21 +25,6 @@ SPINS = "1000"
 YOUNG = 50_000
 """Objects that are made before Python looks for cycles among them; of itself it looks after 700, which takes a fifth of
 the time of importing torch and finds next to nothing."""
-
-VERBS = (
-    workflow.run,
-    workflow.inspect,
-    workflow.plan,
-    workflow.prepare,
-    workflow.train,
-    workflow.predict,
-    workflow.evaluate,
-    workflow.compare,
-    workflow.report,
-    workflow.demo,
-    workflow.cite,
-    workflow.nets,
-)
 
 app = typer.Typer(
     name="hyoid",
@@ -68,7 +53,7 @@ def _options(
 
 
 for verb in VERBS:
-    app.command(verb.__name__)(command(verb, show))
+    add_command(app, verb)
 
 
 def wait_politely() -> None:

@@ -1,11 +1,12 @@
 """The verbs: what a person asks for. Command line, reference page and `hyoid.<verb>` follow from their signatures.
 
-Read in this order:
+`VERBS` holds their records in the order in which they are shown. Read in this order:
 
+- `signatures`: what is known of a verb, as data; the check of its arguments
 - `verbs`: inspect, plan, prepare, train, predict, report, cite
 - `judging`: evaluate and compare
 - `everything`: run and demo, which call the others
-- `shelf`: nets, the table of the family and the sheet of one net
+- `shelf`: show_nets (`hyoid nets`), the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `beginning`: the weights a net begins with
 - `forecast`: what the whole run will cost
@@ -23,20 +24,25 @@ Read in this order:
 
 from .everything import demo, run
 from .judging import compare, evaluate
-from .shelf import nets
+from .shelf import show_nets
+from .signatures import described
 from .verbs import cite, inspect, plan, predict, prepare, report, train
 
+_ORDER = (run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite, show_nets)
+VERBS = tuple(described(function) for function in _ORDER)
+
 __all__ = [
+    "VERBS",
     "cite",
     "compare",
     "demo",
     "evaluate",
     "inspect",
-    "nets",
     "plan",
     "predict",
     "prepare",
     "report",
     "run",
+    "show_nets",
     "train",
 ]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from ..core.progress import log
 from .judging import evaluate
+from .signatures import GOES_ON, verb
 from .verbs import plan, predict, prepare, report, train
 
 
+@verb(gives="page", remains=GOES_ON)
 def run(
     data: str | Path,
     *,
@@ -65,6 +67,7 @@ def run(
     return page
 
 
+@verb(gives="lines")
 def demo(*, into: str | Path = Path("runs/demo"), minutes: float = 1.0, seed: int = 0) -> list[str]:
     """Run everything on two generated data sets: touching cells in 2D and organs in 3D.
 

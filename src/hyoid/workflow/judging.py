@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ConfigError
 from ..core.machine import cores
+from .signatures import verb
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
 
 
+@verb(instead="`hyoid.metrics.measure` compares arrays.")
 def evaluate(
     predictions: str | Path,
     references: str | Path | None = None,
@@ -99,6 +101,7 @@ def evaluate(
     return found
 
 
+@verb()
 def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Comparison:
     """Say which of several evaluated runs is better, by how much, and how sure that is.
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
 from ..core.files import atomic_path
+from .signatures import verb
 
 if TYPE_CHECKING:
     from ..nets.sheet import Family, NetSheet
 
 
-def nets(
+@verb(name="nets")
+def show_nets(
     name: str | None = None,
     *,
     dims: int | None = None,

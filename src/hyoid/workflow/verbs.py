@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from ..core.duration import duration
 from ..core.errors import ConfigError, DataError
 from ..core.progress import log
+from .signatures import GOES_ON, verb
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from ..planning.plan import Plan
     from ..run_folder import RunFolder
 
+PREDICTED = {
+    "images": "Answers that were finished are kept; the same command begins anew and makes them again.",
+    **GOES_ON,
+}
 
+
+@verb()
 def inspect(path: str | Path) -> Inspection:
     """Show what a data set or a file holds: layout, pairs, geometry, values, problems.
 
@@ -35,6 +42,7 @@ def inspect(path: str | Path) -> Inspection:
     return inspect_path(path)
 
 
+@verb()
 def plan(
     data: str | Path,
     *,
@@ -139,6 +147,7 @@ def _opened(data: str | Path, may_leak: bool) -> Dataset:
     return dataset
 
 
+@verb(gives="folder", remains=GOES_ON)
 def prepare(run: str | Path) -> Path:
     """Bring every case onto the plan's grid and intensities, and keep them where patches can be read quickly.
 
@@ -156,6 +165,7 @@ def prepare(run: str | Path) -> Path:
         return prepare_cases(folder).folder
 
 
+@verb(gives="checkpoint", remains=GOES_ON)
 def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
@@ -231,6 +241,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         return weights
 
 
+@verb(gives="files", remains=PREDICTED, instead="`hyoid.load(run)` answers arrays and images in memory.")
 def predict(
     run: str | Path,
     images: Sequence[str | Path] = (),
@@ -304,6 +315,7 @@ def predict(
     return written
 
 
+@verb(gives="page")
 def report(run: str | Path) -> Path:
     """Write report.html: one page with figures, tables, cases and how they came about; and MODEL_CARD.md.
 
@@ -331,6 +343,7 @@ def report(run: str | Path) -> Path:
         return write_page(folder.path, found, told)
 
 
+@verb(gives="bibtex")
 def cite(run: str | Path) -> str:
     """Give the papers behind a run as BibTeX.
 
