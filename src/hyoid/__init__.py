@@ -1,7 +1,7 @@
 """hyoid: from a folder of annotated medical images to a trained, measured and deployable U-Net.
 
-The verbs come from `hyoid.workflow`, the words (`Grid`, `Labels`, `Image`, `Case`, ...) from the rooms below it. `nets`,
-`losses`, `metrics` and `tasks` are the rooms of these names; each keeps its shelf under its own name, such as
+The verbs come from `hyoid.workflow`, the words (`Grid`, `Labels`, `Image`, `Case`, ...) from the rooms below it.
+`nets`, `losses`, `metrics` and `tasks` are the rooms of these names; each keeps its shelf under its own name, such as
 `hyoid.losses.losses`. All are imported when they are first used, so that `import hyoid` costs almost nothing.
 """
 
