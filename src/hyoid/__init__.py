@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "Batch", "Case", "ConfigError", "DataError", "Dataset", "Ensemble", "Experiment", "Fingerprint", "Grid", "HyoidError", "Image",
-    "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cite", "compare", "demo", "evaluate",
-    "inspect", "losses", "metrics", "nets", "open_dataset", "plan", "predict", "prepare", "read_image", "report", "run",
-    "show_nets", "stopping", "tasks", "train", "write_image",
+    "Batch", "Case", "ConfigError", "DataError", "Dataset", "Ensemble", "Experiment", "Fingerprint", "Grid",
+    "HyoidError", "Image", "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cite",
+    "compare", "demo", "evaluate", "inspect", "losses", "metrics", "nets", "open_dataset", "plan", "predict",
+    "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "write_image",
 ]
 # fmt: on
 _ROOMS = ("losses", "metrics", "nets", "tasks")
