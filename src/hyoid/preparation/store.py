@@ -231,7 +231,8 @@ def store_folder(
     settings: PreparationSettings, folder: str | Path, extra: Collection[str] = (), numbered: bool = False
 ) -> Path:
     """Where, in a folder of stores, cases lie that are prepared in this way and keep these further arrays."""
-    chosen = settings.model_dump(mode="json", exclude=None if settings.target else {"target"})
+    unused = {name for name, value in (("target", settings.target), ("before", settings.before)) if not value}
+    chosen = settings.model_dump(mode="json", exclude=unused)  # so stores from before these settings stay valid
     return Path(folder) / _hash([chosen, sorted(extra), VERSION, *(["numbered"] if numbered else [])])
 
 

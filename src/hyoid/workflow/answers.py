@@ -26,6 +26,7 @@ from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
 from ..files.formats import (
     check_suffix,
+    read_header,
     read_image,
     suffix_for_labels,
     suffix_for_probabilities,
