@@ -82,7 +82,7 @@ def test_progress_is_told(tmp_path):
         def start(self, what, total):
             stages.append((what, total))
 
-        def advance(self, amount, note=""):
+        def advance(self, amount, note="", left_seconds=None):
             stages.append(amount)
 
         def stop(self):

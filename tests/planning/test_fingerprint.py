@@ -166,7 +166,7 @@ def test_measuring_tells_how_far_it_is() -> None:
         def start(self, what: str, total: float | None) -> None:
             assert total == 1
 
-        def advance(self, amount: float, note: str = "") -> None:
+        def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
             self.done += amount
 
         def stop(self) -> None:

@@ -15,7 +15,7 @@ class Listener:
     def start(self, what, total):
         self.total = total
 
-    def advance(self, amount, note=""):
+    def advance(self, amount, note="", left_seconds=None):
         self.told += amount
 
     def stop(self):
