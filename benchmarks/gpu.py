@@ -114,7 +114,6 @@ def plan_of(size: Size, precision: str) -> Plan:
     spec = build_spec("unet", size.dims, 1, len(LABELS.names) + 1, channels=size.channels, deep_supervision=True)
     spacing = (1.0,) * size.dims
     return Plan.model_construct(
-        spacing_mm=spacing,
         preparation=PreparationSettings(spacing_mm=spacing),
         dims=size.dims,
         patch=size.patch,

@@ -62,7 +62,7 @@ def learn(base: Path, name: str, seconds: float) -> None:
     spec = build_spec(name, 2, channels, len(run.experiment.task_labels.names) + 1)
     net = spec.build()
     patch = net.fitting_shape([n + 2 * m for n, m in zip(PATCH, net.margin, strict=True)])
-    changed = planned.model_copy(update={"net": spec, "net_name": name, "patch": patch, "steps": None})
+    changed = planned.model_copy(update={"net": spec, "net_name": name, "patch": patch})
     timed = {"training.steps": None, "training.minutes": seconds / 60, **CHANGES}
     run.experiment.changed(timed).model_copy(update={"plan": changed}).write(run.experiment_file)
     every = split.validation

@@ -36,7 +36,6 @@ def plan_for(spec: UNetSpec, patch: int, spacing_mm: float | None) -> Plan:
     return Plan(
         preset="auto",
         dims=3,
-        spacing_mm=spacing,
         preparation=PreparationSettings(spacing_mm=spacing),
         patch=(patch,) * 3,
         batch=2,

@@ -43,7 +43,7 @@ def plan_of(classes: int, patch: tuple[int, ...]) -> Any:
 
     torch.manual_seed(0)
     spec = build_spec("nnunet_plain", 3, 1, classes, channels=CHANNELS, deep_supervision=False)
-    spacing = {"spacing_mm": (1.0, 1.0, 1.0), "preparation": PreparationSettings(spacing_mm=(1.0, 1.0, 1.0))}
+    spacing = {"preparation": PreparationSettings(spacing_mm=(1.0, 1.0, 1.0))}
     shape = {"dims": 3, "patch": patch, "batch": BATCH, "net": spec, "net_name": "nnunet_plain"}
     learnt = {"precision": "32-true", "policy": "light", "mirror_axes": (), "foreground_share": 0.33}
     return Plan.model_construct(**spacing, **shape, **learnt, batch_dice=False)

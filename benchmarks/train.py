@@ -77,7 +77,7 @@ def with_hyoid(steps: int, precision: str, folder: Path) -> dict[str, float]:
         image, labels = case(index)
         store.write(Case(case_id, Image(image[None], grid), Image(labels[None], grid, "labels")))
     spec, net = net_of()
-    spacing = {"spacing_mm": (1.0, 1.0, 1.0), "preparation": PreparationSettings(spacing_mm=(1.0, 1.0, 1.0))}
+    spacing = {"preparation": PreparationSettings(spacing_mm=(1.0, 1.0, 1.0))}
     shape = {"dims": 3, "patch": PATCH, "batch": BATCH, "net": spec, "net_name": "nnunet_plain"}
     learnt = {"precision": precision, "policy": "nnunet", "mirror_axes": (0, 1, 2), "foreground_share": 0.33}
     plan = Plan.model_construct(**spacing, **shape, **learnt, batch_dice=False)

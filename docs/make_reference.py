@@ -189,12 +189,16 @@ def settings_page() -> Iterator[str]:
     yield "`--set key=value`, such as `--set training.optimiser.name=sgd`; values are read as YAML. `null` leaves"
     yield "a choice open."
     yield from ["", "The keys under `plan` are decided by planning; `--set plan.batch=4` changes the decision itself."]
+    yield "`planning` is read by `hyoid plan` only; later edits there are refused. All other settings act. How the plan"
+    yield "came about and what is expected of it are no settings; they stand in `plan_facts.yaml`, beside it."
     yield from _settings_tables(Experiment, "")
 
 
 def _settings_tables(model: type[Settings], prefix: str) -> Iterator[str]:
     rows, below = [], []
     for name, field in model.model_fields.items():
+        if model is Plan and name in Plan.FACTS:
+            continue
         inner = _settings_in(field.annotation)
         if inner is not None:
             below.append((f"{prefix}{name}" + ("[]" if get_origin(field.annotation) is tuple else ""), inner))

@@ -46,7 +46,6 @@ def make_plan(patch: tuple[int, ...] = (16, 16), spacing_mm: Any = None, classes
     values = {
         "preset": "auto",
         "dims": dims,
-        "spacing_mm": spacing_mm,
         "preparation": PreparationSettings(spacing_mm=spacing_mm, intensity=(IntensitySettings(scheme="none"),)),
         "patch": patch,
         "batch": 2,

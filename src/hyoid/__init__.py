@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 # fmt: off
 __all__ = [
     "Batch", "Case", "ConfigError", "DataError", "Dataset", "Ensemble", "Experiment", "Fingerprint", "Grid",
-    "HyoidError", "Image", "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cite",
-    "compare", "demo", "evaluate", "inspect", "losses", "metrics", "nets", "open_dataset", "plan", "predict",
+    "HyoidError", "Image", "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cases", "cite",
+    "compare", "demo", "evaluate", "inspect", "load", "losses", "metrics", "nets", "open_dataset", "plan", "predict",
     "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "write_image",
 ]
 # fmt: on
@@ -36,6 +36,8 @@ _PLACES = {
     "planning.plan": ("Plan",),
     "prediction.ensemble": ("Ensemble",),
     "prediction.predictor": ("Predictor",),
+    "workflow.cases": ("cases",),
+    "workflow.loading": ("load",),
     "workflow": "cite compare demo evaluate inspect plan predict prepare report run show_nets train".split(),  # noqa: SIM905
 }
 """Where names come from; type checkers read the same from the imports below, and a test compares all three lists."""
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from .prediction.ensemble import Ensemble
     from .prediction.predictor import Predictor
     from .workflow import cite, compare, demo, evaluate, inspect, plan, predict, prepare, report, run, show_nets, train
+    from .workflow.cases import cases
+    from .workflow.loading import load
 else:
 
     def __getattr__(name):

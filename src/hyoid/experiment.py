@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Self
+
 from pydantic import Field
 
 from .core.errors import ConfigError
 from .core.labels import Labels
-from .core.settings import Settings
+from .core.settings import Settings, read_tree
 from .evaluation.report import EvaluationSettings
-from .planning.plan import Plan
+from .planning.plan import Plan, PlanFacts
 from .planning.settings import PlanningSettings
 from .prediction.predictor import PredictionSettings
 from .training.settings import TrainingSettings
 
+FACTS_FILE = "plan_facts.yaml"
+"""Beside an experiment: how its plan came about and what was expected of it."""
+
 
 class Experiment(Settings):
-    """Everything that decides what a run gives: one YAML file, readable and editable."""
+    """Everything that decides what a run gives: one YAML file, readable and editable.
+
+    The facts of the plan lie in a file beside it, so that every line of the YAML acts.
+    """
 
     data: str = Field(description="Folder, dataset.json or manifest of annotated images.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the split, the first weights and every random draw.")
@@ -36,6 +45,32 @@ class Experiment(Settings):
     prediction: PredictionSettings = Field(PredictionSettings(), description="How the net is applied.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="What is measured.")
     plan: Plan | None = Field(None, description="What planning decided; written by it, may be edited before training.")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """The experiment in a YAML file, with the facts of its plan from the file beside it.
+
+        Raises:
+            ConfigError: With one sentence per wrong value, also when a fact stands among the settings.
+        """
+        values, beside = read_tree(path), Path(path).with_name(FACTS_FILE)
+        if isinstance(values, dict) and isinstance(plan := values.get("plan"), dict):
+            if stray := sorted(plan.keys() & set(Plan.FACTS)):
+                raise ConfigError(
+                    f"{path}: plan.{stray[0]} is a fact, not a setting; remove it here. {beside} keeps it."
+                )
+            values["plan"] = plan | PlanFacts.read(beside).model_dump(mode="json")
+        return cls.parse(values, str(path))
+
+    def write(self, path: str | Path) -> None:
+        """Write the settings as YAML, and the facts of the plan beside them."""
+        if self.plan is not None:
+            PlanFacts(**{name: getattr(self.plan, name) for name in Plan.FACTS}).write(Path(path).with_name(FACTS_FILE))
+        super().write(path)
+
+    def to_yaml(self, without: Any = None) -> str:
+        """The settings as YAML text, without the facts of the plan."""
+        return super().to_yaml(without or (self.plan and {"plan": set(Plan.FACTS)}))
 
     @property
     def task_labels(self) -> Labels:

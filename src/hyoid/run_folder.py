@@ -144,9 +144,9 @@ class RunFolder(RunFiles):
     """Where a run keeps its files; every stage reads what the one before it wrote.
 
     Attributes:
-        path: Holds `experiment.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`, `predictions/`,
-            `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`. Prepared cases lie
-            in `prepared/` beside the run, so that other runs on the same data share them.
+        path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`,
+            `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
+            Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
     """
 
     @classmethod

@@ -203,13 +203,13 @@ def test_a_spec_whose_file_was_not_named_says_so():
 @pytest.mark.parametrize(
     ("module", "sentence"),
     [
-        (Named, "it gave dict, not logits as a tensor or a tuple of them"),
+        (Named, "it gave a mapping, not logits as a tensor or a tuple of them"),
         (
             Fixed,
-            r"logits that are \(0, 0\) smaller, and images of other sizes not alike.*own_net\('mine', ..., divisor",
+            r"logits that are \(0, 0\) smaller, but other sizes not alike.*own_net\('mine', ..., divisor",
         ),
-        (Quarter, r"logits that are \(48, 48\) smaller, and images of other sizes not alike"),
-        (Enlarged, r"logits that are \(-64, -64\) smaller; logits should be as large as the image"),
+        (Quarter, r"logits that are \(48, 48\) smaller, but other sizes not alike"),
+        (Enlarged, r"logits that are \(-64, -64\) smaller, .* not with the same margin"),
         (
             lambda in_channels, out_channels, dims: conv(dims, in_channels, 7, 1),
             r"\(1, 7, 64, 64\), not \(1, 3, \.\.\.",

@@ -27,7 +27,7 @@ def plan_of(net: NetSpec) -> Plan:
         "parameters": 1, "measured": False,
     }  # fmt: skip
     return Plan(
-        preset="auto", dims=2, spacing_mm=None, preparation=prepared, patch=(16, 16), batch=1, net_name="unet", net=net,
+        preset="auto", dims=2, preparation=prepared, patch=(16, 16), batch=1, net_name="unet", net=net,
         precision="32-true", policy="none", mirror_axes=(), foreground_share=0.3, batch_dice=False, expected=expected,
     )  # fmt: skip
 

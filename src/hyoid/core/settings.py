@@ -70,28 +70,17 @@ class Settings(BaseModel):
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Settings from a YAML file."""
-        try:
-            values = load_yaml(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such settings file.") from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"{path}: this is not readable YAML ({' '.join(str(error).split())}).") from None
-        if values is None:
-            raise ConfigError(
-                f"{path}: this file is empty; settings as `key: value` lines were expected. Put back what was in it."
-            )
-        return cls.parse(values, str(path))
+        return cls.parse(read_tree(path), str(path))
 
     def write(self, path: str | Path) -> None:
         """Write the settings as YAML, under a temporary name first."""
         with atomic_path(path) as temporary:
             temporary.write_text(self.to_yaml(), encoding="utf-8")
 
-    def to_yaml(self) -> str:
-        """The settings as YAML text that `parse` reads back to an equal object."""
-        return yaml.dump(
-            self.model_dump(mode="json"), Dumper=_FlowLists, sort_keys=False, allow_unicode=True, width=100
-        )
+    def to_yaml(self, without: Any = None) -> str:
+        """The settings as YAML text that `parse` reads back to an equal object; some fields may be left out."""
+        values = self.model_dump(mode="json", exclude=without)
+        return yaml.dump(values, Dumper=_FlowLists, sort_keys=False, allow_unicode=True, width=100)
 
     def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...], where: str = "--set") -> Self:
         """A copy with some values replaced, such as `{"training.steps": 200}` or `["training.steps=200"]`.
@@ -115,6 +104,25 @@ class _FlowLists(yaml.SafeDumper):
 
 
 _FlowLists.add_representer(list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value))
+
+
+def read_tree(path: str | Path) -> Any:
+    """The values in a YAML file.
+
+    Raises:
+        ConfigError: When the file is missing, empty or not readable.
+    """
+    try:
+        values = load_yaml(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such settings file.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: this is not readable YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        raise ConfigError(
+            f"{path}: this file is empty; settings as `key: value` lines were expected. Put back what was in it."
+        )
+    return values
 
 
 def split_change(change: str) -> tuple[str, Any]:

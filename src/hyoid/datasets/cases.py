@@ -75,9 +75,10 @@ def read_case(entry: Entry, channels: int | None = None) -> Case:
         for path, part in zip(entry.images, parts, strict=True)
     ]
     array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    if channels is not None and len(array) != channels:
-        array = _harmonised(entry, array, channels)
-    _check_finite(entry.id, entry.images[0], array)
+    names = ", ".join(path.name for path in entry.images)
+    if channels is not None:
+        array = harmonised(array, channels, entry.id, names)
+    check_finite(array, entry.id, str(entry.images[0]))
     facts = {**entry.facts, "image": str(entry.images[0])}
     return Case(entry.id, Image(array, grid), None, facts)
 
@@ -91,7 +92,7 @@ def read_target(entry: Entry, grid: Grid, truth: TruthFiles) -> Image:
     assert entry.target is not None
     part = read_image(entry.target)
     array = turn_between(entry.id, (entry.images[0], grid), (entry.target, part.grid))(part.array)
-    _check_finite(entry.id, entry.target, array)
+    check_finite(array, entry.id, str(entry.target))
     return Image(in_c_order(array), grid, "field" if truth == "field" else "intensities")
 
 
@@ -114,22 +115,29 @@ def open_case(entry: Entry, channels: int | None = None) -> Case | None:
     return Case(entry.id, Image(cast(np.ndarray, array), grids[0]), None, facts)
 
 
-def _harmonised(entry: Entry, array: np.ndarray, channels: int) -> np.ndarray:
+def harmonised(array: np.ndarray, channels: int, case_id: str, source: str) -> np.ndarray:
+    """An array (C, *S) with the wanted number of channels: grey for colour and the other way round.
+
+    Raises:
+        DataError: When it has another number, naming the case and the source.
+    """
+    if len(array) == channels:
+        return array
     if len(array) == 1 and channels == 3:
         return np.repeat(array, 3, axis=0)
     if len(array) == 3 and channels == 1 and (array[0] == array[1]).all() and (array[0] == array[2]).all():
         return array[:1]
-    names = ", ".join(path.name for path in entry.images)
-    raise DataError(f"{entry.id}: expected {channels} channels; {names} gives {len(array)}.")
+    raise DataError(f"{case_id}: expected {channels} channels; {source} gives {len(array)}.")
 
 
-def _check_finite(case: str, path: Path, array: np.ndarray) -> None:
+def check_finite(array: np.ndarray, case_id: str, source: str) -> None:
+    """Refuse an array (C, *S) with NaN or infinite numbers, naming the case and the source."""
     if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
         return  # one NaN or infinity makes the sum so
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = tuple(bad[0][1:].tolist())
         raise DataError(
-            f"{case}: {len(bad)} voxels of {path} are NaN or infinite, the first at {place}."
+            f"{case_id}: {len(bad)} voxels of {source} are NaN or infinite, the first at {place}."
             " Replace them (for example by 0) and try again."
         )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -19,23 +18,21 @@ from .net import Net, NetSpec, nets
 _builders: Registry[nn.Module] = Registry("net")
 _divisors: dict[str, int | None] = {}
 
-TRIED = {2: 64, 3: 32}
+EDGE = {2: 64, 3: 32}
 """Edge of the images on which a module is tried, and its largest divisor that is found; powers of two are tried."""
 
 
 def own_net(
     name: str, build: Callable[..., nn.Module], papers: str | tuple[str, ...] = (), divisor: int | None = None
 ) -> None:
-    """Put a module on the shelf of nets; it is then planned, trained, predicted and exported like any other.
+    """Put a module on the shelf of nets; it is then planned, trained, asked and exported like any other.
 
-    The module takes images `(B, in_channels, *S)` and gives logits `(B, out_channels, *S)`, or a tuple or list of them,
-    the finest first: coarser ones are only used in training. Logits may be smaller than the image by the same margin
-    at each end.
+    The module takes images `(B, in_channels, *S)` and gives logits `(B, out_channels, *S)`, or a tuple of them, the
+    finest first; coarser ones are used in training only. Logits may be smaller by the same margin at each end.
 
     Args:
         name: A free name in snake case.
-        build: Called with `in_channels`, `out_channels`, `dims` and the options of the net, all by name. The first line
-            of its docstring says what is special about it.
+        build: Called with `in_channels`, `out_channels`, `dims` and the options of the net, all by name.
         papers: Keys of references.bib.
         divisor: Sizes it accepts are multiples of this number, along each axis; found by trying when not given.
 
@@ -80,9 +77,8 @@ class OwnSpec(NetSpec):
             return OwnNet(self.module(), sizes)
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """What was found by trying a module: the sizes it accepts, and whether it runs on the meta device."""
+class _Sizes(NamedTuple):
+    """The sizes that a module accepts, and whether it runs on the meta device."""
 
     divisor: tuple[int, ...]
     margin: tuple[int, ...]
@@ -95,8 +91,7 @@ class OwnNet(Net):
 
     def __init__(self, module: nn.Module, sizes: _Sizes) -> None:
         super().__init__(sizes.divisor, sizes.margin)
-        self.module = module
-        self._smallest = sizes.smallest
+        self.module, self._smallest = module, sizes.smallest
 
     def smallest_input(self) -> tuple[int, ...]:
         """The smallest shape that was accepted when the module was tried."""
@@ -109,19 +104,14 @@ class OwnNet(Net):
 
 
 def _logits(answer: Any) -> tuple[Tensor, ...]:
-    logits = (answer,) if isinstance(answer, Tensor) else () if isinstance(answer, Mapping) else tuple(answer)
-    if not logits or not all(isinstance(one, Tensor) for one in logits):
-        raise TypeError(f"it gave {type(answer).__name__}, not logits as a tensor or a tuple of them, the finest first")
-    return logits
+    if isinstance(answer, Mapping):
+        raise TypeError("it gave a mapping, not logits as a tensor or a tuple of them, the finest first")
+    return (answer,) if isinstance(answer, Tensor) else tuple(answer)
 
 
 @lru_cache(maxsize=256)
 def _sizes_of(spec: OwnSpec) -> _Sizes:
-    """The sizes that a module accepts, found without numbers or, where it cannot do without, on the processor.
-
-    Raises:
-        ConfigError: When it accepts none.
-    """
+    """The sizes that a module accepts, found without numbers or, where it cannot do without, on the processor."""
     problem = ""
     for device in ("meta", "cpu"):
         try:
@@ -131,14 +121,13 @@ def _sizes_of(spec: OwnSpec) -> _Sizes:
             raise
         except Exception as error:
             problem = " ".join(str(error).split())
-    edges = "x".join([str(_edge(spec))] * spec.dims)
-    raise ConfigError(f"Net {spec.name!r} does not answer images of {edges}: {problem}.")
+    raise ConfigError(f"Net {spec.name!r} does not answer images of {_edge(spec)} voxels along each axis: {problem}.")
 
 
 def _edge(spec: OwnSpec) -> int:
     """Edge of the image on which a module is tried first."""
-    divisor, edge = _divisors[spec.name] or 1, TRIED[spec.dims]
-    return -(-edge // divisor) * divisor
+    divisor = _divisors[spec.name] or 1
+    return -(-EDGE[spec.dims] // divisor) * divisor
 
 
 def _tried(spec: OwnSpec, device: str) -> _Sizes:
@@ -152,11 +141,6 @@ def _tried(spec: OwnSpec, device: str) -> _Sizes:
         return tuple(n - m for n, m in zip(shape, logits.shape[2:], strict=True))
 
     whole = lost([edge] * spec.dims)
-    if any(n < 0 or n % 2 for n in whole):
-        raise ConfigError(
-            f"Net {spec.name!r} answers images of {edge} voxels along each axis with logits that are {whole} smaller; "
-            "logits should be as large as the image, or smaller by the same margin at both ends."
-        )
 
     def fits(shape: Sequence[int]) -> bool:
         try:
@@ -165,18 +149,17 @@ def _tried(spec: OwnSpec, device: str) -> _Sizes:
             return False
 
     def steps_by(step: int, axis: int) -> bool:
-        """Whether sizes along an axis may be odd multiples of a step."""
-        multiples = (edge - step, edge + step) if step < edge else (3 * edge,)
-        return all(fits([n if one == axis else edge for one in axes]) for n in multiples)
+        """Whether odd multiples of a step are accepted along an axis."""
+        sizes = (edge - step, edge + step) if step < edge else (3 * edge,)
+        return all(fits([n if one == axis else edge for one in axes]) for n in sizes)
 
-    known, powers = _divisors[spec.name], [2**power for power in range(edge.bit_length()) if 2**power <= edge]
-    found = [known or next((step for step in powers if steps_by(step, axis)), 0) for axis in axes]
-    if 0 in found:
+    powers = [2**power for power in range(edge.bit_length()) if 2**power <= edge]
+    found = [_divisors[spec.name] or next((step for step in powers if steps_by(step, axis)), 0) for axis in axes]
+    if 0 in found or any(n < 0 or n % 2 for n in whole):
         raise ConfigError(
             f"Net {spec.name!r} answers images of {edge} voxels along each axis with logits that are {whole} smaller, "
-            "and images of other sizes not alike. Logits should be as large as the image, or smaller by the same "
-            f"margin; or say which sizes it accepts, as own_net({spec.name!r}, ..., divisor=...)."
+            "but other sizes not alike, or not with the same margin at both ends. Logits should be as large as the "
+            f"image, or smaller by one margin; or say which sizes fit: own_net({spec.name!r}, ..., divisor=...)."
         )
-    doubled = [[min(edge, step * 2**power) for step in found] for power in range(edge.bit_length())]
-    smallest = next(shape for shape in doubled if fits(shape))
+    smallest = next(shape for power in powers if fits(shape := [min(edge, power * step) for step in found]))
     return _Sizes(tuple(found), tuple(n // 2 for n in whole), tuple(smallest), device == "meta")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -17,7 +17,7 @@ from ..preparation.pipeline import PreparationSettings
 from .learning import Candidate
 from .settings import PlanningSettings, Precision, Preset
 
-__all__ = ["Candidate", "Expected", "Plan", "PlanningSettings"]
+__all__ = ["Candidate", "Expected", "Plan", "PlanFacts", "PlanningSettings"]
 
 
 class Expected(Settings):
@@ -32,12 +32,21 @@ class Expected(Settings):
     measured: bool = Field(description="Whether the time of a step was measured here.")
 
 
-class Plan(Settings, Result):
-    """How a data set is prepared and learnt."""
+class PlanFacts(Settings):
+    """How a plan came about. Nothing follows from it, so a run keeps it in a file of its own, apart from settings."""
 
     preset: Preset = Field(description="Which rules made it.")
+    expected: Expected = Field(description="What the plan foresees.")
+    reasons: tuple[str, ...] = Field((), description="Why, in plain words.")
+    candidates: tuple[Candidate, ...] = Field((), description="What was chosen from, the chosen one first.")
+
+
+class Plan(PlanFacts, Result):
+    """How a data set is prepared and learnt."""
+
+    FACTS: ClassVar = tuple(PlanFacts.model_fields)
+
     dims: Literal[2, 3] = Field(description="Dimensions of the net; a 2D net on volumes has patches (1, h, w).")
-    spacing_mm: tuple[float | None, ...] | None = Field(description="Voxel size after preparation; none: the file's.")
     preparation: PreparationSettings = Field(description="How every case is prepared.")
     patch: tuple[int, ...] = Field(description="Voxels of a patch; larger than a small image, which is then padded.")
     batch: int = Field(description="Patches in a step.")
@@ -48,21 +57,17 @@ class Plan(Settings, Result):
     mirror_axes: tuple[int, ...] = Field(description="Axes of a patch that may be mirrored.")
     foreground_share: float = Field(description="Share of patches centred on a structure.")
     batch_dice: bool = Field(description="Whether Dice is taken over the batch.")
-    steps: int | None = Field(None, description="Training steps; none when the clock decides.")
-    seconds: float | None = Field(None, description="Time for training with its validation; none when steps decide.")
-    expected: Expected = Field(description="What the plan foresees.")
-    reasons: tuple[str, ...] = Field((), description="Why, in plain words.")
-    candidates: tuple[Candidate, ...] = Field((), description="What was chosen from, the chosen one first.")
 
     @model_validator(mode="after")
     def _agrees(self) -> Plan:
-        if self.spacing_mm != self.preparation.spacing_mm:
-            raise ValueError(
-                f"spacing_mm is {self.spacing_mm} but preparation.spacing_mm {self.preparation.spacing_mm}; change both"
-            )
         if self.dims != self.net.dims or len(self.patch) < self.dims:
             raise ValueError(f"a {self.dims}D plan does not fit a {self.net.dims}D net and patch {self.patch}")
         return self
+
+    @property
+    def spacing_mm(self) -> tuple[float | None, ...] | None:
+        """Voxel size after preparation; None for that of each file, of all axes or of one."""
+        return self.preparation.spacing_mm
 
     @property
     def orientation(self) -> str | None:

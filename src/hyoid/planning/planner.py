@@ -214,7 +214,6 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
     return Plan(
         preset=settings.preset,
         dims=frame.dims,
-        spacing_mm=spacing,
         preparation=PreparationSettings(
             orientation=frame.orientation,
             crop=crop,
@@ -231,8 +230,6 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
         mirror_axes=axes if settings.mirror_axes is None else settings.mirror_axes,
         foreground_share=_foreground_share(asked) if settings.foreground_share is None else settings.foreground_share,
         batch_dice=frame.dims == 2 if settings.batch_dice is None else settings.batch_dice,
-        steps=asked.steps,
-        seconds=asked.seconds,
         expected=Expected(
             seconds_per_step=row.seconds_per_step,
             steps=num_steps,

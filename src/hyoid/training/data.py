@@ -112,6 +112,10 @@ class Feed:
         """The batch of this number of each stream, now and without threads."""
         return {stream: self._collate(samples) for stream, samples in self._each(number, self._sample).items()}
 
+    def sample(self, number: int, index: int) -> Sample:
+        """Sample `index` of the labelled batch `number`, now and by the processor."""
+        return self._made(self.sampler.draw(number, index), augmented)
+
     def _each(self, number: int, give: Callable[[str, int, int], Given]) -> dict[str, list[Given]]:
         """What `give` makes of stream, number and index of all samples of the joined batches, those for this device."""
         rank, devices = self.share
@@ -152,7 +156,7 @@ class Feed:
             return Sample(case_id, image, other=other)
         labels = self._flat(patch.labels, sampler.margin)
         truth = None if patch.target is None else self._flat(patch.target, sampler.margin)[None]
-        known = torch.tensor([self._annotated(case_id)], dtype=torch.bool)
+        known = torch.tensor([self.annotated(case_id)], dtype=torch.bool)
         partly = self.unannotated == "ignored" and not known.all()
         target, counts = encode(sampler.task, labels, truth, known.to(labels.device) if partly else None)
         halo = sampler.halo[-self.dims :]
@@ -167,7 +171,7 @@ class Feed:
         inner = trimmed(torch.as_tensor(part), ends)
         return inner.squeeze(1) if inner.ndim - 1 > self.dims else inner
 
-    def _annotated(self, case_id: str) -> list[bool]:
+    def annotated(self, case_id: str) -> list[bool]:
         """Which structures were annotated in a labelled case."""
         names = self.sampler.store.annotated(case_id)
         return [names is None or name in names for name in self.sampler.task.structures]
@@ -180,7 +184,7 @@ class Feed:
         image = self._stacked(images)
         assert image is not None
         known = [one.target is not None for one in samples]
-        annotated = [[mine and a for a in self._annotated(one)] for one, mine in zip(ids, known, strict=True)]
+        annotated = [[mine and a for a in self.annotated(one)] for one, mine in zip(ids, known, strict=True)]
         return Batch(
             image=image,
             target=self._stacked(targets, blank=-1 if task.ignores == "target" else 0),

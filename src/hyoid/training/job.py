@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..augmentation.policies import build_policy
 from ..core.errors import ConfigError
 from ..planning.plan import Plan
 from ..preparation.store import Store
 from ..tasks.task import Task
+from .sampler import Sampler
 from .settings import TrainingSettings
 
 
@@ -72,3 +75,23 @@ class Job:
     def whole(self) -> bool:
         """Whether this is a training from its beginning to its end, no piece."""
         return self.progress == (0, 1)
+
+
+def sampler_of(job: Job, margin: Sequence[int], devices: int = 1) -> Sampler:
+    """What draws the patches of a training, for a net with this margin, on so many devices together."""
+    plan, settings = job.plan, job.settings
+    known = [spacing for spacing in plan.spacing_mm or () if spacing is not None]
+    spacing_mm = [spacing or max(known) for spacing in plan.spacing_mm or ()] if known else None
+    return Sampler(
+        store=job.store,
+        task=job.task,
+        ids=job.training,
+        unlabelled=job.unlabelled,
+        policy=build_policy(plan.policy, plan.patch, spacing_mm, plan.mirror_axes),
+        margin=(0,) * (len(plan.patch) - len(margin)) + tuple(margin),
+        batch=plan.batch * devices,
+        seed=job.seed,
+        foreground=plan.foreground_share,
+        sampling=settings.sampling,
+        voxel_weights=settings.voxel_weights,
+    )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..augmentation.policies import build_policy
 from ..core.duration import duration
 from ..core.errors import ConfigError
 from ..core.progress import Listener, log, stage
@@ -24,14 +23,13 @@ from .checkpoint import below, read_checkpoint, write_checkpoint
 from .clock import Clock
 from .compiling import Compiler
 from .data import Feed, default_workers
-from .job import Job
+from .job import Job, sampler_of
 from .learner import Learner
 from .monitor import Monitor
 from .plateau import COOL_DOWN, find_plateau
 from .quiet import interruptible, repeatable
 from .ranks import Ended, Ranks, together
 from .regimes import check_regime
-from .sampler import Sampler
 from .validation import Validator, step_cost
 
 NUM_ROWS = 200
@@ -127,24 +125,8 @@ class _Training:
         return Validator(predictor, job.store, ids, costs, settings.validation, self.clock, settings.patience)
 
     def _feed(self) -> Feed:
-        job, plan, settings, net = self.job, self.job.plan, self.job.settings, self.learner.net
-        known = [spacing for spacing in plan.spacing_mm or () if spacing is not None]
-        spacing_mm = [spacing or max(known) for spacing in plan.spacing_mm or ()] if known else None
-        policy = build_policy(plan.policy, plan.patch, spacing_mm, plan.mirror_axes)
-        flat = len(plan.patch) - len(net.divisor)
-        sampler = Sampler(
-            store=job.store,
-            task=job.task,
-            ids=job.training,
-            unlabelled=job.unlabelled,
-            policy=policy,
-            margin=(0,) * flat + net.margin,
-            batch=plan.batch * self.ranks.count,
-            seed=job.seed,
-            foreground=plan.foreground_share,
-            sampling=settings.sampling,
-            voxel_weights=settings.voxel_weights,
-        )
+        settings, net = self.job.settings, self.learner.net
+        sampler = sampler_of(self.job, net.margin, self.ranks.count)
         device, share = self.learner.device, (self.ranks.rank, self.ranks.count)
         workers = settings.workers or max(1, default_workers() // self.ranks.count)
         computes = augments(settings.augment_on, device)

@@ -11,6 +11,7 @@
 - `beginning`: the weights a net begins with
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
+- `loading`: load, a trained run that answers in memory; `cases`: prepared cases for somebody's own loop
 - `answers`: predicting cases into files and judging them
 - `own_cases`: the answers of a run to cases that judge it; how its net learns from cases after another run
 - `origin`: what made the answers in a folder

@@ -56,7 +56,9 @@ MOST_SCATTERED = 8
 """Structures of which a whole map of probabilities is in memory, to look for lesions."""
 
 
-def predictor_of(folder: AnyRun, changes: Sequence[str] = (), members: Sequence[int] | None = None) -> AnyPredictor:
+def predictor_of(
+    folder: AnyRun, changes: Sequence[str] = (), members: Sequence[int] | None = None, keeps: bool = True
+) -> AnyPredictor:
     """The trained net of a run, or the nets of an ensemble, ready to answer; settings may be changed for this once.
 
     Members of an ensemble that have one plan are one net; others are united on the grid of the image.
@@ -65,6 +67,7 @@ def predictor_of(folder: AnyRun, changes: Sequence[str] = (), members: Sequence[
         folder: The run or the ensemble.
         changes: Settings of prediction, device or threads.
         members: The members that answer, by their place; all when None.
+        keeps: Whether other engines than torch may leave their programs in the run.
 
     Raises:
         ConfigError: When a run was not trained yet, this machine lacks the device, or members cannot be united.
@@ -74,7 +77,7 @@ def predictor_of(folder: AnyRun, changes: Sequence[str] = (), members: Sequence[
     check_structures(experiment, experiment.task_labels)
     use_threads(experiment.threads)
     if isinstance(folder, RunFolder):
-        return _predictor([folder], net_of(folder), experiment, folder.weights)
+        return _predictor([folder], net_of(folder), experiment, folder.weights, keeps)
     ensemble, groups = folder.ensemble, dict[str, list[int]]()
     nets = {number: net_of(folder.members[number]) for number in members or range(len(folder.members))}
     for number, net in nets.items():
@@ -89,7 +92,7 @@ def predictor_of(folder: AnyRun, changes: Sequence[str] = (), members: Sequence[
         if len(numbers) > 1:
             net = Averaged([nets[n] for n in numbers], shares, runs[0].task, ensemble.unite)
             place = folder.path / "weights"
-        predictors.append(_predictor(runs, net, experiment, place))
+        predictors.append(_predictor(runs, net, experiment, place, keeps))
         weights.append(sum(shares))
     names = [folder.names[numbers[0]] for numbers in groups.values()]
     return predictors[0] if len(predictors) == 1 else United(predictors, weights, names)
@@ -109,8 +112,8 @@ def net_of(folder: RunFolder) -> Net:
     return net
 
 
-def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, place: Path) -> Predictor:
-    """A predictor with the net of one run, or of several with one plan; engines are kept in a place."""
+def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, place: Path, keeps: bool) -> Predictor:
+    """A predictor with the net of one run, or of several with one plan; engines may be kept in a place."""
     device, settings = resolved_device(experiment.device), experiment.prediction
     if settings.precision == "16-mixed" and not device.startswith("cuda"):
         raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
@@ -121,11 +124,11 @@ def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, plac
         plan,
         settings,
         device,
-        (place / "engines", digest),
-        partial(patches_of, runs[0], again=settings.backend == "openvino_int8"),
+        (place / "engines", digest) if keeps else None,
+        partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8"),
     )
     if plan.preparation.before is not None:
-        predictor.before = _stage(plan.preparation.before)
+        predictor.before = _stage(plan.preparation.before, keeps)
     return predictor
 
 
@@ -141,9 +144,9 @@ def run_before(before: Before) -> AnyRun:
     return first
 
 
-def _stage(before: Before) -> Callable[[Case], Case]:
+def _stage(before: Before, keeps: bool) -> Callable[[Case], Case]:
     """What answers a case by the run before and adds the answer."""
-    predictor = predictor_of(run_before(before))
+    predictor = predictor_of(run_before(before), keeps=keeps)
     return lambda case: with_answer(case, predictor.predict(case), predictor.task.labels)
 
 

@@ -53,13 +53,14 @@ def check_ends(folder: RunFolder) -> None:
         ConfigError: When they differ.
     """
     check_loss(folder.experiment.training, folder.task, folder.experiment.decided.net.dims)
-    net, channels = folder.experiment.decided.net, len(folder.dataset.channel_names)
+    net, before = folder.experiment.decided.net, folder.experiment.decided.preparation.before
+    channels = len(folder.dataset.channel_names) + len(before.structures if before else ())
     wanted = folder.task.channels
     if net.out_channels != wanted:
         raise ConfigError(
             f"{folder.experiment_file}: plan.net.out_channels is {net.out_channels}, but the task needs {wanted}."
         )
-    if net.in_channels % channels:
+    if net.in_channels != channels:
         raise ConfigError(
             f"{folder.experiment_file}: plan.net.in_channels is {net.in_channels}, but the images have {channels}."
         )

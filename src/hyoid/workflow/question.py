@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ..core.machine import use_threads
 from ..core.progress import log
 from ..core.settings import split_change
 from ..experiment import Experiment
+from ..planning.plan import Plan
 from ..run_folder import RunFolder
 from .beginning import check_beginning
 from .voxel_weights import MAPS
@@ -226,8 +228,36 @@ def check_report_place(into: Path, references: Path) -> None:
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:
-    """Changes to the plan itself, which can only be made once there is one."""
-    return [change.strip().removeprefix(_PLAN) for change in changes if change.strip().startswith(_PLAN)]
+    """Changes to the plan itself, which can only be made once there is one.
+
+    Raises:
+        ConfigError: For a fact of the plan.
+    """
+    mine = [change.strip().removeprefix(_PLAN) for change in changes if change.strip().startswith(_PLAN)]
+    for change in mine:
+        if re.split("[.=]", change)[0].strip() in Plan.FACTS:
+            raise ConfigError(f"--set {_PLAN}{change}: this is a fact of planning and no setting; leave it out.")
+    return mine
+
+
+PLANNED = ("data", "fold", "num_folds", "patients_on_both_sides", "planning")
+"""Settings that planning reads and nothing after it."""
+
+
+def check_edits(folder: RunFolder) -> None:
+    """Refuse an edit of settings that only planning reads, in a run that is planned already.
+
+    Raises:
+        ConfigError: Naming the setting and what acts instead.
+    """
+    before = _completed(folder.read_json("asked.json").get("experiment", {}))
+    now = folder.experiment.model_dump(mode="json")
+    edits = [edit for name in PLANNED if name in before for edit in _differences(before[name], now[name], name)]
+    if edits:
+        raise ConfigError(
+            f"{folder.experiment_file}: {edits[0]}, but only `hyoid plan` reads it, and this run is planned; put it "
+            "back, and edit the settings below `plan:` or plan another run."
+        )
 
 
 def is_answered(folder: RunFolder, asked: Experiment, changes: Sequence[str]) -> bool:

@@ -189,8 +189,10 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from .forecast import needed
     from .own_cases import prepare_cases
     from .prepared import unlabelled_of
+    from .question import check_edits
 
     folder = RunFolder.open(run)
+    check_edits(folder)
     with folder.alone():
         weights = folder.weights / "last.safetensors"
         going_on = resume and weights.is_file()
@@ -283,7 +285,13 @@ def predict(
     from .own_cases import predict_validation
     from .question import check_no_run, check_prediction
 
+    if not isinstance(images, str | Sequence) or any(not isinstance(one, str | Path) for one in images):
+        raise ConfigError(
+            "hyoid.predict answers files; for arrays and images in memory, say model = hyoid.load(RUN) and "
+            "model(array, spacing_mm=(1, 1, 2.5))."
+        )
     folder = open_run(run)
+    images = [images] if isinstance(images, str) else images
     if not images:
         given = (into, backend, memory, format)
         if changes or probabilities or any(one is not None for one in given):

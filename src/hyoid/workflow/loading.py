@@ -1,0 +1,147 @@
+"""A trained run in memory: arrays, images and files in, answers out; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Case, Image
+from ..core.errors import ConfigError, DataError
+from ..core.grid import Grid
+from ..datasets.cases import check_finite, find_images, harmonised, read_case
+from ..prediction.united import AnyPredictor
+from ..run_folder import open_run
+from .answers import predictor_of
+from .question import check_prediction
+
+Source = np.ndarray | Image | str | Path | Sequence[str | Path]
+"""What a model answers: an array, an image, a file, or the files of all channels."""
+
+Spacing = Sequence[float] | None
+Affine = np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained run that answers in memory, on exactly the grid of what it is given.
+
+    An array has shape `(*S)`, or `(C, *S)` with the channels in the order of `channel_names`; a picture may also be
+    `(H, W, C)`. Its place is one of `spacing_mm`, the voxel size along each of its axes, which then point to the right,
+    the front and the head (RAS); `affine`, voxel index to millimetres (RAS); and `grid`. Images and files know theirs.
+
+    Attributes:
+        predictor: What answers.
+        dims: Axes of the images.
+        channel_names: What each channel of an image is.
+        calibrated: Whether the net learned from images with a known voxel size.
+
+    Raises:
+        ConfigError: By each method, when the place of an array is missing or given twice.
+        DataError: By each method, when channels or axes do not fit, or numbers are NaN or infinite.
+
+    Example:
+        >>> model = hyoid.load("runs/organs")
+        >>> labels = model(array, spacing_mm=(1, 1, 2.5))
+    """
+
+    predictor: AnyPredictor
+    dims: int
+    channel_names: tuple[str, ...]
+    calibrated: bool
+
+    @property
+    def structures(self) -> dict[str, tuple[int, ...]]:
+        """The values that each structure has in an answer, by its name."""
+        labels = self.predictor.task.labels
+        return dict(zip(labels.names, labels.values, strict=True))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the maps that `probabilities` gives."""
+        return self.predictor.task.outputs
+
+    def __call__(
+        self, array: np.ndarray, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
+    ) -> np.ndarray:
+        """The labels (*S) of an array."""
+        return self.predict(array, spacing_mm, affine=affine, grid=grid).array[0]
+
+    def predict(
+        self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
+    ) -> Image:
+        """The labels of an array, an image or a file."""
+        return self.predictor.predict(self._case(source, spacing_mm, affine, grid))
+
+    def probabilities(
+        self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
+    ) -> Image:
+        """The map of each of `outputs`, float16, for an array, an image or a file."""
+        return self.predictor.predict_probabilities(self._case(source, spacing_mm, affine, grid))[1]
+
+    def _case(self, source: Source, spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Case:
+        given = sum(place is not None for place in (spacing_mm, affine, grid))
+        if given > 1 or (given and not isinstance(source, np.ndarray)):
+            raise ConfigError("Give one of spacing_mm, affine and grid, for an array; images and files have a grid.")
+        count = len(self.channel_names)
+        if isinstance(source, np.ndarray):
+            array = self._channels_first(source)
+            source = Image(array, self._grid(array.shape[1:], spacing_mm, affine, grid))
+        if isinstance(source, Image):
+            array = harmonised(source.array, count, "image", "the array")
+            check_finite(array, "image", "the array")
+            return Case("image", replace(source, array=array))
+        entries = find_images(source, count)
+        if len(entries) > 1:
+            raise ConfigError(f"Expected one image, got {len(entries)}; answer them one after the other.")
+        return read_case(entries[0], count)
+
+    def _grid(self, shape: tuple[int, ...], spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Grid:
+        if spacing_mm is not None and len(spacing_mm) != len(shape):
+            raise ConfigError(
+                f"spacing_mm has {len(spacing_mm)} numbers, but the array has {len(shape)} axes in space."
+            )
+        if affine is not None:
+            return Grid.from_affine(affine, shape)
+        if grid is None and spacing_mm is None and self.calibrated:
+            raise ConfigError("Say how large the voxels of the array are: spacing_mm, affine or grid.")
+        return grid or Grid.plain(shape, spacing_mm)
+
+    def _channels_first(self, array: np.ndarray) -> np.ndarray:
+        """The array as (C, *S); refuses one whose axes do not fit, or which may be read in two ways."""
+        dims, count = self.dims, len(self.channel_names)
+        if array.dtype.kind not in "buif":
+            raise DataError(f"An image holds numbers; the array is of type {array.dtype}.")
+        array = array.astype(np.uint8) if array.dtype == bool else array
+        if array.ndim == dims:
+            return array[None]
+        if array.ndim != dims + 1:
+            axes = "(H, W), (C, H, W) or (H, W, C)" if dims == 2 else "(X, Y, Z) or (C, X, Y, Z)"
+            raise DataError(f"The net learned from {dims}D images, as arrays {axes}; got the shape {array.shape}.")
+        known = {count} if count not in (1, 3) else {1, 3}  # grey and colour stand for each other
+        is_first, is_last = array.shape[0] in known, dims == 2 and array.shape[-1] in known
+        if is_first == is_last:
+            what = "may have its channels first or last" if is_first else f"has no axis of {count} channels"
+            raise DataError(f"An array of shape {array.shape} {what}; give a hyoid.Image (C, *S).")
+        return np.ascontiguousarray(np.moveaxis(array, -1, 0)) if is_last else array
+
+
+def load(run: str | Path, *, device: str | None = None, changes: Sequence[str] = ()) -> Model:
+    """Load a trained run or an ensemble, to answer arrays, images and files in memory.
+
+    Args:
+        run: Folder of a trained run, or of an ensemble.
+        device: Where the net runs, such as cpu or cuda:1; that of the run when not given.
+        changes: A setting to change, such as prediction.mirror=true.
+
+    Raises:
+        ConfigError: When the run was not trained yet, or a setting does not fit.
+    """
+    changes = changes if device is None else (*changes, f"device={device}")
+    check_prediction(None, None, changes)
+    folder = open_run(run)
+    predictor, dataset = predictor_of(folder, changes, keeps=False), folder.dataset
+    calibrated = all(seen.calibrated for seen in dataset.seen.values())
+    return Model(predictor, folder.fingerprint.dims, dataset.channel_names, calibrated)

@@ -1,0 +1,85 @@
+"""Every line of experiment.yaml acts; facts lie beside it, and what planning alone has read is not edited in vain."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+import hyoid
+from hyoid.core.errors import ConfigError
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.experiment import FACTS_FILE, Experiment
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planned")
+    data = write_phantoms(folder / "data", "cells", 4, 32)
+    hyoid.plan(data, into=folder / "run", steps=1, changes=["planning.channels=[4,8]"])
+    return folder / "run"
+
+
+@pytest.fixture
+def run(planned, tmp_path):
+    return shutil.copytree(planned, tmp_path / "run")
+
+
+def edit(run, key, value):
+    """Put another value into the file, as a person would."""
+    file = run / "experiment.yaml"
+    tree = yaml.safe_load(file.read_text("utf-8"))
+    *groups, last = key.split(".")
+    node = tree
+    for group in groups:
+        node = node[group]
+    node[last] = value
+    file.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
+
+
+def test_the_facts_of_a_plan_are_read_from_the_file_beside_it(planned):
+    experiment = Experiment.read(planned / "experiment.yaml")
+    tree = yaml.safe_load((planned / "experiment.yaml").read_text("utf-8"))
+    assert not {"preset", "expected", "reasons", "candidates"} & tree["plan"].keys()
+    assert experiment.decided.expected.steps == 1 and experiment.decided.candidates
+    assert yaml.safe_load(experiment.to_yaml()) == tree
+
+
+def test_writing_and_reading_gives_the_same_experiment(planned, tmp_path):
+    experiment = Experiment.read(planned / "experiment.yaml")
+    experiment.write(tmp_path / "experiment.yaml")
+    assert Experiment.read(tmp_path / "experiment.yaml") == experiment
+
+
+def test_a_fact_among_the_settings_is_refused(run):
+    edit(run, "plan.expected", {"steps": 5})
+    with pytest.raises(ConfigError, match=rf"plan.expected is a fact, not a setting.*{FACTS_FILE}"):
+        hyoid.train(run)
+
+
+def test_a_missing_file_of_facts_is_named(run):
+    (run / FACTS_FILE).unlink()
+    with pytest.raises(ConfigError, match=rf"{FACTS_FILE}: no such settings file"):
+        hyoid.train(run)
+
+
+def test_a_change_of_a_fact_is_refused(planned, tmp_path):
+    data = Experiment.read(planned / "experiment.yaml").data
+    with pytest.raises(ConfigError, match=r"--set plan.expected.steps=3: this is a fact of planning"):
+        hyoid.plan(data, into=tmp_path / "new", steps=1, changes=["plan.expected.steps=3"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "change"),
+    [
+        ("planning.batch", 2, "planning.batch was None, now 2"),
+        ("fold", 1, "fold was 0, now 1"),
+        ("patients_on_both_sides", True, "patients_on_both_sides was False, now True"),
+    ],
+)
+def test_an_edit_of_what_only_planning_reads_is_refused(run, key, value, change):
+    edit(run, key, value)
+    with pytest.raises(ConfigError, match=f"{re.escape(change)}, but only `hyoid plan` reads it"):
+        hyoid.train(run)
