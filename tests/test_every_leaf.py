@@ -63,9 +63,12 @@ OTHER: dict[str, Any] = {
     "planning.batch_dice": True,
     "training.minutes": 0.01,
     "training.regime": "nothing",
+    "training.regime_options": {"nothing": 1},
+    "training.turns": {"net": {"learning_rate": 0.1}},
     "training.loss": "dice",
     "training.loss_options": {"smooth": 1.0},
     "training.optimiser.name": "sgd",
+    "training.optimiser.betas": [0.5, 0.9],
     "training.optimiser.learning_rate": 0.1,
     "training.optimiser.weight_decay": 0.5,
     "training.optimiser.schedule": "constant",
@@ -78,6 +81,7 @@ OTHER: dict[str, Any] = {
     "training.sampling": "uniform",
     "training.voxel_weights": "touching",
     "prediction.mirror": True,
+    "prediction.format": "nrrd",
     "prediction.precision": "32-true",
     "prediction.backend": "onnx",
     "prediction.refine": "dense_crf",
@@ -184,7 +188,7 @@ def outcome(run: Path) -> str:
         for name in sorted(weights.keys()):
             digest.update(name.encode() + weights.get_tensor(name).tobytes())
     for answer in sorted(hyoid.predict(run)):
-        digest.update(hyoid.read_image(answer, "labels").array.tobytes())
+        digest.update(answer.name.encode() + hyoid.read_image(answer, "labels").array.tobytes())
     hyoid.evaluate(run)
     digest.update((run / "cases.csv").read_bytes())
     digest.update(json.dumps(json.loads((run / "report.json").read_text()), sort_keys=True).encode())
