@@ -152,7 +152,21 @@ def test_a_run_without_weights_and_settings_of_training_are_refused(volumes, tmp
         hyoid.load(volumes.run, changes=["training.steps=2"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("patch", [[16, 16], [32, 32]], ids=["one plan", "two plans"])
+def test_an_ensemble_answers_as_hyoid_predict_does(pictures, tmp_path, patch):
+    folder = tmp_path / "ensemble"
+    for fold, changes in enumerate([["planning.patch=[16,16]"], [f"planning.patch={patch}"]]):
+        run = folder / f"fold_{fold}"
+        hyoid.plan(pictures.run.parent / "data", into=run, steps=1, changes=[*SMALL, *changes, f"fold={fold}"])
+        hyoid.train(run)
+    (folder / "ensemble.yaml").write_text("members: [fold_0, fold_1]\n")
+    [answer] = hyoid.predict(folder, [pictures.file], into=tmp_path / "answers")
+    same(hyoid.load(folder).predict(pictures.file), hyoid.read_image(answer, "labels"))
+    assert np.array_equal(hyoid.load(folder)(pictures.image.array), hyoid.read_image(answer, "labels").array[0])
+
+
 def test_predict_says_how_an_array_is_answered(volumes):
     for image in (volumes.image.array, [volumes.image.array], volumes.image):
-        with pytest.raises(ConfigError, match=r"say model = hyoid.load\(RUN\)"):
+        with pytest.raises(ConfigError, match=r"`hyoid.load\(run\)` answers arrays and images in memory"):
             hyoid.predict(volumes.run, image, into="somewhere")

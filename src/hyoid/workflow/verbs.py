@@ -285,13 +285,7 @@ def predict(
     from .own_cases import predict_validation
     from .question import check_no_run, check_prediction
 
-    if not isinstance(images, str | Sequence) or any(not isinstance(one, str | Path) for one in images):
-        raise ConfigError(
-            "hyoid.predict answers files; for arrays and images in memory, say model = hyoid.load(RUN) and "
-            "model(array, spacing_mm=(1, 1, 2.5))."
-        )
     folder = open_run(run)
-    images = [images] if isinstance(images, str) else images
     if not images:
         given = (into, backend, memory, format)
         if changes or probabilities or any(one is not None for one in given):
