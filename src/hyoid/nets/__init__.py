@@ -17,7 +17,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 - `unet`: UNetSpec and UNet, which compose them
 - `dropout`: many answers of one net, and what they say about its doubt
 - `autoencoder`: a branch that restores the image in training, for nets that add their skips
-- `variants`, `family`: the named nets as rows; `rows`: those that are no U; `own`: any module of your own
+- `variants`, `family`: the named nets as rows; `own`: any module of your own
 - `critics`: nets that judge an answer
 - `cost`: parameters, operations, activations, receptive field
 - `portrait`, `drawing`: the levels, widths and skips of any net, as text and as SVG

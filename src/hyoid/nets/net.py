@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from torch import Tensor, nn
 
@@ -19,9 +20,10 @@ class NetSpec(Settings):
     """What a net looks like, as data.
 
     A class of specs gives `kind` a default of its own, by which values are read back as that class; values without a
-    kind are those of a U.
+    kind are those of a U. `net` is the class that is built: the one which names this class of specs as its `spec`.
     """
 
+    net: ClassVar[Any] = None
     kind: str = Field("", description="The class of specs these fields belong to.")
     dims: Literal[2, 3] = Field(description="2 for images, 3 for volumes.")
     in_channels: int = Field(ge=1, description="Channels of the image.")
@@ -39,16 +41,13 @@ class NetSpec(Settings):
     @model_validator(mode="wrap")
     @classmethod
     def _of_its_kind(cls, values: Any, handler: ModelWrapValidatorHandler[NetSpec]) -> NetSpec:
-        return (
-            cls.class_for(values).__pydantic_validator__.validate_python(values)
-            if _open(cls, values)
-            else handler(values)
-        )
+        own = cls.class_for(values)
+        return handler(values) if own is cls else own.__pydantic_validator__.validate_python(values)
 
     @classmethod
     def class_for(cls, values: Any) -> type[NetSpec]:
         """The class that these values are read as."""
-        if not _open(cls, values):
+        if cls is not NetSpec or not isinstance(values, dict):
             return cls
         kind = values.get("kind", "u")
         if kind not in _KINDS:
@@ -57,12 +56,9 @@ class NetSpec(Settings):
 
     def build(self) -> Net:
         """The net, newly initialised."""
-        raise TypeError(f"{type(self).__name__} does not say how it is built.")
-
-
-def _open(cls: type[NetSpec], values: Any) -> bool:
-    """Whether the class is left to the values."""
-    return cls is NetSpec and isinstance(values, dict)
+        if self.net is None:
+            raise TypeError(f"{type(self).__name__} does not say how it is built.")
+        return self.net(self)
 
 
 nets: Registry[NetSpec] = Registry("net")
@@ -75,17 +71,20 @@ class Net(nn.Module):
     Attributes:
         divisor: Input sizes it accepts step by this, along each axis.
         margin: Voxels by which the output is smaller than the input at each end (0 for padded nets).
+        spec: What it was built from, for nets of the family.
     """
 
-    divisor: tuple[int, ...]
-    margin: tuple[int, ...]
+    def __init_subclass__(cls, spec: type[NetSpec] | None = None) -> None:
+        if spec is not None:
+            spec.net = cls
 
-    def __init__(self, divisor: Sequence[int], margin: Sequence[int] | None = None) -> None:
+    def __init__(self, divisor: Sequence[int], margin: Sequence[int] | None = None, spec: Any = None) -> None:
         super().__init__()
-        self.divisor = tuple(divisor)
+        self.divisor, self.spec = tuple(divisor), spec
         self.margin = tuple(margin) if margin is not None else (0,) * len(self.divisor)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The logits of images (B, C, *S), each (B, out_channels, *S)."""
         raise TypeError(f"{type(self).__name__} does not say what it computes.")
 
     def last_convolution(self) -> nn.Conv2d | nn.Conv3d | None:
@@ -114,6 +113,12 @@ class Net(nn.Module):
                 f"{_sizes(self.smallest_input())} and step by {_sizes(self.divisor)}; the next is {_sizes(fitting)}."
             )
         return tuple(n - 2 * m for n, m in zip(input_shape, self.margin, strict=True))
+
+    def checked(self, x: Tensor) -> Tensor:
+        """Images (B, C, *S) as they are, if their shape is accepted; a compiler does not ask."""
+        if not torch.compiler.is_compiling():
+            self.output_shape(x.shape[2:])
+        return x
 
     def input_shape(self, output_shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of the input whose logits have this shape.

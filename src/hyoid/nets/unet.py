@@ -125,16 +125,8 @@ class UNetSpec(NetSpec):
 
     def style(self, level: int) -> Style:
         """How the convolutions of a level are dressed."""
-        return Style(
-            self.dims,
-            self.order,
-            self.norm,
-            self.act,
-            self.bias,
-            self.padding == "valid",
-            self.dropout[level],
-            self.drop,
-        )
+        dressed = (self.order, self.norm, self.act, self.bias, self.padding == "valid")
+        return Style(self.dims, *dressed, self.dropout[level], self.drop)
 
     def levels(self) -> tuple[Level, ...]:
         """The levels, finest first."""
@@ -258,9 +250,7 @@ class UNet(Net):
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
         """The encoder's maps of images (B, C, *S), finest first; with a condition when its blocks take one."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = channels_last(x)
+        x = channels_last(self.checked(x))
         return self.encoder(x) if condition is None else self.encoder(x, condition)
 
     def decode(self, features: Sequence[Tensor], condition: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Variants of the U as rows of data."""
+"""Nets as rows of data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .net import nets
+from .net import NetSpec, nets
 from .unet import UNetSpec
 
 _ON_EVERY_LEVEL = ("blocks_encoder", "kernels", "strides", "dropout")
@@ -19,9 +19,10 @@ def variant(
     about: str = "",
     in_2d: Mapping[str, Any] | None = None,
     in_3d: Mapping[str, Any] | None = None,
+    of: type[NetSpec] = UNetSpec,
     **fields: Any,
 ) -> None:
-    """Put a U on the shelf of nets.
+    """Put a U, or another net, on the shelf of nets.
 
     Args:
         name: The paper's own name in snake case.
@@ -29,20 +30,21 @@ def variant(
         about: What is special about it, in a line.
         in_2d: Fields that hold in 2D only.
         in_3d: Fields that hold in 3D only.
-        **fields: Fields of `UNetSpec` that differ from its defaults. Those with an entry per level are cut, or their
-            last entry repeated, when a user asks for another number of levels; a function is given the channels.
+        of: The class of its spec.
+        **fields: Fields of the spec that differ from its defaults. Those of a U with an entry per level are cut, or
+            their last entry repeated, when a user asks for another number of levels; a function is given the channels.
 
     Raises:
         ConfigError: When the name is taken; for unknown fields when the spec is asked for.
     """
 
-    def spec(dims: int, in_channels: int, out_channels: int, **changes: Any) -> UNetSpec:
+    def spec(dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:
         row = {**fields, **((in_2d if dims == 2 else in_3d) or {})}
-        channels = changes.get("channels", row.get("channels", UNetSpec.model_fields["channels"].default))
-        if isinstance(channels, Sequence):
-            row = _fitted(row, channels)
+        if issubclass(of, UNetSpec):
+            channels = changes.get("channels", row.get("channels", of.model_fields["channels"].default))
+            row = _fitted(row, channels) if isinstance(channels, Sequence) else row
         given = {"dims": dims, "in_channels": in_channels, "out_channels": out_channels}
-        return UNetSpec.parse({**row, **given, **changes}, f"net {name}")
+        return of.parse({**row, **given, **changes}, f"net {name}")
 
     spec.__doc__ = about
     spec.__module__ = sys._getframe(1).f_globals["__name__"]  # the family it stands in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import parts  # noqa: F401  (gates and attention stand on their shelves)
 from ..variants import variant
 
 # The gate as most 2D code has it. Trap: reviews draw the weights beside the map; the paper multiplies.

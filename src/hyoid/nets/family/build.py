@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..net import NetSpec, nets
-from ..own import own_net
-from . import (
+from . import (  # noqa: F401  (their rows stand on the shelf)
     attention,
     capsule,
     classic,
@@ -28,32 +27,6 @@ from . import (
     transformer,
     unsupervised,
 )
-
-__all__ = [
-    "attention",
-    "build_spec",
-    "capsule",
-    "classic",
-    "deeplab",
-    "dense",
-    "diffusion",
-    "fully_convolutional",
-    "hybrid",
-    "hybrid_dense",
-    "light",
-    "modern",
-    "nested",
-    "nets",
-    "own_net",
-    "parallel",
-    "probabilistic",
-    "pyramid_heads",
-    "residual",
-    "state_space",
-    "swin",
-    "transformer",
-    "unsupervised",
-]
 
 
 def build_spec(name: str, dims: int, in_channels: int, out_channels: int, **changes: Any) -> NetSpec:

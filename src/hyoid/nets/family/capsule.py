@@ -14,8 +14,8 @@ from torch.nn import functional
 from ..blocks.capsule import FAINT, CapsuleConv, squash
 from ..layers import CONV
 from ..net import Net, NetSpec
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 Layer = tuple[int, int]
 """Kinds of capsules, and numbers of each."""
@@ -53,12 +53,8 @@ class SegCapsSpec(NetSpec):
         """The kinds of capsules."""
         return "at each level several kinds of capsules lie side by side; widths are of one kind."
 
-    def build(self) -> SegCaps:
-        """The net, newly initialised."""
-        return SegCaps(self)
 
-
-class SegCaps(Net):
+class SegCaps(Net, spec=SegCapsSpec):
     """The net of `SegCapsSpec`. A class is as likely as its capsule is long; the logits are log(p / (1 - p)).
 
     Reference:
@@ -67,8 +63,7 @@ class SegCaps(Net):
 
     def __init__(self, spec: SegCapsSpec) -> None:
         dims, depth = spec.dims, len(spec.down)
-        super().__init__((2**depth,) * dims)
-        self.spec = spec
+        super().__init__((2**depth,) * dims, spec=spec)
         self.first = CONV[dims](spec.in_channels, spec.first, spec.kernel, padding=spec.kernel // 2)
 
         def staying_on(grid: Layer, entering: int) -> CapsuleConv:
@@ -96,9 +91,7 @@ class SegCaps(Net):
 
     def sums(self, x: Tensor) -> Tensor:
         """What is squashed to the capsule of each class at each voxel, (B, classes, atoms, *S)."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = self.first(x).relu().unsqueeze(1)
+        x = self.first(self.checked(x)).relu().unsqueeze(1)
         maps = [x]
         for stage in self.encoder:
             maps.append(stage(maps[-1]))
@@ -108,7 +101,6 @@ class SegCaps(Net):
         return x
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
         return (logits_of(self.sums(x)),)
 
 
@@ -156,9 +148,9 @@ class CapsuleRestoration(nn.Module):
         return Redrawn((logits_of(sums),), self.head(capsules.flatten(1, 2)))
 
 
-row(
-    SegCapsSpec,
+variant(
     "segcaps",
+    of=SegCapsSpec,
     papers=("lalonde2021capsules", "sabour2017dynamic"),
     about="SegCaps R3: a U of capsules; what finer ones vote for coarser ones is routed by agreement.",
 )

@@ -13,8 +13,8 @@ from ..blocks.context import SpatialPyramid, SpreadScores, SpreadUnit
 from ..layers import CONV, MAX_POOL, Style, Unit, channels_last
 from ..net import Net, NetSpec
 from ..resample import LINEAR
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 from .backbone import BackboneSpec, step_of
 
 
@@ -28,12 +28,8 @@ class DeepLabV1Spec(NetSpec):
     rate: int = Field(12, ge=1, description="Voxels between the taps of its kernel.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Share of its features dropped.")
 
-    def build(self) -> DeepLabV1:
-        """The net, newly initialised."""
-        return DeepLabV1(self)
 
-
-class DeepLabV1(Net):
+class DeepLabV1(Net, spec=DeepLabV1Spec):
     """The net of `DeepLabV1Spec`, the form with the large field of view.
 
     The dense random field that follows in the paper is no part of the net.
@@ -45,8 +41,7 @@ class DeepLabV1(Net):
     def __init__(self, spec: DeepLabV1Spec) -> None:
         dims, levels = spec.dims, len(spec.channels)
         stepping = max(1, levels - 2)
-        super().__init__((2**stepping,) * dims)
-        self.spec = spec
+        super().__init__((2**stepping,) * dims, spec=spec)
         style = Style(dims, norm="none", act="relu", bias=True)
         width, layers = spec.in_channels, list[nn.Module]()
         for index, channels in enumerate(spec.channels):
@@ -67,10 +62,7 @@ class DeepLabV1(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        logits = self.classifier(self.features(channels_last(x)))
+        logits = self.classifier(self.features(channels_last(self.checked(x))))
         return (functional.interpolate(logits, x.shape[2:], mode=LINEAR[self.spec.dims]).contiguous(),)
 
 
@@ -92,12 +84,8 @@ class DeepLabSpec(BackboneSpec):
         whole = "" if self.form == "v2" else ", and the mean of the image"
         return f"on the coarsest grid, kernels spread by {', '.join(map(str, self.rates))} lie side by side{whole}."
 
-    def build(self) -> DeepLab:
-        """The net, newly initialised."""
-        return DeepLab(self)
 
-
-class DeepLab(Net):
+class DeepLab(Net, spec=DeepLabSpec):
     """The net of `DeepLabSpec`.
 
     Reference:
@@ -105,9 +93,9 @@ class DeepLab(Net):
     """
 
     def __init__(self, spec: DeepLabSpec) -> None:
-        encoder = spec.backbone(spec.dilated)
-        super().__init__(step_of(encoder.strides))  # type: ignore[arg-type]
-        self.spec, self.encoder, dims = spec, encoder, spec.dims
+        encoder, dims = spec.backbone(spec.dilated), spec.dims
+        super().__init__(step_of(encoder.strides), spec=spec)  # type: ignore[arg-type]
+        self.encoder = encoder
         style = Style(dims, norm="batch", act="relu")
         last, width, plus = spec.channels[-1], spec.width, spec.form == "v3_plus"
         self.finer: nn.Module | None = None
@@ -127,11 +115,8 @@ class DeepLab(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
         mode = LINEAR[self.spec.dims]
-        maps = self.encoder(channels_last(x))
+        maps = self.encoder(channels_last(self.checked(x)))
         features = self.context(maps[-1])
         if self.finer is not None:
             finer = self.finer(maps[2])
@@ -139,30 +124,30 @@ class DeepLab(Net):
         return (functional.interpolate(self.head(features), x.shape[2:], mode=mode).contiguous(),)
 
 
-row(
-    DeepLabV1Spec,
+variant(
     "deeplab_v1",
+    of=DeepLabV1Spec,
     papers=("chen2015deeplab", "simonyan2015vgg"),
     about="DeepLab with a large field of view: VGG-16 on an eighth of the grid, kernels spread by 2 and 12.",
 )
-row(
-    DeepLabSpec,
+variant(
     "deeplab_v2",
+    of=DeepLabSpec,
     papers=("chen2018deeplab", "he2016deep"),
     about="DeepLab v2: ResNet-101 on an eighth of the grid, scores of four spread kernels added.",
     form="v2",
     dilated=2,
     rates=(6, 12, 18, 24),
 )
-row(
-    DeepLabSpec,
+variant(
     "deeplab_v3",
+    of=DeepLabSpec,
     papers=("chen2017rethinking", "he2016deep"),
     about="DeepLab v3: ResNet-101 on a sixteenth of the grid, spread kernels and the mean of the image.",
 )
-row(
-    DeepLabSpec,
+variant(
     "deeplab_v3_plus",
+    of=DeepLabSpec,
     papers=("chen2018encoder", "he2016deep"),
     about="DeepLab v3+: v3 with separable kernels and a finer map that joins on a quarter of the grid.",
     form="v3_plus",

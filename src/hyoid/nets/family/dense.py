@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ..blocks import dense, inception
 from ..variants import variant
-
-__all__ = ["dense", "inception"]
 
 # No count is published to check; the block is that of the fully dense U-Net, with leaky activations.
 variant(

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..blocks.conditioned import TimeEmbedding
-from ..rows import row
 from ..unet import UNet, UNetSpec, initialise
+from ..variants import variant
 
 
 class TimeUNetSpec(UNetSpec):
@@ -65,9 +65,9 @@ def kept_shares(steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
     return torch.cumprod(1 - torch.linspace(first, last, steps, dtype=torch.float64), 0).float()
 
 
-row(
-    TimeUNetSpec,
+variant(
     "diffusion_unet",
+    of=TimeUNetSpec,
     papers=("ho2020denoising", "nichol2021improved", "ronneberger2015unet"),
     about="The U of denoising diffusion: residual blocks with group norm that are told the time.",
     channels=(32, 64, 128, 256),

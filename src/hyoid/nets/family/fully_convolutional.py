@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from ..layers import AVERAGE_POOL, CONV, MAX_POOL, TRANSPOSED, Style, Unit, channels_last
 from ..net import Net, NetSpec
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class FCNSpec(NetSpec):
@@ -33,10 +33,6 @@ class FCNSpec(NetSpec):
         if self.scored > len(self.channels):
             raise ValueError(f"scored is {self.scored} but there are {len(self.channels)} maps to score")
         return self
-
-    def build(self) -> FCN:
-        """The net, newly initialised."""
-        return FCN(self)
 
 
 class BilinearUp(nn.Module):
@@ -67,7 +63,7 @@ class BilinearUp(nn.Module):
         return self.conv(x)
 
 
-class FCN(Net):
+class FCN(Net, spec=FCNSpec):
     """The net of `FCNSpec`.
 
     Trap: the published net pads the image by 100 voxels and crops the scores with offsets written into each of its
@@ -80,8 +76,7 @@ class FCN(Net):
 
     def __init__(self, spec: FCNSpec) -> None:
         depth, dims, classes = len(spec.channels), spec.dims, spec.out_channels
-        super().__init__((2**depth,) * dims)
-        self.spec = spec
+        super().__init__((2**depth,) * dims, spec=spec)
         style = Style(dims, order="CA", norm="none", act="relu")
         before = spec.in_channels
         stages = []
@@ -105,10 +100,7 @@ class FCN(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = channels_last(x)
+        x = channels_last(self.checked(x))
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -120,9 +112,9 @@ class FCN(Net):
 
 
 for _step, _scored in (("32s", 1), ("16s", 2), ("8s", 3)):
-    row(
-        FCNSpec,
+    variant(
         f"fcn_{_step}",
+        of=FCNSpec,
         papers=("long2015fcn", "simonyan2015vgg"),
         about=f"FCN-{_step}: VGG-16 as convolutions, {_scored} of its maps scored and added.",
         scored=_scored,
@@ -136,12 +128,8 @@ class SegNetSpec(NetSpec):
     channels: tuple[int, ...] = Field((64, 128, 256, 512, 512), min_length=1, description="Width of each level.")
     blocks: tuple[int, ...] = Field((2, 2, 3), min_length=1, description="Convolutions there; the last one repeats.")
 
-    def build(self) -> SegNet:
-        """The net, newly initialised."""
-        return SegNet(self)
 
-
-class SegNet(Net):
+class SegNet(Net, spec=SegNetSpec):
     """The net of `SegNetSpec`.
 
     It computes in 32 bits also where others use 16: rounding would change which value of a cell is the largest, and so
@@ -153,8 +141,7 @@ class SegNet(Net):
 
     def __init__(self, spec: SegNetSpec) -> None:
         depth, dims = len(spec.channels), spec.dims
-        super().__init__((2**depth,) * dims)
-        self.spec = spec
+        super().__init__((2**depth,) * dims, spec=spec)
         style = Style(dims, norm="batch", act="relu", bias=True)
         kernel = (3,) * dims
         counts = [spec.blocks[min(level, len(spec.blocks) - 1)] for level in range(depth)]
@@ -178,13 +165,10 @@ class SegNet(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
         if x.dtype in (torch.float16, torch.bfloat16):  # as training in mixed precision hands images over
             x = x.float()
         with _full_precision(x):
-            return (self._decoded(*self._encoded(channels_last(x))).contiguous(),)
+            return (self._decoded(*self._encoded(channels_last(self.checked(x)))).contiguous(),)
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The coarsest map, and where every pooling found its values."""
@@ -195,7 +179,6 @@ class SegNet(Net):
         return x, found
 
     def _decoded(self, x: Tensor, found: list[Tensor]) -> Tensor:
-        """The logits."""
         for level in reversed(range(len(found))):
             x = self.decoder[level](unpool(x, found[level]))
         return x
@@ -218,9 +201,9 @@ def unpool(x: Tensor, indices: Tensor) -> Tensor:
     return back.unflatten(2, shape)
 
 
-row(
-    SegNetSpec,
+variant(
     "segnet",
+    of=SegNetSpec,
     papers=("badrinarayanan2017segnet", "simonyan2015vgg"),
     about="SegNet: VGG-16 with batch norm and its mirror; values go back to where poolings found them.",
 )
@@ -243,12 +226,8 @@ class DeepMedicSpec(NetSpec):
             raise ValueError("factor is odd, so that both paths have one centre")
         return self
 
-    def build(self) -> DeepMedic:
-        """The net, newly initialised."""
-        return DeepMedic(self)
 
-
-class DeepMedic(Net):
+class DeepMedic(Net, spec=DeepMedicSpec):
     """The net of `DeepMedicSpec`; its output is smaller than the image.
 
     The coarse path loses `factor` times as many voxels, so the fine one looks at the middle of the image only.
@@ -259,8 +238,7 @@ class DeepMedic(Net):
 
     def __init__(self, spec: DeepMedicSpec) -> None:
         depth, dims = len(spec.channels), spec.dims
-        super().__init__((spec.factor,) * dims, (spec.factor * depth,) * dims)
-        self.spec = spec
+        super().__init__((spec.factor,) * dims, (spec.factor * depth,) * dims, spec=spec)
         style = Style(dims, norm="batch", act="prelu", valid=True)
 
         def path() -> nn.Module:
@@ -283,9 +261,7 @@ class DeepMedic(Net):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The logits of the middle of the image."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = channels_last(x)
+        x = channels_last(self.checked(x))
         spare = self.margin[0] - len(self.spec.channels)
         inner: tuple[Any, ...] = (..., *[slice(spare, -spare)] * self.spec.dims)
         factors = (float(self.spec.factor),) * self.spec.dims
@@ -293,9 +269,9 @@ class DeepMedic(Net):
         return (self.classifier(torch.cat((self.fine(x[inner]), coarse), 1)).contiguous(),)
 
 
-row(
-    DeepMedicSpec,
+variant(
     "deepmedic",
+    of=DeepMedicSpec,
     papers="kamnitsas2017deepmedic",
     about="DeepMedic: eleven unpadded layers, half of them twice, on the image and on one a third as fine.",
 )
@@ -314,12 +290,8 @@ class DilatedSpec(NetSpec):
             raise ValueError(f"dilations need a positive number for each of {len(self.channels)} layers")
         return self
 
-    def build(self) -> DilatedFCN:
-        """The net, newly initialised."""
-        return DilatedFCN(self)
 
-
-class DilatedFCN(Net):
+class DilatedFCN(Net, spec=DilatedSpec):
     """The net of `DilatedSpec`: nothing is pooled, seven layers see 67 voxels.
 
     Reference:
@@ -327,8 +299,7 @@ class DilatedFCN(Net):
     """
 
     def __init__(self, spec: DilatedSpec) -> None:
-        super().__init__((1,) * spec.dims)
-        self.spec = spec
+        super().__init__((1,) * spec.dims, spec=spec)
         style = Style(spec.dims, norm="batch", act="relu")
         layers: list[nn.Module | None] = []
         before = spec.in_channels
@@ -341,13 +312,12 @@ class DilatedFCN(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
         return (self.head(self.layers(channels_last(x))).contiguous(),)
 
 
-row(
-    DilatedSpec,
+variant(
     "dilated_fcn",
+    of=DilatedSpec,
     papers="moeskops2017adversarial",
     about="Dilated net: seven convolutions of 3 with steps of 1, 1, 2, 4, 8, 16, 1, nothing pooled.",
 )

@@ -14,8 +14,8 @@ from ..layers import CONV, Style, Unit
 from ..net import NetSpec, TokenNet
 from ..pyramids.resnet_v2 import ResNetV2
 from ..resample import LINEAR, Enlarge
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class TransUNetSpec(NetSpec):
@@ -44,12 +44,8 @@ class TransUNetSpec(NetSpec):
         count = len(self.channels) + 1
         return (*self.decoder, *[self.decoder[-1]] * count)[:count]
 
-    def build(self) -> TransUNet:
-        """The net, newly initialised."""
-        return TransUNet(self)
 
-
-class TransUNet(TokenNet):
+class TransUNet(TokenNet, spec=TransUNetSpec):
     """The net of `TransUNetSpec`.
 
     Trap: the authors' evaluation gives a Dice of 1 where the reference is empty and something was predicted.
@@ -60,8 +56,7 @@ class TransUNet(TokenNet):
 
     def __init__(self, spec: TransUNetSpec) -> None:
         dims, levels = spec.dims, len(spec.channels)
-        super().__init__((2**levels,) * dims)
-        self.spec = spec
+        super().__init__((2**levels,) * dims, spec=spec)
         units = (*spec.units, *[spec.units[-1]] * levels)[: levels - 1]
         self.encoder = ResNetV2(dims, spec.in_channels, spec.channels, units)
         self.embed = CONV[dims](spec.channels[-1], spec.hidden, 1)
@@ -85,10 +80,7 @@ class TransUNet(TokenNet):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        *skips, last = self.encoder(x)
+        *skips, last = self.encoder(self.checked(x))
         y = self.enter(self._transformed(last))
         for block in self.decoder:
             y = self.up(y)
@@ -103,9 +95,9 @@ class TransUNet(TokenNet):
         return as_map(self.norm(sequence), x.shape[2:])
 
 
-row(
-    TransUNetSpec,
+variant(
     "transunet",
+    of=TransUNetSpec,
     papers=("chen2021transunet", "dosovitskiy2021vit", "kolesnikov2020bit"),
     about="TransUNet: a ResNet-50, the 12 layers of ViT-B on its last map, a decoder joined to the maps before.",
 )

@@ -13,8 +13,8 @@ from ..encoders import encoders
 from ..layers import CONV, Style, Unit, build_part, channels_last
 from ..net import Net, NetSpec
 from ..resample import LINEAR
-from ..rows import row
 from ..unet import UNetSpec, initialise
+from ..variants import variant
 from .backbone import step_of
 
 
@@ -98,16 +98,13 @@ class SliceDenseUNet(Net):
 
     def __init__(self, spec: HDenseUNetSpec, in_channels: int | None = None) -> None:
         u = _dense_u(spec, 2, in_channels or spec.in_channels)
-        super().__init__(step_of(u.strides))
-        self.spec, self.u = spec, u
+        super().__init__(step_of(u.strides), spec=spec)
+        self.u = u
         self.head = CONV[2](u.out_channels, spec.out_channels, 1)
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        return (self.head(self.u(x)).contiguous(),)
+        return (self.head(self.u(self.checked(x))).contiguous(),)
 
 
 class HDenseUNet(Net):
@@ -124,8 +121,8 @@ class HDenseUNet(Net):
         slices = SliceDenseUNet(spec, 3 * spec.in_channels)
         volume = _dense_u(spec, 3, spec.in_channels + spec.out_channels)
         deep = zip(step_of(volume.strides)[:2], slices.divisor, strict=True)
-        super().__init__((*map(max, deep), step_of(volume.strides)[2]))
-        self.spec, self.slices, self.volume = spec, slices, volume
+        super().__init__((*map(max, deep), step_of(volume.strides)[2]), spec=spec)
+        self.slices, self.volume = slices, volume
         width = volume.out_channels
         self.fuse = nn.Sequential(
             CONV[3](width, width, 3, padding=1), nn.Dropout(spec.dropout), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
@@ -134,10 +131,7 @@ class HDenseUNet(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        stack = with_neighbours(x).movedim(-1, 1)
+        stack = with_neighbours(self.checked(x)).movedim(-1, 1)
         batch, depth = stack.shape[:2]
         features = self.slices.u(stack.flatten(0, 1))
         scores = self.slices.head(features)
@@ -152,9 +146,9 @@ def with_neighbours(x: Tensor) -> Tensor:
     return torch.cat((before, x, behind), 1)
 
 
-row(
-    HDenseUNetSpec,
+variant(
     "h_dense_unet",
+    of=HDenseUNetSpec,
     papers=("li2018hdenseunet", "huang2017densenet"),
     about="H-DenseUNet: a dense U on slices with their neighbours, one on volume and scores, features added.",
 )

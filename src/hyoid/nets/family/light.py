@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import parts  # noqa: F401  (the encoders stand on their shelf)
 from ..pyramids.efficientnet import SCALES, level_channels
 from ..variants import variant
 

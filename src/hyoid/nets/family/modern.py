@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ..blocks.convnext import MedNeXtBlock
 from ..layers import CONV, TRANSPOSED, channels_last
 from ..net import Net, NetSpec
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class MedNeXtSpec(NetSpec):
@@ -34,12 +33,8 @@ class MedNeXtSpec(NetSpec):
             raise ValueError("the kernel is odd, so that a convolution has a centre")
         return self
 
-    def build(self) -> MedNeXt:
-        """The net, newly initialised."""
-        return MedNeXt(self)
 
-
-class MedNeXt(Net):
+class MedNeXt(Net, spec=MedNeXtSpec):
     """The net of `MedNeXtSpec`.
 
     A block that changes the grid widens like the blocks it leads to. Trap: MONAI widens the ways down like the finer
@@ -51,8 +46,7 @@ class MedNeXt(Net):
 
     def __init__(self, spec: MedNeXtSpec) -> None:
         depth = len(spec.channels)
-        super().__init__((2 ** (depth - 1),) * spec.dims)
-        self.spec = spec
+        super().__init__((2 ** (depth - 1),) * spec.dims, spec=spec)
         widths = spec.channels
         blocks, expansions = _repeated(spec.blocks, depth), _repeated(spec.expansions, depth)
 
@@ -74,9 +68,7 @@ class MedNeXt(Net):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits, finest first; of all levels in training with deep supervision."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = self.encoder[0](self.stem(channels_last(x)))
+        x = self.encoder[0](self.stem(channels_last(self.checked(x))))
         skips = [x]
         for down, stage in zip(self.downs, self.encoder[1:], strict=True):
             x = stage(down(x))
@@ -101,9 +93,9 @@ _SIZES: dict[str, dict[str, Any]] = {
 }
 
 for _size, _fields in _SIZES.items():
-    row(
-        MedNeXtSpec,
+    variant(
         f"mednext_{_size}",
+        of=MedNeXtSpec,
         papers="roy2023mednext",
         about=f"MedNeXt-{_size.upper()}: depthwise kernels of 3 (or `kernel: 5`), wide mixing, residual everywhere.",
         **_fields,

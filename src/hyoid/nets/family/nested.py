@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...core.errors import ConfigError
-from .. import parts  # noqa: F401  (the graphs stand on their shelf)
 from ..unet import UNet, UNetSpec
 from ..variants import variant
 

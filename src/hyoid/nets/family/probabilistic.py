@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ..layers import Part, Style, channels_last
 from ..net import Net, NetSpec
-from ..rows import row
 from ..unet import UNet, UNetSpec, initialise
+from ..variants import variant
 
 
 class ProbabilisticUNetSpec(NetSpec):
@@ -34,10 +34,6 @@ class ProbabilisticUNetSpec(NetSpec):
         dressed = {"norm": self.norm, "act": "relu", "down": "average", "up": "linear", "up_channels": "same"}
         count = {"blocks_encoder": self.convolutions, "blocks_decoder": self.convolutions}
         return UNetSpec.parse({**fields, **dressed, **count, "channels": self.channels}).build()
-
-    def build(self) -> ProbabilisticUNet:
-        """The net, newly initialised."""
-        return ProbabilisticUNet(self)
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class LatentEncoder(nn.Module):
         return Gaussian(*self.head(last.mean(tuple(range(2, last.ndim)))).chunk(2, 1))
 
 
-class ProbabilisticUNet(Net):
+class ProbabilisticUNet(Net, spec=ProbabilisticUNetSpec):
     """The net of `ProbabilisticUNetSpec`.
 
     In training an answer is drawn from the prior; in evaluation it is that of the prior's mean. `samples` draws many.
@@ -90,8 +86,8 @@ class ProbabilisticUNet(Net):
     def __init__(self, spec: ProbabilisticUNetSpec) -> None:
         dims, width = spec.dims, spec.channels[0]
         u = spec.u(spec.in_channels)
-        super().__init__(u.divisor)
-        self.spec, self.encoder, self.decoder = spec, u.encoder, u.decoder
+        super().__init__(u.divisor, spec=spec)
+        self.encoder, self.decoder = u.encoder, u.decoder
         self.prior = LatentEncoder(spec, spec.in_channels)
         style = Style(dims, norm="none", act="relu", order="CA")
         layers: list[nn.Module] = []
@@ -101,15 +97,12 @@ class ProbabilisticUNet(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
         prior = self.prior(x)
         return (self.answer(self.features(x), prior.draw() if self.training else prior.mean),)
 
     def features(self, x: Tensor) -> Tensor:
         """The last map of the U, (B, width, *S)."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        return self.decoder(self.encoder(channels_last(x)))[0]
+        return self.decoder(self.encoder(channels_last(self.checked(x))))[0]
 
     def answer(self, features: Tensor, latent: Tensor) -> Tensor:
         """The logits (B, K, *S) that these latent numbers (B, latent) stand for."""
@@ -164,9 +157,9 @@ class PosteriorBranch(nn.Module):
         return Explained((logits,), posterior, self.net.prior(x))
 
 
-row(
-    ProbabilisticUNetSpec,
+variant(
     "probabilistic_unet",
+    of=ProbabilisticUNetSpec,
     papers="kohl2018probabilistic",
     about="Probabilistic U-Net: latent numbers drawn for the whole image choose one of many plausible answers.",
 )

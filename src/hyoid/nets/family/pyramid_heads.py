@@ -13,8 +13,8 @@ from ..blocks.context import BoundaryRefinement, GlobalConvolution, PyramidPooli
 from ..layers import CHANNEL_DROPOUT, CONV, Style, Unit, channels_last
 from ..net import Net
 from ..resample import LINEAR, Enlarge
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 from .backbone import BackboneSpec, step_of
 
 
@@ -26,12 +26,8 @@ class FPNSpec(BackboneSpec):
     merged: int = Field(128, ge=1, description="Width of the maps that are added at the end.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the last channels dropped.")
 
-    def build(self) -> FPN:
-        """The net, newly initialised."""
-        return FPN(self)
 
-
-class FPN(Net):
+class FPN(Net, spec=FPNSpec):
     """The net of `FPNSpec`.
 
     Trap: a review says that maps are concatenated on the way to finer grids; the paper, and this, adds them.
@@ -42,8 +38,7 @@ class FPN(Net):
 
     def __init__(self, spec: FPNSpec) -> None:
         depth, dims = len(spec.channels), spec.dims
-        super().__init__((2 ** (depth - 1),) * dims)
-        self.spec = spec
+        super().__init__((2 ** (depth - 1),) * dims, spec=spec)
         self.encoder = spec.backbone()
         self.laterals = nn.ModuleList(CONV[dims](width, spec.pyramid, 1) for width in spec.channels[2:])
         style = Style(dims, norm={"name": "group", "groups": 32}, act="relu")
@@ -64,11 +59,8 @@ class FPN(Net):
         return nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        shape = x.shape[2:]
-        maps = [lateral(m) for lateral, m in zip(self.laterals, self.encoder(channels_last(x))[2:], strict=True)]
+        seen, shape = self.encoder(channels_last(self.checked(x)))[2:], x.shape[2:]
+        maps = [lateral(m) for lateral, m in zip(self.laterals, seen, strict=True)]
         for level in reversed(range(len(maps) - 1)):
             maps[level] = maps[level] + functional.interpolate(maps[level + 1], scale_factor=2.0, mode="nearest")
         merged = torch.stack([branch(m) for branch, m in zip(self.branches, maps, strict=True)]).sum(0)
@@ -76,9 +68,9 @@ class FPN(Net):
         return (functional.interpolate(logits, shape, mode=LINEAR[len(shape)]).contiguous(),)
 
 
-row(
-    FPNSpec,
+variant(
     "fpn",
+    of=FPNSpec,
     papers=("lin2017fpn", "he2016deep"),
     about="FPN: a ResNet-34 whose maps are added from coarse to fine and merged on a quarter of the grid.",
     channels=(16, 64, 64, 128, 256, 512),
@@ -94,12 +86,8 @@ class PSPNetSpec(BackboneSpec):
     width: int = Field(512, ge=1, description="Width of the map that is scored.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of its channels dropped.")
 
-    def build(self) -> PSPNet:
-        """The net, newly initialised."""
-        return PSPNet(self)
 
-
-class PSPNet(Net):
+class PSPNet(Net, spec=PSPNetSpec):
     """The net of `PSPNetSpec`; in training the map before the last is scored too.
 
     The paper gives that second score a weight of 0.4; deep supervision here, a half.
@@ -109,9 +97,9 @@ class PSPNet(Net):
     """
 
     def __init__(self, spec: PSPNetSpec) -> None:
-        encoder = spec.backbone(dilated=2)
-        super().__init__(step_of(encoder.strides))  # type: ignore[arg-type]
-        self.spec, self.encoder, dims = spec, encoder, spec.dims
+        encoder, dims = spec.backbone(dilated=2), spec.dims
+        super().__init__(step_of(encoder.strides), spec=spec)  # type: ignore[arg-type]
+        self.encoder = encoder
         style = Style(dims, norm="batch", act="relu")
         last, before = spec.channels[-1], spec.channels[-2]
         self.pooling = PyramidPooling(style, last, spec.bins)
@@ -121,9 +109,7 @@ class PSPNet(Net):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The logits and, in training, those of the map before the last on its own grid."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        maps = self.encoder(channels_last(x))
+        maps = self.encoder(channels_last(self.checked(x)))
         logits = functional.interpolate(self.head(self.pooling(maps[-1])), x.shape[2:], mode=LINEAR[self.spec.dims])
         return (logits, self.auxiliary(maps[-2]).contiguous()) if self.training else (logits,)
 
@@ -141,12 +127,8 @@ class SSNetSpec(BackboneSpec):
     kind: Literal["ssnet"] = "ssnet"
     kernel: int = Field(7, ge=3, description="Size of the large kernels.")
 
-    def build(self) -> SSNet:
-        """The net, newly initialised."""
-        return SSNet(self)
 
-
-class SSNet(Net):
+class SSNet(Net, spec=SSNetSpec):
     """The net of `SSNetSpec`; its adversary is a critic of its own.
 
     Reference:
@@ -154,9 +136,9 @@ class SSNet(Net):
     """
 
     def __init__(self, spec: SSNetSpec) -> None:
-        encoder = spec.backbone()
-        super().__init__(step_of(encoder.strides))  # type: ignore[arg-type]
-        self.spec, self.encoder, dims, classes = spec, encoder, spec.dims, spec.out_channels
+        encoder, dims, classes = spec.backbone(), spec.dims, spec.out_channels
+        super().__init__(step_of(encoder.strides), spec=spec)  # type: ignore[arg-type]
+        self.encoder = encoder
         widths = spec.channels[2:]
         self.scores = nn.ModuleList(
             nn.Sequential(GlobalConvolution(dims, width, classes, spec.kernel), BoundaryRefinement(dims, classes))
@@ -166,10 +148,7 @@ class SSNet(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        maps = self.encoder(channels_last(x))
+        maps = self.encoder(channels_last(self.checked(x)))
         scores = [score(m) for score, m in zip(self.scores, maps[2:], strict=True)]
         logits = scores.pop()
         for finer, refine in zip(reversed(scores), self.refinements, strict=False):
@@ -184,15 +163,15 @@ def _enlarged(x: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(x, like.shape[2:], mode=LINEAR[x.ndim - 2])
 
 
-row(
-    PSPNetSpec,
+variant(
     "pspnet",
+    of=PSPNetSpec,
     papers=("zhao2017pspnet", "he2016deep"),
     about="PSPNet: a ResNet-50 on an eighth of the grid beside its means over 1, 4, 9 and 36 parts of the image.",
 )
-row(
-    SSNetSpec,
+variant(
     "ssnet",
+    of=SSNetSpec,
     papers=("huo2018ssnet", "peng2017large", "he2016deep"),
     about="SSNet's generator: a ResNet-50 scored by separable kernels of 7, refined at borders and added.",
 )

@@ -22,8 +22,8 @@ from ..blocks.sequence import FourWays, Mamba, as_map, tokens
 from ..blocks.windows import PatchExpanding, PatchMerging
 from ..layers import CONV, TRANSPOSED, Style, Unit, channels_last
 from ..net import Net, NetSpec, TokenNet
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class StateSpaceSpec(NetSpec):
@@ -34,10 +34,6 @@ class StateSpaceSpec(NetSpec):
     channels: tuple[int, ...] = Field((32, 64, 128, 256, 320), min_length=2, description="Width of each level.")
     blocks: tuple[int, ...] = Field((2,), min_length=1, description="Blocks of each level; the last one repeats.")
     states: int = Field(16, ge=1, description="Numbers that the scan keeps for each channel.")
-
-    def build(self) -> StateSpaceNet:
-        """The net, newly initialised."""
-        return StateSpaceNet(self)
 
 
 class MambaLayer(nn.Module):
@@ -92,7 +88,7 @@ class DualPath(nn.Module):
         return x + self.mix(y)
 
 
-class StateSpaceNet(Net):
+class StateSpaceNet(Net, spec=StateSpaceSpec):
     """The net of `StateSpaceSpec`: U-Mamba in its two forms, and PUNet.
 
     U-Mamba has residual blocks, and Mamba after those of every level or of the bottom alone. PUNet has two paths at
@@ -104,8 +100,7 @@ class StateSpaceNet(Net):
 
     def __init__(self, spec: StateSpaceSpec) -> None:
         depth, dims, widths = len(spec.channels), spec.dims, spec.channels
-        super().__init__((2 ** (depth - 1),) * dims)
-        self.spec = spec
+        super().__init__((2 ** (depth - 1),) * dims, spec=spec)
         self.style = Style(dims)
         one, three = (1,) * dims, (3,) * dims
         self.stem = Unit(self.style, spec.in_channels, widths[0], three)
@@ -134,10 +129,7 @@ class StateSpaceNet(Net):
         return nn.Sequential(*convolutions, *[MambaLayer(width, spec.states)] * scans)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        x = self.encoder[0](self.stem(channels_last(x)))
+        x = self.encoder[0](self.stem(channels_last(self.checked(x))))
         maps = [x]
         for down, stage in zip(self.downs, self.encoder[1:], strict=True):
             x = stage(down(x))
@@ -158,17 +150,13 @@ class VMUNetSpec(NetSpec):
     states: int = Field(16, ge=1, description="Numbers that the scan keeps for each channel.")
     token: int = Field(4, ge=1, description="Voxels of a token along each axis.")
 
-    def build(self) -> VMUNet:
-        """The net, newly initialised."""
-        return VMUNet(self)
-
     def stage(self, level: int, blocks: tuple[int, ...]) -> nn.Sequential:
         """The blocks of a level."""
         count = blocks[min(level, len(blocks) - 1)]
         return nn.Sequential(*[VisualStateSpace(self.dims, self.channels[level], self.states) for _ in range(count)])
 
 
-class VMUNet(TokenNet):
+class VMUNet(TokenNet, spec=VMUNetSpec):
     """The net of `VMUNetSpec`.
 
     A skip is what enters a level on the way down, and joins what has passed the level on the way up before it is
@@ -182,8 +170,7 @@ class VMUNet(TokenNet):
 
     def __init__(self, spec: VMUNetSpec) -> None:
         dims, width, levels = spec.dims, spec.channels[0], len(spec.channels)
-        super().__init__((spec.token * 2 ** (levels - 1),) * dims)
-        self.spec = spec
+        super().__init__((spec.token * 2 ** (levels - 1),) * dims, spec=spec)
         pairs = list(pairwise(spec.channels))
         self.embed = CONV[dims](spec.in_channels, width, spec.token, spec.token)
         self.embed_norm = nn.LayerNorm(width)
@@ -197,10 +184,7 @@ class VMUNet(TokenNet):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        tokens = self.encoder[0](self.embed_norm(self.embed(x).movedim(1, -1)))
+        tokens = self.encoder[0](self.embed_norm(self.embed(self.checked(x)).movedim(1, -1)))
         skips = []
         for down, stage in zip(self.downs, self.encoder[1:], strict=True):
             tokens = down(tokens)
@@ -214,25 +198,25 @@ class VMUNet(TokenNet):
 
 # The authors' code adds no sum around Mamba, enlarges by repeating voxels, and scans channels in place of voxels where
 # a map has fewer voxels than channels, which ties it to one size of images. Its count depends on a plan of nnU-Net.
-row(
-    StateSpaceSpec,
+variant(
     "u_mamba",
+    of=StateSpaceSpec,
     papers=("ma2024umamba", "gu2024mamba"),
     about="U-Mamba: residual blocks, then Mamba over all voxels of the level (or of the bottom: form u_mamba_bot).",
 )
 
-row(
-    VMUNetSpec,
+variant(
     "vm_unet",
+    of=VMUNetSpec,
     papers=("ruan2024vmunet", "liu2024vmamba"),
     about="VM-UNet: tokens of 4 voxels, scans along every axis both ways, added skips.",
 )
 
 # PUNet is not published as code. Its abstract names the two paths, the weighed skips and 0.26 million parameters, and
 # says nothing of widths; those here are chosen to have that many (3 channels, 1 class, 2D).
-row(
-    StateSpaceSpec,
+variant(
     "punet",
+    of=StateSpaceSpec,
     papers=("gu2024mamba", "hu2018squeeze"),
     about="PUNet: half of the channels convolved, half scanned; skips weighed by squeeze and excitation.",
     form="punet",

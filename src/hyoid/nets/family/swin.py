@@ -14,8 +14,8 @@ from ..blocks.conv import ResidualBlock
 from ..blocks.windows import PatchExpanding, PatchMerging, SwinLayer
 from ..layers import CONV, TRANSPOSED, Style, channels_last
 from ..net import NetSpec, TokenNet
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class SwinSpec(NetSpec):
@@ -52,12 +52,8 @@ class SwinUNETRSpec(SwinSpec):
 
     kind: Literal["swin_unetr"] = "swin_unetr"
 
-    def build(self) -> SwinUNETR:
-        """The net, newly initialised."""
-        return SwinUNETR(self)
 
-
-class SwinUNETR(TokenNet):
+class SwinUNETR(TokenNet, spec=SwinUNETRSpec):
     """The net of `SwinUNETRSpec`.
 
     Reference:
@@ -66,8 +62,7 @@ class SwinUNETR(TokenNet):
 
     def __init__(self, spec: SwinUNETRSpec) -> None:
         dims, width, levels = spec.dims, spec.channels[0], len(spec.channels)
-        super().__init__((2 ** (levels + 1),) * dims)
-        self.spec = spec
+        super().__init__((2 ** (levels + 1),) * dims, spec=spec)
         style = Style(dims, norm={"name": "instance", "affine": False})
         three, one = (3,) * dims, (1,) * dims
 
@@ -91,10 +86,7 @@ class SwinUNETR(TokenNet):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        maps = self._encoded(x)
+        maps = self._encoded(self.checked(x))
         skips = [self.first(channels_last(x)), *[block(m) for block, m in zip(self.skips, maps, strict=False)]]
         y = self.bottom(maps[-1])
         for up, block, skip in reversed(list(zip(self.ups, self.decoder, [*skips, maps[-2]], strict=True))):
@@ -132,12 +124,8 @@ class SwinUNetSpec(SwinSpec):
         widths = ", ".join(map(str, deeper))
         return f"below, tokens are regrouped to {grids} with {widths} channels and back, joined at each level."
 
-    def build(self) -> SwinUNet:
-        """The net, newly initialised."""
-        return SwinUNet(self)
 
-
-class SwinUNet(TokenNet):
+class SwinUNet(TokenNet, spec=SwinUNetSpec):
     """The net of `SwinUNetSpec`.
 
     Reference:
@@ -146,8 +134,7 @@ class SwinUNet(TokenNet):
 
     def __init__(self, spec: SwinUNetSpec) -> None:
         dims, width, levels = spec.dims, spec.channels[0], len(spec.channels)
-        super().__init__((spec.token * 2 ** (levels - 1),) * dims)
-        self.spec = spec
+        super().__init__((spec.token * 2 ** (levels - 1),) * dims, spec=spec)
         pairs = list(pairwise(spec.channels))
         self.embed = CONV[dims](spec.in_channels, width, spec.token, spec.token)
         self.embed_norm = nn.LayerNorm(width)
@@ -163,10 +150,7 @@ class SwinUNet(TokenNet):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        tokens = self.embed_norm(self.embed(x).movedim(1, -1))
+        tokens = self.embed_norm(self.embed(self.checked(x)).movedim(1, -1))
         skips = []
         for stage, down in zip(self.encoder[:-1], self.downs, strict=True):
             skips.append(tokens)  # what enters a level is what joins it on the way up
@@ -178,15 +162,15 @@ class SwinUNet(TokenNet):
         return (self.head(self.enlarge(self.last_norm(tokens)).movedim(-1, 1)).contiguous(),)
 
 
-row(
-    SwinUNETRSpec,
+variant(
     "swin_unetr",
+    of=SwinUNETRSpec,
     papers=("hatamizadeh2022swin", "tang2022swin", "liu2021swin"),
     about="Swin UNETR: levels of shifted windows on tokens of 2 voxels, residual convolutions on the way up.",
 )
-row(
-    SwinUNetSpec,
+variant(
     "swin_unet",
+    of=SwinUNetSpec,
     papers=("cao2022swinunet", "liu2021swin"),
     about="Swin-Unet: shifted windows on tokens of 4 voxels on the way down and up, no convolution between.",
 )

@@ -13,8 +13,8 @@ from ..blocks.sequence import as_map, tokens
 from ..blocks.tokens import Positions, TransformerLayer
 from ..layers import CONV, TRANSPOSED, Style, channels_last
 from ..net import Net, NetSpec
-from ..rows import row
 from ..unet import initialise
+from ..variants import variant
 
 
 class UNETRSpec(NetSpec):
@@ -49,12 +49,8 @@ class UNETRSpec(NetSpec):
         """Width of tokens."""
         return self.hidden or 6 * self.channels[-1]
 
-    def build(self) -> UNETR:
-        """The net, newly initialised."""
-        return UNETR(self)
 
-
-class UNETR(Net):
+class UNETR(Net, spec=UNETRSpec):
     """The net of `UNETRSpec`.
 
     Reference:
@@ -64,8 +60,7 @@ class UNETR(Net):
     def __init__(self, spec: UNETRSpec) -> None:
         dims, widths, hidden, depth = spec.dims, spec.channels, spec.width, len(spec.channels)
         size = 2**depth
-        super().__init__((size,) * dims)
-        self.spec = spec
+        super().__init__((size,) * dims, spec=spec)
         style = Style(dims, norm={"name": "instance", "affine": False})
         three, one = (3,) * dims, (1,) * dims
         self.embed = CONV[dims](spec.in_channels, hidden, size, size)
@@ -96,10 +91,7 @@ class UNETR(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The logits."""
-        if not torch.compiler.is_compiling():
-            self.output_shape(x.shape[2:])
-        maps = self._tokens(x)
+        maps = self._tokens(self.checked(x))
         skips = [self.first(channels_last(x)), *[skip(m) for skip, m in zip(self.skips, maps, strict=False)]]
         y = maps[-1]
         for up, block, skip in reversed(list(zip(self.ups, self.decoder, skips, strict=True))):
@@ -120,9 +112,9 @@ class UNETR(Net):
         return [*maps, as_map(self.norm(sequence), grid)]
 
 
-row(
-    UNETRSpec,
+variant(
     "unetr",
+    of=UNETRSpec,
     papers=("hatamizadeh2022unetr", "dosovitskiy2021vit"),
     about="UNETR: a vision transformer of tokens of 16 voxels, its layers brought to the levels of a U.",
 )
