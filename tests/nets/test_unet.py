@@ -168,10 +168,10 @@ def test_an_encoder_may_lack_a_map_at_some_level():
     class Features(nn.Module):
         """Halves at once, so that there is nothing to skip from on the grid of the image."""
 
-        def __init__(self, in_channels, levels, block, down, stem):
+        def __init__(self, way):
             super().__init__()
             self.channels, self.strides, self.shrinks = (0, 4, 8), ((1, 1), (2, 2), (2, 2)), ((0, 0),) * 3
-            self.first = nn.Conv2d(in_channels, 4, 2, 2)
+            self.first = nn.Conv2d(way.in_channels, 4, 2, 2)
             self.second = nn.Conv2d(4, 8, 2, 2)
 
         def forward(self, x):

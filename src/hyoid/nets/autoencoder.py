@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..core.errors import ConfigError
 from .heads import heads
-from .layers import Style, build_part
+from .layers import build_part
 from .resample import LINEAR, Enlarge
 from .unet import UNet, initialise
 
@@ -90,19 +90,16 @@ class AutoencoderBranch(nn.Module):
         self.shape = tuple(shape)
         self.small = (width, *(n // s for n, s in zip(shape, step, strict=True)))
         numbers = math.prod(self.small)
-        self.enter = nn.Sequential(
-            _dressed(bottom, channels), bottom.conv(channels, width, (3,) * dims, 2), _dressed(bottom, width)
-        )
+        narrow = bottom.conv(channels, width, (3,) * dims, 2)
+        before, after, last = (nn.Sequential(*bottom.dress(n, inplace=False)) for n in (channels, width, channels))
+        self.enter = nn.Sequential(before, narrow, after)
         self.mean, self.deviation = nn.Linear(numbers, latent), nn.Linear(numbers, latent)
         self.leave = nn.Linear(latent, numbers)
         self.act = bottom.act_layer(width, inplace=False) or nn.Identity()
-        self.enlarge = nn.Sequential(
-            bottom.pointwise(width, channels, bias=False),
-            Enlarge((2,) * dims, LINEAR[dims], False),
-            _dressed(bottom, channels),
-        )
+        widen = bottom.pointwise(width, channels, bias=False)
+        self.enlarge = nn.Sequential(widen, Enlarge((2,) * dims, LINEAR[dims], False), last)
         self.decoder = None if shared else copy.deepcopy(net.decoder)
-        ends = {"in_channels": int(net.decoder.channels[0]), "out_channels": spec.in_channels}  # type: ignore[index]
+        ends = {"in_channels": int(net.decoder.channels[0]), "out_channels": spec.in_channels}
         self.head = build_part(heads, spec.head, style=finest, **ends)
         initialise(self)
         self.net = net
@@ -117,12 +114,6 @@ class AutoencoderBranch(nn.Module):
         drawn = mean + deviation * torch.randn_like(mean)
         restored = self.enlarge(self.act(self.leave(drawn)).unflatten(1, self.small))
         decoder = self.net.decoder if self.decoder is None else self.decoder
-        for level in reversed(list(decoder.levels)):  # type: ignore[arg-type]
+        for level in reversed(list(decoder.levels)):
             restored = level.block(level.up(restored))
         return Restored(self.net.decode(maps), self.head(restored), mean, deviation)
-
-
-def _dressed(style: Style, channels: int) -> nn.Module:
-    """The norm and activation of a style."""
-    layers = (style.norm_layer(channels), style.act_layer(channels, inplace=False))
-    return nn.Sequential(*[layer for layer in layers if layer is not None])

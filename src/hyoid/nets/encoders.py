@@ -1,6 +1,6 @@
 """Encoders: an image becomes maps, finest first.
 
-An encoder is built with (in_channels, levels, block, down, stem) and reports `.channels` of each level (0 where there
+An encoder is built with a `WayDown` as `way`, and reports `.channels` of each level (0 where there
 is no map to skip from), `.strides` of each level against the one before, and `.shrinks`, the voxels each level removes.
 """
 
@@ -39,6 +39,17 @@ class Level:
         one = (1,) * self.style.dims
         given = {"in_channels": in_channels, "out_channels": out_channels, "depth": depth, "stride": stride or one}
         return build_part(blocks, part, style=self.style, kernel=self.kernel, **given)
+
+
+@dataclass(frozen=True)
+class WayDown:
+    """What an encoder is made of, as the spec of the U says."""
+
+    in_channels: int
+    levels: Sequence[Level]
+    block: Parts = "plain"
+    down: Part = "strided"
+    stem: Part | None = None
 
 
 def blocked(block: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
@@ -80,18 +91,18 @@ class Stage(Recomputed):
 class StagesEncoder(nn.Module):
     """One stage of blocks for each level, after an optional stem on the grid of the image."""
 
-    def __init__(self, in_channels: int, levels: Sequence[Level], block: Parts, down: Part, stem: Part | None) -> None:
+    def __init__(self, way: WayDown) -> None:
         super().__init__()
-        first, dims = levels[0], levels[0].style.dims
-        self.stem = None if stem is None else first.block(stem, in_channels, first.channels, 1)
-        channels: int = in_channels if self.stem is None else self.stem.out_channels  # type: ignore[assignment]
+        first, dims = way.levels[0], way.levels[0].style.dims
+        self.stem = None if way.stem is None else first.block(way.stem, way.in_channels, first.channels, 1)
+        channels: int = way.in_channels if self.stem is None else self.stem.out_channels  # type: ignore[assignment]
         stages: list[Stage] = []
-        for index, level in enumerate(levels):
-            stages.append(Stage(channels, level, at_level(block, index), down if index else None))
+        for index, level in enumerate(way.levels):
+            stages.append(Stage(channels, level, at_level(way.block, index), way.down if index else None))
             channels = stages[-1].out_channels
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(stage.out_channels for stage in stages)
-        self.strides = tuple(level.stride for level in levels)
+        self.strides = tuple(level.stride for level in way.levels)
         entrance = (0,) * dims if self.stem is None else shrink_of(self.stem, dims)
         shrinks = [stage.shrink for stage in stages]
         self.shrinks = (tuple(map(sum, zip(entrance, shrinks[0], strict=True))), *shrinks[1:])

@@ -1,7 +1,6 @@
 """Decoder graphs that are no single path: nested (U-Net++) and full scale (UNet 3+).
 
-They are built as every decoder, from (channels, strides, levels, block, up, up_channels, up_bias, skip, fusion), and
-report `.channels` of the maps they give, finest and deepest first, and `.shrinks`.
+They report `.channels` of the maps they give, finest and deepest first.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from .decoders import decoders, widened
-from .encoders import Level
-from .layers import MAX_POOL, Parts, Unit, at_level, build_part
-from .resample import LINEAR, Enlarge, ups
-from .skips import skips
+from .decoders import WayUp, decoders
+from .layers import MAX_POOL, Unit
+from .resample import LINEAR, Enlarge
 
 Shape = tuple[int, ...]
 
@@ -45,39 +42,25 @@ class NestedDecoder(nn.Module):
         zhou2018unetplusplus, equation 1.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        strides: Sequence[Shape],
-        levels: Sequence[Level],
-        block: Parts,
-        up: Parts,
-        up_channels: str | tuple[int, ...],
-        up_bias: bool,
-        skip: Parts,
-        fusion: str,
-    ) -> None:
+    def __init__(self, way: WayUp) -> None:
         super().__init__()
-        _check("nested", channels, levels, fusion)
-        self.depth = len(channels) - 1
+        _check("nested", way)
+        channels = way.channels
+        depth = len(channels) - 1
         self.nodes = nn.ModuleDict()
         widths = {(index, 0): width for index, width in enumerate(channels)}
         for column in range(1, len(channels)):
             for index in range(len(channels) - column):
-                level, coarser = levels[index], widths[index + 1, column - 1]
-                asked = widened(up_channels, index, level.channels, coarser)
-                given = {"in_channels": coarser, "out_channels": asked, "stride": strides[index + 1], "bias": up_bias}
-                enlarge = build_part(ups, at_level(up, index), style=level.style, **given)
+                enlarge = way.into(index, widths[index + 1, column - 1])
                 gate = int(enlarge.out_channels)  # type: ignore[arg-type]
-                ends = {"in_channels": channels[index], "gate_channels": gate, "level": index}
-                carry = build_part(skips, at_level(skip, index), style=level.style, **ends)
+                carry = way.carry(index, gate_channels=gate)
                 entering = int(carry.out_channels) + gate  # type: ignore[arg-type]
                 entering += sum(widths[index, before] for before in range(1, column))
-                body = level.block(at_level(block, index), entering, level.decoder_channels, level.blocks_decoder)
+                body = way.join(index, entering)
                 self.nodes[f"{index}_{column}"] = Node(enlarge, carry, body)
                 widths[index, column] = int(body.out_channels)  # type: ignore[arg-type]
-        self.channels = tuple(widths[0, column] for column in range(self.depth, 0, -1))
-        self.shrinks = ((0,) * len(strides[0]),) * self.depth
+        self.channels = tuple(widths[0, column] for column in range(depth, 0, -1))
+        self.shrinks = ((0,) * len(way.strides[0]),) * depth
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         rows = [[x] for x in maps]
@@ -109,26 +92,15 @@ class FullScaleDecoder(nn.Module):
         huang2020unet3plus, equation 1.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        strides: Sequence[Shape],
-        levels: Sequence[Level],
-        block: Parts,
-        up: Parts,
-        up_channels: str | tuple[int, ...],
-        up_bias: bool,
-        skip: Parts,
-        fusion: str,
-        width: int = 64,
-    ) -> None:
+    def __init__(self, way: WayUp, width: int = 64) -> None:
         super().__init__()
-        _check("full_scale", channels, levels, fusion)
+        _check("full_scale", way)
+        channels, strides = way.channels, way.strides
         count, dims = len(channels), len(strides[0])
         joined = width * count
         built: list[FullScaleNode] = []
         for index in reversed(range(count - 1)):
-            level = levels[index]
+            level = way.levels[index]
             entering = [*channels[: index + 1], *[joined] * (count - 2 - index), channels[-1]]
             units = [Unit(level.style, each, width, level.kernel) for each in entering]
             fits = [_fit(strides, source, index) for source in range(count)]
@@ -155,15 +127,15 @@ def _fit(strides: Sequence[Shape], source: int, target: int) -> nn.Module:
     return Enlarge(factors, LINEAR[len(factors)], False)
 
 
-def _check(name: str, channels: Sequence[int], levels: Sequence[Level], fusion: str) -> None:
+def _check(name: str, way: WayUp) -> None:
     """Refuse what this graph cannot join.
 
     Raises:
         ConfigError: For valid padding, other fusions, or a level without a map.
     """
-    if levels[0].style.valid:
+    if way.levels[0].style.valid:
         raise ConfigError(f'Decoder {name!r} joins maps of one size, so it needs padding "same"; got "valid".')
-    if fusion != "concat":
-        raise ConfigError(f'Decoder {name!r} joins maps side by side, so it needs fuse "concat"; got {fusion!r}.')
-    if not all(channels):
+    if way.fusion != "concat":
+        raise ConfigError(f'Decoder {name!r} joins maps side by side, so it needs fuse "concat"; got {way.fusion!r}.')
+    if not all(way.channels):
         raise ConfigError(f"Decoder {name!r} needs a map of every level; this encoder gives none on the finest grid.")

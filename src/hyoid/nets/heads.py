@@ -25,9 +25,8 @@ def _conv(style: Style, in_channels: int, out_channels: int, kernel: int = 1) ->
 @heads.register("activated_conv", papers="wang2020nonlocal")
 def _activated_conv(style: Style, in_channels: int, out_channels: int, dropout: float = 0.0) -> nn.Module:
     """Norm, activation and dropout, then a convolution of single voxels."""
-    layers = [style.norm_layer(in_channels), style.act_layer(in_channels, inplace=False)]
-    conv = style.pointwise(in_channels, out_channels)
-    return nn.Sequential(*[layer for layer in layers if layer is not None], nn.Dropout(dropout), conv)
+    dressed = style.dress(in_channels, inplace=False)
+    return nn.Sequential(*dressed, nn.Dropout(dropout), style.pointwise(in_channels, out_channels))
 
 
 @heads.register("vnet", papers="milletari2016vnet")

@@ -133,6 +133,11 @@ class Style:
         """The activation, or None when there is none."""
         return build_part(acts, self.act, channels=channels, inplace=inplace)
 
+    def dress(self, channels: int, inplace: bool = True) -> list[nn.Module]:
+        """The norm and the activation, as far as there are any."""
+        layers = (self.norm_layer(channels), self.act_layer(channels, inplace))
+        return [layer for layer in layers if layer is not None]
+
     def dropout_layer(self) -> nn.Module | None:
         """The dropout, or None when nothing is dropped."""
         if not self.dropout:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from .decoders import decoders
-from .encoders import Level, encoders
+from .decoders import WayUp, decoders
+from .encoders import WayDown, encoders
 from .heads import heads
-from .layers import Part, Parts, Style, build_part
+from .layers import Part, Style, build_part
 
 
 @encoders.register("parallel", papers="dolz2019ivdnet")
@@ -23,37 +23,24 @@ class ParallelEncoders(nn.Module):
         dolz2019ivdnet.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        levels: Sequence[Level],
-        block: Parts,
-        down: Part,
-        stem: Part | None,
-        each: Part = "stages",
-        groups: tuple[int, ...] = (),
-    ) -> None:
+    def __init__(self, way: WayDown, each: Part = "stages", groups: tuple[int, ...] = ()) -> None:
         """The encoders.
 
         Args:
-            in_channels: Channels of the image.
-            levels: Levels of the U.
-            block: Block of the encoders.
-            down: Their way down.
-            stem: Their stem.
+            way: What each is made of.
             each: An encoder from the shelf.
             groups: How many channels each encoder sees; two halves when empty. An image of one channel is seen by both.
         """
         super().__init__()
+        in_channels = way.in_channels
         groups = tuple(groups) or ((in_channels + 1) // 2, in_channels // 2)
         if in_channels > 1 and (min(groups) < 1 or sum(groups) != in_channels):
             raise ConfigError(
                 f"Encoders for {groups} channels do not share an image of {in_channels}; say how they do."
             )
         self.groups = groups if in_channels > 1 else ()
-        given = {"levels": levels, "block": block, "down": down, "stem": stem}
-        widths = self.groups or (1, 1)
-        self.encoders = nn.ModuleList(build_part(encoders, each, in_channels=width, **given) for width in widths)
+        ways = [replace(way, in_channels=width) for width in self.groups or (1, 1)]
+        self.encoders = nn.ModuleList(build_part(encoders, each, way=one) for one in ways)
         every = [encoder.channels for encoder in self.encoders]
         self.channels = tuple(map(sum, zip(*every, strict=True)))
         self.strides, self.shrinks = self.encoders[0].strides, self.encoders[0].shrinks
@@ -72,23 +59,9 @@ class ParallelDecoders(nn.Module):
         mahbod2022dual.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        strides: Sequence[tuple[int, ...]],
-        levels: Sequence[Level],
-        block: Parts,
-        up: Parts,
-        up_channels: str | tuple[int, ...],
-        up_bias: bool,
-        skip: Parts,
-        fusion: str,
-        each: Part = "unet",
-    ) -> None:
+    def __init__(self, way: WayUp, each: Part = "unet") -> None:
         super().__init__()
-        given: dict[str, Any] = {"channels": channels, "strides": strides, "levels": levels, "block": block, "up": up}
-        given |= {"up_channels": up_channels, "up_bias": up_bias, "skip": skip, "fusion": fusion}
-        self.decoders = nn.ModuleList(build_part(decoders, each, **given) for _ in range(2))
+        self.decoders = nn.ModuleList(build_part(decoders, each, way=way) for _ in range(2))
         first = self.decoders[0]
         self.channels = tuple(2 * width for width in first.channels)  # type: ignore[union-attr]
         self.shrinks = first.shrinks

@@ -50,7 +50,7 @@ def _strided_unit(style: Style, in_channels: int, out_channels: int, stride: Seq
     """A convolution whose kernel is its stride, with norm and activation, that changes the width."""
     cells, bias = tuple(stride), style.has_bias("CNA")
     conv = CONV[style.dims](in_channels, out_channels, cells, cells, bias=bias)
-    return Resampling(out_channels, conv, *_dress(style, out_channels))
+    return Resampling(out_channels, conv, *style.dress(out_channels))
 
 
 @ups.register("transposed", papers="ronneberger2015unet")
@@ -63,7 +63,7 @@ def _transposed(style: Style, in_channels: int, out_channels: int, stride: Seque
 def _transposed_unit(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
     """A transposed convolution with norm and activation."""
     conv = style.transposed(in_channels, out_channels, stride, bias)
-    return Resampling(out_channels, conv, *_dress(style, out_channels))
+    return Resampling(out_channels, conv, *style.dress(out_channels))
 
 
 class Enlarge(nn.Module):
@@ -111,12 +111,7 @@ def _transposed_wide(
 
 @ups.register("linear")
 def _linear(
-    style: Style,
-    in_channels: int,
-    out_channels: int,
-    stride: Sequence[int],
-    bias: bool,
-    align_corners: bool = False,
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool, align_corners: bool = False
 ) -> nn.Module:
     """Linear interpolation; keeps the width of the coarser level."""
     return Resampling(in_channels, Enlarge(stride, LINEAR[style.dims], align_corners))
@@ -134,8 +129,3 @@ def _nearest_unit(style: Style, in_channels: int, out_channels: int, stride: Seq
     """Nearest neighbours, then a padded unit with kernel 3."""
     unit = Unit(replace(style, valid=False), in_channels, out_channels, (3,) * style.dims)
     return Resampling(out_channels, Enlarge(stride, "nearest"), unit)
-
-
-def _dress(style: Style, channels: int) -> list[nn.Module]:
-    layers = [style.norm_layer(channels), style.act_layer(channels)]
-    return [layer for layer in layers if layer is not None]

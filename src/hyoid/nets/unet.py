@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from . import parts  # noqa: F401  (fills the shelves)
-from .decoders import decoders
-from .encoders import Level, encoders
+from .decoders import WayUp, decoders
+from .encoders import Level, WayDown, encoders
 from .heads import heads
 from .layers import Part, Parts, Style, build_part, channels_last, part_name
 from .net import Net, NetSpec
@@ -177,33 +177,16 @@ class UNet(Net):
 
     def __init__(self, spec: UNetSpec) -> None:
         levels = spec.levels()
-        encoder = build_part(
-            encoders,
-            spec.encoder,
-            in_channels=spec.in_channels,
-            levels=levels,
-            block=spec.block,
-            down=spec.down,
-            stem=spec.stem,
-        )
-        decoder = build_part(
-            decoders,
-            spec.decoder,
-            channels=encoder.channels,
-            strides=encoder.strides,
-            levels=levels,
-            block=spec.block if spec.block_decoder is None else spec.block_decoder,
-            up=spec.up,
-            up_channels=spec.up_channels,
-            up_bias=spec.up_bias,
-            skip=spec.skip,
-            fusion=spec.fuse,
-        )
-        sizes = Sizes(encoder.strides, encoder.shrinks, decoder.shrinks)  # type: ignore[arg-type]
-        super().__init__(sizes.divisor, sizes.margin)
-        self.spec, self.sizes = spec, sizes
-        self.encoder, self.decoder = encoder, decoder
-        supervised = decoder.channels[: spec.supervised if spec.deep_supervision else 1]  # type: ignore[index]
+        down = WayDown(spec.in_channels, levels, spec.block, spec.down, spec.stem)
+        encoder: Any = build_part(encoders, spec.encoder, way=down)
+        block = spec.block if spec.block_decoder is None else spec.block_decoder
+        ups = (spec.up, spec.up_channels, spec.up_bias)
+        up = WayUp(encoder.channels, encoder.strides, levels, block, *ups, spec.skip, spec.fuse)
+        decoder: Any = build_part(decoders, spec.decoder, way=up)
+        sizes = Sizes(encoder.strides, encoder.shrinks, decoder.shrinks)
+        super().__init__(sizes.divisor, sizes.margin, spec)
+        self.sizes, self.encoder, self.decoder = sizes, encoder, decoder
+        supervised = decoder.channels[: spec.supervised if spec.deep_supervision else 1]
         self.heads = nn.ModuleList(
             build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
             for width, level in zip(supervised, levels, strict=False)

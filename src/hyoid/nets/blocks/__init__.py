@@ -14,5 +14,4 @@
 - `windows`: attention in shifted windows, ways between grids of tokens
 - `convnext`: MedNeXt's block
 - `sequence`: the selective scan, Mamba, scans along every axis
-- `grid`: the check of blocks that keep the size of their maps
 """

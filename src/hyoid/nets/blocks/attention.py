@@ -171,14 +171,13 @@ class GlobalAttention(nn.Module):
 
     def __init__(self, style: Style, channels: int, num_heads: int = 2, dropout: float = 0.5) -> None:
         super().__init__()
-        self.before = nn.Sequential(*_norm_act(style, channels))
+        self.before = nn.Sequential(*style.dress(channels, inplace=False))
         self.query, self.key, self.value, self.out = (style.pointwise(channels, channels) for _ in range(4))
         self.num_heads, self.dropout = _heads(channels, num_heads), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.before(x)
-        found = look(self.query(y), self.key(y), self.value(y), self.num_heads, self.dropout)
-        return x + self.out(found)
+        return x + self.out(look(self.query(y), self.key(y), self.value(y), self.num_heads, self.dropout))
 
 
 def look(query: Tensor, key: Tensor, value: Tensor, num_heads: int, dropout: nn.Module) -> Tensor:
@@ -195,11 +194,6 @@ def look(query: Tensor, key: Tensor, value: Tensor, num_heads: int, dropout: nn.
     fit = torch.einsum("bhcs,bhct->bhst", q, k) * q.shape[2] ** -0.5
     found = torch.einsum("bhst,bhct->bhcs", dropout(functional.softmax(fit, dim=-1)), v)
     return found.reshape(len(query), -1, *query.shape[2:])
-
-
-def _norm_act(style: Style, channels: int) -> list[nn.Module]:
-    layers = [style.norm_layer(channels), style.act_layer(channels, inplace=False)]
-    return [layer for layer in layers if layer is not None]
 
 
 def _heads(channels: int, wanted: int) -> int:
@@ -227,7 +221,7 @@ class GlobalAggregation(nn.Module):
         self.out_channels = out_channels
         enlarge = partial(build_part, ups, "transposed_wide", style=style, stride=stride, bias=bias)
         self.residual = enlarge(in_channels=in_channels, out_channels=out_channels)
-        self.before = nn.Sequential(*_norm_act(style, in_channels))
+        self.before = nn.Sequential(*style.dress(in_channels, inplace=False))
         self.query = enlarge(in_channels=in_channels, out_channels=out_channels)
         self.key, self.value = (style.pointwise(in_channels, out_channels) for _ in range(2))
         self.out = style.pointwise(out_channels, out_channels)

@@ -72,8 +72,7 @@ class SpreadUnit(nn.Sequential):
             layers = [depthwise, style.pointwise(in_channels, out_channels, bias=False)]
         else:
             layers = [style.conv(in_channels, out_channels, three, bias=False, dilation=rate)]
-        dressed = (style.norm_layer(out_channels), style.act_layer(out_channels))
-        super().__init__(*layers, *[layer for layer in dressed if layer is not None])
+        super().__init__(*layers, *style.dress(out_channels))
 
 
 class SpatialPyramid(nn.Module):

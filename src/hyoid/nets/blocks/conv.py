@@ -223,6 +223,20 @@ def _row(
     return Stack(in_channels, [block(style, c, out_channels, kernel, step) for c, step in starts[:depth]])
 
 
-def _refuse_valid(style: Style, name: str) -> None:
+def _refuse_valid(style: Style, name: str, does: str = "adds") -> None:
     if style.valid:
-        raise ConfigError(f'Block {name!r} adds maps of one size, so it needs padding "same"; got "valid".')
+        raise ConfigError(f'Block {name!r} {does} maps of one size, so it needs padding "same"; got "valid".')
+
+
+def require_same_grid(name: str, style: Style, stride: Sequence[int]) -> None:
+    """Refuse strides and valid convolutions for a block that gives maps of the size it gets.
+
+    Raises:
+        ConfigError: When the block is asked to stride, or convolutions are not padded.
+    """
+    if any(step > 1 for step in stride):
+        raise ConfigError(
+            f"Block {name!r} keeps the size of its maps, so it needs a way down of its own, such as down: max; "
+            f'got stride {tuple(stride)} from down: "strided".'
+        )
+    _refuse_valid(style, name, "joins")

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from ...core.errors import ConfigError
 from ..layers import MAX_POOL, Style, Unit
 from ..resample import Resampling, downs
-from .conv import Stack, blocks
-from .grid import require_same_grid
+from .conv import Stack, blocks, require_same_grid
 
 
 class DenseBlock(nn.Module):

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from ...core.errors import ConfigError
 from ..layers import MAX_POOL, Style, Unit
 from ..skips import skips
-from .conv import Stack, blocks
-from .grid import require_same_grid
+from .conv import Stack, blocks, require_same_grid
 
 # GoogLeNet 3a: of 256 maps, 64 from 1x1, 128 from 3x3 (over 96), 32 from 5x5 (over 16), 32 from the pool
 _SHARES = {"one": 1 / 4, "large": 1 / 8, "pool": 1 / 8}

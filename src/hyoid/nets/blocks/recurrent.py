@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from ...core.errors import ConfigError
 from ..layers import Style, Unit
-from .conv import Stack, blocks
-from .grid import require_same_grid
+from .conv import Stack, blocks, require_same_grid
 
 Weights = Literal["separate", "shared", "unrolled"]
 

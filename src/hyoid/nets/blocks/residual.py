@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from ..layers import Style, Unit
 from ..resample import Resampling, downs
 from ..skips import skips
-from .conv import Stack, blocks
-from .grid import require_same_grid
+from .conv import Stack, blocks, require_same_grid
 
 
 @blocks.register("conv")

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .tokens import SelfAttention
 
-class WindowAttention(nn.Module):
+
+class WindowAttention(SelfAttention):
     """Every token looks at those of its window, with several heads and a learnt bias for each relative place.
 
     A window that is larger than the map shrinks to it. Trap: public code then reads the biases of the wrong places, by
@@ -27,17 +29,15 @@ class WindowAttention(nn.Module):
     """
 
     def __init__(self, channels: int, heads: int, window: Sequence[int]) -> None:
-        super().__init__()
-        self.heads, self.window = heads, tuple(window)
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        super().__init__(channels, heads)
+        self.window = tuple(window)
         self.places = nn.Parameter(torch.empty(math.prod(2 * w - 1 for w in window), heads))
 
     def initialise(self) -> None:
         """Small random biases."""
         nn.init.trunc_normal_(self.places, std=0.02)
 
-    def forward(self, x: Tensor, window: tuple[int, ...], apart: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, window: tuple[int, ...], apart: Tensor | None) -> Tensor:  # type: ignore[override]
         """Windows of tokens (B * windows, tokens, C); `apart` (windows, tokens, tokens) keeps some from each other."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         bias = self.places[_relative(window, self.window).to(x.device)].permute(2, 0, 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import nn
 
-from ..encoders import encoders
+from ..encoders import WayDown, encoders
 from ..layers import build_part
 from ..net import NetSpec
 from ..unet import UNetSpec
@@ -33,9 +33,7 @@ class BackboneSpec(NetSpec):
         given = {"dims": self.dims, "in_channels": self.in_channels, "out_channels": 1, "norm": "batch", "act": "relu"}
         levels = UNetSpec.parse({**given, "channels": self.channels, "blocks_encoder": counts}).levels()
         part = {"name": "resnet", "bottleneck": self.bottleneck, "dilated": dilated}
-        return build_part(
-            encoders, part, in_channels=self.in_channels, levels=levels, block="plain", down="strided", stem=None
-        )
+        return build_part(encoders, part, way=WayDown(self.in_channels, levels))
 
 
 def step_of(strides: Sequence[Sequence[int]]) -> tuple[int, ...]:

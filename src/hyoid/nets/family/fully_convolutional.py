@@ -301,13 +301,13 @@ class DilatedFCN(Net, spec=DilatedSpec):
     def __init__(self, spec: DilatedSpec) -> None:
         super().__init__((1,) * spec.dims, spec=spec)
         style = Style(spec.dims, norm="batch", act="relu")
-        layers: list[nn.Module | None] = []
+        layers: list[nn.Module] = []
         before = spec.in_channels
         for width, step in zip(spec.channels, spec.dilations, strict=False):
             conv = CONV[spec.dims](before, width, 3, padding=step, dilation=step, bias=False)
-            layers += [conv, style.norm_layer(width), style.act_layer(width)]
+            layers += [conv, *style.dress(width)]
             before = width
-        self.layers = nn.Sequential(*[layer for layer in layers if layer is not None])
+        self.layers = nn.Sequential(*layers)
         self.head = CONV[spec.dims](before, spec.out_channels, 1)
         initialise(self)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..encoders import encoders
+from ..encoders import WayDown, encoders
 from ..layers import CONV, Style, Unit, build_part, channels_last
 from ..net import Net, NetSpec
 from ..resample import LINEAR
@@ -56,9 +56,8 @@ class DenseU(nn.Module):
         given = {"dims": dims, "in_channels": in_channels, "out_channels": 1, "norm": "batch", "act": "relu"}
         fields = {"channels": (entrance,) * levels, "blocks_encoder": (1, 1, *layers), "strides": strides}
         part = {"name": "densenet", "growth": growth}
-        ends = {"block": "plain", "down": "strided", "stem": None}
         spec = UNetSpec.parse({**given, **fields})
-        self.encoder = build_part(encoders, part, in_channels=in_channels, levels=spec.levels(), **ends)
+        self.encoder = build_part(encoders, part, way=WayDown(in_channels, spec.levels()))
         self.strides: list[tuple[int, ...]] = list(self.encoder.strides)[::-1]  # type: ignore[arg-type]
         self.out_channels = features
         style, three = Style(dims, norm="batch", act="relu"), (3,) * dims

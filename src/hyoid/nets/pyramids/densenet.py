@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..encoders import Level, encoders
-from ..layers import AVERAGE_POOL, MAX_POOL, Part, Parts, Style
+from ..encoders import Level, WayDown, encoders
+from ..layers import AVERAGE_POOL, MAX_POOL, Style
 from .pyramid import Pyramid, keep, published_style, window
 
 
@@ -63,13 +63,11 @@ class DenseNet(Pyramid):
 
     stem = "features.conv0.weight"
 
-    def __init__(
-        self, in_channels: int, levels: Sequence[Level], block: Parts, down: Part, stem: Part | None, growth: int = 32
-    ) -> None:
-        style = published_style("densenet", levels, stem, 6, act="relu")
+    def __init__(self, way: WayDown, growth: int = 32) -> None:
+        style, levels = published_style("densenet", way, act="relu"), way.levels
         dims, width = style.dims, levels[1].channels
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        parts["conv0"] = style.conv(in_channels, width, window(levels[1], 7), levels[1].stride, bias=False)
+        parts["conv0"] = style.conv(way.in_channels, width, window(levels[1], 7), levels[1].stride, bias=False)
         parts["norm0"], parts["relu0"] = _dress(style, width)
         channels = [0, width]
         for number, level in enumerate(levels[2:], start=1):

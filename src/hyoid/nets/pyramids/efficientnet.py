@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from ..encoders import Level, encoders
-from ..layers import Part, Parts, Style
+from ..encoders import WayDown, encoders
+from ..layers import Style
 from .pyramid import Pyramid, conv_norm_act, keep, published_style, window
 
 _STAGES = (
@@ -103,23 +104,14 @@ class EfficientNet(Pyramid):
     unused = (*Pyramid.unused, "features.8.")
     stem = "features.0.0.weight"
 
-    def __init__(
-        self,
-        in_channels: int,
-        levels: Sequence[Level],
-        block: Parts,
-        down: Part,
-        stem: Part | None,
-        scale: str = "b0",
-        eps: float = 1e-5,
-    ) -> None:
-        style = published_style("efficientnet", levels, stem, 6, act="silu")
+    def __init__(self, way: WayDown, scale: str = "b0", eps: float = 1e-5) -> None:
+        style, levels = published_style("efficientnet", way, act="silu"), way.levels
         if style.norm == "batch":
-            style = published_style("efficientnet", levels, stem, 6, act="silu", norm={"name": "batch", "eps": eps})
+            style = replace(style, norm={"name": "batch", "eps": eps})
         super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
         wider, deeper = SCALES[scale]
         width = levels[1].channels
-        layers: list[nn.Module] = [conv_norm_act(style, in_channels, width, window(levels[1], 3), levels[1].stride)]
+        layers: list[nn.Module] = [conv_norm_act(style, way.in_channels, width, window(levels[1], 3), levels[1].stride)]
         ends = {1: 1}
         stages = [stage for stage in _STAGES if stage[0] < len(levels)]
         for number, (index, expansion, size, published, count) in enumerate(stages):
@@ -137,11 +129,3 @@ class EfficientNet(Pyramid):
             if number > 0:
                 ends[index] = len(layers)
         self.features, self.ends = nn.Sequential(*layers), frozenset(ends.values())
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [x]
-        for number, layer in enumerate(self.features, start=1):
-            x = layer(x)
-            if number in self.ends:
-                maps.append(x)
-        return maps

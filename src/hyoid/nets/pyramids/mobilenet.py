@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ..encoders import Level, encoders
-from ..layers import Part, Parts, Style
+from ..encoders import Level, WayDown, encoders
+from ..layers import Style
 from .pyramid import Pyramid, conv_norm_act, keep, published_style, window
 
 _ROWS = ((1, 1, 16, 1), (2, 6, 24, 2), (3, 6, 32, 3), (4, 6, 64, 4), (4, 6, 96, 3), (5, 6, 160, 3), (5, 6, 320, 1))
@@ -47,11 +47,11 @@ class MobileNetV2(Pyramid):
 
     stem = "features.0.0.weight"
 
-    def __init__(self, in_channels: int, levels: Sequence[Level], block: Parts, down: Part, stem: Part | None) -> None:
-        style = published_style("mobilenet_v2", levels, stem, _LAST + 1, act="relu6")
+    def __init__(self, way: WayDown) -> None:
+        style, levels = published_style("mobilenet_v2", way, act="relu6"), way.levels
         super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
         width = 2 * levels[1].channels
-        layers: list[nn.Module] = [conv_norm_act(style, in_channels, width, window(levels[1], 3), levels[1].stride)]
+        layers: list[nn.Module] = [conv_norm_act(style, way.in_channels, width, window(levels[1], 3), levels[1].stride)]
         ends: dict[int, int] = {}
         rows = [row for row in _ROWS if row[0] < len(levels)]
         for row, (index, expansion, published, count) in enumerate(rows):
@@ -68,11 +68,3 @@ class MobileNetV2(Pyramid):
             layers.append(conv_norm_act(style, width, levels[_LAST].channels, keep(style.dims)))
             ends[_LAST] = len(layers)
         self.features, self.ends = nn.Sequential(*layers), frozenset(ends.values())
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [x]
-        for number, layer in enumerate(self.features, start=1):
-            x = layer(x)
-            if number in self.ends:
-                maps.append(x)
-        return maps

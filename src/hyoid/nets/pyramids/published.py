@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import DataError
-from .pyramid import Pyramid
-
-_FULL = 6
-"""Levels of a whole encoder; shallower ones leave the weights of the rest aside."""
+from .pyramid import LEVELS, Pyramid
 
 
 def load_published(encoder: Pyramid, weights: Mapping[str, Tensor], where: str = "weights") -> None:
@@ -40,7 +37,7 @@ def load_published(encoder: Pyramid, weights: Mapping[str, Tensor], where: str =
             f"Give the weights of the same net in torchvision's naming."
         )
     known = {_stage(key) for key in ours}
-    whole = len(encoder.channels) == _FULL
+    whole = len(encoder.channels) == LEVELS  # shallower ones leave the weights of the rest aside
     further = [key for key in given if key not in ours and (whole or _stage(key) in known)]
     if further:
         raise DataError(

@@ -9,8 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...core.errors import ConfigError
-from ..encoders import Level
-from ..layers import Part, Style
+from ..encoders import Level, WayDown
+from ..layers import Style
+
+LEVELS = 6
+"""Levels of a whole published encoder."""
 
 
 class Pyramid(nn.Module):
@@ -23,11 +26,15 @@ class Pyramid(nn.Module):
         unused: Beginnings of published names that an encoder has no use for: the classifier.
         own: Beginnings of names that the published net does not have.
         stem: Name of the weight that sees the image.
+        features: Its layers, where they lie in one row, and
+        ends: The numbers of those whose maps it gives beside the image.
     """
 
     unused: tuple[str, ...] = ("fc.", "classifier.", "head.", "pre_logits.")
     own: tuple[str, ...] = ()
     stem: str
+    features: nn.Sequential
+    ends: frozenset[int]
 
     def __init__(self, levels: Sequence[Level], channels: Sequence[int]) -> None:
         super().__init__()
@@ -36,29 +43,32 @@ class Pyramid(nn.Module):
         self.shrinks = ((0,) * levels[0].style.dims,) * len(levels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        raise TypeError(f"{type(self).__name__} does not say what it computes.")
+        maps = [x]
+        for number, layer in enumerate(self.features, start=1):
+            x = layer(x)
+            if number in self.ends:
+                maps.append(x)
+        return maps
 
 
-def published_style(name: str, levels: Sequence[Level], stem: Part | None, most: int, **changes: Any) -> Style:
+def published_style(name: str, way: WayDown, **changes: Any) -> Style:
     """The style of the levels, dressed as the published net; convolutions have no bias where a norm follows.
 
     Args:
         name: The encoder, for messages.
-        levels: Levels of the U.
-        stem: The stem that the spec asks for.
-        most: Levels that the published net has.
+        way: What the spec asks for.
         **changes: What the published net dresses differently.
 
     Raises:
         ConfigError: When the spec asks for what the layout does not have.
     """
-    style = replace(levels[0].style, order="CNA", dropout=0.0, **{"bias": None, **changes})
-    if stem is not None:
-        raise ConfigError(f"Encoder {name!r} has an entrance of its own, so it takes no stem; got {stem!r}.")
+    style = replace(way.levels[0].style, order="CNA", dropout=0.0, **{"bias": None, **changes})
+    if way.stem is not None:
+        raise ConfigError(f"Encoder {name!r} has an entrance of its own, so it takes no stem; got {way.stem!r}.")
     if style.valid:
         raise ConfigError(f'Encoder {name!r} has a published layout with padding, so it needs padding "same".')
-    if len(levels) > most:
-        raise ConfigError(f"Encoder {name!r} has {most} levels; got channels for {len(levels)}.")
+    if len(way.levels) > LEVELS:
+        raise ConfigError(f"Encoder {name!r} has {LEVELS} levels; got channels for {len(way.levels)}.")
     return style
 
 

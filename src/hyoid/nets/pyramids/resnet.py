@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ..encoders import Level, encoders
-from ..layers import MAX_POOL, Part, Parts, Style
+from ..encoders import Level, WayDown, encoders
+from ..layers import MAX_POOL, Style
 from .pyramid import Pyramid, keep, published_style, window
 
 
@@ -32,11 +32,10 @@ class ResidualUnit(nn.Module):
         for index, kernel in enumerate(kernels):
             step = tuple(stride) if index == strided else one
             spread = dilation if kernel == three else 1
-            conv = style.conv(
-                widths[index], widths[index + 1], kernel, step, bias=style.norm == "none", dilation=spread
-            )
+            before, after = widths[index : index + 2]
+            conv = style.conv(before, after, kernel, step, bias=style.norm == "none", dilation=spread)
             self.add_module(f"conv{index + 1}", conv)
-            self.add_module(f"bn{index + 1}", style.norm_layer(widths[index + 1]) or nn.Identity())
+            self.add_module(f"bn{index + 1}", style.norm_layer(after) or nn.Identity())
         self.num_convs = len(kernels)
         self.relu = style.act_layer(width) or nn.Identity()
         self.downsample: nn.Module | None = None
@@ -67,24 +66,15 @@ class ResNet(Pyramid):
 
     stem = "conv1.weight"
 
-    def __init__(
-        self,
-        in_channels: int,
-        levels: Sequence[Level],
-        block: Parts,
-        down: Part,
-        stem: Part | None,
-        bottleneck: bool = False,
-        dilated: int = 0,
-    ) -> None:
-        style = published_style("resnet", levels, stem, 6, act="relu")
+    def __init__(self, way: WayDown, bottleneck: bool = False, dilated: int = 0) -> None:
+        style, levels = published_style("resnet", way, act="relu"), way.levels
         super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
         kept = keep(style.dims)
         fixed = len(levels) - min(dilated, max(0, len(levels) - 3))
         self.strides = tuple(kept if index >= fixed else stride for index, stride in enumerate(self.strides))
         width = levels[1].channels
         biased = style.norm == "none"
-        self.conv1 = style.conv(in_channels, width, window(levels[1], 7), levels[1].stride, bias=biased)
+        self.conv1 = style.conv(way.in_channels, width, window(levels[1], 7), levels[1].stride, bias=biased)
         self.bn1 = style.norm_layer(width) or nn.Identity()
         self.relu = style.act_layer(width) or nn.Identity()
         self.num_layers = len(levels) - 2

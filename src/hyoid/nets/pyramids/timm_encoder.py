@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 
 from ...core.errors import ConfigError, HyoidError
 from ...core.extras import install_command
-from ..encoders import Level, encoders
-from ..layers import Part, Parts
+from ..encoders import WayDown, encoders
 from .catalogue import NON_COMMERCIAL
 
 
@@ -24,18 +22,10 @@ class TimmEncoder(nn.Module):
     Widths of the spec count for the decoder only. In a U: `encoder: {name: timm, model: convnext_tiny}`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        levels: Sequence[Level],
-        block: Parts,
-        down: Part,
-        stem: Part | None,
-        model: str = "resnet34",
-    ) -> None:
+    def __init__(self, way: WayDown, model: str = "resnet34") -> None:
         super().__init__()
-        style = levels[0].style
-        if style.dims != 2 or style.valid or stem is not None:
+        levels, in_channels, style = way.levels, way.in_channels, way.levels[0].style
+        if style.dims != 2 or style.valid or way.stem is not None:
             raise ConfigError(
                 f"Encoder timm ({model}) takes 2D images, is padded and has an entrance of its own; "
                 "set planning.dims=2, padding same and no stem."

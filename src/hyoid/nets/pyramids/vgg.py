@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from ..encoders import Level, encoders
-from ..layers import MAX_POOL, Part, Parts, at_level
+from ..encoders import WayDown, encoders
+from ..layers import MAX_POOL, at_level
 from .pyramid import Pyramid, published_style, window
 
 
@@ -21,41 +19,28 @@ class VGG(Pyramid):
     own = ("bottom.",)
     stem = "features.0.weight"
 
-    def __init__(
-        self,
-        in_channels: int,
-        levels: Sequence[Level],
-        block: Parts,
-        down: Part,
-        stem: Part | None,
-        batch_norm: bool = False,
-        finest: bool = True,
-    ) -> None:
+    def __init__(self, way: WayDown, batch_norm: bool = False, finest: bool = True) -> None:
         """An encoder.
 
         Args:
-            in_channels: Channels of the image.
-            levels: Levels of the U.
-            block: Block of the bottom.
-            down: Plays no part: all ways down pool the largest value.
-            stem: Refused.
+            way: Its block is that of the bottom; ways down always pool the largest value, and a stem is refused.
             batch_norm: Whether a batch norm follows each convolution.
             finest: Whether the map on the grid of the image is given to the decoder.
         """
-        style = published_style("vgg", levels, stem, 6, act="relu", bias=True, norm="batch" if batch_norm else "none")
+        style = published_style("vgg", way, act="relu", bias=True, norm="batch" if batch_norm else "none")
         layers: list[nn.Module] = []
         ends: list[int] = []
-        width = in_channels
+        width, levels = way.in_channels, way.levels
         for level in levels[:-1]:
             for _ in range(max(1, level.blocks_encoder)):
                 layers.append(style.conv(width, level.channels, window(level, 3)))
                 width = level.channels
-                layers += [layer for layer in (style.norm_layer(width), style.act_layer(width)) if layer is not None]
+                layers += style.dress(width)
             ends.append(len(layers))
             below = levels[len(ends)]
             layers.append(MAX_POOL[style.dims](below.stride, below.stride))
         last = levels[-1]
-        bottom = last.block(at_level(block, len(levels) - 1), width, last.channels, last.blocks_encoder)
+        bottom = last.block(at_level(way.block, len(levels) - 1), width, last.channels, last.blocks_encoder)
         widths = [level.channels for level in levels[:-1]]
         super().__init__(levels, (widths[0] if finest else 0, *widths[1:], int(bottom.out_channels)))  # type: ignore[arg-type]
         self.features, self.bottom, self.ends = nn.Sequential(*layers), bottom, frozenset(ends)
