@@ -121,7 +121,8 @@ def flat_pieces(dims: int) -> np.ndarray:
     return np.array([[x for x in cube if np.dot(n, x) == 0] for n in normals], np.int64)
 
 
-def _pull_to_region_loop(mask: np.ndarray, force: np.ndarray) -> None:
+@compiled
+def _pull_to_region(mask: np.ndarray, force: np.ndarray) -> None:
     shape = mask.shape
     before = mask.copy()
     for i in range(shape[0]):
@@ -134,7 +135,8 @@ def _pull_to_region_loop(mask: np.ndarray, force: np.ndarray) -> None:
                     mask[i, j, k] = 1 if force[i, j, k] > 0 else 0
 
 
-def _pull_to_edge_loop(mask: np.ndarray, before: np.ndarray, slope: np.ndarray) -> None:
+@compiled
+def _pull_to_edge(mask: np.ndarray, before: np.ndarray, slope: np.ndarray) -> None:
     shape = mask.shape
     for i in range(shape[0]):
         for j in range(shape[1]):
@@ -149,7 +151,8 @@ def _pull_to_edge_loop(mask: np.ndarray, before: np.ndarray, slope: np.ndarray) 
                     mask[i, j, k] = 0
 
 
-def _trim_loop(mask: np.ndarray, result: np.ndarray, planes: np.ndarray, value: int) -> None:
+@compiled
+def _trim(mask: np.ndarray, result: np.ndarray, planes: np.ndarray, value: int) -> None:
     """Voxels of this value keep it only where a whole flat piece around them has it; beyond the border all do."""
     shape = mask.shape
     for i in range(shape[0]):
@@ -174,8 +177,3 @@ def _trim_loop(mask: np.ndarray, result: np.ndarray, planes: np.ndarray, value: 
                         break
                 if not kept:
                     result[i, j, k] = 1 - value
-
-
-_pull_to_region = compiled(_pull_to_region_loop)
-_pull_to_edge = compiled(_pull_to_edge_loop)
-_trim = compiled(_trim_loop)

@@ -95,7 +95,8 @@ def modes(array: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(found) * scale, mode_of[grain_of]
 
 
-def _nearest_loop(flat: np.ndarray, centres: np.ndarray, answer: np.ndarray) -> None:
+@compiled_fast
+def _nearest(flat: np.ndarray, centres: np.ndarray, answer: np.ndarray) -> None:
     for voxel in range(flat.shape[1]):
         best, least = 0, np.float32(np.inf)
         for word in range(centres.shape[0]):
@@ -106,6 +107,3 @@ def _nearest_loop(flat: np.ndarray, centres: np.ndarray, answer: np.ndarray) -> 
             if far < least:
                 best, least = word, far
         answer[voxel] = best
-
-
-_nearest = compiled_fast(_nearest_loop)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.case import Image
+from ..ops.morphology import bounding_box
 from .max_flow import smallest_cut
-from .neighbours import likeness, three_axes, three_weights
+from .neighbours import likeness, pair, three_axes, three_weights
 
 UNITS = 1024
 """Integers that an energy of 1 becomes."""
@@ -33,7 +34,7 @@ def least_energy(image: Image, energies: np.ndarray, smoothness: float = 1.0) ->
     # What a voxel can win at most by agreeing with all its neighbours.
     bound = weights.sum(0)
     for axis in range(3):
-        behind, before = _pair(axis)
+        behind, before = pair(axis)
         bound[before] += weights[axis][behind]
     two = len(unary) == 2
     classes = np.zeros(unary.shape[1:], np.int16) if two else unary.argmin(0).astype(np.int16)
@@ -55,7 +56,7 @@ def _expand(classes: np.ndarray, unary: np.ndarray, weights: np.ndarray, bound: 
     terminal = costs[target] - keep
     forward = np.zeros_like(ties)
     for axis in range(3):
-        behind, before = _pair(axis)
+        behind, before = pair(axis)
         tie, p, q = ties[axis][behind], now[behind], now[before]
         both, p_only, q_only = tie * (p != q), tie * (q != target), tie * (p != target)
         # E(keep, keep) = both, E(change p) = p_only, E(change q) = q_only, E(change both) = 0.
@@ -72,19 +73,5 @@ def _expand(classes: np.ndarray, unary: np.ndarray, weights: np.ndarray, bound: 
 def _box_of_doubt(classes: np.ndarray, unary: np.ndarray, bound: np.ndarray, target: int) -> tuple[slice, ...] | None:
     """The box around voxels that may change: all others would lose more than their neighbours can give."""
     keep = np.take_along_axis(unary, classes[None].astype(np.int64), 0)[0]
-    doubt = (unary[target] - keep < bound) & (classes != target)
-    if not doubt.any():
-        return None
-    box = []
-    for axis in range(3):
-        (at,) = np.nonzero(doubt.any(tuple(other for other in range(3) if other != axis)))
-        box.append(slice(max(0, int(at[0]) - 1), int(at[-1]) + 2))
-    return tuple(box)
-
-
-def _pair(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """All voxels but the last along an axis, and all but the first."""
-    whole = [slice(None)] * 3
-    behind, before = list(whole), list(whole)
-    behind[axis], before[axis] = slice(None, -1), slice(1, None)
-    return tuple(behind), tuple(before)
+    box = bounding_box((unary[target] - keep < bound) & (classes != target))
+    return None if box is None else tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)

@@ -66,7 +66,8 @@ class Lattice:
         return result
 
 
-def _elevate_loop(feature: np.ndarray, scale: np.ndarray, raised: np.ndarray) -> None:
+@compiled_fast
+def _elevate(feature: np.ndarray, scale: np.ndarray, raised: np.ndarray) -> None:
     """The point on the plane of d + 1 coordinates whose sum is 0."""
     total = np.float32(0)
     for axis in range(feature.size, 0, -1):
@@ -76,7 +77,8 @@ def _elevate_loop(feature: np.ndarray, scale: np.ndarray, raised: np.ndarray) ->
     raised[0] = total
 
 
-def _reach_loop(features: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@compiled_fast
+def _reach(features: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     dims = features.shape[1]
     raised = np.empty(dims + 1, np.float32)
     low = np.zeros(dims + 1, np.int64)
@@ -89,7 +91,8 @@ def _reach_loop(features: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np
     return low, high
 
 
-def _find_loop(code: int, codes: np.ndarray, table: np.ndarray) -> int:
+@compiled_fast
+def _find(code: int, codes: np.ndarray, table: np.ndarray) -> int:
     """Where in the table a code is, or the free place where it would be."""
     mask = table.size - 1
     mixed = code * 0x9E3779B97F4A7C1
@@ -99,7 +102,8 @@ def _find_loop(code: int, codes: np.ndarray, table: np.ndarray) -> int:
     return at
 
 
-def _place_loop(
+@compiled_fast
+def _place(
     features: np.ndarray,
     scale: np.ndarray,
     radix: np.ndarray,
@@ -168,7 +172,8 @@ def _place_loop(
     return codes[:count], table
 
 
-def _neighbours_loop(codes: np.ndarray, table: np.ndarray, radix: np.ndarray, dims: int) -> np.ndarray:
+@compiled_fast
+def _neighbours(codes: np.ndarray, table: np.ndarray, radix: np.ndarray, dims: int) -> np.ndarray:
     """The two neighbours of each corner along each axis of the lattice; the number of corners where there is none."""
     number = codes.size
     result = np.empty((number, dims + 1, 2), np.int32)
@@ -183,7 +188,8 @@ def _neighbours_loop(codes: np.ndarray, table: np.ndarray, radix: np.ndarray, di
     return result
 
 
-def _spread_loop(corners: np.ndarray, shares: np.ndarray, values: np.ndarray, spread: np.ndarray) -> None:
+@compiled_fast
+def _spread(corners: np.ndarray, shares: np.ndarray, values: np.ndarray, spread: np.ndarray) -> None:
     for point in range(corners.shape[0]):
         for corner in range(corners.shape[1]):
             at, share = corners[point, corner], shares[point, corner]
@@ -191,29 +197,19 @@ def _spread_loop(corners: np.ndarray, shares: np.ndarray, values: np.ndarray, sp
                 spread[at, k] += share * values[point, k]
 
 
-def _blur_loop(spread: np.ndarray, result: np.ndarray, neighbours: np.ndarray, axis: int) -> None:
+@compiled_fast
+def _blur(spread: np.ndarray, result: np.ndarray, neighbours: np.ndarray, axis: int) -> None:
     for corner in range(neighbours.shape[0]):
         one, other = neighbours[corner, axis, 0], neighbours[corner, axis, 1]
         for k in range(spread.shape[1]):
             result[corner, k] = spread[corner, k] + np.float32(0.5) * (spread[one, k] + spread[other, k])
 
 
-def _read_loop(
-    corners: np.ndarray, shares: np.ndarray, spread: np.ndarray, result: np.ndarray, gain: np.float32
-) -> None:
+@compiled_fast
+def _read(corners: np.ndarray, shares: np.ndarray, spread: np.ndarray, result: np.ndarray, gain: np.float32) -> None:
     for point in range(corners.shape[0]):
         for k in range(spread.shape[1]):
             total = np.float32(0)
             for corner in range(corners.shape[1]):
                 total += shares[point, corner] * spread[corners[point, corner], k]
             result[point, k] = gain * total
-
-
-_elevate = compiled_fast(_elevate_loop)
-_find = compiled_fast(_find_loop)
-_reach = compiled_fast(_reach_loop)
-_place = compiled_fast(_place_loop)
-_neighbours = compiled_fast(_neighbours_loop)
-_spread = compiled_fast(_spread_loop)
-_blur = compiled_fast(_blur_loop)
-_read = compiled_fast(_read_loop)

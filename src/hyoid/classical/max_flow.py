@@ -41,7 +41,10 @@ def smallest_cut(terminal: np.ndarray, forward: np.ndarray, backward: np.ndarray
     return (tree == SOURCE).reshape(shape), int(flow)
 
 
-def _origin(start: int, parent: np.ndarray, offsets: np.ndarray, stamp: np.ndarray, far: np.ndarray, time: int) -> int:
+@compiled
+def _origin_of(
+    start: int, parent: np.ndarray, offsets: np.ndarray, stamp: np.ndarray, far: np.ndarray, time: int
+) -> int:
     """Steps from a node to the terminal; -1 when its branch was cut off. Marks the way as known at this time."""
     node, steps = start, 0
     while True:
@@ -67,7 +70,8 @@ def _origin(start: int, parent: np.ndarray, offsets: np.ndarray, stamp: np.ndarr
     return steps
 
 
-def _send(
+@compiled
+def _sent(
     node: int,
     way: int,
     terminal: np.ndarray,
@@ -94,42 +98,28 @@ def _send(
     capacity[node, way] -= amount
     capacity[other, way ^ 1] += amount
     count = 0
-    at = node
-    while parent[at] != ROOT:
-        up = parent[at]
-        above = at + offsets[up]
-        capacity[above, up ^ 1] -= amount
-        capacity[at, up] += amount
-        if capacity[above, up ^ 1] == 0:
+    for sign in (1, -1):  # down the branch from the source, then up the one to the sink
+        at = node if sign == 1 else other
+        while parent[at] != ROOT:
+            up = parent[at]
+            above = at + offsets[up]
+            capacity[above, up ^ 1] -= sign * amount
+            capacity[at, up] += sign * amount
+            if (capacity[above, up ^ 1] if sign == 1 else capacity[at, up]) == 0:
+                parent[at] = ORPHAN
+                orphans[count] = at
+                count += 1
+            at = above
+        terminal[at] -= sign * amount
+        if terminal[at] == 0:
             parent[at] = ORPHAN
             orphans[count] = at
             count += 1
-        at = above
-    terminal[at] -= amount
-    if terminal[at] == 0:
-        parent[at] = ORPHAN
-        orphans[count] = at
-        count += 1
-    at = other
-    while parent[at] != ROOT:
-        up = parent[at]
-        above = at + offsets[up]
-        capacity[at, up] -= amount
-        capacity[above, up ^ 1] += amount
-        if capacity[at, up] == 0:
-            parent[at] = ORPHAN
-            orphans[count] = at
-            count += 1
-        at = above
-    terminal[at] += amount
-    if terminal[at] == 0:
-        parent[at] = ORPHAN
-        orphans[count] = at
-        count += 1
     return amount, count
 
 
-def _max_flow_loop(terminal: np.ndarray, capacity: np.ndarray, offsets: np.ndarray, tree: np.ndarray) -> int:
+@compiled
+def _max_flow(terminal: np.ndarray, capacity: np.ndarray, offsets: np.ndarray, tree: np.ndarray) -> int:
     size = terminal.size
     parent = np.full(size, NONE, np.uint8)
     stamp = np.zeros(size, np.int32)
@@ -179,10 +169,8 @@ def _max_flow_loop(terminal: np.ndarray, capacity: np.ndarray, offsets: np.ndarr
             first = (first + 1) % (size + 1)
             continue
         time += 1
-        if tree[node] == SOURCE:
-            amount, count = _sent(node, met, terminal, capacity, offsets, parent, orphans)
-        else:
-            amount, count = _sent(node + offsets[met], met ^ 1, terminal, capacity, offsets, parent, orphans)
+        low, way = (node, met) if tree[node] == SOURCE else (node + offsets[met], met ^ 1)
+        amount, count = _sent(low, way, terminal, capacity, offsets, parent, orphans)
         flow += amount
         begin, end = 0, count
         while begin != end:
@@ -220,8 +208,3 @@ def _max_flow_loop(terminal: np.ndarray, capacity: np.ndarray, offsets: np.ndarr
             tree[orphan] = FREE
             parent[orphan] = NONE
     return flow
-
-
-_origin_of = compiled(_origin)
-_sent = compiled(_send)
-_max_flow = compiled(_max_flow_loop)

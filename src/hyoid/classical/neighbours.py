@@ -35,6 +35,13 @@ def three_axes(array: np.ndarray) -> np.ndarray:
     return array if array.ndim == 3 else array[None]
 
 
+def pair(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """All voxels of three axes but the last along one axis, and all but the first."""
+    ends = (slice(None, -1), slice(1, None))
+    behind, before = (tuple(end if other == axis else slice(None) for other in range(3)) for end in ends)
+    return behind, before
+
+
 def three_weights(weights: list[np.ndarray]) -> np.ndarray:
     """Weights along three axes, float32 (3, *S) of three axes; none along an axis that was added."""
     if len(weights) == 3:

@@ -138,7 +138,7 @@ class Examples:
     @cached_property
     def prior(self) -> Prior:
         """The prior with typical intensities as words."""
-        return self.count(lambda image: self.word_of(image), len(self.words))
+        return self.count(self.word_of, len(self.words))
 
     def word_of(self, image: Image) -> np.ndarray:
         """The nearest typical intensity of each voxel, (*S).

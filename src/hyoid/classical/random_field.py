@@ -21,6 +21,7 @@ from pydantic import Field
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.settings import Settings
+from ..ops.morphology import bounding_box
 from .lattice import Lattice
 from .prior import checked
 
@@ -113,28 +114,19 @@ def _parts(
     """Boxes to change, and around each the box that is heard."""
     # Where nothing was predicted at all, probabilities are 0, and stay.
     most = maps.max(0)
-    doubtful = (most < SURE) & (most > 0)
-    if not doubtful.any():
+    box = bounding_box((most < SURE) & (most > 0))
+    if box is None:
         return
     finest = min(image.grid.spacing_mm)
     reach = BEYOND * max(settings.appearance_reach, settings.smoothness_reach)
     margin = [int(np.ceil(reach * finest / spacing)) for spacing in image.grid.spacing_mm]
-    box = []
-    for axis in range(doubtful.ndim):
-        (at,) = np.nonzero(doubtful.any(tuple(other for other in range(doubtful.ndim) if other != axis)))
-        box.append((int(at[0]), int(at[-1]) + 1))
-    long = int(np.argmax([stop - start for start, stop in box]))
-    across = np.prod(
-        [stop - start + 2 * m for a, ((start, stop), m) in enumerate(zip(box, margin, strict=True)) if a != long]
-    )
-    thick = max(1, int(LARGEST_PART / across) - 2 * margin[long])
-    for begin in range(box[long][0], box[long][1], thick):
-        edges = [
-            (begin, min(begin + thick, stop)) if a == long else (start, stop) for a, (start, stop) in enumerate(box)
-        ]
-        inner = tuple(slice(start, stop) for start, stop in edges)
-        sized = zip(edges, margin, doubtful.shape, strict=True)
-        yield inner, tuple(slice(max(0, start - m), min(size, stop + m)) for (start, stop), m, size in sized)
+    long = int(np.argmax([part.stop - part.start for part in box]))
+    heard = [part.stop - part.start + 2 * m for part, m in zip(box, margin, strict=True)]
+    thick = max(1, int(LARGEST_PART / np.prod(heard[:long] + heard[long + 1 :])) - 2 * margin[long])
+    for begin in range(box[long].start, box[long].stop, thick):
+        inner = (*box[:long], slice(begin, min(begin + thick, box[long].stop)), *box[long + 1 :])
+        sized = zip(inner, margin, most.shape, strict=True)
+        yield inner, tuple(slice(max(0, part.start - m), min(size, part.stop + m)) for part, m, size in sized)
 
 
 def _looks(image: Image) -> np.ndarray:
@@ -167,10 +159,7 @@ def _filters(image: Image, settings: FieldSettings) -> tuple[Filter, Filter]:
     middle = (0, *(n // 2 for n in centre.shape[1:]))
     centre[middle] = 1
     own = float(near(centre)[middle])
-    return (
-        _normalised(alike, shape, 1.0) if lattice else near,
-        _normalised(near, shape, own),
-    )
+    return _normalised(alike, shape, 1.0) if lattice else near, _normalised(near, shape, own)
 
 
 def _normalised(kernel: Filter, shape: tuple[int, ...], own: float) -> Filter:

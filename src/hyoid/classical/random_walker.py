@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.case import Image
 from ..ops.loops import compiled_fast
-from .neighbours import likeness, three_axes, three_weights
+from .neighbours import likeness, pair, three_axes, three_weights
 
 HELD = 1e4
 """How strongly a seed holds, relative to the weights between neighbours, which are at most 1."""
@@ -39,7 +39,7 @@ def walk(image: Image, energies: np.ndarray, strength: float = STRENGTH, toleran
     """
     weights = three_weights(likeness(image))
     for axis in range(3):
-        weights[axis][_all_but_last(axis)] += LEAST * (weights.shape[axis + 1] > 1)
+        weights[axis][pair(axis)[0]] += LEAST * (weights.shape[axis + 1] > 1)
     prior = np.exp(-(energies - energies.min(0)))
     prior /= prior.sum(0)
     order = np.sort(energies, 0)
@@ -54,40 +54,36 @@ def walk(image: Image, energies: np.ndarray, strength: float = STRENGTH, toleran
     return result / result.sum(0)
 
 
-def _all_but_last(axis: int) -> tuple[slice, ...]:
-    return tuple(slice(None, -1) if other == axis else slice(None) for other in range(3))
-
-
 def _solve(weights: np.ndarray, held: np.ndarray, right: np.ndarray, start: np.ndarray, tolerance: float) -> np.ndarray:
     """Conjugate gradients with the diagonal as preconditioner."""
     diagonal = held.copy()
     for axis in range(3):
         diagonal += weights[axis]
-        first = tuple(slice(1, None) if other == axis else slice(None) for other in range(3))
-        diagonal[first] += weights[axis][_all_but_last(axis)]
+        behind, before = pair(axis)
+        diagonal[before] += weights[axis][behind]
     x = start.astype(np.float32).copy()
     product = np.empty_like(x)
     _multiply(weights, diagonal, x, product)
     residual = right - product
     scaled = residual / diagonal
     direction = scaled.copy()
-    before = float(np.vdot(residual, scaled))
+    size = float(np.vdot(residual, scaled))
     goal = tolerance**2 * max(float(np.vdot(right, right / diagonal)), 1e-30)
     for _ in range(500):
-        if before <= goal:
+        if size <= goal:
             break
-        length = before / _multiply(weights, diagonal, direction, product)
+        length = size / _multiply(weights, diagonal, direction, product)
         x += np.float32(length) * direction
         residual -= np.float32(length) * product
         np.divide(residual, diagonal, out=scaled)
-        after = float(np.vdot(residual, scaled))
-        direction *= np.float32(after / before)
+        last, size = size, float(np.vdot(residual, scaled))
+        direction *= np.float32(size / last)
         direction += scaled
-        before = after
     return x
 
 
-def _multiply_loop(weights: np.ndarray, diagonal: np.ndarray, x: np.ndarray, product: np.ndarray) -> float:
+@compiled_fast
+def _multiply(weights: np.ndarray, diagonal: np.ndarray, x: np.ndarray, product: np.ndarray) -> float:
     """product = (L + g) x; gives x . product."""
     depth, height, width = x.shape
     total = 0.0
@@ -110,6 +106,3 @@ def _multiply_loop(weights: np.ndarray, diagonal: np.ndarray, x: np.ndarray, pro
                 product[i, j, k] = value
                 total += value * x[i, j, k]
     return total
-
-
-_multiply = compiled_fast(_multiply_loop)

@@ -59,7 +59,8 @@ def flood(relief: np.ndarray, markers: np.ndarray) -> np.ndarray:
     return basins.reshape(relief.shape)
 
 
-def _flood_loop(levels: np.ndarray, basins: np.ndarray) -> None:
+@compiled
+def _flood(levels: np.ndarray, basins: np.ndarray) -> None:
     shape = levels.shape
     heights, owner = levels.reshape(-1), basins.reshape(-1)
     size = heights.size
@@ -101,9 +102,6 @@ def _flood_loop(levels: np.ndarray, basins: np.ndarray) -> None:
                 else:
                     following[last[height]] = other
                 last[height] = other
-
-
-_flood = compiled(_flood_loop)
 
 
 def watershed(image: Image, energies: np.ndarray) -> np.ndarray:

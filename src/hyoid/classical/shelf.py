@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..core.case import Image
@@ -16,11 +18,6 @@ from .regions import watershed
 from .thresholds import otsu_thresholds
 
 __all__ = ["baselines"]
-
-
-def _brightness(image: Image) -> np.ndarray:
-    """Mean of the channels, (*S)."""
-    return checked(image).mean(0)
 
 
 @baselines.register("bayes", papers="duda1973pattern")
@@ -41,11 +38,9 @@ def multi_otsu() -> Baseline:
     return _otsu(lambda examples: len(examples.values) + 1)
 
 
-def _otsu(number: object) -> Baseline:
-    assert callable(number)
-
+def _otsu(number: Callable[[Examples], int]) -> Baseline:
     def words(image: Image, examples: Examples) -> np.ndarray:
-        grey = _brightness(image)
+        grey = checked(image).mean(0)
         return np.searchsorted(otsu_thresholds(grey, number(examples)), grey).astype(np.int16)
 
     return Naming(words, number)
@@ -55,14 +50,11 @@ def _otsu(number: object) -> Baseline:
 def k_means() -> Baseline:
     """The intensities of each image form clusters, two more than there are classes, named from dark to bright."""
 
-    def number(examples: Examples) -> int:
-        return len(examples.values) + 2
-
     def words(image: Image, examples: Examples) -> np.ndarray:
         array = checked(image)
-        return nearest(array, cluster(sample(array), number(examples)))
+        return nearest(array, cluster(sample(array), len(examples.values) + 2))
 
-    return Naming(words, number)
+    return Naming(words, lambda examples: len(examples.values) + 2)
 
 
 @baselines.register("mean_shift", papers="comaniciu2002meanshift")

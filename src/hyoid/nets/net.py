@@ -109,8 +109,8 @@ class Net(nn.Module):
         fitting = self.fitting_shape(input_shape)
         if fitting != tuple(input_shape):
             raise ConfigError(
-                f"This net does not accept an input of {_sizes(input_shape)}: sizes start at "
-                f"{_sizes(self.smallest_input())} and step by {_sizes(self.divisor)}; the next is {_sizes(fitting)}."
+                f"This net does not accept an input of {sizes(input_shape)}: sizes start at "
+                f"{sizes(self.smallest_input())} and step by {sizes(self.divisor)}; the next is {sizes(fitting)}."
             )
         return tuple(n - 2 * m for n, m in zip(input_shape, self.margin, strict=True))
 
@@ -131,8 +131,8 @@ class Net(nn.Module):
         if fitting != needed:
             nearest = tuple(n - 2 * m for n, m in zip(fitting, self.margin, strict=True))
             raise ConfigError(
-                f"This net cannot give an output of {_sizes(output_shape)}; the next size it can give is "
-                f"{_sizes(nearest)}."
+                f"This net cannot give an output of {sizes(output_shape)}; the next size it can give is "
+                f"{sizes(nearest)}."
             )
         return needed
 
@@ -145,5 +145,6 @@ class TokenNet(Net):
         return tuple(2 * step for step in self.divisor)
 
 
-def _sizes(shape: Sequence[int]) -> str:
+def sizes(shape: Sequence[int]) -> str:
+    """A shape as 64x64x32."""
     return "x".join(map(str, shape))

@@ -15,7 +15,7 @@ from ..core.result import Column, Line, Result, Table
 from .cost import Cost, cost_of, without_numbers
 from .drawing import as_svg, as_text
 from .family.build import build_spec, nets
-from .net import Net, NetSpec
+from .net import Net, NetSpec, sizes
 from .portrait import LevelView, portrait
 
 SHAPES = {2: (256, 256), 3: (64, 64, 64)}
@@ -62,7 +62,7 @@ class Family(Result):
     def shown(self, width: int) -> Iterable[Line | Table]:
         """The nets family by family, with what one sample costs each."""
         ends = f"{self.in_channels} to {self.out_channels} channels"
-        yield Line(f"{len(self.rows)} nets, for an input of {_joined(self.shape)}, {ends}", look="strong")
+        yield Line(f"{len(self.rows)} nets, for an input of {sizes(self.shape)}, {ends}", look="strong")
         numbers = (Column(name, right=True, long="cut") for name in ("for", "parameters", "GFLOP", "MB", "sees"))
         columns = (Column("net", long="cut"), *numbers, Column("paper", look="faint", long="cut"))
         yield Table(columns, tuple(self._cells()))
@@ -94,12 +94,12 @@ class NetSheet(Result):
         row, cost = self.row, self.row.cost
         lines = [
             f"{row.name}: {row.about}",
-            f"input {_joined(row.shape)} of {self.spec.in_channels}, for {' and '.join(f'{n}D' for n in row.dims)}: "
+            f"input {sizes(row.shape)} of {self.spec.in_channels}, for {' and '.join(f'{n}D' for n in row.dims)}: "
             f"{cost.parameters:,} parameters, {giga(cost.flops)} GFLOP, activations {megabytes(cost)} MB, "
             f"a logit sees {row.sees}",
             "",
             *as_text(self.levels, self.spec.out_channels),
-            *self._undrawn(),
+            *(["", f"Not drawn: {self.spec.undrawn}"] if self.spec.undrawn else []),
             "",
             *self.spec.to_yaml().splitlines(),
         ]
@@ -113,10 +113,6 @@ class NetSheet(Result):
         """The row, the spec, and the levels."""
         levels = [asdict(level) | {"scale": [float(share) for share in level.scale]} for level in self.levels]
         return {"row": asdict(self.row), "spec": self.spec.model_dump(mode="json"), "levels": levels}
-
-    def _undrawn(self) -> list[str]:
-        """What the drawing does not show."""
-        return ["", f"Not drawn: {self.spec.undrawn}"] if self.spec.undrawn else []
 
     def to_svg(self) -> str:
         """The drawing as SVG."""
@@ -147,7 +143,7 @@ def family(shape: Sequence[int], in_channels: int = 1, out_channels: int = 2, na
     if refused and not rows:
         raise refused[0][1]
     if refused:
-        log.warning("%s is too small to train: %s.", _joined(shape), ", ".join(name for name, _ in refused))
+        log.warning("%s is too small to train: %s.", sizes(shape), ", ".join(name for name, _ in refused))
     rows.sort(key=lambda row: (row.family, row.cost.parameters))
     return Family(tuple(shape), in_channels, out_channels, tuple(rows))
 
@@ -183,7 +179,7 @@ def _row(name: str, dims: tuple[int, ...], spec: NetSpec, net: Net, shape: Seque
         found = cost_of(net, spec.in_channels, fitting)
     except (ValueError, RuntimeError):
         raise ConfigError(
-            f"{name}: an input of {_joined(shape)}, which it fills up to {_joined(fitting)}, is too small to train on; "
+            f"{name}: an input of {sizes(shape)}, which it fills up to {sizes(fitting)}, is too small to train on; "
             f"give a larger one."
         ) from None
     group = entry.build.__module__.rpartition(".")[2].replace("_", " ")
@@ -208,7 +204,3 @@ def megabytes(cost: Cost) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _joined(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))

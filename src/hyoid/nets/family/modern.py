@@ -48,13 +48,14 @@ class MedNeXt(Net, spec=MedNeXtSpec):
         depth = len(spec.channels)
         super().__init__((2 ** (depth - 1),) * spec.dims, spec=spec)
         widths = spec.channels
-        blocks, expansions = _repeated(spec.blocks, depth), _repeated(spec.expansions, depth)
 
         def block(before: int, after: int, level: int, step: int = 1) -> nn.Module:
-            return MedNeXtBlock(spec.dims, before, after, spec.kernel, expansions[level], step)
+            expansion = spec.expansions[min(level, len(spec.expansions) - 1)]
+            return MedNeXtBlock(spec.dims, before, after, spec.kernel, expansion, step)
 
         def stage(level: int) -> nn.Module:
-            return nn.Sequential(*[block(widths[level], widths[level], level) for _ in range(blocks[level])])
+            width, count = widths[level], spec.blocks[min(level, len(spec.blocks) - 1)]
+            return nn.Sequential(*[block(width, width, level) for _ in range(count)])
 
         steps = range(depth - 1)
         self.stem = CONV[spec.dims](spec.in_channels, widths[0], 1)
@@ -79,10 +80,6 @@ class MedNeXt(Net, spec=MedNeXtSpec):
             maps.insert(0, x)
         heads = self.heads if self.training else self.heads[:1]
         return tuple(head(features).contiguous() for head, features in zip(heads, maps, strict=False))
-
-
-def _repeated(values: tuple[int, ...], count: int) -> tuple[int, ...]:
-    return (*values, *[values[-1]] * max(0, count - len(values)))[:count]
 
 
 _SIZES: dict[str, dict[str, Any]] = {

@@ -41,40 +41,33 @@ _PLACE = "https://download.pytorch.org/models/"
 # torchvision's licence. ImageNet, on which all were trained, gives its images for research; whether that binds weights
 # is disputed and for the reader to judge.
 _LICENCE = "BSD-3-Clause"
-_RESNET, _VGG, _EFFICIENTNET = ("he2016deep",), ("simonyan2015vgg",), ("tan2019efficientnet",)
-_FILES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
-    "resnet18": ("resnet18-f37072fd", "f37072fd", "unet_resnet18", _RESNET),
-    "resnet34": ("resnet34-b627a593", "b627a593", "unet_resnet34", _RESNET),
-    "resnet50": ("resnet50-0676ba61", "0676ba61", "unet_resnet50", _RESNET),
-    "resnet101": ("resnet101-63fe2227", "63fe2227", "unet_resnet101", _RESNET),
-    "vgg11": ("vgg11-8a719046", "8a719046", "unet_vgg11", _VGG),
-    "vgg16": ("vgg16-397923af", "397923af", "unet_vgg16", _VGG),
-    "mobilenet_v2": ("mobilenet_v2-b0353104", "b0353104", "unet_mobilenet_v2", ("sandler2018mobilenetv2",)),
-    "densenet121": ("densenet121-a639ec97", "a639ec97", "unet_densenet121", ("huang2017densenet",)),
-    "efficientnet_b0": (
+_FILES = {
+    "he2016deep": ("resnet18-f37072fd", "resnet34-b627a593", "resnet50-0676ba61", "resnet101-63fe2227"),
+    "simonyan2015vgg": ("vgg11-8a719046", "vgg16-397923af"),
+    "sandler2018mobilenetv2": ("mobilenet_v2-b0353104",),
+    "huang2017densenet": ("densenet121-a639ec97",),
+    "tan2019efficientnet": (
         "efficientnet_b0_rwightman-7f5810bc",
-        "7f5810bc",
-        "unet_efficientnet_b0",
-        _EFFICIENTNET,
-    ),
-    "efficientnet_b1": ("efficientnet_b1_rwightman-bac287d4", "bac287d4", "unet_efficientnet_b1", _EFFICIENTNET),
-    "efficientnet_b2": ("efficientnet_b2_rwightman-c35c1473", "c35c1473", "unet_efficientnet_b2", _EFFICIENTNET),
-    "efficientnet_b3": ("efficientnet_b3_rwightman-b3899882", "b3899882", "unet_efficientnet_b3", _EFFICIENTNET),
-    "efficientnet_b4": (
+        "efficientnet_b1_rwightman-bac287d4",
+        "efficientnet_b2_rwightman-c35c1473",
+        "efficientnet_b3_rwightman-b3899882",
         "efficientnet_b4_rwightman-23ab8bcd",
-        "23ab8bcd5bdbef61a7a43b91adcad81f622fd7f36fb4935a569828d77888c44e",
-        "unet_efficientnet_b4",
-        _EFFICIENTNET,
+        "efficientnet_b5_lukemelas-1a07897c",
+        "efficientnet_b6_lukemelas-24a108a5",
+        "efficientnet_b7_lukemelas-c5b4e57e",
     ),
-    "efficientnet_b5": ("efficientnet_b5_lukemelas-1a07897c", "1a07897c", "unet_efficientnet_b5", _EFFICIENTNET),
-    "efficientnet_b6": ("efficientnet_b6_lukemelas-24a108a5", "24a108a5", "unet_efficientnet_b6", _EFFICIENTNET),
-    "efficientnet_b7": ("efficientnet_b7_lukemelas-c5b4e57e", "c5b4e57e", "unet_efficientnet_b7", _EFFICIENTNET),
 }
+_WHOLE = {"23ab8bcd": "23ab8bcd5bdbef61a7a43b91adcad81f622fd7f36fb4935a569828d77888c44e"}
 
-CATALOGUE: dict[str, Source] = {
-    name: Source(f"{_PLACE}{file}.pth", digest, _LICENCE, net, papers)
-    for name, (file, digest, net, papers) in _FILES.items()
-}
+
+def _source(file: str, paper: str) -> tuple[str, Source]:
+    """A file's name in the catalogue, and its entry; files are called by net, perhaps author, and digest."""
+    name, _, digest = file.partition("-")
+    name = name.removesuffix("_rwightman").removesuffix("_lukemelas")
+    return name, Source(f"{_PLACE}{file}.pth", _WHOLE.get(digest, digest), _LICENCE, f"unet_{name}", (paper,))
+
+
+CATALOGUE: dict[str, Source] = dict(_source(file, paper) for paper, files in _FILES.items() for file in files)
 """Weights by name; those that torchvision's older nets of the same name were trained to on ImageNet."""
 
 

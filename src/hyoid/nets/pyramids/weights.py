@@ -49,8 +49,8 @@ def load_encoder_weights(net: nn.Module, weights: str | Path) -> Source | None:
         log.info("The encoder starts with the weights of timm, %s.", licence)
         return None
     encoder = published_encoder(net)
-    path, source = _located(weights)
-    load_published(encoder, read_tensors(path), str(weights))
+    source = None if Path(weights).is_file() else source_called(str(weights))
+    load_published(encoder, read_tensors(weights if source is None else fetched(source)), str(weights))
     terms = f", {source.licence}" if source else ""
     log.info("The encoder starts with the weights of %s%s.", weights, terms)
     return source
@@ -62,9 +62,8 @@ def published_encoder(net: nn.Module) -> Pyramid:
     Raises:
         ConfigError: When there is none.
     """
-    for module in net.modules():
-        if isinstance(module, Pyramid):
-            return module
+    if found := next((module for module in net.modules() if isinstance(module, Pyramid)), None):
+        return found
     raise ConfigError(
         "This net has no encoder with published weights; choose one that has, such as unet_resnet34, or leave "
         "training.encoder_weights out."
@@ -72,9 +71,8 @@ def published_encoder(net: nn.Module) -> Pyramid:
 
 
 def _timm_encoder(net: nn.Module) -> TimmEncoder:
-    for module in net.modules():
-        if isinstance(module, TimmEncoder):
-            return module
+    if found := next((module for module in net.modules() if isinstance(module, TimmEncoder)), None):
+        return found
     raise ConfigError("training.encoder_weights = timm is for nets with encoder timm; this one has another.")
 
 
@@ -90,13 +88,6 @@ def check_weights(net: nn.Module, weights: str) -> None:
     published_encoder(net)
     if not Path(weights).is_file():
         source_called(weights)
-
-
-def _located(weights: str | Path) -> tuple[Path, Source | None]:
-    if Path(weights).is_file():
-        return Path(weights), None
-    source = source_called(str(weights))
-    return fetched(source), source
 
 
 def cache_folder() -> Path:
