@@ -16,7 +16,6 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_pairs
 from hyoid.evaluation.comparison import Comparison
-from hyoid.evaluation.subgroups import comparable_columns, subgroups
 from hyoid.metrics import Rules
 
 LABELS = Labels.of({1: "liver", 2: "tumour"})
@@ -116,20 +115,20 @@ def test_reports_from_before_references_were_marked_are_compared(tmp_path):
 
 def test_gaps_between_sites_and_bands_of_age():
     found = report(2)
-    assert comparable_columns(found) == ("site", "age")
-    a, b = subgroups(found, "site")
+    assert found.comparable == ("site", "age")
+    a, b = found.subgroups_of("site")
     assert (a.kind, a.num_cases, b.kind, b.num_cases) == ("A", 4, "B", 4)
     assert a.gap == pytest.approx(a.mean - b.mean) == pytest.approx(-b.gap)
     assert 0 < a.gap_low <= a.gap <= a.gap_high
-    bands = subgroups(found, "age")
+    bands = found.subgroups_of("age")
     assert [one.kind for one in bands] == ["30 to 40", "45 to 55", "60 to 65"]
     assert sum(one.num_cases for one in bands) == 8
     widths = replace(
         found, facts={case: {"width": "256" if i < 6 else str(300 + i)} for i, case in enumerate(found.cases)}
     )
-    assert [one.kind for one in subgroups(widths, "width")] == ["256", "306", "307"]
+    assert [one.kind for one in widths.subgroups_of("width")] == ["256", "306", "307"]
     with pytest.raises(DataError, match=r"no column 'scanner'; known: site, age, name"):
-        subgroups(found, "scanner")
+        found.subgroups_of("scanner")
 
 
 def test_the_verb_writes_a_page_that_needs_nothing_else_and_a_file_without_nan(tmp_path):

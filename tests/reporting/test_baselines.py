@@ -9,7 +9,7 @@ from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Report, Row
 from hyoid.evaluation.rivals import Rival, against
 from hyoid.reporting import RunFacts, write_page
-from hyoid.reporting.sections.baselines import OURS, baselines, verdict
+from hyoid.reporting.sections.scores import OURS, baselines, verdict
 
 LABELS = Labels.of({1: "a", 2: "b"})
 

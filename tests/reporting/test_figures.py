@@ -9,10 +9,10 @@ import pytest
 
 from hyoid.core.errors import DataError
 from hyoid.evaluation import EvaluationSettings, Report, Row
-from hyoid.reporting.comparison_figures import forest
 from hyoid.reporting.data_figures import structure_sizes
 from hyoid.reporting.data_sheet import DataSheet
 from hyoid.reporting.figures import distribution, has_patches, learning_curves, read_curves
+from hyoid.reporting.small_figures import forest
 
 
 def report(*values: float, metric: str = "dice", finding: str = "found") -> Report:

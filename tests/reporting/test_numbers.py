@@ -17,9 +17,9 @@ from hyoid.evaluation.belief import Measuring, write_beliefs
 from hyoid.evaluation.certainty import Certainty
 from hyoid.evaluation.confusion import Confusion
 from hyoid.reporting import write_page
-from hyoid.reporting.confusion_figure import confusion_matrix, most_confused
 from hyoid.reporting.facts import RunFacts
-from hyoid.reporting.sections.certainty import finding
+from hyoid.reporting.sections.findings import certainty_found
+from hyoid.reporting.small_figures import confusion_matrix, most_confused
 from hyoid.reporting.wording import number
 
 LABELS = Labels.of({1: "spot", 2: "organ"})
@@ -111,10 +111,10 @@ def test_every_figure_has_words_for_those_who_do_not_see_it(folder):
 def test_a_finding_of_certainty_names_the_direction():
     bins = [[0, 0, 0]] * 14
     row = {"structure": "a", "reliability": [*bins, [100, 97, 90]]}
-    assert finding(row) == "a: too sure; where marked, 97 % claimed and 90 % right"
-    assert "not sure enough" in finding({"structure": "a", "reliability": [*bins, [100, 95, 99]]})
-    assert "rightly sure" in finding({"structure": "a", "reliability": [*bins, [100, 97, 97]]})
-    assert "never" in finding({"structure": "a", "reliability": [*bins, [0, 0, 0]]})
+    assert certainty_found(row) == "a: too sure; where marked, 97 % claimed and 90 % right"
+    assert "not sure enough" in certainty_found({"structure": "a", "reliability": [*bins, [100, 95, 99]]})
+    assert "rightly sure" in certainty_found({"structure": "a", "reliability": [*bins, [100, 97, 97]]})
+    assert "never" in certainty_found({"structure": "a", "reliability": [*bins, [0, 0, 0]]})
 
 
 def test_probabilities_before_a_correction_are_told_to_be_so(report, tmp_path):

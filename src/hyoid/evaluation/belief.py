@@ -24,6 +24,7 @@ from ..metrics.lesions import Candidates, candidates
 from ..ops.morphology import components
 from ..ops.resample import onto
 from ..ops.scan import Box, boxes_of_values
+from .record import plain
 from .tally import CERTAINTY_METRICS, Tally
 
 MARGIN_MM = 10.0
@@ -142,14 +143,9 @@ class Measuring:
 
 def write_beliefs(folder: str | Path, case: str, beliefs: Sequence[Belief]) -> None:
     """Keep what was found of a case beside its answer."""
-    rows = [{**asdict(one), "values": {key: known(number) for key, number in one.values.items()}} for one in beliefs]
     with atomic_path(Path(folder) / f"{case}{SUFFIX}") as path:
+        rows = [asdict(one) | {"values": plain(one.values)} for one in beliefs]
         path.write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def known(number: float) -> float | None:
-    """A number as JSON has it: six decimals, null when it is undefined."""
-    return round(float(number), 6) + 0.0 if math.isfinite(number) else None
 
 
 def read_beliefs(path: Path) -> list[Belief]:

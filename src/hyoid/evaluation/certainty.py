@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..metrics.lesions import Candidates, froc, froc_score
-from .belief import MARGIN_MM, SUFFIX, Belief, known, read_beliefs
+from ..metrics.lesions import froc, froc_score
+from .belief import MARGIN_MM, SUFFIX, Belief, read_beliefs
+from .record import plain
 from .statistics import Spread, redrawn, spread
 from .tally import BINS, CERTAINTY_METRICS, ece
 
@@ -36,11 +36,6 @@ class Certainty:
         if not paths or not all(path.is_file() for path in paths):
             return None
         return cls(tuple(belief for path in paths for belief in read_beliefs(path)), tuple(structures))
-
-    @cached_property
-    def num_cases(self) -> int:
-        """Cases that were measured."""
-        return len({belief.case for belief in self.beliefs})
 
     def of(self, structure: str) -> tuple[Belief, ...]:
         """The cases of one structure whose reference holds it."""
@@ -70,57 +65,43 @@ class Certainty:
         groups = [one.group for one in found]
         return spread([one.values[metric] for one in found], groups, confidence, resamples, seed)
 
-    def scattered(self) -> tuple[str, ...]:
-        """Structures whose pieces were looked for, and that have any."""
-        return tuple(
-            name for name in self.structures if any(one.structure == name and one.lesions for one in self.beliefs)
-        )
-
-    def detections(self, structure: str) -> list[Candidates]:
-        """What each case gives to the FROC curve of a structure, cases without a lesion too."""
-        return [one.candidates for one in self.beliefs if one.structure == structure and one.lesions is not None]
-
-    def lesions(self, structure: str) -> list[tuple[float, float]]:
-        """Size and score of every lesion of a structure; minus infinity where none was predicted."""
-        found = [one for one in self.beliefs if one.structure == structure and one.lesions]
-        return [
-            (size, hit) for one in found for (size, _), hit in zip(one.lesions or (), one.candidates.hits, strict=True)
-        ]
-
     def to_dict(self, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
         """What report.json holds of it; undefined numbers are null."""
-        rows, curves = [], []
+        draws = confidence, resamples, seed
+        rows = []
         for name in (name for name in self.structures if self.of(name)):
-            value, low, high = self.pooled_ece(name, confidence, resamples, seed)
-            means = {metric: self.summary(name, metric, confidence, resamples, seed) for metric in CERTAINTY_METRICS}
+            value, low, high = self.pooled_ece(name, *draws)
+            metrics = {metric: asdict(self.summary(name, metric, *draws)) for metric in CERTAINTY_METRICS}
             rows.append(
                 {
                     "structure": name,
                     "num_cases": len(self.of(name)),
-                    "pooled_ece": known(value),
-                    "pooled_ece_low": known(low),
-                    "pooled_ece_high": known(high),
-                    "reliability": [[round(float(number), 6) for number in row] for row in self.pooled(name)],
-                    "metrics": {
-                        metric: {key: known(number) for key, number in asdict(one).items()}
-                        for metric, one in means.items()
-                    },
+                    "pooled_ece": value,
+                    "pooled_ece_low": low,
+                    "pooled_ece_high": high,
+                    "reliability": self.pooled(name).tolist(),
+                    "metrics": metrics,
                 }
             )
-        for name in self.scattered():
-            cases = self.detections(name)
-            false, found = froc(cases)
-            curves.append(
-                {
-                    "structure": name,
-                    "num_cases": len(cases),
-                    "num_lesions": sum(len(case.hits) for case in cases),
-                    "score": known(froc_score(cases)),
-                    "curve": [[round(float(a), 6), round(float(b), 6)] for a, b in zip(false, found, strict=True)],
-                    "by_size": [asdict(band) for band in sensitivity_by_size(self.lesions(name))],
-                }
-            )
-        return {"margin_mm": MARGIN_MM, "structures": rows, "detection": curves}
+        curves = [self._detection(name) for name in self.structures]
+        return dict(plain({"margin_mm": MARGIN_MM, "structures": rows, "detection": [*filter(None, curves)]}))
+
+    def _detection(self, structure: str) -> dict[str, Any]:
+        """The FROC curve of a structure over all cases; empty when its pieces were not looked for or there are none."""
+        found = [one for one in self.beliefs if one.structure == structure and one.lesions is not None]
+        sizes = [size for one in found for size, _ in one.lesions or ()]
+        if not sizes:
+            return {}
+        cases = [one.candidates for one in found]
+        lesions = list(zip(sizes, [hit for case in cases for hit in case.hits], strict=True))
+        return {
+            "structure": structure,
+            "num_cases": len(cases),
+            "num_lesions": len(lesions),
+            "score": froc_score(cases),
+            "curve": np.stack(froc(cases), 1).tolist(),
+            "by_size": [asdict(band) for band in sensitivity_by_size(lesions)],
+        }
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from ..metrics.objects import Objects
 from .paired import Difference, difference, holm
 from .ranking import Ranking, ranking
 from .report import UNKNOWN, Report
-from .subgroups import Subgroup, comparable_columns, subgroups
+from .statistics import mean_of_known
+from .subgroups import Subgroup
 from .volumes import Agreement, agreement
 
 MEAN = "mean"
@@ -87,21 +88,21 @@ class Comparison(Result):
         shared = [case for case in first.cases if all(case in one.cases for one in reports.values())]
         if len(shared) < 2:
             raise DataError(f"{' and '.join(reports)} share {len(shared)} cases; a comparison needs two or more.")
-        notes = []
-        for name, one in reports.items():
-            if len(one.cases) > len(shared):
-                notes.append(f"{len(one.cases) - len(shared)} cases of {name} are not in all and are left out.")
+        notes = [
+            f"{left_out} cases of {name} are not in all and are left out."
+            for name, one in reports.items()
+            if (left_out := len(one.cases) - len(shared))
+        ]
         for note in notes:
             log.warning(note)
-        found = cls({name: _only(one, shared) for name, one in reports.items()}, tuple(notes))
+        rows = {name: tuple(row for case in shared for row in one.rows_of_case(case)) for name, one in reports.items()}
+        found = cls({name: replace(one, rows=rows[name]) for name, one in reports.items()}, tuple(notes))
         if not found.metrics or not found.structures:
             raise DataError(f"{' and '.join(reports)} share no metric or no structure.")
         found._check_references()
         measured = dict.fromkeys(name for one in reports.values() for name in one.settings.metrics)
-        if left_out := [name for name in measured if name not in found.metrics]:
-            told = (
-                f"Not compared, since not all measured it with the same tolerance and options: {', '.join(left_out)}."
-            )
+        if unlike := [name for name in measured if name not in found.metrics]:
+            told = f"Not compared, since not all measured it with the same tolerance and options: {', '.join(unlike)}."
             log.warning(told)
             found = replace(found, notes=(*notes, told))
         return found
@@ -153,19 +154,11 @@ class Comparison(Result):
         """Judged structures that all reports have."""
         return tuple(name for name in self.first.judged if all(name in one.structures for one in self.reports.values()))
 
-    @cached_property
-    def groups(self) -> tuple[str, ...]:
-        """Patient of each case."""
-        return tuple(self.first.rows_of_case(case)[0].group for case in self.first.cases)
-
     def values(self, name: str, metric: str, structure: str = MEAN) -> np.ndarray:
         """One value per case, NaN where the rules left it out; the mean is over the structures all have."""
         one = self.reports[name]
         wanted = self.structures if structure == MEAN else (structure,)
-        table = np.array([[row.values[metric] for row in one.rows_of(each)] for each in wanted])
-        known = np.isfinite(table)
-        totals = np.where(known, table, 0).sum(0)
-        return np.divide(totals, known.sum(0), out=np.full(table.shape[1], np.nan), where=known.any(0))
+        return mean_of_known([[row.values[metric] for row in one.rows_of(each)] for each in wanted])
 
     @cached_property
     def differences(self) -> tuple[Compared, ...]:
@@ -178,7 +171,7 @@ class Comparison(Result):
         settings, metric = self.first.settings, self.metrics[0]
         table = np.column_stack([self.values(name, metric) for name in self.reports])
         known = np.isfinite(table).all(1)
-        groups = [group for group, good in zip(self.groups, known, strict=True) if good]
+        groups = [group for group, good in zip(self.first.groups, known, strict=True) if good]
         better = self.first.metrics[metric].higher_is_better
         return ranking(table[known], groups, better, settings.resamples, settings.seed)
 
@@ -190,15 +183,15 @@ class Comparison(Result):
             rows = self.reports[name].rows_of(structure)
             sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
             settings = self.first.settings
-            found[name, structure] = agreement(*sizes, self.groups, settings.confidence, settings.resamples)
+            found[name, structure] = agreement(*sizes, self.first.groups, settings.confidence, settings.resamples)
         return found
 
     @cached_property
     def subgroups(self) -> dict[str, dict[str, tuple[Subgroup, ...]]]:
         """For each column that tells kinds of cases apart, the subgroups of each report by the first metric."""
         return {
-            column: {name: subgroups(one, column, self.metrics[0]) for name, one in self.reports.items()}
-            for column in comparable_columns(self.first)
+            column: {name: one.subgroups_of(column, self.metrics[0]) for name, one in self.reports.items()}
+            for column in self.first.comparable
         }
 
     def _of_metric(self, metric: str) -> Iterator[Compared]:
@@ -207,12 +200,7 @@ class Comparison(Result):
         pairs = list(itertools.product(parts, itertools.combinations(self.reports, 2)))
         found = [
             difference(
-                self.values(base, metric, part),
-                self.values(other, metric, part),
-                self.groups,
-                settings.confidence,
-                settings.resamples,
-                settings.seed,
+                self.values(base, metric, part), self.values(other, metric, part), self.first.groups, *settings.draws
             )
             for part, (base, other) in pairs
         ]
@@ -225,7 +213,7 @@ class Comparison(Result):
 
     def shown(self, width: int) -> Iterable[Line | Table]:
         """The ranking with its win matrix, and the differences of the means."""
-        cases, groups = len(self.first.cases), len(set(self.groups))
+        cases, groups = len(self.first.cases), len(set(self.first.groups))
         heads = ("place", "mean rank", "first in", *(f"better than {name}" for name in self.reports))
         title = f"{cases} cases of {groups} groups, ranked by {self.metrics[0]}"
         columns = (Column("run"), *(Column(name, right=True) for name in heads))
@@ -245,17 +233,13 @@ class Comparison(Result):
             yield name, str(place.places[number]), f"{place.mean_ranks[number]:.2f}", first, *wins
 
     def to_json(self) -> Mapping[str, Any]:
-        """As in comparison.json."""
-        return self.to_dict()
-
-    def to_dict(self) -> dict[str, Any]:
         """What comparison.json holds; undefined numbers are null."""
         place = self.ranking
         return {
             "format": "hyoid.comparison/1",
             "runs": list(self.reports),
             "num_cases": len(self.first.cases),
-            "num_groups": len(set(self.groups)),
+            "num_groups": len(set(self.first.groups)),
             "confidence": self.first.settings.confidence,
             "differences": [_plain({**asdict(row), **asdict(row.found), "found": None}) for row in self.differences],
             "ranking": {
@@ -280,13 +264,7 @@ class Comparison(Result):
     def write(self, folder: str | Path) -> None:
         """Write comparison.json."""
         with atomic_path(Path(folder) / "comparison.json") as path:
-            path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _only(report: Report, cases: list[str]) -> Report:
-    """The report of some of its cases, in this order."""
-    rows = tuple(row for case in cases for row in report.rows_of_case(case))
-    return replace(report, rows=rows)
+            path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

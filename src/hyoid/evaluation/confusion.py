@@ -34,13 +34,9 @@ class Confusion:
             return None
         return cls((BACKGROUND, *labels.names), tuple(map(tuple, np.sum(found, axis=0).tolist())))
 
-    def to_dict(self) -> dict[str, Any]:
-        """What report.json holds: rows are references, columns predictions."""
-        return {"names": list(self.names), "counts": [list(row) for row in self.counts]}
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> Confusion | None:
-        """What `to_dict` gave; None of None."""
+        """What report.json holds of it; None of None."""
         return None if values is None else cls(tuple(values["names"]), tuple(map(tuple, values["counts"])))
 
     @property

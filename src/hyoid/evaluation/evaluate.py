@@ -77,7 +77,10 @@ def evaluate_case(
     """
     settings = settings or EvaluationSettings()
     chosen = settings.build()
-    _check_metrics(settings, reference.grid.dims)
+    for metric in chosen:
+        if reference.grid.dims not in metric.dims:
+            needs = f"{metric.name} needs {metric.dims[0]}D images"
+            raise ConfigError(f"metrics: {needs}; these have {reference.grid.dims} axes.")
     truth = _label_array(case, "reference", reference)
     if prediction is None:
         guess = np.zeros_like(truth)
@@ -183,12 +186,6 @@ def _check_grids(case: str, prediction: Grid, reference: Grid) -> None:
             f"{case}: prediction and reference are not on one grid: {difference(reference, prediction)} Put the "
             "prediction onto the grid of the reference, or correct the header."
         )
-
-
-def _check_metrics(settings: EvaluationSettings, dims: int) -> None:
-    for metric in settings.build():
-        if dims not in metric.dims:
-            raise ConfigError(f"metrics: {metric.name} needs {metric.dims[0]}D images; these have {dims} axes.")
 
 
 def _size(voxels: int, grid: Grid) -> float:

@@ -56,20 +56,7 @@ def evaluate_folders(
     missing: Literal["error", "worst"] = "error",
     workers: int = 2,
 ) -> Report:
-    """The report of two folders of label images, paired as `pair_folders` does it.
-
-    Args:
-        predictions: Folder of predicted label images, or one file.
-        references: Folder of reference label images, or one file; each is judged.
-        labels: Structures and their values, when known already.
-        settings: Metrics and rules.
-        groups: Patient of each case id, for the intervals.
-        missing: What a reference without prediction is: an error, or judged as if nothing had been found.
-        workers: Cases read and judged at the same time.
-
-    Raises:
-        DataError: When folders are missing or empty, a prediction is missing, or grids differ.
-    """
+    """The report of two folders of label images by these metrics and rules; all else as for `pair_folders`."""
     paired = pair_folders(predictions, references, labels, groups, missing, workers)
     return evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
 

@@ -26,8 +26,8 @@ from .confusion import Confusion
 from .paired import by_group, detectable_difference
 from .record import FORMAT, plain
 from .rows import Row, Summary, fitting, flat, summary_table
-from .statistics import Spread, spread
-from .subgroups import Subgroup, comparable_columns, subgroups
+from .statistics import Spread, mean_of_known, spread
+from .subgroups import Subgroup, subgroups, tells_kinds
 from .volumes import Agreement, agreement
 
 _DIGITS = 6
@@ -56,6 +56,11 @@ class EvaluationSettings(Settings):
     confidence: float = Field(0.95, gt=0, lt=1, description="Probability the intervals are meant to cover.")
     resamples: int = Field(2000, ge=100, description="Bootstrap draws for each interval.")
     seed: int = Field(0, description="Of the bootstrap.")
+
+    @property
+    def draws(self) -> tuple[float, int, int]:
+        """Confidence, resamples and seed, as every function of the bootstrap takes them."""
+        return self.confidence, self.resamples, self.seed
 
     def build(self) -> tuple[Metric, ...]:
         """The metrics, ready to be called."""
@@ -99,6 +104,11 @@ class Report(Result):
     def cases(self) -> tuple[str, ...]:
         """Case ids in order."""
         return tuple(self._by_case)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Patient of each case."""
+        return tuple(rows[0].group for rows in self._by_case.values())
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
@@ -145,12 +155,22 @@ class Report(Result):
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
         """Every structure with every metric, in order."""
-        return tuple(self._summary(name, metric) for name in self.structures for metric in self.settings.metrics)
+        return tuple(
+            self._counted(name, metric, self.rows_of(name), [row.values[metric] for row in self.rows_of(name)])
+            for name in self.structures
+            for metric in self.settings.metrics
+        )
 
     @cached_property
     def means(self) -> tuple[Summary, ...]:
         """For each metric the mean of the judged structures' means (macro mean)."""
-        return tuple(self._mean(metric) for metric in self.settings.metrics)
+        rows = [self.rows_of(name) for name in self.judged]
+        return tuple(
+            self._counted(
+                "mean", metric, self.rows, [[row.values[metric] for row in case] for case in zip(*rows, strict=True)]
+            )
+            for metric in self.settings.metrics
+        )
 
     def summary(self, structure: str, metric: str) -> Summary:
         """The summary of one structure and metric; structure "mean" is the macro mean."""
@@ -162,7 +182,8 @@ class Report(Result):
     def score(self, case: str, metric: str | None = None) -> float:
         """Mean of a metric (the first one by default) over the judged structures of a case; NaN when none counts."""
         name = metric or self.settings.metrics[0]
-        return _mean([row.values[name] for row in self.rows_of_case(case) if row.structure in self.judged])
+        values = [row.values[name] for row in self.rows_of_case(case) if row.structure in self.judged]
+        return rounded(float(mean_of_known(values)))
 
     def ranked(self) -> tuple[str, ...]:
         """Case ids from worst to best by the first metric; ties by id, cases without a value last."""
@@ -175,8 +196,8 @@ class Report(Result):
         """Smallest mean difference of the first metric that another run is told apart by, in four of five paired tests
         on these patients, if differences spread as widely as the scores do; NaN below two patients.
         """
-        groups = [self.rows_of_case(case)[0].group for case in self.cases]
-        return detectable_difference(by_group([*map(self.score, self.cases)], groups), 1 - self.settings.confidence)
+        scores = by_group([*map(self.score, self.cases)], self.groups)
+        return detectable_difference(scores, 1 - self.settings.confidence)
 
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
@@ -185,14 +206,33 @@ class Report(Result):
         for name in self.judged:
             rows = self.rows_of(name)
             sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
-            groups = [row.group for row in rows]
-            found[name] = agreement(*sizes, groups, self.settings.confidence, self.settings.resamples)
+            found[name] = agreement(*sizes, self.groups, self.settings.confidence, self.settings.resamples)
         return found
 
     @cached_property
     def subgroups(self) -> dict[str, tuple[Subgroup, ...]]:
         """The kinds of cases by the first metric, for each column that tells kinds apart."""
-        return {column: subgroups(self, column) for column in comparable_columns(self)}
+        return {column: self.subgroups_of(column) for column in self.comparable}
+
+    @cached_property
+    def comparable(self) -> tuple[str, ...]:
+        """Columns that tell a few kinds of cases apart."""
+        return tuple(column for column in self.columns if tells_kinds(column, self._entries(column)))
+
+    def subgroups_of(self, column: str, metric: str | None = None) -> tuple[Subgroup, ...]:
+        """The kinds of cases that a column tells apart, by a metric (the first one by default).
+
+        Raises:
+            DataError: When no case has this column, or it has another value in nearly every case.
+        """
+        entries = self._entries(column)
+        if not any(entries.values()):
+            raise DataError(f"cases.csv has no column {column!r}; known: {', '.join(self.columns) or 'none'}.")
+        scores = [self.score(case, metric) for case in self.cases]
+        return subgroups(column, entries, scores, self.groups, *self.settings.draws)
+
+    def _entries(self, column: str) -> dict[str, str]:
+        return {case: self.facts.get(case, {}).get(column, "") for case in self.cases}
 
     def shown(self, width: int) -> Iterable[Line | Table]:
         """The mean of each structure in each metric that has room."""
@@ -243,7 +283,7 @@ class Report(Result):
                 for name, one in self.agreements.items()
             ],
             "subgroups": {column: [plain(asdict(one)) for one in kinds] for column, kinds in self.subgroups.items()},
-            "confusion": None if self.confusion is None else self.confusion.to_dict(),
+            "confusion": None if self.confusion is None else plain(asdict(self.confusion)),
             "certainty": self.certainty,
             "baselines": None if self.baselines is None else dict(self.baselines),
             "references": {
@@ -318,19 +358,9 @@ class Report(Result):
     def _by_structure(self) -> dict[str, list[Row]]:
         return _grouped(self.rows, "structure")
 
-    def _summary(self, structure: str, metric: str) -> Summary:
-        rows = self.rows_of(structure)
-        return self._counted(structure, metric, rows, [row.values[metric] for row in rows])
-
-    def _mean(self, metric: str) -> Summary:
-        table = np.array([[row.values[metric] for row in self.rows_of(name)] for name in self.judged])
-        return self._counted("mean", metric, self.rows, table.T)
-
     def _counted(self, structure: str, metric: str, rows: tuple[Row, ...], values: ArrayLike) -> Summary:
-        groups = {row.case: row.group for row in self.rows}
-        settings = self.settings
-        numbers = spread(values, list(groups.values()), settings.confidence, settings.resamples, settings.seed)
-        table = np.asarray(values, float).reshape(len(groups), -1)
+        numbers = spread(values, self.groups, *self.settings.draws)
+        table = np.asarray(values, float).reshape(len(self.cases), -1)
         findings = [row.finding for row in rows]
         return Summary(
             structure,
@@ -355,11 +385,6 @@ def _grouped(rows: tuple[Row, ...], field_name: str) -> dict[str, list[Row]]:
 def rounded(value: float) -> float:
     """A number as reports keep it: six decimals, so that files and memory hold the same."""
     return round(float(value), _DIGITS) + 0.0
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return rounded(sum(known) / len(known)) if known else float("nan")
 
 
 def _cell(value: float) -> str:

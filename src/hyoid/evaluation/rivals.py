@@ -9,6 +9,7 @@ from typing import Any
 from .paired import difference
 from .record import plain
 from .report import Report
+from .rows import flat
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,14 @@ def _mean(rival: Rival) -> float:
 
 
 def _told(report: Report, rival: Rival, sign: int) -> Mapping[str, Any]:
-    settings, theirs = report.settings, rival.report
+    theirs = rival.report
     assert theirs is not None
-    groups = [report.rows_of_case(case)[0].group for case in report.cases]
-    found = difference(
-        [sign * theirs.score(case) for case in report.cases],
-        [sign * report.score(case) for case in report.cases],
-        groups,
-        settings.confidence,
-        settings.resamples,
-        settings.seed,
-    )
-    written = theirs.to_dict()
+    base, other = ([sign * one.score(case) for case in report.cases] for one in (theirs, report))
+    found = difference(base, other, report.groups, *report.settings.draws)
     return {
         "name": rival.name,
         "seconds": round(rival.seconds, 3),
-        "summary": written["summary"],
-        "mean": written["mean"],
+        "summary": [flat(one) for one in theirs.summaries],
+        "mean": [flat(one) for one in theirs.means],
         "ahead": plain({key: getattr(found, key) for key in ("mean", "low", "high", "wilcoxon")}),
     }

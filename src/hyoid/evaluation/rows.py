@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..core.result import Column, Table
+from .record import plain
 from .statistics import Spread
 
 
@@ -60,10 +61,9 @@ class Summary:
 
 def flat(summary: Summary) -> dict[str, Any]:
     """A summary as one flat JSON object."""
-    fields = asdict(summary)
-    numbers = {key: None if math.isnan(value) else value for key, value in fields.pop("spread").items()}
+    fields = plain(asdict(summary))
     head = {key: fields.pop(key) for key in ("structure", "metric")}
-    return {**head, **numbers, **fields}
+    return {**head, **fields.pop("spread"), **fields}
 
 
 def fitting(headings: Mapping[str, str], structures: Sequence[str], width: int) -> list[str]:
@@ -92,11 +92,9 @@ def summary_table(
     by_structure: dict[str, list[Summary]] = {}
     for one in summaries:
         by_structure.setdefault(one.structure, []).append(one)
-    columns = [Column("structure")]
-    for name in dict.fromkeys(one.metric for one in summaries):
-        columns.append(Column(headings[name], right=True))
-    columns.insert(2, Column(f"{100 * confidence:.0f} %", right=True))
-    columns.append(Column("missed", right=True))
+    heads = [headings[name] for name in dict.fromkeys(one.metric for one in summaries)]
+    heads[1:1] = [f"{100 * confidence:.0f} %"]
+    columns = (Column("structure"), *(Column(head, right=True) for head in [*heads, "missed"]))
     rows = []
     for structure, (first, *others) in by_structure.items():
         spread, means = first.spread, [f"{one.spread.mean:.3f}" for one in others]
@@ -104,4 +102,4 @@ def summary_table(
         missed = f"{first.num_missed} of {first.num_present}"
         rows.append((structure, f"{spread.mean:.3f}", interval, *means, missed))
     title = f"{num_cases} case{'s' * (num_cases != 1)}"
-    return Table(tuple(columns), tuple(rows), title, sums=True)
+    return Table(columns, tuple(rows), title, sums=True)

@@ -39,13 +39,13 @@ def spread(
     """
     table = _table(values)
     known = np.isfinite(table)
-    cases = _mean(table.T)
+    cases = mean_of_known(table.T)
     cases = cases[np.isfinite(cases)]
     if not cases.size:
         return Spread(*[float("nan")] * 7)
     q1, median, q3 = np.percentile(cases, [25, 50, 75])
     sd = float(cases.std(ddof=1)) if cases.size > 1 else float("nan")
-    mean = float(_mean(_mean(table)[known.any(0)]))
+    mean = float(mean_of_known(mean_of_known(table)[known.any(0)]))
     low, high = bootstrap_interval(table, groups, confidence, resamples, seed)
     return Spread(mean, sd, float(median), float(q1), float(q3), low, high)
 
@@ -97,8 +97,9 @@ def _table(values: ArrayLike) -> np.ndarray:
     return table[:, None] if table.ndim == 1 else table
 
 
-def _mean(table: np.ndarray) -> np.ndarray:
+def mean_of_known(table: ArrayLike) -> np.ndarray:
     """Mean along the first axis of what is known; NaN where nothing is."""
+    table = np.asarray(table, float)
     known = np.isfinite(table)
     return _ratio(np.where(known, table, 0).sum(0), known.sum(0))
 
@@ -109,7 +110,7 @@ def _ratio(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _mean_of_sums(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Mean over structures (last axis) of total by size, structures without any case left out."""
-    return _mean(np.moveaxis(_ratio(totals, sizes), -1, 0))
+    return mean_of_known(np.moveaxis(_ratio(totals, sizes), -1, 0))
 
 
 def _per_group(table: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -5,50 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ..core.errors import DataError
-from .statistics import bootstrap_interval, redrawn
+from .statistics import bootstrap_interval, mean_of_known, redrawn
 
 _MOST_KINDS = 8
 
 _NO_KINDS = ("patient", "pair", "subject", "slice", "section", "frame", "stack", "split", "fold")
 """Columns that tell which cases belong together or how they were dealt out, not of which kind they are."""
-
-
-class Drawing(Protocol):
-    """How intervals are drawn."""
-
-    @property
-    def confidence(self) -> float: ...
-    @property
-    def resamples(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-
-
-class Grouped(Protocol):
-    """A case of a patient."""
-
-    @property
-    def group(self) -> str: ...
-
-
-class Scored(Protocol):
-    """Cases with scores and facts, as a Report has them."""
-
-    @property
-    def cases(self) -> Sequence[str]: ...
-    @property
-    def columns(self) -> Sequence[str]: ...
-    @property
-    def facts(self) -> Mapping[str, Mapping[str, str]]: ...
-    @property
-    def settings(self) -> Drawing: ...
-    def score(self, case: str, metric: str | None = None) -> float: ...
-    def rows_of_case(self, case: str) -> Sequence[Grouped]: ...
 
 
 @dataclass(frozen=True)
@@ -78,48 +44,46 @@ class Subgroup:
     gap_high: float
 
 
-def subgroups(report: Scored, column: str, metric: str | None = None) -> tuple[Subgroup, ...]:
+def subgroups(
+    column: str,
+    entries: Mapping[str, str],
+    scores: Sequence[float],
+    groups: Sequence[str],
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[Subgroup, ...]:
     """Scores of the kinds of cases that a column tells apart, each against all others.
 
-    The score of a case is the mean over its judged structures. Numbers with many values are cut into three bands of
-    equally many cases; cases without an entry are one kind, `unknown`.
+    Numbers with many values are cut into three bands of equally many cases; cases without an entry are one kind,
+    `unknown`.
 
     Args:
-        report: The numbers, with facts of its cases.
-        column: Name of a fact.
-        metric: The first one when None.
+        column: Its name.
+        entries: What it says of each case.
+        scores: Of each case.
+        groups: Patient of each case.
+        confidence: Of the intervals.
+        resamples: Bootstrap draws.
+        seed: Of the draws.
 
     Raises:
-        DataError: When no case has this column, or it has another value in nearly every case.
+        DataError: When the column has another value in nearly every case.
     """
-    entries = {case: report.facts.get(case, {}).get(column, "") for case in report.cases}
-    if not any(entries.values()):
-        raise DataError(f"cases.csv has no column {column!r}; known: {', '.join(report.columns) or 'none'}.")
-    kinds = _kinds(entries)
-    if len(set(kinds.values())) > _MOST_KINDS:
-        raise DataError(
-            f"cases.csv: {column!r} has {len(set(kinds.values()))} values; subgroups need at most {_MOST_KINDS}."
-        )
-    scores = np.array([report.score(case, metric) for case in report.cases])
-    groups = np.array([report.rows_of_case(case)[0].group for case in report.cases])
-    kind_of = np.array([kinds[case] for case in report.cases])
+    kinds = list(_kinds(entries).values())
+    if len(set(kinds)) > _MOST_KINDS:
+        raise DataError(f"cases.csv: {column!r} has {len(set(kinds))} values; subgroups need at most {_MOST_KINDS}.")
+    values, names, kind_of = np.array(scores), np.array(groups), np.array(kinds)
     return tuple(
-        _subgroup(str(kind), kind_of == kind, scores, groups, report)
-        for kind in dict.fromkeys(sorted(kind_of, key=_place))
+        _subgroup(kind, kind_of == kind, values, names, (confidence, resamples, seed))
+        for kind in sorted(set(kinds), key=_place)
     )
 
 
-def comparable_columns(report: Scored) -> tuple[str, ...]:
-    """Columns that tell at least two and at most eight kinds of cases apart, so that subgroups can be compared."""
-    found = []
-    for column in report.columns:
-        if column.lower() in _NO_KINDS:
-            continue
-        entries = {case: report.facts.get(case, {}).get(column, "") for case in report.cases}
-        kinds = list(_kinds(entries).values())
-        if 1 < len(set(kinds)) <= _MOST_KINDS and len(set(kinds)) < len(kinds):
-            found.append(column)
-    return tuple(found)
+def tells_kinds(column: str, entries: Mapping[str, str]) -> bool:
+    """Whether a column tells at least two and at most eight kinds of cases apart, so that subgroups can be compared."""
+    kinds = list(_kinds(entries).values())
+    return column.lower() not in _NO_KINDS and 1 < len(set(kinds)) <= _MOST_KINDS and len(set(kinds)) < len(kinds)
 
 
 def _kinds(entries: Mapping[str, str]) -> dict[str, str]:
@@ -154,23 +118,18 @@ def _place(kind: str) -> tuple[bool, float, str]:
     return kind == "unknown", math.inf if first is None else first, kind
 
 
-def _subgroup(kind: str, inside: np.ndarray, scores: np.ndarray, groups: np.ndarray, report: Scored) -> Subgroup:
-    settings = report.settings
-    low, high = bootstrap_interval(
-        scores[inside], groups[inside].tolist(), settings.confidence, settings.resamples, settings.seed
-    )
-    mean, others = _mean(scores[inside]), _mean(scores[~inside])
-    drawn = _redrawn_means(scores[inside], groups[inside], settings.resamples, settings.seed)
-    rest = _redrawn_means(scores[~inside], groups[~inside], settings.resamples, settings.seed + 1)
-    edges = [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
+def _subgroup(
+    kind: str, inside: np.ndarray, scores: np.ndarray, groups: np.ndarray, draws: tuple[float, int, int]
+) -> Subgroup:
+    confidence, resamples, seed = draws
+    interval = bootstrap_interval(scores[inside], groups[inside].tolist(), *draws)
+    mean, others = float(mean_of_known(scores[inside])), float(mean_of_known(scores[~inside]))
+    drawn = _redrawn_means(scores[inside], groups[inside], resamples, seed)
+    rest = _redrawn_means(scores[~inside], groups[~inside], resamples, seed + 1)
+    edges = [(1 - confidence) / 2, (1 + confidence) / 2]
     gap = np.quantile(drawn - rest, edges) if len(drawn) == len(rest) else np.full(2, np.nan)
     sizes = int(inside.sum()), len(set(groups[inside]))
-    return Subgroup(kind, *sizes, mean, low, high, mean - others, float(gap[0]), float(gap[1]))
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return Subgroup(kind, *sizes, mean, *interval, mean - others, float(gap[0]), float(gap[1]))
 
 
 def _redrawn_means(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> np.ndarray:

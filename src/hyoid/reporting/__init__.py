@@ -9,15 +9,14 @@ Read in this order:
 - `views`: cases small enough to travel in the page, for slices to scroll through
 - `data_figures`: sizes, intensities and structures of a data set
 - `certainty_figures`: reliability diagrams and detection of lesions
-- `confusion_figure`: which structure is taken for which
-- `comparison_figures`: forests, paired dots and agreement of sizes as small SVG
-- `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
+- `small_figures`: forests, paired dots, agreement of sizes and confusion of structures as small SVG
 - `claim`: what a paper should tell, and what of it a run knows
 - `card`: `write_card`, the model card as Markdown
 - `wording`: how a page writes numbers
 - `sections`: what each section of the page tells, and how it looks
 - `page`: `write_page`, which puts the sections into `page.html` with `page.css`,
   `page.js` (tables) and `viewer.js` (cases in full)
+- `comparison_page`: `write_comparison`, which puts a comparison into `comparison.html`
 """
 
 from .card import write_card

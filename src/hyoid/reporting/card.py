@@ -9,10 +9,10 @@ from pathlib import Path
 from ..core.files import atomic_path
 from ..core.progress import log
 from ..evaluation.report import Report
-from .claim import Item, items, limitations
+from .claim import Item, items, limitations, mean_of
 from .facts import RunFacts
 from .figures import name_of
-from .wording import between, number, several
+from .wording import several
 
 _TO_ADD = "*To be added by the author.*"
 
@@ -88,22 +88,15 @@ def _data(report: Report, facts: RunFacts) -> list[str]:
 def _performance(report: Report) -> list[str]:
     metrics = report.settings.metrics
     rows = [*report.structures, *(["mean"] if len(report.judged) > 1 else [])]
-    cell = lambda name, metric: _cell(report, name, metric)  # noqa: E731
-    units = {metric: f" ({report.unit(metric)})" if report.unit(metric) else "" for metric in metrics}
-    head = [name_of(metric) + units[metric] for metric in metrics]
+    head = [f"{name_of(metric)} ({unit})" if (unit := report.unit(metric)) else name_of(metric) for metric in metrics]
     return [
         _row(["", *head]),
         _row(["---"] * (len(metrics) + 1)),
-        *(_row([name, *(cell(name, metric) for metric in metrics)]) for name in rows),
+        *(_row([name, *(mean_of(report, name, metric) for metric in metrics)]) for name in rows),
         "",
         f"Mean over {several(len(report.cases), 'case')}, {100 * report.settings.confidence:g} % interval in brackets. "
         + " ".join(report.settings.rules.sentences()),
     ]
-
-
-def _cell(report: Report, name: str, metric: str) -> str:
-    one = report.summary(name, metric).spread
-    return f"{number(one.mean)} ({between(one.low, one.high)})"
 
 
 def _checklist(found: tuple[Item, ...]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evaluation.report import Report
+from .data_sheet import DataSheet
 from .facts import RunFacts
 from .figures import name_of
 from .wording import between, number, several
-
-Answer = Callable[[Report, RunFacts], str]
 
 
 @dataclass(frozen=True)
@@ -43,152 +43,96 @@ def items(report: Report, facts: RunFacts) -> tuple[Item, ...]:
     Reference:
         tejani2024claim.
     """
-    return tuple(
-        Item(section, asks, answer(report, facts) if answer else "", missing)
-        for section, rows in _ITEMS.items()
-        for asks, answer, missing in rows
-    )
-
-
-def _kind(report: Report, facts: RunFacts) -> str:
-    return f"Segmentation by a deep net ({facts.model['net']})" if facts.model else ""
-
-
-def _abstract(report: Report, facts: RunFacts) -> str:
-    return f"{_performance(report, facts)}. {facts.what}."
-
-
-def _sources(report: Report, facts: RunFacts) -> str:
-    sheet = facts.data_sheet
-    cases = f", {sheet.facts['cases']} cases" if sheet and "cases" in sheet.facts else ""
-    return f"{facts.data}{cases}" if facts.data else ""
-
-
-def _excluded(report: Report, facts: RunFacts) -> str:
-    sheet = facts.data_sheet
-    if sheet is None:
-        return ""
-    unlabelled = several(len(sheet.unlabelled), "case") + " without annotation"
-    warned = f"; {several(len(sheet.warnings), 'warning')} of reading under Data" if sheet.warnings else ""
-    return f"{unlabelled}{warned}"
-
-
-def _choices(report: Report, facts: RunFacts) -> str:
-    rows = facts.data_sheet.choices if facts.data_sheet else ()
-    return "; ".join(f"{name}: {chosen}" for name, _, chosen in rows)
-
-
-def _missing_data(report: Report, facts: RunFacts) -> str:
-    return " ".join(report.settings.rules.sentences())
-
-
-def _acquisition(report: Report, facts: RunFacts) -> str:
-    sheet = facts.data_sheet
-    if sheet is None or not sheet.shapes:
-        return ""
-    channels = f"channels {sheet.facts['channels']}; " if "channels" in sheet.facts else ""
-    return f"{channels}sizes and spacings under Data"
-
-
-def _structures(report: Report, facts: RunFacts) -> str:
-    return f"Structures: {', '.join(report.structures)}"
-
-
-def _partition(report: Report, facts: RunFacts) -> str:
-    return facts.split_rule
-
-
-def _disjoint(report: Report, facts: RunFacts) -> str:
-    sheet = facts.data_sheet
-    if sheet is None or len(sheet.split) < 2:
-        return ""
-    level = "groups of cases (patients)" if sheet.groups_known else "single cases; no patients are known"
-    shared = several(len(sheet.leaks()), "group")
-    copies = f", {several(len(sheet.leaking_copies()), 'equal image')}" if sheet.digests else ""
-    return f"Disjoint by {level}; in several parts: {shared}{copies}"
-
-
-def _sample(report: Report, facts: RunFacts) -> str:
-    groups = len({row.group for row in report.rows})
-    one = report.summary("mean", report.settings.metrics[0]).spread
-    width = f"; {100 * report.settings.confidence:g} % interval of the mean {between(one.low, one.high)}"
-    smallest = f"; a difference of {number(report.detectable)} to another net could be found"
-    cases = several(len(report.cases), "case")
-    return f"{cases} of {several(groups, 'independent group')}{width + smallest if groups > 1 else ''}"
-
-
-def _model(report: Report, facts: RunFacts) -> str:
-    names = ("net", "parameters", "operations", "input", "output")
-    return "; ".join(f"{name}: {facts.model[name]}" for name in names if name in facts.model)
-
-
-def _software(report: Report, facts: RunFacts) -> str:
-    names = ("hyoid", "python", "torch")
-    return ", ".join(f"{name} {facts.environment[name]}" for name in names if name in facts.environment)
-
-
-def _line(name: str) -> Answer:
-    return lambda report, facts: facts.model.get(name, "")
-
-
-def _training(report: Report, facts: RunFacts) -> str:
-    names = ("training", "loss", "optimiser")
-    return "; ".join(f"{name}: {facts.model[name]}" for name in names if name in facts.model)
-
-
-def _ensemble(report: Report, facts: RunFacts) -> str:
-    return facts.model.get("ensemble", "None: one net answers") if facts.model else ""
-
-
-def _metrics(report: Report, facts: RunFacts) -> str:
-    return ", ".join(map(name_of, report.settings.metrics)) + "; definitions under How it was measured"
-
-
-def _uncertainty(report: Report, facts: RunFacts) -> str:
-    settings = report.settings
-    return f"{100 * settings.confidence:g} % bootstrap intervals (BCa), {settings.resamples} draws of whole groups"
-
-
-def _robustness(report: Report, facts: RunFacts) -> str:
-    return f"Gaps by {', '.join(report.subgroups)}" if report.subgroups else ""
-
-
-def _explained(report: Report, facts: RunFacts) -> str:
-    return "Calibration of probabilities and pictures of every kind of error" if report.certainty else ""
-
-
-def _internal(report: Report, facts: RunFacts) -> str:
-    return facts.what
-
-
-def _flow(report: Report, facts: RunFacts) -> str:
-    parts = facts.data_sheet.parts() if facts.data_sheet else {}
-    told = [f"{part}: {several(cases, 'case')}, {several(groups, 'group')}" for part, (cases, groups) in parts.items()]
-    return "; ".join(told)
-
-
-def _people(report: Report, facts: RunFacts) -> str:
-    return f"Known of each case: {', '.join(report.columns)}" if report.columns else ""
-
-
-def _performance(report: Report, facts: RunFacts) -> str:
+    model, data = facts.model, _of_data(facts.data_sheet)
+    kind = f"Segmentation by a deep net ({model['net']})" if model else ""
+    net = _lines(model, ("net", "parameters", "operations", "input", "output"))
+    taught = _lines(model, ("training", "loss", "optimiser"))
+    versions = facts.environment
+    software = ", ".join(f"{name} {versions[name]}" for name in ("hyoid", "python", "torch") if name in versions)
+    intervals = f"{100 * report.settings.confidence:g} % bootstrap intervals (BCa)"
+    intervals += f", {report.settings.resamples} draws of whole groups"
+    gaps = f"Gaps by {', '.join(report.subgroups)}" if report.subgroups else ""
+    explained = "Calibration of probabilities and pictures of every kind of error" if report.certainty else ""
+    people = f"Known of each case: {', '.join(report.columns)}" if report.columns else ""
+    protocol = "All settings under To repeat it; `hyoid cite` gives the papers" if facts.settings else ""
     metric = report.settings.metrics[0]
-    one = report.summary("mean", metric).spread
-    return f"Mean {name_of(metric)} {number(one.mean)} ({between(one.low, one.high)})"
-
-
-def _by_structure(report: Report, facts: RunFacts) -> str:
-    metric = report.settings.metrics[0]
-    found = [(name, report.summary(name, metric).spread) for name in report.judged[:6]]
-    told = "; ".join(f"{name} {number(one.mean)} ({between(one.low, one.high)})" for name, one in found)
-    return told + ("; more under By structure" if len(report.judged) > 6 else "")
-
-
-def _failures(report: Report, facts: RunFacts) -> str:
-    missed = sum(row.finding == "missed" for row in report.rows)
-    spurious = sum(row.finding == "spurious" for row in report.rows)
-    worst = report.ranked()[0]
-    return f"{several(missed, 'structure')} missed, {spurious} made up; worst case {worst}; pictures of the worst cases"
+    performance = f"Mean {name_of(metric)} {mean_of(report, 'mean', metric)}"
+    summary = f"{performance}. {facts.what}."
+    sections: dict[str, tuple[tuple[str, str, str], ...]] = {
+        "Title and abstract": (
+            ("The kind of artificial intelligence, named in title or abstract", kind, ""),
+            ("A structured summary of design, methods, results and conclusions", summary, "design, conclusions"),
+        ),
+        "Introduction": (
+            ("Background, intended use and role in the clinic", "", "all"),
+            ("Aims and hypotheses", "", "all"),
+        ),
+        "Study design": (
+            ("Prospective or retrospective", "", "all"),
+            ("Goal, such as a new model, feasibility, or not being worse than another one", "", "all"),
+        ),
+        "Data": (
+            ("Where the data come from", facts.data and facts.data + data["cases"], "institutions, dates, licence"),
+            ("Who and what was included and excluded", data["excluded"], "criteria"),
+            ("How images were prepared", data["choices"], ""),
+            ("Which parts of the data were used", data["flow"], ""),
+            ("How persons were made unrecognisable", "", "all"),
+            ("How missing data were handled", " ".join(report.settings.rules.sentences()), ""),
+            ("How images were acquired", data["acquisition"], "scanners, protocols"),
+        ),
+        "Reference standard": (
+            ("What counts as truth", f"Structures: {', '.join(report.structures)}", "definition of each structure"),
+            ("Why this was chosen", "", "all"),
+            ("Who annotated, with which training", "", "all"),
+            ("How the test cases were annotated, with which tools", "", "all"),
+            ("How much annotators differ from each other and from themselves", "", "all"),
+        ),
+        "Partitions": (
+            ("How cases were dealt into parts", facts.split_rule, ""),
+            ("At which level the parts are disjoint", data["disjoint"], ""),
+            ("How many cases were tested, and why so many", _sample(report), "why so many"),
+        ),
+        "Model": (
+            ("The net, its input and its output, in full", net, ""),
+            ("Software and versions", software, ""),
+            ("First weights", model.get("first weights", ""), ""),
+        ),
+        "Training": (
+            ("Training, augmentation and all numbers that were set", taught, ""),
+            ("How the final model was selected", model.get("selection", ""), ""),
+            ("Ensembles", model.get("ensemble", "None: one net answers") if model else "", ""),
+        ),
+        "Evaluation": (
+            (
+                "Metrics",
+                ", ".join(map(name_of, report.settings.metrics)) + "; definitions under How it was measured",
+                "",
+            ),
+            ("Measures of significance and uncertainty", intervals, ""),
+            ("Robustness and sensitivity", gaps, "other scanners, noise, settings"),
+            ("Methods of explanation, and whether they were validated", explained, "further methods"),
+            ("Evaluation on internal data", facts.what, ""),
+            ("Test on external data", "", "all"),
+            ("Registration of a clinical trial", "", "all"),
+        ),
+        "Results": (
+            ("How many were included and excluded, as a diagram", data["flow"], "a diagram"),
+            ("Persons and diseases in each part", people, "age, sex, disease"),
+            ("Performance on all test data", performance, ""),
+            ("Performance with its precision, structure by structure", _by_structure(report), ""),
+            ("Analysis of failures", _failures(report), ""),
+        ),
+        "Discussion": (
+            ("Limitations: bias, uncertainty, generality", " ".join(limitations(report, facts)), "further ones"),
+            ("What follows for practice", "", "all"),
+        ),
+        "Other": (
+            ("Protocol and technical details", protocol, ""),
+            ("Availability of software, model and data", "The software is free (Apache-2.0)", "model, data"),
+            ("Funding, and the role of those who funded", "", "all"),
+        ),
+    }
+    return tuple(Item(section, *row) for section, rows in sections.items() for row in rows)
 
 
 def limitations(report: Report, facts: RunFacts) -> list[str]:
@@ -210,85 +154,53 @@ def limitations(report: Report, facts: RunFacts) -> list[str]:
     return found
 
 
-def _limits(report: Report, facts: RunFacts) -> str:
-    return " ".join(limitations(report, facts))
+def _lines(model: Mapping[str, str], names: Sequence[str]) -> str:
+    return "; ".join(f"{name}: {model[name]}" for name in names if name in model)
 
 
-def _protocol(report: Report, facts: RunFacts) -> str:
-    return "All settings under To repeat it; `hyoid cite` gives the papers" if facts.settings else ""
+def _of_data(sheet: DataSheet | None) -> Mapping[str, str]:
+    """What the data sheet answers by the item; nothing without one."""
+    told: dict[str, str] = defaultdict(str)
+    if sheet is None:
+        return told
+    told["cases"] = f", {sheet.facts['cases']} cases" if "cases" in sheet.facts else ""
+    warned = f"; {several(len(sheet.warnings), 'warning')} of reading under Data" if sheet.warnings else ""
+    told["excluded"] = f"{several(len(sheet.unlabelled), 'case')} without annotation{warned}"
+    told["choices"] = "; ".join(f"{name}: {chosen}" for name, _, chosen in sheet.choices)
+    parts = sheet.parts().items()
+    told["flow"] = "; ".join(f"{part}: {several(n, 'case')}, {several(groups, 'group')}" for part, (n, groups) in parts)
+    if sheet.shapes:
+        channels = f"channels {sheet.facts['channels']}; " if "channels" in sheet.facts else ""
+        told["acquisition"] = f"{channels}sizes and spacings under Data"
+    if len(sheet.split) > 1:
+        level = "groups of cases (patients)" if sheet.groups_known else "single cases; no patients are known"
+        copies = f", {several(len(sheet.leaking_copies()), 'equal image')}" if sheet.digests else ""
+        told["disjoint"] = f"Disjoint by {level}; in several parts: {several(len(sheet.leaks()), 'group')}{copies}"
+    return told
 
 
-def _available(report: Report, facts: RunFacts) -> str:
-    return "The software is free (Apache-2.0)"
+def _sample(report: Report) -> str:
+    groups = len({row.group for row in report.rows})
+    one = report.summary("mean", report.settings.metrics[0]).spread
+    width = f"; {100 * report.settings.confidence:g} % interval of the mean {between(one.low, one.high)}"
+    smallest = f"; a difference of {number(report.detectable)} to another net could be found"
+    cases = several(len(report.cases), "case")
+    return f"{cases} of {several(groups, 'independent group')}{width + smallest if groups > 1 else ''}"
 
 
-_ITEMS: dict[str, tuple[tuple[str, Answer | None, str], ...]] = {
-    "Title and abstract": (
-        ("The kind of artificial intelligence, named in title or abstract", _kind, ""),
-        ("A structured summary of design, methods, results and conclusions", _abstract, "design, conclusions"),
-    ),
-    "Introduction": (
-        ("Background, intended use and role in the clinic", None, "all"),
-        ("Aims and hypotheses", None, "all"),
-    ),
-    "Study design": (
-        ("Prospective or retrospective", None, "all"),
-        ("Goal, such as a new model, feasibility, or not being worse than another one", None, "all"),
-    ),
-    "Data": (
-        ("Where the data come from", _sources, "institutions, dates, licence"),
-        ("Who and what was included and excluded", _excluded, "criteria"),
-        ("How images were prepared", _choices, ""),
-        ("Which parts of the data were used", _flow, ""),
-        ("How persons were made unrecognisable", None, "all"),
-        ("How missing data were handled", _missing_data, ""),
-        ("How images were acquired", _acquisition, "scanners, protocols"),
-    ),
-    "Reference standard": (
-        ("What counts as truth", _structures, "definition of each structure"),
-        ("Why this was chosen", None, "all"),
-        ("Who annotated, with which training", None, "all"),
-        ("How the test cases were annotated, with which tools", None, "all"),
-        ("How much annotators differ from each other and from themselves", None, "all"),
-    ),
-    "Partitions": (
-        ("How cases were dealt into parts", _partition, ""),
-        ("At which level the parts are disjoint", _disjoint, ""),
-        ("How many cases were tested, and why so many", _sample, "why so many"),
-    ),
-    "Model": (
-        ("The net, its input and its output, in full", _model, ""),
-        ("Software and versions", _software, ""),
-        ("First weights", _line("first weights"), ""),
-    ),
-    "Training": (
-        ("Training, augmentation and all numbers that were set", _training, ""),
-        ("How the final model was selected", _line("selection"), ""),
-        ("Ensembles", _ensemble, ""),
-    ),
-    "Evaluation": (
-        ("Metrics", _metrics, ""),
-        ("Measures of significance and uncertainty", _uncertainty, ""),
-        ("Robustness and sensitivity", _robustness, "other scanners, noise, settings"),
-        ("Methods of explanation, and whether they were validated", _explained, "further methods"),
-        ("Evaluation on internal data", _internal, ""),
-        ("Test on external data", None, "all"),
-        ("Registration of a clinical trial", None, "all"),
-    ),
-    "Results": (
-        ("How many were included and excluded, as a diagram", _flow, "a diagram"),
-        ("Persons and diseases in each part", _people, "age, sex, disease"),
-        ("Performance on all test data", _performance, ""),
-        ("Performance with its precision, structure by structure", _by_structure, ""),
-        ("Analysis of failures", _failures, ""),
-    ),
-    "Discussion": (
-        ("Limitations: bias, uncertainty, generality", _limits, "further ones"),
-        ("What follows for practice", None, "all"),
-    ),
-    "Other": (
-        ("Protocol and technical details", _protocol, ""),
-        ("Availability of software, model and data", _available, "model, data"),
-        ("Funding, and the role of those who funded", None, "all"),
-    ),
-}
+def mean_of(report: Report, name: str, metric: str) -> str:
+    """The mean of a metric with its interval in brackets."""
+    one = report.summary(name, metric).spread
+    return f"{number(one.mean)} ({between(one.low, one.high)})"
+
+
+def _by_structure(report: Report) -> str:
+    told = "; ".join(f"{name} {mean_of(report, name, report.settings.metrics[0])}" for name in report.judged[:6])
+    return told + ("; more under By structure" if len(report.judged) > 6 else "")
+
+
+def _failures(report: Report) -> str:
+    missed = sum(row.finding == "missed" for row in report.rows)
+    spurious = sum(row.finding == "spurious" for row in report.rows)
+    pictures = f"worst case {report.ranked()[0]}; pictures of the worst cases"
+    return f"{several(missed, 'structure')} missed, {spurious} made up; {pictures}"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..core.files import atomic_path
 from ..evaluation.comparison import MEAN, Compared, Comparison
-from .comparison_figures import bland_altman, forest, paired_dots
+from ..evaluation.statistics import mean_of_known
 from .figures import name_of
+from .page import environment, write_filled
+from .small_figures import bland_altman, forest, paired_dots
 from .wording import number
 
 _MOST_VOLUMES = 12
@@ -27,18 +26,10 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     Returns:
         The path of the page.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
-    environment.filters["p_value"] = p_value
-    environment.filters["to"] = lambda low, high: "–" if low != low else f"{number(low)} to {number(high)}"
-    text = lambda name: files("hyoid.reporting").joinpath(name).read_text(encoding="utf-8")  # noqa: E731
-    html = environment.from_string(text("comparison.html")).render(style=text("page.css"), **_content(comparison))
-    target = Path(folder) / "comparison.html"
-    with atomic_path(target) as path:
-        path.write_text(html, encoding="utf-8")
-    return target
+    jinja = environment()
+    jinja.filters["p_value"] = p_value
+    jinja.filters["to"] = lambda low, high: "–" if low != low else f"{number(low)} to {number(high)}"
+    return write_filled(Path(folder) / "comparison.html", jinja, "comparison.html", **_content(comparison))
 
 
 def p_value(value: float) -> str:
@@ -66,14 +57,10 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     unit = first.unit(metric)
     heading = name_of(metric) + (f" ({unit})" if unit else "")
     shown = [row for row in comparison.differences if row.metric == metric]
-    rows = [
-        (
-            f"{row.other} − {row.base}{'' if row.structure == MEAN else ', ' + row.structure}",
-            *_interval(row),
-            bool(row.better),
-        )
-        for row in shown
-    ]
+    rows = []
+    for row in shown:
+        name = f"{row.other} − {row.base}{'' if row.structure == MEAN else ', ' + row.structure}"
+        rows.append((name, row.found.mean, row.found.low, row.found.high, bool(row.better)))
     volumes = list(comparison.volumes.items())[:_MOST_VOLUMES]
     return {
         "comparison": comparison,
@@ -82,15 +69,13 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "heading": heading,
         "arrow": "higher" if first.metrics[metric].higher_is_better else "lower",
         "num_cases": len(first.cases),
-        "num_groups": len(set(comparison.groups)),
+        "num_groups": len(set(comparison.first.groups)),
         "percent": f"{100 * first.settings.confidence:g} %",
         "verdicts": [verdict(row) for row in shown if row.structure == MEAN],
         "forest": forest(rows, f"difference in {heading}"),
         "dots": paired_dots(comparison, heading),
         "differences": comparison.differences,
-        "means": {
-            (name, each): _mean(comparison, name, each) for name in comparison.reports for each in comparison.metrics
-        },
+        "means": {name: float(mean_of_known(comparison.values(name, metric))) for name in comparison.reports},
         "ranking": comparison.ranking,
         "volumes": [
             (name, structure, found, bland_altman(found, first.size_unit, f"Agreement of sizes: {structure} by {name}"))
@@ -98,20 +83,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         ],
         "size_unit": first.size_unit,
         "subgroups": {column: _subgroup_rows(found) for column, found in comparison.subgroups.items()},
-        "name_of": name_of,
-        "MEAN": MEAN,
-        "version": version("hyoid"),
     }
-
-
-def _interval(row: Compared) -> tuple[float, float, float]:
-    return row.found.mean, row.found.low, row.found.high
-
-
-def _mean(comparison: Comparison, name: str, metric: str) -> float:
-    values = comparison.values(name, metric)
-    known = values[values == values]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _subgroup_rows(found: Mapping[str, Any]) -> dict[str, Any]:

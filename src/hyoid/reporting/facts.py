@@ -115,12 +115,7 @@ class RunFacts:
     def to_dict(self) -> dict[str, Any]:
         """What report.json holds of the run."""
         return {
-            "title": self.title,
-            "what": self.what,
-            "data": self.data,
-            "date": self.date,
-            "seconds": self.seconds,
-            "command": self.command,
+            **{name: getattr(self, name) for name in ("title", "what", "data", "date", "seconds", "command")},
             "data_sheet": None if self.data_sheet is None else self.data_sheet.to_dict(),
             "model": dict(self.model),
             "split_rule": self.split_rule,

@@ -55,36 +55,20 @@ _STYLE: Any = {
 
 
 _NAMES = {
-    "iou": "IoU",
     "volume_error_ml": "Volume error",
-    "mcc": "MCC",
-    "f_beta": "F beta",
     "g_mean": "G-mean",
-    "hd95": "HD95",
-    "hd95_pooled": "HD95 pooled",
     "hd95_area": "HD95 by area",
-    "assd": "ASSD",
-    "masd": "MASD",
-    "msd": "MSD",
-    "nsd": "NSD",
     "nsd_area": "NSD by area",
-    "boundary_iou": "Boundary IoU",
     "cl_dice": "Centre line Dice",
-    "object_f1": "Object F1",
-    "object_ap": "Object AP",
-    "object_map": "Object mAP",
-    "lesion_f1": "Lesion F1",
-    "aji": "AJI",
-    "seg": "SEG",
-    "voi": "VOI",
-    "psnr": "PSNR",
-    "ssim": "SSIM",
 }
+_CAPITALS = "MCC HD95 ASSD MASD MSD NSD F1 AP AJI SEG VOI PSNR SSIM ECE ACE NLL AUC ROC IoU mAP"
+_WORDS = {word.lower(): word for word in _CAPITALS.split()}
 
 
 def name_of(metric: str) -> str:
     """A metric as readers call it: HD95, Volume error, Precision."""
-    return _NAMES.get(metric, metric.replace("_", " ").capitalize())
+    first, *words = (_WORDS.get(word, word) for word in metric.split("_"))
+    return _NAMES.get(metric, " ".join([first if first in _WORDS.values() else first.capitalize(), *words]))
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:

@@ -71,13 +71,8 @@ def chosen_cases(report: Report, num_worst: int = 3) -> list[tuple[str, str]]:
         return [("only case", ranked[0])]
     wanted = [("worst", case) for case in ranked[: min(num_worst, len(ranked) // 2)]]
     wanted += [("median", ranked[len(ranked) // 2])] * (len(ranked) > 2) + [("best", ranked[-1])]
-    seen: set[str] = set()
-    chosen = []
-    for why, case in wanted:
-        if case not in seen:
-            seen.add(case)
-            chosen.append((why, case))
-    return chosen
+    first = {case: why for why, case in reversed(wanted)}
+    return [(why, case) for why, case in wanted if first.pop(case, None)]
 
 
 def pictures(overlay: Overlay) -> list[Picture]:
@@ -159,11 +154,12 @@ def _picture(
     if image is None:
         ground = Image.new("RGB", (columns, rows), GROUND)
     else:
-        grey = Image.fromarray(_brightness(image[(slice(None), *box)])).convert("RGB")
+        shades = eight_bits(np.moveaxis(image[(slice(None), *box)], 0, -1))
+        grey = Image.fromarray(flat(shades)).convert("RGB")
         ground = grey.resize((columns, rows), Image.Resampling.BICUBIC)
     marks = np.asarray(Image.fromarray(errors).resize((columns, rows), Image.Resampling.NEAREST))
-    plain = "" if image is None else _address(ground)
-    return Picture(plane, place, plain, _address(_painted(ground, marks)), columns, rows, letters)
+    plain = "" if image is None else address(ground)
+    return Picture(plane, place, plain, address(_painted(ground, marks)), columns, rows, letters)
 
 
 def _window(errors: np.ndarray, spacing_mm: tuple[float, ...], share: float = 0.45) -> tuple[slice, slice]:
@@ -178,14 +174,18 @@ def _window(errors: np.ndarray, spacing_mm: tuple[float, ...], share: float = 0.
     return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
 
 
-def _brightness(image: np.ndarray) -> np.ndarray:
-    """(C, rows, columns) as uint8 grey from the 0.5 to the 99.5 percentile; colours stay as they are."""
-    coloured = image.shape[0] == 3 and image.dtype == np.uint8 and bool((image != image[:1]).any())
-    if coloured:
-        return np.ascontiguousarray(image.transpose(1, 2, 0))
-    grey = np.nan_to_num(image[0].astype(np.float32))
+def eight_bits(image: np.ndarray) -> np.ndarray:
+    """(*S, C) as bytes with one or three channels: the first from its 0.5 to its 99.5 percentile, or the colours."""
+    if image.shape[-1] == 3 and image.dtype == np.uint8 and (image != image[..., :1]).any():
+        return image
+    grey = np.nan_to_num(image[..., :1].astype(np.float32))
     low, high = np.percentile(grey, [0.5, 99.5])
     return (np.clip((grey - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+
+
+def flat(picture: np.ndarray) -> np.ndarray:
+    """(rows, columns, 1) as (rows, columns); colours (rows, columns, 3) as they are, in the order of memory."""
+    return picture[..., 0] if picture.shape[-1] == 1 else np.ascontiguousarray(picture)
 
 
 def _painted(picture: PillowImage, marks: np.ndarray, strength: float = 0.42) -> PillowImage:
@@ -201,8 +201,8 @@ def _painted(picture: PillowImage, marks: np.ndarray, strength: float = 0.42) ->
     return Image.fromarray(canvas.astype(np.uint8))
 
 
-def _address(picture: PillowImage) -> str:
-    """The picture as a data address, so that the page needs no other file."""
+def address(picture: PillowImage, form: str = "WEBP", quality: int = 82) -> str:
+    """The picture as a data address, so that the page needs no other file; exact as "PNG"."""
     buffer = BytesIO()
-    picture.save(buffer, "WEBP", quality=82, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    picture.save(buffer, form, quality=quality, method=4, optimize=True)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

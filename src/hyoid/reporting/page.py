@@ -13,24 +13,7 @@ from ..core.files import atomic_path
 from ..evaluation.report import Report
 from .facts import RunFacts
 from .figures import name_of
-from .sections.agreement import agreement
-from .sections.baselines import baselines
-from .sections.card import card
-from .sections.cases import cases
-from .sections.certainty import certainty
-from .sections.confusion import confusion
-from .sections.cost import cost, watt_hours
-from .sections.data import data
-from .sections.detection import detection
-from .sections.distributions import distributions
-from .sections.environment import environment
-from .sections.gallery import gallery
-from .sections.plan import plan
-from .sections.result import result
-from .sections.rules import rules
-from .sections.subgroups import subgroups
-from .sections.summary import summary
-from .sections.training import training
+from .sections import cases, data, findings, making, scores
 from .wording import between, number, several
 
 if TYPE_CHECKING:
@@ -40,24 +23,24 @@ Section = Callable[[Report, RunFacts], dict[str, Any] | None]
 """What a section's template names, or None when there is nothing to tell."""
 
 SECTIONS: tuple[Section, ...] = (
-    result,
-    summary,
-    baselines,
-    distributions,
-    agreement,
-    confusion,
-    certainty,
-    detection,
-    subgroups,
-    gallery,
-    cases,
-    training,
-    data,
-    plan,
-    cost,
-    rules,
-    card,
-    environment,
+    scores.result,
+    scores.summary,
+    scores.baselines,
+    scores.distributions,
+    findings.agreement,
+    findings.confusion,
+    findings.certainty,
+    findings.detection,
+    findings.subgroups,
+    cases.gallery,
+    cases.cases,
+    making.training,
+    data.data,
+    making.plan,
+    making.cost,
+    making.rules,
+    making.card,
+    making.environment,
 )
 """In the order of the page; the template of each is sections/NAME.html."""
 
@@ -74,46 +57,49 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
         The path of the page.
     """
     known = facts or RunFacts()
-    jinja = _environment(report, known)
-    told = [(section.__name__, section(report, known)) for section in SECTIONS]
-    sections = [
-        jinja.from_string(_text(f"sections/{name}.html")).render(content)
-        for name, content in told
-        if content is not None
-    ]
-    html = jinja.from_string(_text("page.html")).render(
-        sections=sections,
-        style=_text("page.css"),
-        script=_text("page.js") + _text("viewer.js"),
-        version=version("hyoid"),
+    jinja = environment()
+    jinja.filters["several"] = several
+    jinja.filters["interval"] = lambda spread: between(spread.low, spread.high)
+    jinja.filters["quartiles"] = lambda spread: between(spread.q1, spread.q3)
+    jinja.filters["watt_hours"] = making.watt_hours
+    jinja.filters["duration"] = lambda seconds: "–" if seconds is None else duration(seconds)
+    jinja.globals.update(
+        report=report,
+        facts=known,
+        primary=report.settings.metrics[0],
+        num_groups=len({row.group for row in report.rows}),
+        percent=f"{100 * report.settings.confidence:g} %",
+        between=between,
     )
-    target = Path(folder) / "report.html"
-    with atomic_path(target) as path:
-        path.write_text(html, encoding="utf-8")
-    return target
+    contents = [(section.__name__, section(report, known)) for section in SECTIONS]
+    return write_filled(
+        Path(folder) / "report.html",
+        jinja,
+        "page.html",
+        sections=[
+            jinja.from_string(_text(f"sections/{name}.html")).render(content)
+            for name, content in contents
+            if content is not None
+        ],
+        script=_text("page.js") + _text("viewer.js"),
+    )
 
 
-def _environment(report: Report, facts: RunFacts) -> Environment:
-    """What every template knows."""
+def environment() -> Environment:
+    """What the templates of every page know."""
     from jinja2 import Environment, StrictUndefined
 
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters["number"] = number
-    jinja.filters["several"] = several
-    jinja.filters["interval"] = lambda spread: between(spread.low, spread.high)
-    jinja.filters["quartiles"] = lambda spread: between(spread.q1, spread.q3)
-    jinja.filters["watt_hours"] = watt_hours
-    jinja.filters["duration"] = lambda seconds: "–" if seconds is None else duration(seconds)
-    jinja.globals.update(
-        report=report,
-        facts=facts,
-        primary=report.settings.metrics[0],
-        num_groups=len({row.group for row in report.rows}),
-        percent=f"{100 * report.settings.confidence:g} %",
-        name_of=name_of,
-        between=between,
-    )
+    jinja.globals.update(name_of=name_of, version=version("hyoid"), style=_text("page.css"))
     return jinja
+
+
+def write_filled(target: Path, jinja: Environment, template: str, **content: Any) -> Path:
+    """Write a page from its template, and give its path."""
+    with atomic_path(target) as path:
+        path.write_text(jinja.from_string(_text(template)).render(content), encoding="utf-8")
+    return target
 
 
 def _text(name: str) -> str:

@@ -6,11 +6,10 @@ the bytes it may have; labels stay labels, since thinning takes the voxel in the
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +17,10 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from ..evaluation.report import Report
 from .facts import Overlay
-from .overlays import error_map, upright, worst_slice
+from .overlays import address, eight_bits, error_map, flat, upright, worst_slice
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 TOTAL_BYTES = 3_600_000
 """What the views of all cases may take of the page."""
@@ -38,22 +40,22 @@ class View:
         spacing: Distance of neighbours along each of these, in mm or pixels.
         columns: Slices side by side in the mosaic.
         start: Slice, row and column to show first: where most voxels are wrong.
+        codes: For each structure the codes that belong to it; 255 is not judged.
+        thinned: Voxels of the file for each voxel that travels, along slices, rows and columns.
         image: Data address of the mosaic of the image, lossy; empty when it is not known.
         reference: Data address of the mosaic of the reference's codes, exact.
         prediction: Data address of the mosaic of the prediction's codes, exact.
-        codes: For each structure the codes that belong to it; 255 is not judged.
-        thinned: Voxels of the file for each voxel that travels, along slices, rows and columns.
     """
 
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     columns: int
     start: tuple[int, int, int]
+    codes: Mapping[str, Sequence[int]]
+    thinned: tuple[int, int, int]
     image: str
     reference: str
     prediction: str
-    codes: Mapping[str, Sequence[int]]
-    thinned: tuple[int, int, int]
 
     @property
     def num_bytes(self) -> int:
@@ -81,7 +83,7 @@ def view(overlay: Overlay, num_bytes: int) -> View:
     image, reference, prediction, spacing = _sliced(overlay)
     box = _region(reference, prediction, overlay.grid)
     reference, prediction = reference[box], prediction[box]
-    grey = None if image is None else _eight_bits(image[(*box, slice(None))])
+    grey = None if image is None else eight_bits(image[(*box, slice(None))])
     most = num_bytes * 4.0 if overlay.grid.dims == 3 else float(_LONGEST_2D**2)
     for _ in range(6):
         steps = _steps(reference.shape, spacing, most)
@@ -176,16 +178,6 @@ def _averaged(image: np.ndarray, steps: Sequence[int]) -> np.ndarray:
     return whole.reshape(*sizes, -1).mean((1, 3, 5), dtype=np.float32).round().astype(np.uint8)
 
 
-def _eight_bits(image: np.ndarray) -> np.ndarray:
-    """(slices, rows, columns, C) as bytes with one or three channels: the first from its 0.5 to its 99.5 percentile."""
-    coloured = image.shape[-1] == 3 and image.dtype == np.uint8 and bool((image != image[..., :1]).any())
-    if coloured:
-        return image
-    grey = np.nan_to_num(image[..., :1].astype(np.float32))
-    low, high = np.percentile(grey, [0.5, 99.5])
-    return (np.clip((grey - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
-
-
 def _packed(
     image: np.ndarray | None,
     reference: np.ndarray,
@@ -202,33 +194,20 @@ def _packed(
         (spacing[0] * steps[0], spacing[1] * steps[1], spacing[2] * steps[2]),
         across,
         (worst_slice(errors, 0), worst_slice(errors, 1), worst_slice(errors, 2)),
-        "" if image is None else _address(_mosaic(image, across), exact=False),
-        _address(_mosaic(reference[..., None], across), exact=True),
-        _address(_mosaic(prediction[..., None], across), exact=True),
         codes,
         steps,
+        "" if image is None else address(_mosaic(image, across), quality=72),
+        *(address(_mosaic(values[..., None], across), "PNG") for values in (reference, prediction)),
     )
 
 
-def _mosaic(slices: np.ndarray, across: int) -> np.ndarray:
-    """(slices, rows, columns, C) side by side, row by row, as (height, width) or (height, width, 3)."""
+def _mosaic(slices: np.ndarray, across: int) -> PillowImage:
+    """(slices, rows, columns, C) side by side, row by row."""
+    from PIL import Image
+
     count, rows, columns, channels = slices.shape
     down = math.ceil(count / across)
     whole = np.zeros((down * across, rows, columns, channels), np.uint8)
     whole[:count] = slices
-    flat = whole.reshape(down, across, rows, columns, channels).swapaxes(1, 2)
-    flat = flat.reshape(down * rows, across * columns, channels)
-    return flat[..., 0] if channels == 1 else flat
-
-
-def _address(picture: np.ndarray, *, exact: bool) -> str:
-    """A picture as a data address: PNG when every value must survive, else WebP."""
-    from PIL import Image
-
-    buffer = BytesIO()
-    if exact:
-        Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    else:
-        Image.fromarray(picture).save(buffer, "WEBP", quality=72, method=4)
-    kind = "png" if exact else "webp"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    mosaic = whole.reshape(down, across, rows, columns, channels).swapaxes(1, 2)
+    return Image.fromarray(flat(mosaic.reshape(down * rows, across * columns, channels)))

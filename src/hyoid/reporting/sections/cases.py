@@ -1,4 +1,4 @@
-"""A table of every case, worst first, and what the script needs to show a case in full."""
+"""A table of every case, worst first, what the script needs to show a case in full, and pictures of a few cases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...core.progress import track
 from ...evaluation.report import Report
 from ..facts import RunFacts
 from ..figures import name_of
-from ..overlays import GROUND, legend
-from ..views import View, allowance, view, viewed_cases
+from ..overlays import GROUND, chosen_cases, legend, pictures
+from ..views import allowance, view, viewed_cases
 
 _MOST_COLUMNS = 8
 _MOST_NUMBERS = 60_000
@@ -33,7 +33,7 @@ def cases(report: Report, facts: RunFacts) -> dict[str, Any]:
         "flagged": any(row["flags"] for row in rows),
         "outliers": any(kind == "outlier" for row in rows for kind, _ in row["flags"]),
         "numbers": _as_script(_numbers(report)),
-        "views": [(case, _as_script(_told(one))) for case, one in _views(facts, shown)],
+        "views": _views(facts, shown),
         "ground": GROUND,
         "legend": legend(len(report.structures)),
         "left_out": len(report.cases) - len(shown) if shown else 0,
@@ -85,11 +85,7 @@ def _numbers(report: Report) -> dict[str, Any]:
         "structures": report.structures,
         "judged": report.judged,
         "metrics": [
-            {
-                "name": name_of(name),
-                "unit": report.unit(name),
-                "higher": report.metrics[name].higher_is_better,
-            }
+            {"name": name_of(name), "unit": report.unit(name), "higher": report.metrics[name].higher_is_better}
             for name in metrics
         ],
         "cases": {
@@ -102,25 +98,12 @@ def _numbers(report: Report) -> dict[str, Any]:
     }
 
 
-def _views(facts: RunFacts, shown: tuple[str, ...]) -> list[tuple[str, View]]:
+def _views(facts: RunFacts, shown: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each case that is shown, and its view as the script reads it."""
     if facts.overlay is None:
         return []
-    return [(case, view(facts.overlay(case), allowance(len(shown)))) for case in track(shown, "draw cases")]
-
-
-def _told(one: View) -> dict[str, Any]:
-    """A view as the script reads it."""
-    return {
-        "shape": one.shape,
-        "spacing": [_short(length) for length in one.spacing],
-        "columns": one.columns,
-        "start": one.start,
-        "codes": one.codes,
-        "thinned": one.thinned,
-        "image": one.image,
-        "reference": one.reference,
-        "prediction": one.prediction,
-    }
+    found = ((case, view(facts.overlay(case), allowance(len(shown)))) for case in track(shown, "draw cases"))
+    return [(case, _as_script(vars(one) | {"spacing": [*map(_short, one.spacing)]})) for case, one in found]
 
 
 def _short(value: float) -> float | None:
@@ -130,3 +113,14 @@ def _short(value: float) -> float | None:
 def _as_script(facts: dict[str, Any]) -> str:
     """JSON that cannot end the element it stands in."""
     return json.dumps(facts, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+
+def gallery(report: Report, facts: RunFacts) -> dict[str, Any] | None:
+    """The pictures of the chosen cases and what their colours mean, when the images are at hand."""
+    if facts.overlay is None:
+        return None
+    shown: list[dict[str, Any]] = []
+    for why, case in track(chosen_cases(report), "draw cases"):
+        shown.append({"why": why, "case": case, "score": report.score(case), "pictures": pictures(facts.overlay(case))})
+    bare = not shown[0]["pictures"][0].plain
+    return {"gallery": shown, "legend": legend(len(report.structures)), "bare": bare}
