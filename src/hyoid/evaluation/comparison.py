@@ -178,13 +178,11 @@ class Comparison(Result):
     @cached_property
     def volumes(self) -> dict[tuple[str, str], Agreement]:
         """Agreement of sizes of each report and structure."""
-        found = {}
-        for name, structure in itertools.product(self.reports, self.structures):
-            rows = self.reports[name].rows_of(structure)
-            sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
-            settings = self.first.settings
-            found[name, structure] = agreement(*sizes, self.first.groups, settings.confidence, settings.resamples)
-        return found
+        return {
+            (name, structure): agreement(*one.sizes(structure), self.first.groups, *self.first.settings.draws[:2])
+            for name, one in self.reports.items()
+            for structure in self.structures
+        }
 
     @cached_property
     def subgroups(self) -> dict[str, dict[str, tuple[Subgroup, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,8 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log, track
 from ..datasets.agreement import difference
-from ..metrics.metric import Metric
 from ..metrics.objects import Objects
-from ..metrics.pair import Pair, pairs_of
+from ..metrics.pair import pairs_of
 from .confusion import Confusion, table_of
 from .identity import mark_of_reference
 from .report import UNKNOWN, EvaluationSettings, Report, rounded
@@ -96,7 +96,10 @@ def evaluate_case(
             unknown = {metric.name: math.nan for metric in chosen}
             rows.append(Row(case, group or case, name, UNKNOWN, math.nan, math.nan, unknown))
             continue
-        values = {metric.name: rounded(_value(metric, pair, settings)) for metric in chosen}
+        values = {
+            metric.name: rounded(metric.of(pair.objects if metric.compares is Objects else pair, settings.rules))
+            for metric in chosen
+        }
         sizes = (_size(pair.num_reference, reference.grid), _size(pair.num_predicted, reference.grid))
         mark = mark_of_reference(pair, reference.grid)
         rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark))
@@ -141,14 +144,9 @@ def evaluate_pairs(
             table = table * np.outer(known, known)
         return rows, reference.grid, table
 
-    rows: list[Row] = []
-    grids: list[Grid] = []
-    tables: list[np.ndarray] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for found, grid, table in track(pool.map(judge, todo), stage, len(todo)):
-            rows.extend(found)
-            grids.append(grid)
-            tables.append(table)
+        by_case, grids, tables = zip(*track(pool.map(judge, todo), stage, len(todo)), strict=True)
+    rows = tuple(itertools.chain.from_iterable(by_case))
     calibrated = {grid.calibrated for grid in grids}
     told = list(notes)
     if len(calibrated) > 1:
@@ -163,11 +161,7 @@ def evaluate_pairs(
     size_unit = SIZE_UNITS[known][grids[0].dims]
     facts = {one.case: one.facts for one in todo if one.facts}
     confused = Confusion.of(tables, labels)
-    return Report(tuple(rows), labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
-
-
-def _value(metric: Metric, pair: Pair, settings: EvaluationSettings) -> float:
-    return metric.of(pair.objects if metric.compares is Objects else pair, settings.rules)
+    return Report(rows, labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
 
 
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:

@@ -145,11 +145,10 @@ class Report(Result):
     def unjudged(self) -> str:
         """A sentence on the structures that no reference holds, and how often they were made up; empty without any."""
         told = []
-        for name in self.structures:
-            if name not in self.judged:
-                made_up = sum(row.finding == "spurious" for row in self.rows_of(name))
-                cases = f"made up in {made_up} case{'s' * (made_up != 1)}" if made_up else "never made up"
-                told.append(f"{name} ({cases})")
+        for name in (name for name in self.structures if name not in self.judged):
+            made_up = sum(row.finding == "spurious" for row in self.rows_of(name))
+            cases = f"made up in {made_up} case{'s' * (made_up != 1)}" if made_up else "never made up"
+            told.append(f"{name} ({cases})")
         return f"In no reference, so not part of the mean of structures: {', '.join(told)}." if told else ""
 
     @cached_property
@@ -202,12 +201,12 @@ class Report(Result):
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
         """Agreement of sizes of each judged structure."""
-        found = {}
-        for name in self.judged:
-            rows = self.rows_of(name)
-            sizes = [row.prediction_size for row in rows], [row.reference_size for row in rows]
-            found[name] = agreement(*sizes, self.groups, self.settings.confidence, self.settings.resamples)
-        return found
+        return {name: agreement(*self.sizes(name), self.groups, *self.settings.draws[:2]) for name in self.judged}
+
+    def sizes(self, structure: str) -> tuple[list[float], list[float]]:
+        """Predicted and reference size of a structure in each case."""
+        rows = self.rows_of(structure)
+        return [row.prediction_size for row in rows], [row.reference_size for row in rows]
 
     @cached_property
     def subgroups(self) -> dict[str, tuple[Subgroup, ...]]:
