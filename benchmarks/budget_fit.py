@@ -22,10 +22,10 @@ from plainly import run_plainly
 
 from hyoid.datasets.dataset import open_dataset
 from hyoid.planning import learning
+from hyoid.planning.candidates import learning_facts
 from hyoid.planning.fingerprint import measure_dataset
 from hyoid.planning.frame import frame_of
 from hyoid.planning.learning import Candidate, Facts, expected_learning
-from hyoid.planning.planner import learning_facts
 from hyoid.planning.settings import PlanningSettings
 
 NAMES = ("STEPS", "WIDTH", "BATCH", "VIEW", "DETAIL")

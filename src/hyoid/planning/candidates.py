@@ -12,9 +12,13 @@ from ..core.errors import ConfigError
 from ..nets.family.build import build_spec
 from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
+from ..tasks.task import Task
 from .budget import BACKWARD, Load, fitting_patch, is_padded, load_of, training_gb
-from .learning import Candidate, Facts
-from .rules import Topology, topology
+from .fingerprint import Fingerprint
+from .frame import Frame, known_by_place
+from .learning import Candidate, Facts, Target
+from .plan import Plan
+from .rules import REFERENCES, Topology, topology
 from .settings import PlanningSettings, Precision
 
 WIDTHS = {2: (8, 12, 16, 24, 32, 48, 64), 3: (8, 12, 16, 24, 32)}
@@ -27,60 +31,88 @@ SMALLEST_IMAGE = {2: 96, 3: 24}
 """Voxels along the two largest axes below which images are not made coarser."""
 
 
+def learning_facts(fingerprint: Fingerprint, frame: Frame) -> Facts:
+    """What each structure asks for: three times its width, and much of the image when its place tells what it is."""
+    spacing = frame.net_spacing
+    whole = [n * s for n, s in zip(frame.net_median, spacing, strict=True)]
+    least = (160 if frame.dims == 2 else 48) * min(spacing)
+    targets = []
+    for structure in fingerprint.structures:
+        if structure.num_cases:
+            share = 0.75 if known_by_place(structure) else 0.0
+            needed = tuple(min(side, max(least, 3 * structure.width_mm, share * side)) for side in whole)
+            targets.append(Target(structure.fine_mm or min(spacing), needed))
+    return Facts(spacing, tuple(targets))
+
+
 @dataclass(frozen=True)
 class Ground:
-    """What candidates stand on.
+    """What a plan has to answer, and what its candidates stand on; either `seconds` or `steps` is given.
 
     Attributes:
-        spacing: Finest sensible spacing along each prepared axis (of the slice for a 2D net on volumes).
-        median: Median shape of the images at that spacing.
-        num_cases: Cases to train on.
-        in_channels: Channels of the images.
-        out_channels: Channels of the logits.
-        facts: What the rule knows of the data.
         memory_gb: Memory training may use.
         total_gb: Memory of the whole machine.
         precisions: Number formats of the device, the favoured one first.
-        settings: What is fixed already.
-        given: A net that is taken as it is, such as that of an earlier run.
+        earlier: The plan of a run whose net is taken as it is.
     """
 
-    spacing: tuple[float, ...]
-    median: tuple[float, ...]
-    num_cases: int
-    in_channels: int
-    out_channels: int
-    facts: Facts
+    fingerprint: Fingerprint
+    task: Task
+    settings: PlanningSettings
+    frame: Frame
+    seconds: float | None
+    steps: int | None
+    device: str
     memory_gb: float
     total_gb: float
     precisions: tuple[Precision, ...]
-    settings: PlanningSettings
-    given: NetSpec | None = None
+    earlier: Plan | None
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Finest sensible spacing along each prepared axis (of the slice for a 2D net on volumes)."""
+        return self.frame.net_spacing
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the rule knows of the data."""
+        return learning_facts(self.fingerprint, self.frame)
+
+    @property
+    def net(self) -> str:
+        """Name of the net."""
+        reference = REFERENCES.get(self.settings.preset)
+        return self.settings.net or (reference.net if reference else "unet")
 
     @property
     def formats(self) -> tuple[Precision, ...]:
         """Number formats to choose from, the favoured one first."""
         return (self.settings.precision,) if self.settings.precision else self.precisions
 
+    @property
+    def _ends(self) -> dict[str, int]:
+        return {"in_channels": len(self.fingerprint.channels), "out_channels": self.task.channels}
+
     @cached_property
     def whole(self) -> NetSpec | None:
-        """The net that only patches are sought for: one that is given, or one that is no U."""
-        if self.given is not None:
-            return self.given
-        if isinstance(self._row, UNetSpec):
+        """The net that only patches are sought for: that of an earlier run, or one that is no U."""
+        if self.earlier is not None:
+            return self.earlier.net.changed(self._ends)
+        if isinstance(self.row, UNetSpec):
             return None
         fixed = {"channels": self.settings.channels, "norm": self.settings.norm}
         return self._built(**{name: value for name, value in fixed.items() if value is not None})
 
     @cached_property
-    def _row(self) -> NetSpec:
+    def row(self) -> NetSpec:
+        """The net as the shelf has it."""
         return self._built()
 
     @property
     def published(self) -> UNetSpec:
         """The U as its row has it."""
-        assert isinstance(self._row, UNetSpec)  # others are taken whole
-        return self._row
+        assert isinstance(self.row, UNetSpec)  # others are taken whole
+        return self.row
 
     @property
     def channels(self) -> tuple[int, ...] | None:
@@ -94,21 +126,23 @@ class Ground:
         most = width * (10 if len(self.spacing) == 3 else 16)
         searched = tuple(min(width * 2**level, most) for level in range(shape.levels))
         widest = max(self.published.kernels[0])
-        made = self._built(
+        return self.u_of(
+            shape,
             channels=self.channels[: shape.levels] if self.channels else searched,
             kernels=tuple(tuple(widest if size > 1 else 1 for size in kernel) for kernel in shape.kernels),
-            strides=shape.strides,
             **({} if self.published.deep_supervision else {"deep_supervision": False}),
-            **({} if self.settings.norm is None else {"norm": self.settings.norm}),
-            **({"recompute": True} if self.settings.recompute else {}),
         )
+
+    def u_of(self, shape: Topology, **changes: Any) -> UNetSpec:
+        """The U of a topology, with what the settings fix."""
+        fixed: dict[str, Any] = {} if self.settings.norm is None else {"norm": self.settings.norm}
+        fixed |= {"recompute": True} if self.settings.recompute else {}
+        made = self._built(**{"kernels": shape.kernels, "strides": shape.strides, **fixed, **changes})
         assert isinstance(made, UNetSpec)
         return made
 
     def _built(self, **changes: Any) -> NetSpec:
-        return build_spec(
-            self.settings.net or "unet", len(self.spacing), self.in_channels, self.out_channels, **changes
-        )
+        return build_spec(self.net, self.frame.dims, **self._ends, **changes)
 
 
 @dataclass(frozen=True)
@@ -119,6 +153,23 @@ class Option:
     spec: NetSpec
     load: Load
 
+    @classmethod
+    def of(cls, ground: Ground, spec: NetSpec, load: Load, patch: tuple[int, ...], batch: int, **more: Any) -> Option:
+        """The option of these numbers; `more` are other fields of its row, with `spacing_mm` and `precision`."""
+        row = Candidate(
+            dims=ground.frame.dims,
+            patch=patch,
+            batch=batch,
+            net=ground.net,
+            channels=getattr(spec, "channels", ()),
+            parameters=load.parameters,
+            gflops=batch * BACKWARD * load.flops / 1e9,
+            values=batch * load.values,
+            memory_gb=training_gb(load, batch, more["precision"]),
+            **more,
+        )
+        return cls(row, spec, load)
+
 
 def options(ground: Ground, precision: Precision) -> list[Option]:
     """Every combination of spacing, patch, width and batch that fits into the memory; where none does, the smallest."""
@@ -127,27 +178,12 @@ def options(ground: Ground, precision: Precision) -> list[Option]:
     for spacing, patch, spec in _designs(ground):
         load = load_of(spec, patch)
         for batch in _batches(ground):
-            memory = training_gb(load, batch, precision)
-            if memory > ground.memory_gb and _may_recompute(spec, ground.settings):
+            if training_gb(load, batch, precision) > ground.memory_gb and _may_recompute(spec, ground.settings):
                 spec = spec.changed({"recompute": True})
                 load = load_of(spec, patch)
-                memory = training_gb(load, batch, precision)
-            row = Candidate(
-                dims=len(spacing),
-                spacing_mm=spacing,
-                patch=patch,
-                batch=batch,
-                net=ground.settings.net or "unet",
-                channels=getattr(spec, "channels", ()),
-                precision=precision,
-                parameters=load.parameters,
-                gflops=batch * BACKWARD * load.flops / 1e9,
-                values=batch * load.values,
-                memory_gb=memory,
-            )
-            option = Option(row, spec, load)
-            if memory > ground.memory_gb:
-                if smallest is None or memory < smallest.row.memory_gb:
+            option = Option.of(ground, spec, load, patch, batch, spacing_mm=spacing, precision=precision)
+            if option.row.memory_gb > ground.memory_gb:
+                if smallest is None or option.row.memory_gb < smallest.row.memory_gb:
                     smallest = option
                 break
             found.append(option)
@@ -190,7 +226,9 @@ def _views(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...]]
     dims, fixed, finest = len(ground.spacing), ground.settings, min(ground.spacing)
     for factor in (1.0,) if fixed.spacing_mm else COARSER:
         spacing = tuple(max(s, factor * finest) for s in ground.spacing)
-        median = tuple(n * old / new for n, old, new in zip(ground.median, ground.spacing, spacing, strict=True))
+        median = tuple(
+            n * old / new for n, old, new in zip(ground.frame.net_median, ground.spacing, spacing, strict=True)
+        )
         if factor > 1 and min(sorted(median)[-2:]) < SMALLEST_IMAGE[dims]:
             break
         for patch in [fixed.patch[-dims:]] if fixed.patch else _patches(spacing, median):
@@ -212,7 +250,7 @@ def _shapes(ground: Ground) -> list[tuple[tuple[float, ...], tuple[int, ...], To
             found.append((spacing, patch, shape))
     if not found:
         what = "planning.patch" if fixed.patch else "the median image"
-        size = "x".join(str(round(n)) for n in (fixed.patch or ground.median))
+        size = "x".join(str(round(n)) for n in (fixed.patch or ground.frame.net_median))
         raise ConfigError(
             f"A net of {max(2, levels) if fixed.channels else 2} levels needs more voxels than {what} has ({size}); "
             f"give larger images, or a net of fewer levels with planning.channels."
@@ -233,4 +271,4 @@ def _widths(ground: Ground) -> tuple[int, ...]:
 
 def _batches(ground: Ground) -> list[int]:
     fixed = ground.settings.batch
-    return [fixed] if fixed else [batch for batch in BATCHES if batch <= max(2, ground.num_cases)]
+    return [fixed] if fixed else [batch for batch in BATCHES if batch <= max(2, ground.fingerprint.num_labelled)]

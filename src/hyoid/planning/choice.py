@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from ..core.errors import HyoidError
 from ..core.progress import stage
-from .budget import NOMINAL, Load, Speed, Timer, fitted_speed
+from .budget import NOMINAL, NOMINAL_SECONDS, Load, Speed, Timer, fitted_speed
 from .candidates import Ground, Option, check_memory, options
-from .learning import Facts, affordable_steps, expected_learning, learning_factors
+from .learning import USABLE, affordable_steps, expected_learning, learning_factors
 from .settings import Precision
 
 FINALISTS = 4
@@ -40,29 +39,18 @@ ROWS = 10
 """Candidates that are shown."""
 
 
-class Rating(NamedTuple):
-    """Rates options for a budget.
-
-    Attributes:
-        facts: What is to be learnt.
-        seconds: Time for training with its validation.
-        most_steps: Steps after which training ends.
-    """
-
-    facts: Facts
-    seconds: float
-    most_steps: float = math.inf
-
-    def __call__(self, option: Option, speed: Speed, measured: float | None = None) -> Option:
-        """The option with its time, by this speed unless measured, and what it is expected to learn."""
-        took = speed.seconds(option.load, option.row.batch) if measured is None else measured
-        row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
-        update = {
-            "steps": int(affordable_steps(row, self.seconds, self.most_steps)),
-            "learning": expected_learning(row, *self),
-            "factors": learning_factors(row, *self),
-        }
-        return replace(option, row=row.model_copy(update=update))
+def _rated(
+    ground: Ground, option: Option, speed: Speed, seconds: float, most: float = math.inf, measured: float | None = None
+) -> Option:
+    """The option with its time, by this speed unless measured, and what it is expected to learn in these seconds."""
+    took = speed.seconds(option.load, option.row.batch) if measured is None else measured
+    row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
+    update = {
+        "steps": int(affordable_steps(row, seconds, most)),
+        "learning": expected_learning(row, ground.facts, seconds, most),
+        "factors": learning_factors(row, ground.facts, seconds, most),
+    }
+    return replace(option, row=row.model_copy(update=update))
 
 
 @dataclass
@@ -112,11 +100,11 @@ class _Machine:
         return 2 * seconds <= max(ALWAYS, self.allowance - self.spent)
 
 
-def choose_nominal(ground: Ground, seconds: float, steps: int) -> list[Option]:
+def choose_nominal(ground: Ground, steps: int) -> list[Option]:
     """The best option for a number of steps on the nominal machine, then the best of other kinds; nothing is timed."""
-    rate = Rating(ground.facts, seconds, steps)
-    precision = ground.formats[0]
-    ranked = sorted((rate(option, NOMINAL) for option in options(ground, precision)), key=_order)
+    seconds = steps * NOMINAL_SECONDS / USABLE
+    found = options(ground, ground.formats[0])
+    ranked = sorted((_rated(ground, option, NOMINAL, seconds, steps) for option in found), key=_order)
     # A large step is rated by the steps that such a machine would take in the time, but all that were asked are taken.
     return [replace(one, row=one.row.model_copy(update={"steps": steps})) for one in _shown(ranked)]
 
@@ -138,7 +126,7 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
     Raises:
         ConfigError: When every option needs more memory than the whole machine has; before anything is timed.
     """
-    rate, machine = Rating(ground.facts, seconds), _Machine(timer, allowance)
+    machine = _Machine(timer, allowance)
     with stage("measuring the speed of this machine", MEASUREMENTS) as progress:
         leanest = min((option.row for option in options(ground, ground.formats[0])), key=lambda row: row.memory_gb)
         check_memory(leanest, ground.total_gb)
@@ -146,10 +134,9 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
         progress.advance(MEASUREMENTS - FINALISTS)
         found, timed = options(ground, precision), dict[int, float]()
         while True:
-            ranked = sorted(
-                ((rate(option, machine.speed, timed.get(index)), index) for index, option in enumerate(found)),
-                key=lambda pair: _order(pair[0]),
-            )
+            speed = machine.speed
+            rated = (_rated(ground, one, speed, seconds, measured=timed.get(index)) for index, one in enumerate(found))
+            ranked = sorted(zip(rated, range(len(found)), strict=True), key=lambda pair: _order(pair[0]))
             best, index = ranked[0]
             if index in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
                 break

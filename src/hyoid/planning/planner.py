@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..core.errors import ConfigError
 from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.task import Task
 from .budget import (
-    NOMINAL_SECONDS,
     Load,
     Stopwatch,
     Timer,
@@ -26,11 +23,11 @@ from .candidates import Ground, Option, check_memory
 from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
-from .frame import Frame, frame_of, known_by_place, mirror_axes
+from .frame import Frame, frame_of, mirror_axes
 from .intensity import intensity_of, target_of
-from .learning import USABLE, Candidate, Facts, Target
+from .learning import USABLE, Candidate
 from .plan import Expected, Plan
-from .published import Published
+from .published import published_option, published_reasons
 from .settings import PlanningSettings
 
 DEFAULT_SECONDS = 3600.0
@@ -95,88 +92,38 @@ def make_plan(
     device = resolved_device(device)
     # Asked before anything is timed, since timing takes memory of its own.
     memory_gb = settings.memory_gb or available_gb(device, free=seconds is not None)
-    asked = _Asked(fingerprint, task, settings, frame, seconds, steps, calibrate, device, memory_gb, earlier)
-    return _plan(asked, *(_auto(asked) if settings.preset == "auto" else _published(asked)))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a plan has to answer: either `seconds` or `steps` is given."""
-
-    fingerprint: Fingerprint
-    task: Task
-    settings: PlanningSettings
-    frame: Frame
-    seconds: float | None
-    steps: int | None
-    calibrate: Timer | None
-    device: str
-    memory_gb: float
-    earlier: Plan | None
-
-    @property
-    def given(self) -> NetSpec | None:
-        """The net of an earlier run, for the channels of this one."""
-        changes = {"in_channels": self.in_channels, "out_channels": self.out_channels}
-        return None if self.earlier is None else self.earlier.net.changed(changes)
-
-    @property
-    def in_channels(self) -> int:
-        return len(self.fingerprint.channels)
-
-    @property
-    def out_channels(self) -> int:
-        return self.task.channels
-
-
-def _published(asked: _Asked) -> tuple[list[Option], list[str]]:
-    """The one option of the published rules."""
-    preset = Published(
-        asked.frame, asked.settings, asked.fingerprint.num_labelled, asked.in_channels, asked.out_channels
-    )
-    timer = None if asked.seconds is None else asked.calibrate or Stopwatch(asked.device, 5.0)
-    option = preset.option(asked.settings.precision or precisions(asked.device)[0], timer)
-    return [option], preset.reasons(option.row.patch)
-
-
-def _auto(asked: _Asked) -> tuple[list[Option], list[str]]:
-    """The options that are expected to learn most in the time, the best one first."""
-    settings, frame = asked.settings, asked.frame
     ground = Ground(
-        spacing=frame.net_spacing,
-        median=frame.net_median,
-        num_cases=max(1, asked.fingerprint.num_labelled),
-        in_channels=asked.in_channels,
-        out_channels=asked.out_channels,
-        facts=learning_facts(asked.fingerprint, frame),
-        memory_gb=asked.memory_gb,
-        total_gb=total_gb(asked.device),
-        precisions=precisions(asked.device),
-        settings=settings,
-        given=asked.given,
+        fingerprint,
+        task,
+        settings,
+        frame,
+        seconds,
+        steps,
+        device,
+        memory_gb,
+        total_gb(device),
+        precisions(device),
+        earlier,
     )
-    if asked.seconds is not None:
-        allowance = min(30.0, max(2.0, CALIBRATION_SHARE * asked.seconds))
-        timer = asked.calibrate or Stopwatch(asked.device, allowance / MEASUREMENTS)
-        ranked = choose(ground, asked.seconds, timer, allowance)
+    return _plan(ground, *(_auto if settings.preset == "auto" else _published)(ground, calibrate))
+
+
+def _published(ground: Ground, calibrate: Timer | None) -> tuple[list[Option], list[str]]:
+    """The one option of the published rules."""
+    timer = None if ground.seconds is None else calibrate or Stopwatch(ground.device, 5.0)
+    option = published_option(ground, timer)
+    return [option], published_reasons(ground, option.row.patch)
+
+
+def _auto(ground: Ground, calibrate: Timer | None) -> tuple[list[Option], list[str]]:
+    """The options that are expected to learn most in the time, the best one first."""
+    if ground.seconds is not None:
+        allowance = min(30.0, max(2.0, CALIBRATION_SHARE * ground.seconds))
+        timer = calibrate or Stopwatch(ground.device, allowance / MEASUREMENTS)
+        ranked = choose(ground, ground.seconds, timer, allowance)
     else:
-        steps = asked.steps or PUBLISHED_STEPS
-        ranked = choose_nominal(ground, steps * NOMINAL_SECONDS / USABLE, steps)
+        ranked = choose_nominal(ground, ground.steps or PUBLISHED_STEPS)
     return ranked, _why(ranked[0].row, ground)
-
-
-def learning_facts(fingerprint: Fingerprint, frame: Frame) -> Facts:
-    """What each structure asks for: three times its width, and much of the image when its place tells what it is."""
-    spacing = frame.net_spacing
-    whole = [n * s for n, s in zip(frame.net_median, spacing, strict=True)]
-    least = (160 if frame.dims == 2 else 48) * min(spacing)
-    targets = []
-    for structure in fingerprint.structures:
-        if structure.num_cases:
-            share = 0.75 if known_by_place(structure) else 0.0
-            needed = tuple(min(side, max(least, 3 * structure.width_mm, share * side)) for side in whole)
-            targets.append(Target(structure.fine_mm or min(spacing), needed))
-    return Facts(spacing, tuple(targets))
 
 
 def _why(best: Candidate, ground: Ground) -> list[str]:
@@ -194,20 +141,20 @@ def _why(best: Candidate, ground: Ground) -> list[str]:
     return lines
 
 
-def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
+def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     """The plan around the first option."""
-    fingerprint, settings, frame = asked.fingerprint, asked.settings, asked.frame
+    fingerprint, settings, frame = ground.fingerprint, ground.settings, ground.frame
     chosen, auto = ranked[0], settings.preset == "auto"
     row, net = chosen.row, chosen.spec
-    num_steps = asked.steps or max(1, int(USABLE * (asked.seconds or 0) / row.seconds_per_step))
-    if asked.task.heads == 1:
+    num_steps = ground.steps or max(1, int(USABLE * (ground.seconds or 0) / row.seconds_per_step))
+    if ground.task.heads == 1:
         net = _one_head(net, settings)
     elif settings.deep_supervision is not None:
         net = net.changed({"deep_supervision": settings.deep_supervision})
-    elif auto and asked.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
+    elif auto and ground.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
         net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})
     patch = (1,) * frame.flat + row.patch
-    axes, mirror_notes = mirror_axes(fingerprint, asked.task.labels, frame, patch, auto)
+    axes, mirror_notes = mirror_axes(fingerprint, ground.task.labels, frame, patch, auto)
     intensity, intensity_notes = intensity_of(fingerprint, settings)
     spacing = None if _keeps_pixels(fingerprint, row) else (None,) * frame.flat + row.spacing_mm
     crop = settings.crop or ("content" if not auto or fingerprint.content_share < 0.95 else "none")
@@ -228,18 +175,24 @@ def _plan(asked: _Asked, ranked: list[Option], reasons: list[str]) -> Plan:
         precision=row.precision,
         policy=settings.policy or ("light" if auto and num_steps < LONG else "nnunet"),
         mirror_axes=axes if settings.mirror_axes is None else settings.mirror_axes,
-        foreground_share=_foreground_share(asked) if settings.foreground_share is None else settings.foreground_share,
+        foreground_share=_foreground_share(ground) if settings.foreground_share is None else settings.foreground_share,
         batch_dice=frame.dims == 2 if settings.batch_dice is None else settings.batch_dice,
         expected=Expected(
             seconds_per_step=row.seconds_per_step,
             steps=num_steps,
-            training_seconds=asked.seconds or START_SECONDS + num_steps * row.seconds_per_step / USABLE,
+            training_seconds=ground.seconds or START_SECONDS + num_steps * row.seconds_per_step / USABLE,
             memory_gb=row.memory_gb,
             prediction_gb=prediction_gb(_kept(chosen), row.batch),
             parameters=row.parameters,
             measured=row.measured,
         ),
-        reasons=(*_memory_notes(asked, chosen), *_net_notes(frame, row.net), *reasons, *mirror_notes, *intensity_notes),
+        reasons=(
+            *_memory_notes(ground, chosen),
+            *_net_notes(frame, row.net),
+            *reasons,
+            *mirror_notes,
+            *intensity_notes,
+        ),
         candidates=tuple(option.row for option in ranked) if auto else (),
     )
 
@@ -276,9 +229,9 @@ def _kept(chosen: Option) -> Load:
     return load_of(chosen.spec.changed({"recompute": False}), chosen.row.patch)
 
 
-def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
+def _memory_notes(ground: Ground, chosen: Option) -> list[str]:
     """How memory is saved, and a warning when a step is expected to need more of it than it may use."""
-    row, told = chosen.row, _memory_warning(asked, chosen.row)
+    row, told = chosen.row, _memory_warning(ground, chosen.row)
     if getattr(chosen.spec, "recompute", False):
         whole = training_gb(_kept(chosen), row.batch, row.precision)
         told.append(
@@ -288,15 +241,15 @@ def _memory_notes(asked: _Asked, chosen: Option) -> list[str]:
     return told
 
 
-def _memory_warning(asked: _Asked, row: Candidate) -> list[str]:
-    if asked.settings.preset == "auto":
-        check_memory(row, total_gb(asked.device))
-    if row.memory_gb <= asked.memory_gb:
+def _memory_warning(ground: Ground, row: Candidate) -> list[str]:
+    if ground.settings.preset == "auto":
+        check_memory(row, ground.total_gb)
+    if row.memory_gb <= ground.memory_gb:
         return []
-    whose = "that --memory (planning.memory_gb) allows" if asked.settings.memory_gb else "that this machine can give"
+    whose = "that --memory (planning.memory_gb) allows" if ground.settings.memory_gb else "that this machine can give"
     return [
         f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the "
-        f"{asked.memory_gb:.2g} GB {whose}; a smaller planning.patch, batch or net needs less"
+        f"{ground.memory_gb:.2g} GB {whose}; a smaller planning.patch, batch or net needs less"
     ]
 
 
@@ -305,9 +258,9 @@ def _keeps_pixels(fingerprint: Fingerprint, row: Candidate) -> bool:
     return not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
 
 
-def _foreground_share(asked: _Asked) -> float:
+def _foreground_share(ground: Ground) -> float:
     """A third, as published; more when objects are so small that random patches hardly meet them."""
-    share = asked.fingerprint.object_share
-    if asked.settings.preset != "auto" or share >= 0.01:
+    share = ground.fingerprint.object_share
+    if ground.settings.preset != "auto" or share >= 0.01:
         return 0.33
     return 0.5 if share >= 0.001 else 0.67
