@@ -7,6 +7,7 @@ The verbs come from `hyoid.workflow`, the words (`Grid`, `Labels`, `Image`, `Cas
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,27 +21,6 @@ __all__ = [
     "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "write_image",
 ]
 # fmt: on
-_ROOMS = ("losses", "metrics", "nets", "tasks")
-_PLACES = {
-    "core.case": ("Batch", "Case", "Image"),
-    "core.errors": ("ConfigError", "DataError", "HyoidError"),
-    "core.grid": ("Grid",),
-    "core.labels": ("Labels",),
-    "core.stopping": ("Stop", "stopping"),
-    "datasets.dataset": ("Dataset", "open_dataset"),
-    "evaluation.report": ("Report",),
-    "experiment": ("Experiment",),
-    "files.formats": ("read_image", "write_image"),
-    "nets.unet": ("UNetSpec",),
-    "planning.fingerprint": ("Fingerprint",),
-    "planning.plan": ("Plan",),
-    "prediction.ensemble": ("Ensemble",),
-    "prediction.predictor": ("Predictor",),
-    "workflow.cases": ("cases",),
-    "workflow.loading": ("load",),
-    "workflow": "cite compare demo evaluate inspect plan predict prepare report run show_nets train".split(),  # noqa: SIM905
-}
-"""Where names come from; type checkers read the same from the imports below, and a test compares all three lists."""
 
 if TYPE_CHECKING:
     from . import losses, metrics, nets, tasks
@@ -63,13 +43,20 @@ if TYPE_CHECKING:
     from .workflow.loading import load
 else:
 
+    @cache
+    def _places():
+        """The module of each name, read from the imports above, which type checkers follow and nobody executes."""
+        import ast
+
+        nodes = ast.walk(ast.parse(__spec__.loader.get_source(__name__)))
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+        return {one.name: node.module for node in imports for one in node.names}
+
     def __getattr__(name):
-        if name in _ROOMS:
-            return import_module(f"hyoid.{name}")
-        for place, names in _PLACES.items():
-            if name in names:
-                return getattr(import_module(f"hyoid.{place}"), name)
-        raise AttributeError(f"module 'hyoid' has no attribute {name!r}")
+        if name not in _places():
+            raise AttributeError(f"module 'hyoid' has no attribute {name!r}")
+        place = _places()[name]
+        return getattr(import_module(f"hyoid.{place}"), name) if place else import_module(f"hyoid.{name}")
 
 
 def __dir__() -> list[str]:

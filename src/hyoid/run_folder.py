@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -109,7 +109,7 @@ class RunFiles:
                 spent = self.energy()
                 taken = meter.taken()
                 spent[stage] = spent[stage] + taken if stage in spent else taken
-                self.write_json("energy.json", {name: one.to_dict() for name, one in spent.items()})
+                self.write_json("energy.json", {name: asdict(one) for name, one in spent.items()})
 
     def energy(self) -> dict[str, Energy]:
         """Energy of each stage so far."""

@@ -205,7 +205,10 @@ def test_threads_that_wait_spin_a_moment_unless_that_was_decided(monkeypatch):
 def test_json_is_one_document_with_what_a_person_would_read(cells, tmp_path):
     planned = hyoid("plan", cells, "--into", tmp_path / "run", "--steps", "2", "--json")
     plan = json.loads(planned.stdout)
-    assert plan["steps"] == 2 and Plan.parse(plan) == Experiment.read(tmp_path / "run" / "experiment.yaml").plan
+    assert (
+        plan["expected"]["steps"] == 2
+        and Plan.parse(plan) == Experiment.read(tmp_path / "run" / "experiment.yaml").plan
+    )
     found = json.loads(hyoid("inspect", cells, "--json").stdout)
     assert found["facts"]["cases"] == "5" and len(found["cases"]) == 5 and found["problems"] == []
     assert json.loads(hyoid("cite", tmp_path / "run", "--json").stdout)["bibtex"].startswith("@")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_accelerators_count_when_they_are_used(tmp_path, clock, monkeypatch):
 def test_energies_add_up():
     both = Energy(1.0, True) + Energy(2.0, False, 3.0)
     assert both == Energy(3.0, False, 3.0) and both.total == 6.0
-    assert Energy(**both.to_dict()) == both
+    assert Energy(**asdict(both)) == both
 
 
 def test_a_real_meter_counts_work():

@@ -54,12 +54,6 @@ def test_contradictions_are_refused(wrong):
         Labels.parse(wrong, "labels file")
 
 
-def test_any_positive_value_is_known_where_objects_are_numbered():
-    nuclei = Labels(names=("nucleus",), values=((1,),), ignore=-1, objects=True)
-    assert nuclei.unknown([0, 1, 40_000, -1, -2]) == [-2]
-    assert Labels.of({1: "a"}, ignore=9).unknown([0, 1, 2, 9, -3]) == [-3, 2]
-
-
 def test_numbered_objects_become_the_value_of_their_structure():
     values = np.array([0, 1, 40_000, -1], np.int32)
     nuclei = Labels(names=("nucleus",), values=((1,),), ignore=-1, objects=True)

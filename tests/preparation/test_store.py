@@ -14,7 +14,7 @@ import pytest
 from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.grid import Grid
-from hyoid.core.progress import Silent, listening
+from hyoid.core.progress import Listener, listening
 from hyoid.ops.resample import onto
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.packing import pack, sample_places
@@ -242,7 +242,7 @@ def test_two_runs_may_fill_one_store_at_once(dataset: Folder, tmp_path: Path):
 
 
 def test_progress_counts_the_cases_that_are_new(dataset: Folder, tmp_path: Path):
-    class Notes(Silent):
+    class Notes(Listener):
         said: ClassVar[list] = []
 
         def start(self, what: str, total: float | None) -> None:

@@ -8,14 +8,14 @@ from threading import Thread
 import pytest
 
 import hyoid
-from hyoid.core.progress import Silent, listening
+from hyoid.core.progress import Listener, listening
 from hyoid.datasets.phantoms import write_phantoms
 
 STAGES = ("Looking at cases", "measuring cases", "prepare", "train", "predict", "evaluate", "draw cases")
 CHANGES = ("planning.channels=[8, 16]", "evaluation.resamples=100", "threads=1")
 
 
-class Asking(Silent):
+class Asking(Listener):
     """A listener that lets another thread ask to stop at the first progress of one stage."""
 
     def __init__(self, what: str, stop: hyoid.Stop) -> None:

@@ -71,14 +71,10 @@ def collect_seldom() -> None:
     atexit.register(gc.freeze)
 
 
-def stop_when_asked() -> None:
-    """Let what clusters and services send before they kill (SIGTERM) stop a command as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
 def main() -> None:
     """Run the command line."""
     collect_seldom()
-    stop_when_asked()
+    # What clusters and services send before they kill stops a command as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wait_politely()
     app()

@@ -20,6 +20,7 @@ from .screen import listener_for, show_notices
 from .shown import show
 
 WIDTH_OF_FILES = 160
+NAMED = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 TYPES: dict[Kind, Any] = {
     "path": Path,
@@ -39,17 +40,17 @@ class Command(TyperCommand):
     """A command that knows whether one of its words was empty."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words."""
         ctx.meta[EMPTY] = "" in args
         return super().parse_args(ctx, args)
 
 
 def add_command(app: typer.Typer, verb: Verb) -> None:
-    """A command that calls this verb and shows what it gives."""
-    parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
-    parameters += [_parameter(argument) for argument in sorted(verb.arguments, key=lambda one: not one.required)]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters.append(inspect.Parameter("as_json", kind, default=False, annotation=Annotated[bool, JSON]))
+    """Let a command call this verb and show what it gives."""
+    parameters = [
+        inspect.Parameter("context", NAMED, annotation=typer.Context),
+        *(_parameter(argument) for argument in sorted(verb.arguments, key=lambda one: not one.required)),
+        inspect.Parameter("as_json", NAMED, default=False, annotation=Annotated[bool, JSON]),
+    ]
 
     def call(context: typer.Context, as_json: bool, **given: Any) -> None:
         arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
@@ -72,18 +73,13 @@ def _parameter(argument: Argument) -> inspect.Parameter:
     else:
         note = typer.Argument(help=argument.help, show_default=False)
     default = list(argument.default) if isinstance(argument.default, tuple) else argument.default
-    return inspect.Parameter(
-        argument.name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=inspect.Parameter.empty if argument.required else default,
-        annotation=Annotated[kind, note],
-    )
+    default = inspect.Parameter.empty if argument.required else default
+    return inspect.Parameter(argument.name, NAMED, default=default, annotation=Annotated[kind, note])
 
 
 def _console(stderr: bool) -> Console:
     """A console; files and pipes, which have no width of their own, get a wide one."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH_OF_FILES)
+    return Console(stderr=stderr, width=None if Console(stderr=stderr).is_terminal else WIDTH_OF_FILES)
 
 
 def _run(verb: Verb, given: dict[str, Any], context: typer.Context, as_json: bool) -> None:
@@ -118,13 +114,7 @@ def _print_json(value: Mapping[str, Any]) -> None:
 
 
 def sentence(error: BaseException, verb: Verb, given: Mapping[str, Any]) -> tuple[str, int]:
-    """What went wrong, as a sentence, and the exit code.
-
-    Args:
-        error: What a verb raised.
-        verb: The verb.
-        given: Its arguments.
-    """
+    """What went wrong in a verb with these arguments, as a sentence, and the exit code."""
     if isinstance(error, HyoidError):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,12 +21,11 @@ class Left(TimeRemainingColumn):
     """Time until the end, as the stage tells it or by its pace."""
 
     def render(self, task: Task) -> Text:
-        """What is shown beside one bar."""
         told = task.fields["left_seconds"]
         return super().render(task) if told is None else Text(duration(told), style="progress.remaining")
 
 
-class Bars:
+class Bars(Listener):
     """Progress bars of the running stages, one below the other."""
 
     def __init__(self, console: Console) -> None:
@@ -43,21 +43,15 @@ class Bars:
         self._running: list[TaskID] = []
 
     def start(self, what: str, total: float | None) -> None:
-        """A stage begins."""
         if not self._running:
             self._progress.start()
         self._running.append(self._progress.add_task(what, total=total, note="", left_seconds=None))
 
     def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
-        """Some of the innermost stage is done."""
-        task = self._running[-1]
-        if note:
-            self._progress.update(task, advance=amount, note=note, left_seconds=left_seconds)
-        else:
-            self._progress.advance(task, amount)
+        told: dict[str, Any] = {"note": note, "left_seconds": left_seconds} if note else {}
+        self._progress.update(self._running[-1], advance=amount, **told)
 
     def stop(self) -> None:
-        """The innermost stage is over."""
         self._progress.remove_task(self._running.pop())
         if not self._running:
             self._progress.stop()
@@ -72,7 +66,7 @@ class _Stage:
     told: float = field(default_factory=time.monotonic)
 
 
-class Lines:
+class Lines(Listener):
     """One plain line now and then, for log files and pipes."""
 
     def __init__(self, console: Console) -> None:
@@ -80,11 +74,9 @@ class Lines:
         self._running: list[_Stage] = []
 
     def start(self, what: str, total: float | None) -> None:
-        """A stage begins."""
         self._running.append(_Stage(what, total))
 
     def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
-        """Some of the innermost stage is done; tells so at most every 15 seconds."""
         stage = self._running[-1]
         stage.done += amount
         now = time.monotonic()
@@ -93,14 +85,12 @@ class Lines:
         stage.told = now
         parts = [stage.what]
         if stage.total and stage.done > 0:
-            left = left_seconds
-            if left is None:
-                left = (now - stage.started) * (stage.total - stage.done) / stage.done
+            at_this_pace = (now - stage.started) * (stage.total - stage.done) / stage.done
+            left = at_this_pace if left_seconds is None else left_seconds
             parts += [f"{100 * stage.done / stage.total:.0f} %", f"{duration(left)} left"]
         self._console.print("  ".join([*parts, note]).rstrip(), markup=False, highlight=False)
 
     def stop(self) -> None:
-        """The innermost stage is over."""
         self._running.pop()
 
 
@@ -117,7 +107,6 @@ class Notices(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
         if record.levelno >= logging.WARNING:
             self._console.print(f"[yellow]{record.levelname.lower()}:[/] ", end="")
         self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)

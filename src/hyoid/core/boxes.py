@@ -38,7 +38,7 @@ class Boxes(Protocol):
 
 
 class Filled(Protocol):
-    """Labels (*S) that are read box by box, from memory or from disk."""
+    """Labels (*S) that are written and read box by box, in memory or on disk."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -46,12 +46,8 @@ class Filled(Protocol):
     @property
     def dtype(self) -> np.dtype: ...
 
-    def __getitem__(self, index: Index) -> np.ndarray:
+    def __getitem__(self, place: Index) -> np.ndarray:
         """A box in memory."""
-
-
-class Writable(Protocol):
-    """Labels (*S) that are written box by box, into memory or onto disk."""
 
     def __setitem__(self, place: Index, box: np.ndarray) -> None:
         """Keep the numbers of a box."""

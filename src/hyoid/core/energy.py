@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 WATTS_PER_CORE = 10.0
@@ -40,10 +40,6 @@ class Energy:
     def __add__(self, other: Energy) -> Energy:
         known = [one.accelerator for one in (self, other) if one.accelerator is not None]
         return Energy(self.processor + other.processor, self.counted and other.counted, sum(known) if known else None)
-
-    def to_dict(self) -> dict[str, float | bool | None]:
-        """As plain values."""
-        return asdict(self)
 
 
 class EnergyMeter:
@@ -80,9 +76,7 @@ class EnergyMeter:
         return total / 1e6
 
 
-def _seconds() -> float:
-    """Time on the wall."""
-    return time.monotonic()
+_seconds = time.monotonic
 
 
 def _busy_seconds() -> float:

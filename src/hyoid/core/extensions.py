@@ -18,11 +18,7 @@ def loaded_extensions() -> tuple[str, ...]:
 
 
 def load_extensions(paths: tuple[str, ...] | list[str]) -> None:
-    """Run each of these Python files once, so that what they register can be named in settings.
-
-    Raises:
-        ConfigError: When a file is missing or raises while it is read.
-    """
+    """Run each of these Python files once, so that what they register can be named in settings."""
     for text in paths:
         path = Path(text).expanduser().resolve()
         name = f"{PREFIX}{path.stem}_{sha1(str(path).encode()).hexdigest()[:8]}"

@@ -8,9 +8,6 @@ from importlib.metadata import requires
 
 def install_command(extra: str) -> str:
     """What installs the libraries of an extra, such as "pip install 'onnx>=1.18' 'onnxruntime>=1.22'"."""
-    wanted = [line.split(";")[0].strip() for line in requires("hyoid") or () if _belongs(line, extra)]
+    belongs = re.compile(rf"extra == ['\"]{extra}['\"]")
+    wanted = [line.split(";")[0].strip() for line in requires("hyoid") or () if belongs.search(line)]
     return " ".join(["pip install", *(f"'{one}'" for one in wanted)])
-
-
-def _belongs(requirement: str, extra: str) -> bool:
-    return re.search(rf"extra == ['\"]{extra}['\"]", requirement) is not None

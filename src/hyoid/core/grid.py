@@ -93,11 +93,6 @@ class Grid:
         return float(abs(np.linalg.det(self.affine[:-1, :-1])))
 
     @property
-    def unit(self) -> str:
-        """Unit of lengths on this grid: "mm", or "px" when the pixel size is unknown."""
-        return "mm" if self.calibrated else "px"
-
-    @property
     def orientation(self) -> str:
         """Where each array axis points to, such as "RAS" or "LPS" (3D only)."""
         if self.dims != 3:
@@ -147,10 +142,9 @@ class Grid:
             ConfigError: When the letters do not name each of the three directions once.
         """
         mine = self.orientation
-        groups = ["LR", "PA", "IS"]
-        if len(codes) != 3 or any(sum(code in group for code in codes) != 1 for group in groups):
+        if len(codes) != 3 or any(sum(code in group for code in codes) != 1 for group in _CODES):
             raise ConfigError(f"An orientation is one each of L/R, P/A and I/S, such as RAS; got {codes!r}.")
-        axes = [next(i for i, c in enumerate(mine) if any(c in g and code in g for g in groups)) for code in codes]
+        axes = [next(i for i, c in enumerate(mine) if any(c in g and code in g for g in _CODES)) for code in codes]
         grid = self.transposed(axes)
         for axis, (code, source) in enumerate(zip(codes, axes, strict=True)):
             if mine[source] != code:

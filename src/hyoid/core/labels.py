@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -36,7 +35,7 @@ class Labels(Settings):
             raise ValueError("labels need one name and at least one value for each structure")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"structure names repeat: {', '.join(self.names)}")
-        if any(not group for group in self.values) or any(0 in group for group in self.values):
+        if any(not group or 0 in group for group in self.values):
             raise ValueError("a structure needs at least one value, and 0 is background")
         if self.paint and len(self.paint) != len(self.names):
             raise ValueError("`paint` needs one value for each structure")
@@ -69,11 +68,6 @@ class Labels(Settings):
         """Every value that may occur in an annotation, background and ignored value included; of objects the first."""
         values = {0, *(value for group in self.values for value in group)}
         return tuple(sorted(values | ({self.ignore} if self.ignore is not None else set())))
-
-    def unknown(self, values: Iterable[int]) -> list[int]:
-        """Those of the values that no structure has, in order."""
-        known = set(self.known_values)
-        return sorted({value for value in values if value not in known and not (self.objects and value > 0)})
 
     def classed(self, values: np.ndarray) -> np.ndarray:
         """The values with the numbers of objects replaced by 1, the value of their structure; others stay."""

@@ -49,12 +49,8 @@ def alone(path: Path, what: str) -> Iterator[None]:
             who = file.read() or "another program"
             raise HyoidError(f"{path.parent}: {who} is working on {what}; wait until it ends, or stop it.") from None
         except OSError as error:
-            log.warning(
-                "%s: this file system keeps no locks (%s); let no other program work on %s.",
-                path.parent,
-                error.strerror,
-                what,
-            )
+            text = "%s: this file system keeps no locks (%s); let no other program work on %s."
+            log.warning(text, path.parent, error.strerror, what)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()

@@ -40,14 +40,11 @@ def use_threads(count: int | None) -> None:
 
         most = cores()
         if count > most:
-            _tell(f"{count} threads were asked for, and this machine has {most} cores: {most} compute.")
+            _warn_once(f"{count} threads were asked for, and this machine has {most} cores: {most} compute.")
         torch.set_num_threads(min(count, most))
 
 
-@cache
-def _tell(text: str) -> None:
-    """Say this once."""
-    log.warning(text)
+_warn_once = cache(log.warning)
 
 
 def _processor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def peak_gb(device: str = "cpu") -> float:
 
         return torch.cuda.max_memory_reserved(device) / 1e9
     if (_PROC / "status").is_file():
-        lines = (_PROC / "status").read_text().splitlines()
-        return next((int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM:")), 0.0)
+        found = re.search(r"VmHWM:\s*(\d+)", (_PROC / "status").read_text())
+        return int(found[1]) * 1024 / 1e9 if found else 0.0
     if sys.platform == "win32":
         return 0.0
     import resource

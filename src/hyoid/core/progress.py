@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from .stopping import Stop, current_stop
 
@@ -17,8 +17,8 @@ log = logging.getLogger("hyoid")
 """Notices (info) and warnings for the user; the command line shows them, a notebook may too."""
 
 
-class Listener(Protocol):
-    """Somebody who shows progress, such as the command line's bar."""
+class Listener:
+    """Somebody who may show progress, such as the command line's bar; this one shows nothing."""
 
     def start(self, what: str, total: float | None) -> None:
         """A stage begins; `total` is in the units of `advance`, None when unknown."""
@@ -36,21 +36,8 @@ class Listener(Protocol):
         """The stage is over."""
 
 
-class Silent:
-    """A listener that shows nothing."""
-
-    def start(self, what: str, total: float | None) -> None:
-        pass
-
-    def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-
 @dataclass(frozen=True)
-class _Heeding(Silent):
+class _Heeding(Listener):
     """Passes progress on, then ends the work that should stop."""
 
     listener: Listener
@@ -61,7 +48,7 @@ class _Heeding(Silent):
         self.wish.heed()
 
 
-_listener: ContextVar[Listener] = ContextVar("listener", default=Silent())  # noqa: B039
+_listener: ContextVar[Listener] = ContextVar("listener", default=Listener())  # noqa: B039
 
 
 @contextmanager

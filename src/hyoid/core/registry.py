@@ -110,10 +110,8 @@ class Registry(Generic[Part]):
             try:
                 TypeAdapter(kinds.get(option, Any)).validate_python(value)
             except ValidationError as error:
-                problem = error.errors()[0]["msg"]
-                raise ConfigError(
-                    f"{self.kind} {entry.name!r}: {option} = {value!r} does not fit: {problem}."
-                ) from None
+                problem = f"{option} = {value!r} does not fit: {error.errors()[0]['msg']}."
+                raise ConfigError(f"{self.kind} {entry.name!r}: {problem}") from None
 
     def __getitem__(self, name: str) -> Entry[Part]:
         if name not in self._entries:

@@ -154,7 +154,7 @@ def _unknown(key: str, name: str, node: dict[str, Any]) -> str:
 
 @contextmanager
 def _in_sentences(model: type[BaseModel], where: str, values: Any) -> Iterator[None]:
-    """Tell what does not fit, also what a check inside has told already, in sentences that begin with the source."""
+    """Re-raise validation errors as one sentence each, prefixed with their source."""
     try:
         yield
     except ValidationError as error:
@@ -179,15 +179,10 @@ def _sentences(model: type[BaseModel], error: ValidationError, where: str, value
             hint = closest(str(problem["input"]), known)
             lines.append(f"{where}: {place} cannot be {_shown(problem['input'])}.{hint} Known: {', '.join(known)}.")
         else:
-            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
-            value = f"{place}{_told(problem['input'])} does not fit: " if place else ""
-            lines.append(f"{where}: {value}{message}.")
+            message, value = problem["msg"].removeprefix("Value error, ").rstrip("."), problem["input"]
+            what = "" if isinstance(value, dict | BaseModel) else f" = {_shown(value)}"  # a group's message says it
+            lines.append(f"{where}: {f'{place}{what} does not fit: ' if place else ''}{message}.")
     return "\n".join(lines)
-
-
-def _told(value: Any) -> str:
-    """A wrong value as ` = value`; nothing of whole groups, whose message tells what is wrong."""
-    return "" if isinstance(value, dict | BaseModel) else f" = {_shown(value)}"
 
 
 def _shown(value: Any) -> str:

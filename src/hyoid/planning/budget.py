@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..nets.cost import cost, cost_of, without_numbers
-from ..nets.net import Net, NetSpec
+from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from .container import left_and_limit
 from .settings import Precision
@@ -34,14 +34,7 @@ _LIBRARIES_GB = 0.9  # with prefetched patches and the answers to validation cas
 
 
 class Load(NamedTuple):
-    """What one sample costs.
-
-    Attributes:
-        parameters: Weights of the net.
-        flops: Operations of a training step in units of `BACKWARD`: those of the forward pass, or somewhat more for a
-            net that computes maps again.
-        values: Numbers kept for the backward pass, those of the loss included.
-    """
+    """What one sample costs: weights, operations of a training step in units of `BACKWARD`, and numbers kept for it."""
 
     parameters: int
     flops: float
@@ -71,7 +64,6 @@ NOMINAL = Speed(200e9, 1e9)
 NOMINAL_SECONDS = 0.6
 """Time of a step on that machine which a number of steps stands for."""
 
-
 UNIT = {2: 128, 3: 48}
 """Edge of the patch on which a net that is no U is measured."""
 
@@ -86,9 +78,7 @@ def _unit_cost(spec: NetSpec) -> tuple[Load, float]:
     return Load(found.parameters, found.flops, found.activation_values), float(math.prod(shape))
 
 
-@lru_cache(maxsize=64)
-def _net(spec: NetSpec) -> Net:
-    return without_numbers(spec)
+_net = lru_cache(maxsize=64)(without_numbers)
 
 
 def fitting_patch(spec: NetSpec, patch: Sequence[int]) -> tuple[int, ...]:
@@ -128,8 +118,7 @@ def prediction_gb(load: Load, batch: int) -> float:
 
 def available_gb(device: str, free: bool = True) -> float:
     """Memory training may use: 70 % of what is free, or half of what there is (which does not change)."""
-    left, total = _left_and_total(device)
-    return (0.7 * left if free else 0.5 * total) / 1e9
+    return 0.7 * _left_and_total(device)[0] / 1e9 if free else 0.5 * total_gb(device)
 
 
 def total_gb(device: str) -> float:
@@ -166,7 +155,6 @@ class Stopwatch:
     """Times training steps of nets on random images, with the repeatable operations of cuDNN, as training has them.
 
     Attributes:
-        device: Where to train.
         seconds: Time one measurement may take; one step is always measured after one that warms up.
     """
 
@@ -254,12 +242,7 @@ def step_seconds(timer: Timer, spec: UNetSpec, patch: Sequence[int], batch: int,
 
 
 def fitted_speed(loads: Sequence[tuple[Load, int]], seconds: Sequence[float]) -> Speed:
-    """The speed that explains measured steps best, each weighted alike.
-
-    Args:
-        loads: Load of a sample and batch of each measured step.
-        seconds: What each took.
-    """
+    """The speed that explains measured steps (the load of a sample, the batch) best, each weighted alike."""
     from scipy.optimize import nnls
 
     rows = [_work(load, batch) for load, batch in loads]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -154,34 +154,51 @@ class Option:
     load: Load
 
     @classmethod
-    def of(cls, ground: Ground, spec: NetSpec, load: Load, patch: tuple[int, ...], batch: int, **more: Any) -> Option:
-        """The option of these numbers; `more` are other fields of its row, with `spacing_mm` and `precision`."""
+    def of(
+        cls,
+        ground: Ground,
+        spacing: tuple[float, ...],
+        patch: tuple[int, ...],
+        batch: int,
+        spec: NetSpec,
+        load: Load,
+        precision: Precision,
+    ) -> Option:
+        """The option of these numbers, not timed yet."""
         row = Candidate(
             dims=ground.frame.dims,
+            spacing_mm=spacing,
             patch=patch,
             batch=batch,
             net=ground.net,
             channels=getattr(spec, "channels", ()),
+            precision=precision,
             parameters=load.parameters,
             gflops=batch * BACKWARD * load.flops / 1e9,
             values=batch * load.values,
-            memory_gb=training_gb(load, batch, more["precision"]),
-            **more,
+            memory_gb=training_gb(load, batch, precision),
         )
         return cls(row, spec, load)
+
+    def changed(self, **changes: Any) -> Option:
+        """The option with other values in its row."""
+        return replace(self, row=self.row.model_copy(update=changes))
 
 
 def options(ground: Ground, precision: Precision) -> list[Option]:
     """Every combination of spacing, patch, width and batch that fits into the memory; where none does, the smallest."""
     found: list[Option] = []
     smallest: Option | None = None
+    fixed, most = ground.settings.batch, max(2, ground.fingerprint.num_labelled)
+    batches = [fixed] if fixed else [batch for batch in BATCHES if batch <= most]
     for spacing, patch, spec in _designs(ground):
         load = load_of(spec, patch)
-        for batch in _batches(ground):
-            if training_gb(load, batch, precision) > ground.memory_gb and _may_recompute(spec, ground.settings):
+        for batch in batches:
+            keeps = ground.settings.recompute is None and isinstance(spec, UNetSpec) and not spec.recompute
+            if keeps and training_gb(load, batch, precision) > ground.memory_gb:
                 spec = spec.changed({"recompute": True})
                 load = load_of(spec, patch)
-            option = Option.of(ground, spec, load, patch, batch, spacing_mm=spacing, precision=precision)
+            option = Option.of(ground, spacing, patch, batch, spec, load, precision)
             if option.row.memory_gb > ground.memory_gb:
                 if smallest is None or option.row.memory_gb < smallest.row.memory_gb:
                     smallest = option
@@ -200,11 +217,6 @@ def check_memory(row: Candidate, total_gb: float) -> None:
         )
 
 
-def _may_recompute(spec: NetSpec, settings: PlanningSettings) -> bool:
-    """Whether maps are still kept that need not be."""
-    return settings.recompute is None and isinstance(spec, UNetSpec) and not spec.recompute
-
-
 def _designs(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...], NetSpec]]:
     """Every spacing, patch and net that goes with it."""
     if ground.whole is not None:
@@ -216,7 +228,7 @@ def _designs(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...
                 yield spacing, patch, ground.whole
         return
     for spacing, wanted, shape in _shapes(ground):
-        for width in _widths(ground):
+        for width in ground.channels[:1] if ground.channels else WIDTHS[ground.frame.dims]:
             spec = ground.spec(shape, width)
             yield spacing, shape.patch if is_padded(spec) else fitting_patch(spec, wanted), spec
 
@@ -263,12 +275,3 @@ def _patches(spacing: Sequence[float], median: Sequence[float]) -> Iterator[tupl
     finest = min(spacing)
     for edge in (*EDGES[len(spacing)], math.inf):
         yield tuple(math.ceil(min(edge * finest / s, n)) for s, n in zip(spacing, median, strict=True))
-
-
-def _widths(ground: Ground) -> tuple[int, ...]:
-    return ground.channels[:1] if ground.channels else WIDTHS[len(ground.spacing)]
-
-
-def _batches(ground: Ground) -> list[int]:
-    fixed = ground.settings.batch
-    return [fixed] if fixed else [batch for batch in BATCHES if batch <= max(2, ground.fingerprint.num_labelled)]

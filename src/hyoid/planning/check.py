@@ -11,11 +11,7 @@ from .settings import PlanningSettings
 
 
 def check_settings(settings: PlanningSettings) -> None:
-    """Refuse what fits no data set, so that it is found before data are measured.
-
-    Raises:
-        ConfigError: When a name is unknown, an axis does not exist, or a patch or spacing has a wrong length or sign.
-    """
+    """Refuse names, axes, patches and spacings that fit no data set, before data are measured."""
     from ..augmentation.policies import policies
     from ..nets.family.build import nets
     from ..nets.layers import norms
@@ -36,11 +32,7 @@ def check_settings(settings: PlanningSettings) -> None:
 
 
 def check_mirror_axes(axes: Iterable[int], dims: int) -> None:
-    """Refuse to mirror an axis that images of so many dimensions do not have.
-
-    Raises:
-        ConfigError: Naming the axes there are.
-    """
+    """Refuse to mirror an axis that images of so many dimensions do not have."""
     known = list(range(dims))
     for axis in axes:
         if axis not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..core.errors import HyoidError
 from ..core.progress import stage
@@ -44,13 +44,12 @@ def _rated(
 ) -> Option:
     """The option with its time, by this speed unless measured, and what it is expected to learn in these seconds."""
     took = speed.seconds(option.load, option.row.batch) if measured is None else measured
-    row = option.row.model_copy(update={"seconds_per_step": took, "measured": measured is not None})
-    update = {
-        "steps": int(affordable_steps(row, seconds, most)),
-        "learning": expected_learning(row, ground.facts, seconds, most),
-        "factors": learning_factors(row, ground.facts, seconds, most),
-    }
-    return replace(option, row=row.model_copy(update=update))
+    option = option.changed(seconds_per_step=took, measured=measured is not None)
+    return option.changed(
+        steps=int(affordable_steps(option.row, seconds, most)),
+        learning=expected_learning(option.row, ground.facts, seconds, most),
+        factors=learning_factors(option.row, ground.facts, seconds, most),
+    )
 
 
 @dataclass
@@ -86,15 +85,6 @@ class _Machine:
     def spent(self) -> float:
         return time.perf_counter() - self.started
 
-    @property
-    def share(self) -> float:
-        """Seconds that one measurement is meant to take."""
-        return self.allowance / MEASUREMENTS
-
-    def foreseen(self, option: Option) -> float:
-        """Seconds of a step of this option by what was timed so far; none where nothing was."""
-        return self.speed.seconds(option.load, option.row.batch) if self.taken else 0.0
-
     def affords(self, seconds: float) -> bool:
         """Whether a step foreseen to take so long may be timed: it is taken twice, once to warm up."""
         return 2 * seconds <= max(ALWAYS, self.allowance - self.spent)
@@ -106,7 +96,7 @@ def choose_nominal(ground: Ground, steps: int) -> list[Option]:
     found = options(ground, ground.formats[0])
     ranked = sorted((_rated(ground, option, NOMINAL, seconds, steps) for option in found), key=_order)
     # A large step is rated by the steps that such a machine would take in the time, but all that were asked are taken.
-    return [replace(one, row=one.row.model_copy(update={"steps": steps})) for one in _shown(ranked)]
+    return [option.changed(steps=steps) for option in _shown(ranked)]
 
 
 def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> list[Option]:
@@ -117,11 +107,8 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
     the allowance.
 
     Args:
-        ground: What candidates stand on.
         seconds: Time for training with its validation.
-        timer: Times a training step.
-        allowance: Seconds that timing may take; no further candidate is timed after them, and no step that is foreseen
-            to take longer than is left of them.
+        allowance: Seconds that timing may take; no step is timed that is foreseen to take longer than is left of them.
 
     Raises:
         ConfigError: When every option needs more memory than the whole machine has; before anything is timed.
@@ -138,9 +125,8 @@ def choose(ground: Ground, seconds: float, timer: Timer, allowance: float) -> li
             rated = (_rated(ground, one, speed, seconds, measured=timed.get(index)) for index, one in enumerate(found))
             ranked = sorted(zip(rated, range(len(found)), strict=True), key=lambda pair: _order(pair[0]))
             best, index = ranked[0]
-            if index in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance):
-                break
-            if not machine.affords(best.row.seconds_per_step):
+            ended = index in timed or len(timed) == FINALISTS or (timed and machine.spent > allowance)
+            if ended or not machine.affords(best.row.seconds_per_step):
                 break
             timed[index] = machine.time(best, precision)
             if timed[index] > SUSPICIOUS * best.row.seconds_per_step and machine.affords(timed[index]):
@@ -166,7 +152,7 @@ def _calibrated(machine: _Machine, ground: Ground) -> Precision:
         step = larger
         took = {precision: machine.time(step, precision, count=False) for precision in formats}
         precision = min(took, key=lambda name: took[name])
-        gflops = step.row.gflops * machine.share / 4 / max(took[precision], 1e-6)
+        gflops = step.row.gflops * machine.allowance / MEASUREMENTS / 4 / max(took[precision], 1e-6)
         larger = _of_size(found, middle, gflops)
         if larger.row.gflops < GROWTH * step.row.gflops:
             break
@@ -174,7 +160,8 @@ def _calibrated(machine: _Machine, ground: Ground) -> Precision:
     machine.count(step, took[precision])
     for width in dict.fromkeys((widths[0], widths[-1])):
         option = _of_size(found, width, gflops)
-        if width != middle and machine.affords(machine.foreseen(option)):
+        foreseen = machine.speed.seconds(option.load, option.row.batch) if machine.taken else 0.0
+        if width != middle and machine.affords(foreseen):
             machine.time(option, precision)
     return precision
 
@@ -189,8 +176,7 @@ def _of_size(found: Sequence[Option], width: tuple[int, ...], gflops: float) -> 
     if row.gflops < GROWTH * gflops:
         return nearest
     batch = max(1, int(row.batch * gflops / row.gflops))
-    update = {"batch": batch, "gflops": row.gflops * batch / row.batch}
-    return replace(nearest, row=row.model_copy(update=update))
+    return nearest.changed(batch=batch, gflops=row.gflops * batch / row.batch)
 
 
 def _order(option: Option) -> tuple[float, float]:

@@ -80,14 +80,14 @@ class Fingerprint(Settings):
     @property
     def axes(self) -> str:
         """The order of anatomical axes most cases have, in the letters R, A, S; empty in 2D."""
-        orders = Counter(_positive(case.orientation) for case in self.cases)
+        orders = Counter(positive(case.orientation) for case in self.cases)
         return min(orders, key=lambda order: (-orders[order], order))
 
     def geometry(self) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
         """Spacings and content shapes of all cases, with their axes in the order of `axes`."""
         spacings, shapes, letters = [], [], self.axes
         for case in self.cases:
-            mine = _positive(case.orientation)
+            mine = positive(case.orientation)
             order = [mine.index(letter) for letter in letters] if letters else range(len(case.shape))
             spacings.append(tuple(case.spacing_mm[axis] for axis in order))
             shapes.append(tuple(float(case.content_shape[axis]) for axis in order))
@@ -101,8 +101,7 @@ class Fingerprint(Settings):
         axes = f" along {self.axes}" if self.axes else ""
         return [
             f"{len(self.cases)} case{'s' * (len(self.cases) != 1)} in {self.dims}D, {self.num_labelled} annotated; "
-            "median shape of the content "
-            f"{'x'.join(f'{n:g}' for n in shapes)}{axes}, {size}",
+            f"median shape of the content {'x'.join(f'{n:g}' for n in shapes)}{axes}, {size}",
             "channels: " + ", ".join(f"{c.name} ({c.modality}, {c.low:.4g} to {c.high:.4g})" for c in self.channels),
             *(
                 f"{s.name}: {100 * s.share:.3g} % of voxels, in {s.num_cases} case{'s' * (s.num_cases != 1)}, "
@@ -219,6 +218,6 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else 0.0
 
 
-def _positive(orientation: str) -> str:
+def positive(orientation: str) -> str:
     """The axes of an orientation in the letters R, A, S, whichever way they point."""
     return orientation.translate(str.maketrans("LPI", "RAS"))

@@ -13,10 +13,8 @@ from ..core.errors import ConfigError
 from ..core.labels import Labels
 from . import rules
 from .check import check_mirror_axes
-from .fingerprint import Fingerprint, StructureFacts
+from .fingerprint import Fingerprint, StructureFacts, positive
 from .settings import PlanningSettings
-
-_POSITIVE = str.maketrans("LPI", "RAS")
 
 FINEST = 1000
 """Most prepared voxels for each voxel of the images."""
@@ -70,13 +68,12 @@ def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
     spacings, shapes = fingerprint.geometry()
     target = rules.target_spacing(spacings, shapes)
     orientation, order = _order(fingerprint, settings, target)
-    turned_spacings, turned_shapes = _turned(spacings, order), _turned(shapes, order)
+    turned_spacings, turned_shapes = (np.asarray(rows)[:, order].tolist() for rows in (spacings, shapes))
     spacing = tuple(target[axis] for axis in order)
     if settings.spacing_mm:
-        if len(settings.spacing_mm) != fingerprint.dims or min(settings.spacing_mm) <= 0:
-            raise ConfigError(
-                f"planning.spacing_mm needs {fingerprint.dims} positive numbers; got {settings.spacing_mm}."
-            )
+        if len(settings.spacing_mm) != fingerprint.dims:
+            wanted = f"{fingerprint.dims} positive numbers"
+            raise ConfigError(f"planning.spacing_mm needs {wanted}; got {settings.spacing_mm}.")
         spacing = settings.spacing_mm
     check_mirror_axes(settings.mirror_axes or (), fingerprint.dims)
     median = rules.median_shape(turned_shapes, turned_spacings, spacing)
@@ -102,18 +99,14 @@ def _order(
         return None, (0, 1)
     if settings.orientation:
         letters = settings.orientation.upper()
-        if sorted(letters.translate(_POSITIVE)) != sorted(fingerprint.axes):
+        if sorted(positive(letters)) != sorted(fingerprint.axes):
             raise ConfigError(
                 f"planning.orientation is {settings.orientation!r}; it needs one letter of each of L or R, P or A, "
                 "I or S, such as SRA."
             )
-        return letters, tuple(fingerprint.axes.index(letter) for letter in letters.translate(_POSITIVE))
+        return letters, tuple(fingerprint.axes.index(letter) for letter in positive(letters))
     order = rules.coarsest_first(target)
     return "".join(fingerprint.axes[axis] for axis in order), order
-
-
-def _turned(rows: Sequence[tuple[float, ...]], order: Sequence[int]) -> list[tuple[float, ...]]:
-    return [tuple(row[axis] for axis in order) for row in rows]
 
 
 def known_by_place(structure: StructureFacts) -> bool:
@@ -127,9 +120,7 @@ def mirror_axes(
     """The axes that may be mirrored, and why not all.
 
     Args:
-        fingerprint: What the data are.
         labels: Structures whose names differ in left and right forbid mirroring across.
-        frame: The prepared axes.
         patch: Voxels along each prepared axis.
         by_place: Whether structures known by their place forbid mirroring up-down and front-back.
     """

@@ -28,14 +28,13 @@ def intensity_of(
         ConfigError: When the settings name schemes for another number of channels.
     """
     channels, names = fingerprint.channels, settings.intensity or ()
-    if len(names) == 1:
-        names = names * len(channels)
+    names = names * len(channels) if len(names) == 1 else names
     if names and len(names) != len(channels):
         raise ConfigError(f"planning.intensity names {len(names)} schemes but images have {len(channels)} channels.")
     found, notes = [], []
     for index, channel in enumerate(channels):
         scheme = names[index] if names else _scheme(channel)
-        found.append(IntensitySettings(scheme=scheme, options=_options(scheme, channel, fingerprint)))
+        found.append(_settings(scheme, channel, fingerprint))
         if scheme == "ct":
             notes.append(f"{channel.name} is CT: clipped to {channel.low:.0f} to {channel.high:.0f} Hounsfield units")
     if any(channel.modality == "rgb" for channel in channels) and not names:
@@ -46,8 +45,7 @@ def intensity_of(
 
 def target_of(fingerprint: Fingerprint) -> tuple[IntensitySettings, ...]:
     """The scheme of each channel of the target images: what an image channel like it would get."""
-    schemes = [(_scheme(channel), channel) for channel in fingerprint.target]
-    return tuple(IntensitySettings(scheme=one, options=_options(one, facts, fingerprint)) for one, facts in schemes)
+    return tuple(_settings(_scheme(channel), channel, fingerprint) for channel in fingerprint.target)
 
 
 def _scheme(channel: ChannelFacts) -> str:
@@ -56,12 +54,12 @@ def _scheme(channel: ChannelFacts) -> str:
     return "rgb" if channel.modality == "rgb" and channel.spread <= SAME_STAIN else "zscore"
 
 
-def _options(scheme: str, channel: ChannelFacts, fingerprint: Fingerprint) -> dict[str, Any]:
-    deviation = max(channel.std, 1e-8)
+def _settings(scheme: str, channel: ChannelFacts, fingerprint: Fingerprint) -> IntensitySettings:
+    deviation, options = max(channel.std, 1e-8), dict[str, Any]()
     if scheme == "ct":
-        return {"lower": channel.low, "upper": channel.high, "mean": channel.mean, "std": deviation}
-    if scheme == "rgb":
-        return {"mean": channel.mean / 255, "std": deviation / 255}
-    if scheme == "zscore" and fingerprint.content_share < MOSTLY_EMPTY:
-        return {"content_only": True}
-    return {}
+        options = {"lower": channel.low, "upper": channel.high, "mean": channel.mean, "std": deviation}
+    elif scheme == "rgb":
+        options = {"mean": channel.mean / 255, "std": deviation / 255}
+    elif scheme == "zscore" and fingerprint.content_share < MOSTLY_EMPTY:
+        options = {"content_only": True}
+    return IntensitySettings(scheme=scheme, options=options)

@@ -76,12 +76,7 @@ class Target(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the rule knows of the data.
-
-    Attributes:
-        spacing_mm: Finest sensible spacing along each prepared axis.
-        targets: One per structure.
-    """
+    """What the rule knows of the data: the finest sensible spacing along each prepared axis, a target per structure."""
 
     spacing_mm: tuple[float, ...]
     targets: tuple[Target, ...]
@@ -99,26 +94,20 @@ def learning_factors(
 
     Args:
         candidate: With `seconds_per_step` filled in.
-        facts: What is to be learnt.
         seconds: Time for training with its validation.
         most_steps: Steps after which training ends even when there is time left.
     """
     steps = affordable_steps(candidate, seconds, most_steps)
     patience = STEPS * math.sqrt(1 + len(facts.targets))
+    width = candidate.channels[0] if candidate.channels else 0
     sides = [n * s for n, s in zip(candidate.patch, candidate.spacing_mm, strict=True)]
     return {
         "practice": steps / (steps + patience),
-        "capacity": _capacity(candidate),
+        "capacity": width**2 / (width**2 + WIDTH**2) if candidate.channels else 1.0,  # else a net that is taken whole
         "variety": candidate.batch / (candidate.batch + BATCH),
         "view": _mean([_view(sides, target) for target in facts.targets]),
         "detail": _mean([_detail(candidate.spacing_mm, facts.spacing_mm, target) for target in facts.targets]),
     }
-
-
-def _capacity(candidate: Candidate) -> float:
-    if not candidate.channels:
-        return 1.0  # a net that is taken whole, in every candidate
-    return candidate.channels[0] ** 2 / (candidate.channels[0] ** 2 + WIDTH**2)
 
 
 def affordable_steps(candidate: Candidate, seconds: float, most_steps: float = math.inf) -> float:

@@ -33,13 +33,11 @@ class CaseFacts(Settings):
 
 
 class Drawn(NamedTuple):
-    """One channel of one case.
+    """One channel of one case: intensities drawn inside the structures, or inside the content without annotation.
 
     Attributes:
-        values: Intensities drawn inside the structures, inside the content when nothing is annotated.
         inside: Smallest and largest value there.
         overall: Smallest and largest value anywhere.
-        whole_numbers: Whether the channel holds whole numbers.
     """
 
     values: np.ndarray
@@ -69,13 +67,10 @@ class Measured:
     """What is kept of a case.
 
     Attributes:
-        facts: Its geometry.
-        channels: One per channel.
         counts: Voxels of each structure; None when the case is not annotated.
         objects: Of each structure, None where it is absent or was not looked at.
         num_annotated: Voxels that are not ignored.
         num_inside: Voxels of any structure.
-        target: One per channel of a target image.
     """
 
     facts: CaseFacts
@@ -88,15 +83,7 @@ class Measured:
 
 
 def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Generator, shaped: bool) -> Measured:
-    """Measure a case.
-
-    Args:
-        case: Image and annotation; the annotation may be missing.
-        labels: What its values mean.
-        samples: Intensities to draw of each channel.
-        rng: What draws them.
-        shaped: Whether objects are counted and measured too.
-    """
+    """Measure a case; `samples` intensities are drawn of each channel, and objects are measured if it is `shaped`."""
     grid, array = case.image.grid, case.image.array
     truth = case.truth.array[0] if case.truth is not None and case.truth.kind == "labels" else None
     content = (array != 0).any(axis=0)
@@ -175,12 +162,13 @@ def _objects(mask: np.ndarray, spacing_mm: Sequence[float]) -> Objects:
     spacing = np.asarray(spacing_mm, float)
     statistics = cc3d.statistics(components(mask)[0])
     counts = statistics["voxel_counts"][1:]
+    sizes = tuple((counts * spacing.prod()).tolist())
     largest = statistics["bounding_boxes"][1 + int(np.argmax(counts))]
     extent = max((side.stop - side.start) * step for side, step in zip(largest, spacing, strict=True))
     depth = distance(mask, spacing_mm)[mask]
     if not np.isfinite(depth).all():  # the structure fills the whole image
-        return Objects(tuple((counts * spacing.prod()).tolist()), extent, extent, extent)
+        return Objects(sizes, extent, extent, extent)
     # Distances go to the centre of the next voxel outside, half a voxel beyond the border.
     half = spacing.min() / 2
     width, fine = 2 * (float(depth.max()) - half), 4 * (float(depth.mean()) - half)
-    return Objects(tuple((counts * spacing.prod()).tolist()), float(extent), width, min(fine, width))
+    return Objects(sizes, float(extent), width, min(fine, width))

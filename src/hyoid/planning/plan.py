@@ -15,9 +15,7 @@ from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
 from ..preparation.pipeline import PreparationSettings
 from .learning import Candidate
-from .settings import PlanningSettings, Precision, Preset
-
-__all__ = ["Candidate", "Expected", "Plan", "PlanFacts", "PlanningSettings"]
+from .settings import Precision, Preset
 
 
 class Expected(Settings):
@@ -82,8 +80,8 @@ class Plan(PlanFacts, Result):
         if self.spacing_mm and len(known) < len(self.spacing_mm):
             spacing += " in slices that lie as in the files"
         lines = [
-            f"plan {self.preset}: {self.dims}D {self.net_name} of {_millions(self.expected.parameters)} parameters, "
-            f"{widths}{self.precision}",
+            f"plan {self.preset}: {self.dims}D {self.net_name} of {self.expected.parameters / 1e6:.2g} million "
+            f"parameters, {widths}{self.precision}",
             f"patch {_joined(self.patch)}, batch {self.batch}, spacing {spacing}, "
             f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
             f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
@@ -132,7 +130,3 @@ def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:
 
 def _joined(values: tuple[float | None, ...] | tuple[float, ...] | tuple[int, ...], by: str = "x") -> str:
     return by.join("-" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}" for value in values)
-
-
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.2g} million"

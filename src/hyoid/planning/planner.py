@@ -61,9 +61,6 @@ def make_plan(
     With `steps` nothing is measured: the plan depends on the data, the settings and the kind of machine only.
 
     Args:
-        fingerprint: What the data are.
-        task: What is to be learnt.
-        settings: What is fixed already.
         seconds: Time for training with its validation; an hour when neither this nor `steps` is given.
         steps: Number of training steps instead of a time.
         calibrate: Times a training step; a `Stopwatch` on the device when None.
@@ -156,7 +153,9 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     patch = (1,) * frame.flat + row.patch
     axes, mirror_notes = mirror_axes(fingerprint, ground.task.labels, frame, patch, auto)
     intensity, intensity_notes = intensity_of(fingerprint, settings)
-    spacing = None if _keeps_pixels(fingerprint, row) else (None,) * frame.flat + row.spacing_mm
+    # Images whose pixel size is unknown stay as they are.
+    keeps = not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
+    spacing = None if keeps else (None,) * frame.flat + row.spacing_mm
     crop = settings.crop or ("content" if not auto or fingerprint.content_share < 0.95 else "none")
     return Plan(
         preset=settings.preset,
@@ -231,7 +230,16 @@ def _kept(chosen: Option) -> Load:
 
 def _memory_notes(ground: Ground, chosen: Option) -> list[str]:
     """How memory is saved, and a warning when a step is expected to need more of it than it may use."""
-    row, told = chosen.row, _memory_warning(ground, chosen.row)
+    row, told = chosen.row, list[str]()
+    if ground.settings.preset == "auto":
+        check_memory(row, ground.total_gb)
+    if row.memory_gb > ground.memory_gb:
+        mine = ground.settings.memory_gb
+        whose = "that --memory (planning.memory_gb) allows" if mine else "that this machine can give"
+        told.append(
+            f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the "
+            f"{ground.memory_gb:.2g} GB {whose}; a smaller planning.patch, batch or net needs less"
+        )
     if getattr(chosen.spec, "recompute", False):
         whole = training_gb(_kept(chosen), row.batch, row.precision)
         told.append(
@@ -239,23 +247,6 @@ def _memory_notes(ground: Ground, chosen: Option) -> list[str]:
             f" {whole:.2g} GB, for a sixth more time"
         )
     return told
-
-
-def _memory_warning(ground: Ground, row: Candidate) -> list[str]:
-    if ground.settings.preset == "auto":
-        check_memory(row, ground.total_gb)
-    if row.memory_gb <= ground.memory_gb:
-        return []
-    whose = "that --memory (planning.memory_gb) allows" if ground.settings.memory_gb else "that this machine can give"
-    return [
-        f"warning: a training step needs about {row.memory_gb:.2g} GB of memory, more than the "
-        f"{ground.memory_gb:.2g} GB {whose}; a smaller planning.patch, batch or net needs less"
-    ]
-
-
-def _keeps_pixels(fingerprint: Fingerprint, row: Candidate) -> bool:
-    """Whether images whose pixel size is unknown stay as they are."""
-    return not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
 
 
 def _foreground_share(ground: Ground) -> float:

@@ -21,11 +21,10 @@ def published_option(ground: Ground, timer: Timer | None) -> Option:
         shape = rules.topology(spacing, settings.patch[-ground.frame.dims :], _levels(ground))
     batch, spec = settings.batch or batch, _spec(ground, shape)
     load = load_of(spec, shape.patch)
-    took = NOMINAL.seconds(load, batch)
-    if timer is not None:
-        took = step_seconds(timer, spec, shape.patch, batch, precision)
-    timing = {"seconds_per_step": took, "measured": timer is not None}
-    return Option.of(ground, spec, load, shape.patch, batch, spacing_mm=spacing, precision=precision, **timing)
+    timed = None if timer is None else step_seconds(timer, spec, shape.patch, batch, precision)
+    option = Option.of(ground, spacing, shape.patch, batch, spec, load, precision)
+    took = NOMINAL.seconds(load, batch) if timed is None else timed
+    return option.changed(seconds_per_step=took, measured=timed is not None)
 
 
 def published_reasons(ground: Ground, patch: tuple[int, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,6 @@ class Reference(NamedTuple):
     """What a published preset regards as one full graphics card.
 
     Attributes:
-        net: Name of the net on the shelf.
         values: Feature map values of the largest patch at the batch below, (3D, 2D).
         memory_gb: Memory those values stand for.
         batch: Batch they stand for, (3D, 2D).
@@ -56,7 +55,6 @@ class Topology:
     """Where a U halves its feature maps.
 
     Attributes:
-        kernels: Convolution kernel of each level.
         strides: Stride into each level; all 1 for the first.
         patch: The patch, padded to what the strides divide.
     """
@@ -77,12 +75,7 @@ class Topology:
 
 
 def target_spacing(spacings: Sequence[Sequence[float]], shapes: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """The median spacing; along a thick axis with few voxels the finer tenth of what occurs.
-
-    Args:
-        spacings: One spacing per case.
-        shapes: One shape per case, after cropping.
-    """
+    """The median spacing of cases; along a thick axis with few voxels (when cropped) the finer tenth of what occurs."""
     target = np.median(np.asarray(spacings, float), axis=0)
     sizes = np.median(np.asarray(shapes, float), axis=0)
     worst = int(np.argmax(target))
@@ -117,9 +110,7 @@ def first_patch(spacing: Sequence[float], median: Sequence[float]) -> tuple[floa
     return tuple(min(edge, limit) for edge, limit in zip(whole, median, strict=True))
 
 
-def topology(
-    spacing: Sequence[float], patch: Sequence[float], max_levels: int = 99, min_edge: int = MIN_EDGE
-) -> Topology:
+def topology(spacing: Sequence[float], patch: Sequence[float], max_levels: int = 99) -> Topology:
     """Halve the fine axes until feature maps get small; thick axes join when the others have caught up.
 
     Kernels are 1 along an axis while it is at least twice as coarse as the finest, then 3 for good.
@@ -129,7 +120,7 @@ def topology(
     kernel = [1] * dims
     kernels, strides = [], [(1,) * dims]
     while len(strides) < max_levels:
-        axes = _halved_axes(now, size, min_edge)
+        axes = _halved_axes(now, size)
         if not axes:
             break
         kernel = [3 if k == 3 or s / min(now) < 2 else 1 for k, s in zip(kernel, now, strict=True)]
@@ -139,23 +130,22 @@ def topology(
             now[axis] *= 2
             size[axis] = math.ceil(size[axis] / 2)
     kernels.append((3,) * dims)
-    divisor = [math.prod(axis) for axis in zip(*strides, strict=True)]
-    padded = tuple(math.ceil(n / d) * d for n, d in zip(patch, divisor, strict=True))
-    return Topology(tuple(kernels), tuple(strides), padded)
+    shape = Topology(tuple(kernels), tuple(strides), ())
+    return replace(shape, patch=tuple(math.ceil(n / d) * d for n, d in zip(patch, shape.divisor, strict=True)))
 
 
-def _halved_axes(spacing: Sequence[float], size: Sequence[float], min_edge: int) -> list[int]:
-    large = [axis for axis in range(len(size)) if size[axis] >= 2 * min_edge]
+def _halved_axes(spacing: Sequence[float], size: Sequence[float]) -> list[int]:
+    large = [axis for axis in range(len(size)) if size[axis] >= 2 * MIN_EDGE]
     if not large:
         return []
     finest = min(spacing[axis] for axis in large)
     axes = [axis for axis in large if spacing[axis] / finest < 2]
-    return [] if len(axes) == 1 and size[axes[0]] < 3 * min_edge else axes
+    return [] if len(axes) == 1 and size[axes[0]] < 3 * MIN_EDGE else axes
 
 
-def features(levels: int, dims: int, first: int = 32) -> tuple[int, ...]:
+def features(levels: int, dims: int) -> tuple[int, ...]:
     """Channels of each level: doubled downwards, at most 320 in 3D and 512 in 2D."""
-    return tuple(min(first * 2**level, 320 if dims == 3 else 512) for level in range(levels))
+    return tuple(min(32 * 2**level, 320 if dims == 3 else 512) for level in range(levels))
 
 
 class Fitted(NamedTuple):
@@ -177,13 +167,9 @@ def fit_patch(
     """The largest patch that fits at the least batch, then the largest batch that fits.
 
     Args:
-        spacing: Target spacing.
-        median: Median shape at that spacing.
         num_voxels: Voxels of all training cases at that spacing.
         values: Feature map values of a net of this topology on its patch, batch 1.
-        reference: What the preset regards as full.
         memory_gb: Memory of the card to plan for.
-        max_levels: Most levels the net may have.
     """
     flat = len(spacing) == 2
     full = reference.values[flat] * memory_gb / reference.memory_gb
@@ -215,16 +201,8 @@ def low_resolution(
     median: Sequence[float],
     patch: Sequence[int],
     fit: Callable[[tuple[float, ...], tuple[float, ...]], Fitted],
-    share: float = 0.25,
 ) -> tuple[tuple[float, ...], Fitted] | None:
     """The spacing at which a patch sees a quarter of the median image, and what fits there.
-
-    Args:
-        spacing: Target spacing at full resolution.
-        median: Median shape at that spacing.
-        patch: The patch at that spacing.
-        fit: Gives the fitted patch for a spacing and a median shape.
-        share: Share of the median image a patch should see.
 
     Returns:
         None when the patch already sees enough, or when the coarser image would not be half as large.
@@ -232,7 +210,7 @@ def low_resolution(
     coarse, fine = np.asarray(spacing, float), np.asarray(spacing, float)
     voxels, whole = float(math.prod(patch)), float(math.prod(median))
     found: Fitted | None = None
-    while voxels / whole < share:
+    while voxels / whole < 0.25:
         thick = coarse.max() / coarse > 2
         coarse = coarse * np.where(thick | ~thick.any(), 1.03, 1.0)
         whole = float(np.prod(np.asarray(median) * fine / coarse))

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field, field_validator
 
 from ..classical.random_field import FieldSettings, refine
-from ..core.boxes import Writable
+from ..core.boxes import Filled
 from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
@@ -231,7 +231,7 @@ class Predictor:
 
     def predict_into(
         self,
-        labels: Writable,
+        labels: Filled,
         case: Case,
         advance: Advance | None = None,
         prepared: Image | None = None,

@@ -9,7 +9,7 @@ from copy import copy
 
 import numpy as np
 
-from ..core.boxes import Writable
+from ..core.boxes import Filled
 from ..core.case import Case, Image
 from ..core.errors import ConfigError
 from ..core.grid import Grid
@@ -124,7 +124,7 @@ class United:
         return labels, Image(maps, case.image.grid, "probabilities")
 
     def predict_into(
-        self, labels: Writable, case: Case, advance: Advance | None = None, watch: Watch | None = None
+        self, labels: Filled, case: Case, advance: Advance | None = None, watch: Watch | None = None
     ) -> None:
         """Write the labels of a case piece by piece; postprocessing is left out.
 

@@ -31,19 +31,3 @@ from .verbs import cite, inspect, plan, predict, prepare, report, train
 
 _ORDER = (run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite, show_nets)
 VERBS = tuple(described(function) for function in _ORDER)
-
-__all__ = [
-    "VERBS",
-    "cite",
-    "compare",
-    "demo",
-    "evaluate",
-    "inspect",
-    "plan",
-    "predict",
-    "prepare",
-    "report",
-    "run",
-    "show_nets",
-    "train",
-]

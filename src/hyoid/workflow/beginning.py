@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_beginning(asked: Experiment) -> None:
-    """Refuse weights that are not there, before any work is done.
-
-    Raises:
-        ConfigError: When they are missing, or both kinds are asked for, or the net has no such encoder.
-    """
+    """Refuse weights that are missing, given twice or for another encoder, before any work is done."""
     from ..nets import build_spec
     from ..nets.cost import without_numbers
     from ..nets.pyramids.catalogue import CATALOGUE
@@ -47,31 +43,18 @@ def check_beginning(asked: Experiment) -> None:
 
 
 def check_ends(folder: RunFolder) -> None:
-    """Refuse a net or a loss whose channels are not those of the data, as after a slip in an edited plan.
-
-    Raises:
-        ConfigError: When they differ.
-    """
-    check_loss(folder.experiment.training, folder.task, folder.experiment.decided.net.dims)
+    """Refuse a net or a loss whose channels are not those of the data, as after a slip in an edited plan."""
     net, before = folder.experiment.decided.net, folder.experiment.decided.preparation.before
+    check_loss(folder.experiment.training, folder.task, net.dims)
     channels = len(folder.dataset.channel_names) + len(before.structures if before else ())
-    wanted = folder.task.channels
-    if net.out_channels != wanted:
-        raise ConfigError(
-            f"{folder.experiment_file}: plan.net.out_channels is {net.out_channels}, but the task needs {wanted}."
-        )
-    if net.in_channels != channels:
-        raise ConfigError(
-            f"{folder.experiment_file}: plan.net.in_channels is {net.in_channels}, but the images have {channels}."
-        )
+    facts = ("out_channels", net.out_channels, "the task needs", folder.task.channels)
+    for name, mine, who, wanted in (facts, ("in_channels", net.in_channels, "the images have", channels)):
+        if mine != wanted:
+            raise ConfigError(f"{folder.experiment_file}: plan.net.{name} is {mine}, but {who} {wanted}.")
 
 
 def weights_of(start: str | Path) -> Path:
-    """The file of weights that a run left, or the file itself.
-
-    Raises:
-        ConfigError: When there is none.
-    """
+    """The file of weights that a run left, or the file itself; refused when there is none."""
     path = Path(start)
     file = RunFolder.open(path).weights / "last.safetensors" if path.is_dir() else path
     if not file.is_file():

@@ -45,9 +45,8 @@ class Cases(Dataset[dict[str, Any]]):
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} items; got the index {index}.")
         sampler = self.feed.sampler
-        one = (
-            self._whole(sampler.ids[index]) if self.length is None else self.feed.sample(*divmod(index, sampler.batch))
-        )
+        whole = self.length is None
+        one = self._whole(sampler.ids[index]) if whole else self.feed.sample(*divmod(index, sampler.batch))
         return {name: value for name, value in one._asdict().items() if value is not None}
 
     def _whole(self, case_id: str) -> Sample:

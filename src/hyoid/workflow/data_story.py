@@ -67,14 +67,13 @@ def data_sheet(folder: RunFolder) -> DataSheet:
 def _sizes(fingerprint: Fingerprint, unit: str) -> dict[str, dict[str, float]]:
     """Size of each structure in each annotated case."""
     scale = {case.id: math.prod(case.spacing_mm) / (1000 if unit == "ml" else 1) for case in fingerprint.cases}
-    names = [one.name for one in fingerprint.structures]
     return {
-        name: {
+        structure.name: {
             case.id: count * (1.0 if unit == "px" else scale[case.id])
             for case in fingerprint.cases
             for count in (case.voxels or ())[index : index + 1]
         }
-        for index, name in enumerate(names)
+        for index, structure in enumerate(fingerprint.structures)
     }
 
 
@@ -83,25 +82,17 @@ def _choices(fingerprint: Fingerprint, plan: Plan) -> list[tuple[str, str, str]]
     spacings, shapes = (np.median(np.asarray(rows), axis=0) for rows in fingerprint.geometry())
     unit, steps = "mm" if fingerprint.calibrated else "px", plan.preparation
     chosen = plan.spacing_mm or (None,) * len(spacings)
+    on_structures = f"{100 * plan.foreground_share:.0f} % of patches on a structure"
     kept = " × ".join("as it is" if step is None else f"{step:.3g}" for step in chosen)
     rows = [
         ("Spacing", f"median {' × '.join(f'{step:.3g}' for step in spacings)} {unit}", f"{kept} {unit}"),
         ("Size", f"median {' × '.join(f'{n:g}' for n in shapes)}", f"patch {' × '.join(map(str, plan.patch))}"),
         ("Orientation", fingerprint.axes or "–", steps.orientation or "as it is"),
         ("Content", f"{100 * fingerprint.content_share:.0f} % of the image", f"crop: {steps.crop}"),
-        ("Structures", f"{100 * fingerprint.object_share:.3g} % of voxels", _share_of(plan)),
+        ("Structures", f"{100 * fingerprint.object_share:.3g} % of voxels", on_structures),
     ]
     for number, channel in enumerate(fingerprint.channels):
         scheme = steps.intensity[number].scheme if number < len(steps.intensity) else "zscore"
-        rows.append(
-            (
-                f"Intensity, {channel.name}",
-                f"{channel.modality}, {shortly(channel.low)} to {shortly(channel.high)}",
-                scheme,
-            )
-        )
+        seen = f"{channel.modality}, {shortly(channel.low)} to {shortly(channel.high)}"
+        rows.append((f"Intensity, {channel.name}", seen, scheme))
     return rows
-
-
-def _share_of(plan: Plan) -> str:
-    return f"{100 * plan.foreground_share:.0f} % of patches on a structure"

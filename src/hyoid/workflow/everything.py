@@ -47,13 +47,12 @@ def run(
     """
     from ..run_folder import RunFolder
     from .forecast import comparison
-    from .question import check_place, refuse_twice
+    from .question import check_place, refuse_twice, with_options
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
     refuse_twice({"start_from": start_from}, changes)
-    if start_from is not None:
-        changes = (*changes, f"training.start_from={Path(start_from).resolve()}")
+    changes = with_options(changes, start_from=None if start_from is None else Path(start_from).resolve())
     with folder.logged():
         limits = {"minutes": minutes, "steps": steps, "memory": memory, "threads": threads}
         for line in plan(data, into=into, **limits, seed=seed, changes=changes).describe():  # type: ignore[arg-type]

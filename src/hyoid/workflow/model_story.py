@@ -28,6 +28,9 @@ def model(folder: RunFolder) -> dict[str, str]:
     size = " × ".join(map(str, patch))
     field = " × ".join("all" if math.isinf(n) else f"{n:g}" for n in found.receptive_field)
     optimiser = training.optimiser
+    budget = f"{training.steps} steps" if training.steps else f"{training.minutes:g} minutes"
+    given = optimiser.learning_rate
+    rate = "its usual learning rate" if given is None else f"learning rate {given:g}"
     averaged = f"running average (decay {training.ema:g}) of the weights" if training.ema else "weights"
     mirrored = plan.dims == 2 if experiment.prediction.mirror is None else experiment.prediction.mirror
     return {
@@ -39,8 +42,8 @@ def model(folder: RunFolder) -> dict[str, str]:
         "output": f"{task.channels} channels: {', '.join(task.structures)}",
         "first weights": _first_weights(experiment),
         "loss": training.loss or task.default_loss,
-        "optimiser": f"{optimiser.name}, schedule {optimiser.schedule}, {_rate(experiment)}",
-        "training": f"{_budget(experiment)}, batches of {plan.batch}, {plan.precision}, augmentation {plan.policy}",
+        "optimiser": f"{optimiser.name}, schedule {optimiser.schedule}, {rate}",
+        "training": f"{budget}, batches of {plan.batch}, {plan.precision}, augmentation {plan.policy}",
         "selection": f"{averaged} after the last step; validation cases do not choose",
         "prediction": f"tiles overlapping by {100 * experiment.prediction.overlap:.0f} %, "
         f"{'averaged over mirrored tiles' if mirrored and plan.mirror_axes else 'not mirrored'}",
@@ -55,14 +58,18 @@ def _afterwards(settings: PredictionSettings) -> str:
     return ", ".join(done) or "nothing is done to the answer"
 
 
+def versions() -> dict[str, str]:
+    """Versions of what every report depends on."""
+    return {"hyoid": __version__, "python": platform.python_version()}
+
+
 def environment(folder: RunFolder, training: Mapping[str, Any]) -> dict[str, str]:
     """Versions, machine, seed, and short hashes of what decides the result."""
     experiment = folder.experiment
     trained_on = training.get("machine") or machine()
     steps = "by number of steps" if experiment.training.steps else "by the clock: the number of steps may differ"
     return {
-        "hyoid": __version__,
-        "python": platform.python_version(),
+        **versions(),
         **{name: version(name) for name in _LIBRARIES},
         **{str(name): str(text) for name, text in trained_on.items()},
         "seed": str(experiment.seed),
@@ -83,19 +90,8 @@ def _first_weights(experiment: Experiment) -> str:
     return f"drawn at random with seed {experiment.seed}"
 
 
-def _rate(experiment: Experiment) -> str:
-    optimiser = experiment.training.optimiser
-    given = optimiser.learning_rate
-    return "its usual learning rate" if given is None else f"learning rate {given:g}"
-
-
-def _budget(experiment: Experiment) -> str:
-    training = experiment.training
-    return f"{training.steps} steps" if training.steps else f"{training.minutes:g} minutes"
-
-
 def _images(folder: RunFolder) -> str:
-    """One hash of all images, whatever their order; empty when they were measured without."""
+    """One hash of all images, whatever their order."""
     digests = sorted(case.digest for case in folder.fingerprint.cases)
     return _hash("".join(digests).encode()) if all(digests) else "not known"
 

@@ -31,13 +31,7 @@ def origin_of(folder: AnyRun, predictor: AnyPredictor) -> dict[str, Any]:
 
 @dataclass
 class Outcome:
-    """What becomes of the images of a call.
-
-    Attributes:
-        files: Where the answer to each case goes.
-        written: Cases whose answer was written.
-        failed: Why others were not predicted.
-    """
+    """What becomes of the images of a call: where each answer goes, what was written, and why others failed."""
 
     files: Mapping[str, Path]
     written: set[str] = field(default_factory=set)

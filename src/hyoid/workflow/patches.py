@@ -22,7 +22,6 @@ def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool =
     """Patches (n, C, *shape) around structures, of the cases that train or validate a run.
 
     Args:
-        folder: A planned run.
         part: "training" or "validation".
         shape: Of a patch; shorter than the cases where a 2D net answers slices of volumes.
         again: Whether cases are prepared again when they are gone, or have changed.

@@ -45,15 +45,9 @@ def task_of(asked: Experiment, dataset: Dataset) -> Task:
 
 
 def check_loss(training: TrainingSettings, task: Task, num_axes: int = 0) -> None:
-    """Refuse a loss that does not fit the task, and options that are not as many as the classes, or as the axes.
+    """Refuse a loss that does not fit the task, and options that are not as many as the classes, or as the net's axes.
 
-    Args:
-        training: Which loss, and its options.
-        task: What the net learns.
-        num_axes: Axes of the net, which may be fewer than those of a patch; 0 when not known yet.
-
-    Raises:
-        ConfigError: Naming the loss, or the option and the classes.
+    `num_axes` may be fewer than those of a patch, and is 0 when not known yet.
     """
     from ..losses.images import image_losses
     from ..losses.options import check_lengths
@@ -62,10 +56,8 @@ def check_loss(training: TrainingSettings, task: Task, num_axes: int = 0) -> Non
     name = training.loss or task.default_loss
     shelf = shelf_of(name)
     if shelf is image_losses and task.ignores == "target":
-        raise ConfigError(
-            f"training.loss: {name!r} compares maps of numbers, but the task learns classes or masks; choose"
-            " another loss."
-        )
+        what = "compares maps of numbers, but the task learns classes or masks"
+        raise ConfigError(f"training.loss: {name!r} {what}; choose another loss.")
     try:
         shelf.build(name, **training.loss_options)
         check_lengths(shelf[name].build, training.loss_options, task.outputs, num_axes)
@@ -74,11 +66,7 @@ def check_loss(training: TrainingSettings, task: Task, num_axes: int = 0) -> Non
 
 
 def metrics_of(asked: Experiment, task: Task, changes: Sequence[str]) -> dict[str, Any]:
-    """The settings of the evaluation with the metrics of the task; empty when it has none, or settings name some.
-
-    Raises:
-        ConfigError: When an option is of a metric that is not measured then.
-    """
+    """The settings of the evaluation with the metrics of the task; empty when it has none, or settings name some."""
     named = any(split_change(change)[0] in ("evaluation", "evaluation.metrics") for change in changes)
     if named or not task.default_metrics:
         return {}

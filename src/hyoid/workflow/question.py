@@ -22,7 +22,6 @@ from .voxel_weights import MAPS
 DEFAULT_MINUTES = 20.0
 _PLAN = "plan."
 
-
 OPTIONS = {
     "minutes": "training.minutes",
     "steps": "training.steps",
@@ -37,12 +36,7 @@ OPTIONS = {
 
 
 def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) -> Experiment:
-    """The experiment that these arguments describe, without labels and plan.
-
-    Args:
-        data: What is to be learned.
-        options: Values by the name of their option; those that were not given are None.
-        changes: Settings, as key=value.
+    """The experiment that these arguments describe, without labels and plan; options that were not given are None.
 
     Raises:
         ConfigError: When both minutes and steps are given, something is given twice, or does not fit.
@@ -67,21 +61,16 @@ def ask(data: str | Path, options: Mapping[str, Any], changes: Sequence[str]) ->
     return asked.changed({"extensions": list(extensions), "planning.before": before})
 
 
+def with_options(changes: Sequence[str], **options: Any) -> tuple[str, ...]:
+    """The changes with those that options stand for, as far as these were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return (*changes, *(f"{OPTIONS[name]}={value}" for name, value in given.items()))
+
+
 def refuse_twice(options: Mapping[str, Any], changes: Sequence[str]) -> None:
-    """Refuse two values for one setting, and a change of a whole group that would undo one inside.
-
-    Args:
-        options: Values by the name of their option; those that were not given are None.
-        changes: Settings, as key=value.
-
-    Raises:
-        ConfigError: Naming both.
-    """
-    said = [
-        (OPTIONS[name], value, f"--{name.replace('_', '-')} {value}")
-        for name, value in options.items()
-        if value is not None
-    ]
+    """Refuse two values (None: not given) for one setting, and a change of a group that would undo one inside."""
+    given = {name: value for name, value in options.items() if value is not None}
+    said = [(OPTIONS[name], value, f"--{name.replace('_', '-')} {value}") for name, value in given.items()]
     said += [(*split_change(change), f"--set {change}") for change in changes]
     for number, (key, value, words) in enumerate(said):
         for earlier, its_value, its_words in said[:number]:
@@ -120,26 +109,17 @@ def _check_names(asked: Experiment) -> None:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have.
-
-    Raises:
-        ConfigError: Naming those it has.
-    """
+    """Refuse a device that this machine does not have."""
     import torch
 
-    known = ["auto", "cpu"]
-    known += [f"cuda:{index}" for index in range(torch.cuda.device_count())] + ["cuda"] * torch.cuda.is_available()
-    known += ["mps"] * torch.backends.mps.is_available()
-    if name not in known:
-        raise ConfigError(f"device = {name!r}: this machine has {', '.join(known[1:])}; auto takes the fastest.")
+    known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    known += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    if name not in ("auto", *known):
+        raise ConfigError(f"device = {name!r}: this machine has {', '.join(known)}; auto takes the fastest.")
 
 
 def check_place(folder: RunFolder, data: Path) -> None:
-    """Refuse a folder in which a run would cover something else.
-
-    Raises:
-        ConfigError: When the folder is the data, lies around it or holds other files.
-    """
+    """Refuse a folder that is the data, lies around it or holds other files, which a run would cover."""
     if not data.exists():
         raise ConfigError(f"{data}: there is no such file or folder.")
     place, source = folder.path.resolve(), data.resolve()
@@ -156,11 +136,7 @@ def check_place(folder: RunFolder, data: Path) -> None:
 
 
 def check_structures(asked: Experiment, labels: Labels) -> None:
-    """Refuse names of structures that the labels do not have.
-
-    Raises:
-        ConfigError: Naming the closest structure.
-    """
+    """Refuse names of structures that the labels do not have."""
     if asked.prediction.largest_component and labels.objects:
         raise ConfigError(
             "prediction.largest_component keeps one piece of a structure, but every object of it is one; leave it out."
@@ -176,11 +152,7 @@ def check_structures(asked: Experiment, labels: Labels) -> None:
 def check_prediction(
     memory: float | None, backend: str | None, changes: Sequence[str], format: str | None = None
 ) -> None:
-    """Refuse what predicting cannot follow.
-
-    Raises:
-        ConfigError: When no memory is left, or a setting is given twice or is not one of prediction.
-    """
+    """Refuse what predicting cannot follow: no memory, a setting given twice or that is not one of prediction."""
     if memory is not None and not memory > 0:
         raise ConfigError(f"--memory {memory:g}: expected gigabytes above 0.")
     for change in changes:
@@ -197,11 +169,7 @@ def check_prediction(
 
 
 def check_no_run(into: Path, what: str) -> None:
-    """Refuse a folder in which something would be mixed with the files of a run.
-
-    Raises:
-        ConfigError: When it is a run, or the place of its weights or predictions; or a file.
-    """
+    """Refuse a file, a run, and the places of its weights and predictions, where something would be mixed in."""
     place = into.resolve()
     if place.is_file():
         raise ConfigError(f"{into}: this is a file; {what} need a folder.")
@@ -212,11 +180,7 @@ def check_no_run(into: Path, what: str) -> None:
 
 
 def check_report_place(into: Path, references: Path) -> None:
-    """Refuse a folder in which the table of cases would cover another one, or be taken for one about patients.
-
-    Raises:
-        ConfigError: When it holds such a table, or lies where references are described.
-    """
+    """Refuse a folder in which cases.csv would cover another one, or be taken for one about patients."""
     near = references.resolve() if references.is_dir() else references.resolve().parent
     if into.resolve() in (near, near.parent):
         raise ConfigError(
@@ -228,11 +192,7 @@ def check_report_place(into: Path, references: Path) -> None:
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:
-    """Changes to the plan itself, which can only be made once there is one.
-
-    Raises:
-        ConfigError: For a fact of the plan.
-    """
+    """Changes to the plan itself, which can only be made once there is one; facts of the plan are refused."""
     mine = [change.strip().removeprefix(_PLAN) for change in changes if change.strip().startswith(_PLAN)]
     for change in mine:
         if re.split("[.=]", change)[0].strip() in Plan.FACTS:
@@ -245,11 +205,7 @@ PLANNED = ("data", "fold", "num_folds", "patients_on_both_sides", "planning")
 
 
 def check_edits(folder: RunFolder) -> None:
-    """Refuse an edit of settings that only planning reads, in a run that is planned already.
-
-    Raises:
-        ConfigError: Naming the setting and what acts instead.
-    """
+    """Refuse an edit of settings that only planning reads, in a run that is planned already."""
     before = _completed(folder.read_json("asked.json").get("experiment", {}))
     now = folder.experiment.model_dump(mode="json")
     edits = [edit for name in PLANNED if name in before for edit in _differences(before[name], now[name], name)]
@@ -290,8 +246,6 @@ def _completed(before: dict[str, Any]) -> dict[str, Any]:
 
 def _differences(before: Any, now: Any, place: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted({*before, *now})
-        return [
-            found for key in keys for found in _differences(before.get(key), now.get(key), f"{place}.{key}".strip("."))
-        ]
+        pairs = [(f"{place}.{key}".strip("."), before.get(key), now.get(key)) for key in sorted({*before, *now})]
+        return [found for name, old, new in pairs for found in _differences(old, new, name)]
     return [] if before == now else [f"{place} was {before}, now {now}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,12 @@ MOST_TEACHERS = 24
 """Training cases that classical methods learn from; they learn too little for more to matter."""
 
 
+@dataclass(frozen=True)
 class Prepared:
     """Annotated cases of a store, read one at a time, as often as they are gone through."""
 
-    def __init__(self, store: Store, ids: Sequence[str]) -> None:
-        self.store = store
-        self.ids = ids
+    store: Store
+    ids: Sequence[str]
 
     def __iter__(self) -> Iterator[Case]:
         for case_id in self.ids:
@@ -48,12 +49,6 @@ def judge_baselines(folder: RunFolder, store: Store, report: Report, workers: in
     """What `rivals.against` tells of every classical method, on the cases, and with the settings, of a report.
 
     Each learns from at most 24 training cases of the run, and gets the prepared images that the net gets.
-
-    Args:
-        folder: A run.
-        store: Its prepared cases.
-        report: How the net was judged.
-        workers: Threads.
     """
     training = folder.split.training
     steps = np.linspace(0, len(training) - 1, min(len(training), MOST_TEACHERS)).round().astype(int)

@@ -48,7 +48,6 @@ class Argument:
     """One argument of a verb.
 
     Attributes:
-        required: Whether it must be given.
         default: Its value when it is not given; None leaves the choice to the verb.
         flag: Its option in the shell; empty when its place says what it is.
         metavar: What stands for its value in a usage line.
@@ -102,7 +101,6 @@ class Verb:
 
     Attributes:
         name: Its word in the shell.
-        function: Its function in Python.
         gives: The key in JSON of paths or texts that it gives.
         remains: What goes on after it was stopped, as a sentence; under the name of an argument that changes this when
             it is given, else under "".

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 from dataclasses import replace
 from datetime import datetime
@@ -10,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import __version__
 from ..evaluation.folders import Paired
+from ..planning.learning import Candidate
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
 from ..run_folder import AnyRun, EnsembleFolder, RunFolder
 from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
-from .model_story import environment, model
+from .model_story import environment, model, versions
 
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
@@ -37,12 +36,14 @@ def of_run(folder: AnyRun) -> RunFacts:
     training = folder.read_json("training.json")
     energy = folder.energy()
     stages = [Stage(name, times[name], expected.get(name), "", energy.get(name)) for name in STAGES if name in times]
-    memory = f"memory of {training.get('memory_of', 'training')}"
-    costs = {memory: (f"{plan.expected.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB")}
+    foreseen, memory = plan.expected, f"memory of {training.get('memory_of', 'training')}"
     ended = ", then a plateau of the validation score" if training.get("length", 1) < 1 else ""
-    costs["steps"] = (f"{plan.expected.steps}", f"{training['steps']}{ended}")
-    costs["time of a step"] = (f"{plan.expected.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s")
-    costs["waiting for data"] = ("below 5 %", waited(training))
+    costs = {
+        memory: (f"{foreseen.memory_gb:.1f} GB", f"{training['memory_gb']:.1f} GB"),
+        "steps": (f"{foreseen.steps}", f"{training['steps']}{ended}"),
+        "time of a step": (f"{foreseen.seconds_per_step:.3f} s", f"{training['step_seconds']:.3f} s"),
+        "waiting for data": ("below 5 %", waited(training)),
+    }
     return RunFacts(
         title=folder.path.resolve().name,
         what=_judged(folder),
@@ -85,11 +86,7 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
         data_sheet=replace(data_sheet(folder.members[0]), split={"judged": split.validation}),
         plan={member.run: _plan(run.experiment.decided)["net"] for member, run in members},
         stages=stages,
-        environment={
-            "hyoid": __version__,
-            "python": platform.python_version(),
-            "weights": f"sha256 {folder.digest[:16]}",
-        },
+        environment={**versions(), "weights": f"sha256 {folder.digest[:16]}"},
         settings=ensemble.to_yaml(),
         model={
             "net": f"{len(nets)} nets ({', '.join(sorted({f'{plan.net_name} in {plan.net.dims}D' for plan in nets}))})",
@@ -118,7 +115,7 @@ def of_folders(predictions: str | Path, references: str | Path, paired: Paired) 
         what=f"Predictions in {Path(predictions).name} against references in {Path(references).name}",
         data=Path(references).resolve().name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        environment={"hyoid": __version__, "python": platform.python_version()},
+        environment=versions(),
         overlay=overlay,
     )
 
@@ -158,35 +155,22 @@ def _judged(folder: RunFolder) -> str:
 
 
 def _command(folder: RunFolder) -> str:
-    """The command that made the run."""
     experiment, training = folder.experiment, folder.experiment.training
     budget = f"--steps {training.steps}" if training.steps else f"--minutes {training.minutes:g}"
     changes = folder.read_json("asked.json").get("changes", [])
-    words = [
-        "hyoid",
-        "run",
-        experiment.data,
-        "--into",
-        str(folder.path),
-        *budget.split(),
-        "--seed",
-        str(experiment.seed),
-    ]
-    if "baseline" in folder.read_json("timing.json"):
-        words.append("--baseline")
+    words = ["hyoid", "run", experiment.data, "--into", str(folder.path), *budget.split()]
+    words += ["--seed", str(experiment.seed)]
+    words += ["--baseline"] if "baseline" in folder.read_json("timing.json") else []
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
 def _plan(plan: Plan) -> dict[str, str]:
     lines = plan.describe()[: 3 + len(plan.reasons)]
-    told = {f"{name}": text for name, text in zip(("net", "patches", "expected"), lines, strict=False)}
+    told = dict(zip(("net", "patches", "expected"), lines, strict=False))
     return told | {f"reason {i + 1}": text.removeprefix("- ") for i, text in enumerate(lines[3:])}
 
 
-def _row(candidate: object) -> dict[str, object]:
-    from ..planning.plan import Candidate
-
-    assert isinstance(candidate, Candidate)
+def _row(candidate: Candidate) -> dict[str, object]:
     return {
         "patch": "×".join(map(str, candidate.patch)),
         "batch": candidate.batch,

@@ -71,16 +71,13 @@ def plan(
         The plan, also written to experiment.yaml, where it may be edited before training.
     """
     from ..run_folder import RunFolder
-    from .question import ask, check_place, is_answered
+    from .question import ask, check_place, is_answered, with_options
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
     options = {"minutes": minutes, "steps": steps, "seed": seed, "memory": memory, "threads": threads}
     asked = ask(data, options, changes)
-    if memory is not None:
-        changes = (*changes, f"planning.memory_gb={memory}")
-    if threads is not None:
-        changes = (*changes, f"threads={threads}")
+    changes = with_options(changes, memory=memory, threads=threads)
     with folder.alone():
         if is_answered(folder, asked, changes):
             return folder.experiment.decided
@@ -127,11 +124,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
 
 
 def _opened(data: str | Path, may_leak: bool) -> Dataset:
-    """The data set, with what was decided and what may go wrong told.
-
-    Raises:
-        DataError: When its split puts one patient on both sides and this is not allowed.
-    """
+    """The data set, with what was decided and what may go wrong told; a split of patients is refused unless meant."""
     from ..datasets.dataset import open_dataset
 
     dataset = open_dataset(data)
@@ -202,9 +195,8 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
                     f"{run}: its training has begun; --start-from is for a new one, which --no-resume asks for."
                 )
             weights_of(start_from)
-            folder.experiment.changed({"training.start_from": str(Path(start_from).resolve())}).write(
-                folder.experiment_file
-            )
+            start = {"training.start_from": str(Path(start_from).resolve())}
+            folder.experiment.changed(start).write(folder.experiment_file)
             folder = RunFolder.open(run)
         experiment, decided = folder.experiment, folder.experiment.decided
         check_ends(folder)
@@ -283,7 +275,7 @@ def predict(
     from .answers import predict_entries, predictor_of
     from .origin import origin_of
     from .own_cases import predict_validation
-    from .question import check_no_run, check_prediction
+    from .question import check_no_run, check_prediction, with_options
 
     folder = open_run(run)
     if not images:
@@ -301,10 +293,7 @@ def predict(
         raise ConfigError("Say where the answers go: --into FOLDER.")
     check_prediction(memory, backend, changes, format)
     check_no_run(Path(into), "answers")
-    if backend is not None:
-        changes = (*changes, f"prediction.backend={backend}")
-    if format is not None:
-        changes = (*changes, f"prediction.format={format}")
+    changes = with_options(changes, backend=backend, format=format)
     entries = find_images(images, len(folder.dataset.channel_names))
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
