@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..ops.resample import onto
 
 TOLERANCE = 0.1
 """Share of a voxel by which two headers may disagree at the corners: rounding, not another place."""
@@ -16,20 +18,19 @@ TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class Turn:
-    """How an array is transposed and then flipped to lie as another one does."""
+    """How an array on one grid comes to lie on the same voxels in another order."""
 
-    axes: tuple[int, ...]
-    flips: tuple[int, ...]
+    source: Grid
+    target: Grid
 
     @property
     def changes(self) -> bool:
         """Whether anything moves."""
-        return bool(self.flips) or self.axes != tuple(sorted(self.axes))
+        return self.source is not self.target
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The array (C, *S) in the other order."""
-        turned = array.transpose((0, *(axis + 1 for axis in self.axes)))
-        return np.flip(turned, tuple(axis + 1 for axis in self.flips)) if self.flips else turned
+        return onto(Image(array, self.source), self.target).array if self.changes else array
 
 
 def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) -> Turn:
@@ -42,13 +43,12 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
         DataError: When the two files do not show the same voxels, naming both.
     """
     (image_path, grid), (other_path, mine) = image, other
-    stay = Turn(tuple(range(mine.dims)), ())
     if mine.shape == grid.shape and (not (grid.calibrated and mine.calibrated) or _near(grid, mine)):
-        return stay
+        return Turn(mine, mine)
     if grid.dims == mine.dims == 3 and grid.calibrated and mine.calibrated:
-        turn, turned = _reoriented(mine, grid)
+        turned = mine.oriented(grid.orientation)
         if turned.shape == grid.shape and _near(grid, turned):
-            return turn
+            return Turn(mine, turned)
     other_name, image_name = other_path.name, image_path.name
     if other_name == image_name:
         other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
@@ -68,19 +68,11 @@ def _near(grid: Grid, other: Grid) -> bool:
     return offset_in_voxels(grid, other) <= TOLERANCE
 
 
-def _reoriented(mine: Grid, target: Grid) -> tuple[Turn, Grid]:
-    along = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
-    codes = mine.orientation
-    axes = tuple([along[c] for c in codes].index(along[t]) for t in target.orientation)
-    flips = tuple(i for i, (axis, code) in enumerate(zip(axes, target.orientation, strict=True)) if codes[axis] != code)
-    return Turn(axes, flips), mine.oriented(target.orientation)
-
-
 def difference(grid: Grid, mine: Grid) -> str:
     """What differs first between another grid (`mine`) and one: axes, shape, spacing, direction or origin."""
     if grid.dims != mine.dims:
         return f"one is {mine.dims}D ({mine}), the other {grid.dims}D ({grid})."
-    if sorted(grid.shape) != sorted(mine.shape) or grid.shape != mine.shape:
+    if grid.shape != mine.shape:
         return f"shapes {_x(mine.shape)} and {_x(grid.shape)}."
     if not np.allclose(grid.spacing_mm, mine.spacing_mm, rtol=1e-3):
         return f"spacings {_x(mine.spacing_mm)} and {_x(grid.spacing_mm)} mm."

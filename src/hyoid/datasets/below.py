@@ -15,6 +15,7 @@ from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, TARGET_FOLDERS, images_o
 ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
 
+_OURS = (RUN, "facts.json", ANSWERS)  # a run, a prepared case, a folder of answers
 _ANNOTATIONS = (*LABEL_FOLDERS, *TARGET_FOLDERS, "labelsts")
 
 
@@ -35,7 +36,7 @@ def images_below(folder: Path) -> dict[Path, str]:
     walk = _Walk(folder)
     if (folder / ANSWERS).is_file():
         log.warning("%s: answers lie here, and are answered as if they were images.", folder)
-    found = dict(_images(walk, folder, "", walk.begun))
+    found = dict(walk.images(folder, "", walk.begun))
     if walk.left_out:
         log.warning(
             "%s: folders of annotations, runs and answers are left out: %s.", folder, listed(sorted(walk.left_out))
@@ -51,14 +52,18 @@ def label_images_below(folder: Path, other: Path) -> dict[Path, str]:
     Runs, prepared cases and answers below are left out, and so is another folder there.
     """
     walk = _Walk(folder, other)
-    found = dict(_all_images(walk, folder, "", walk.begun))
+    found = dict(walk.all_images(folder, "", walk.begun))
     if walk.left_out:
         log.warning("%s: folders of runs and answers are left out: %s.", folder, listed(sorted(walk.left_out)))
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
+_Images = Iterator[tuple[Path, str]]
+_Passed = tuple[Path, ...]
+
+
 class _Walk:
-    """Which folders below one are entered: links are followed, and rings once; what hyoid wrote is left out.
+    """Finds images and their names; links are followed, and rings once; what hyoid wrote is left out.
 
     Args:
         top: Where the walk begins.
@@ -69,57 +74,39 @@ class _Walk:
         self.top = top
         self.left_out: list[str] = []
         here = top.resolve()
-        self.begun = (here, *here.parents, *([other.resolve()] if other else []))
+        self.begun: _Passed = (here, *here.parents, *([other.resolve()] if other else []))
 
-    def entered(
-        self, folder: Path, passed: tuple[Path, ...], skipped: Collection[str], annotations: Collection[str] = ()
-    ) -> Iterator[tuple[Path, tuple[Path, ...]]]:
-        """Folders in this one, each with what was passed on the way to what is in it, which is not entered again.
+    def images(self, folder: Path, place: str, passed: _Passed, is_inner: bool = False) -> _Images:
+        """Images to predict; what was `passed` on the way to them is not entered again."""
+        files = _without_stray_slices(folder)
+        for file in files:
+            stem = stem_of(file)
+            yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
+        inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
+        skipped = {*(file.name for file in files), *mixed_folders(folder)}
+        for one, beyond in self._entered(folder, passed, skipped, _ANNOTATIONS):
+            yield from self.images(one, place if one == inner else f"{place}{one.name}/", beyond, one == inner)
 
-        Args:
-            folder: What is searched.
-            passed: What was passed on the way to it.
-            skipped: Names in it that are no folders to enter.
-            annotations: Names of folders that are left out.
-        """
+    def all_images(self, folder: Path, place: str, passed: _Passed) -> _Images:
+        """Images and annotations alike."""
+        files = [one for one in sorted(folder.iterdir()) if is_image(one)]
+        for file in files:
+            yield file, place + stem_of(file)
+        for one, beyond in self._entered(folder, passed, {file.name for file in files}):
+            yield from self.all_images(one, f"{place}{one.name}/", beyond)
+
+    def _entered(
+        self, folder: Path, passed: _Passed, skipped: Collection[str], annotations: Collection[str] = ()
+    ) -> Iterator[tuple[Path, _Passed]]:
+        """Folders in this one, each with what was passed on the way to what is in it."""
         for one in sorted(folder.iterdir()):
             here = one.resolve()
             if one.name.startswith(".") or one.name in skipped or here in passed or not one.is_dir():
                 continue
-            if one.name.lower() in annotations or _is_ours(one):
+            if one.name.lower() in annotations or any((one / name).is_file() for name in _OURS):
                 self.left_out.append(str(one.relative_to(self.top)))
             else:
                 yield one, (*passed, here)
-
-
-def _images(
-    walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...], is_inner: bool = False
-) -> Iterator[tuple[Path, str]]:
-    """Images to predict and their names."""
-    files = _without_stray_slices(folder)
-    for file in files:
-        stem = stem_of(file)
-        yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
-    inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
-    skipped = {*(file.name for file in files), *mixed_folders(folder)}
-    for one, beyond in walk.entered(folder, passed, skipped, _ANNOTATIONS):
-        if one == inner:
-            yield from _images(walk, one, place, beyond, is_inner=True)
-        else:
-            yield from _images(walk, one, f"{place}{one.name}/", beyond)
-
-
-def _all_images(walk: _Walk, folder: Path, place: str, passed: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
-    files = [one for one in sorted(folder.iterdir()) if is_image(one)]
-    for file in files:
-        yield file, place + stem_of(file)
-    for one, beyond in walk.entered(folder, passed, {file.name for file in files}):
-        yield from _all_images(walk, one, f"{place}{one.name}/", beyond)
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder is a run, a prepared case, or holds answers."""
-    return any((folder / name).is_file() for name in (RUN, "facts.json", ANSWERS))
 
 
 def _without_stray_slices(folder: Path) -> list[Path]:
@@ -130,10 +117,6 @@ def _without_stray_slices(folder: Path) -> list[Path]:
     slices = [file for file in files if file.is_file() and is_dicom(file)]
     if not slices or len(slices) == len(files) or not holds_volume(folder):
         return files
-    log.warning(
-        "%s: %d DICOM files beside other images are left out (%s); put a series into a folder of its own.",
-        folder,
-        len(slices),
-        listed([file.name for file in slices]),
-    )
+    told = "%s: %d DICOM files beside other images are left out (%s); put a series into a folder of its own."
+    log.warning(told, folder, len(slices), listed([file.name for file in slices]))
     return [file for file in files if file not in slices]

@@ -41,7 +41,8 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
             named |= images_below(here)
         else:
             if here.is_dir() and (others := beside_slices(here)):
-                log.warning("%s: a DICOM series; images beside it are left out: %s.", here, _named(others))
+                names = listed([file.name for file in others])
+                log.warning("%s: a DICOM series; images beside it are left out: %s.", here, names)
             named[here] = stem_of(here)
     files = [file for file in one_of_pairs(list(named)) if suffix_of(file) != ".seg.nrrd"]
     if not files:
@@ -52,10 +53,6 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
         return endings == {f"{k:04d}" for k in range(count)} and (channels is not None or count > 1)
 
     return [Entry(case, group) for case, group in group_channels(files, joined, named.__getitem__).items()]
-
-
-def _named(files: Sequence[Path]) -> str:
-    return listed([file.name for file in files])
 
 
 def read_case(entry: Entry, channels: int | None = None) -> Case:
@@ -79,8 +76,7 @@ def read_case(entry: Entry, channels: int | None = None) -> Case:
     if channels is not None:
         array = harmonised(array, channels, entry.id, names)
     check_finite(array, entry.id, str(entry.images[0]))
-    facts = {**entry.facts, "image": str(entry.images[0])}
-    return Case(entry.id, Image(array, grid), None, facts)
+    return Case(entry.id, Image(array, grid), None, {**entry.facts, "image": str(entry.images[0])})
 
 
 def read_target(entry: Entry, grid: Grid, truth: TruthFiles) -> Image:
@@ -111,8 +107,8 @@ def open_case(entry: Entry, channels: int | None = None) -> Case | None:
     array = opened[0] if len(opened) == 1 else Channels(tuple(opened))
     if channels is not None and array.shape[0] != channels:
         return None
-    facts = {**entry.facts, "image": str(entry.images[0])}
-    return Case(entry.id, Image(cast(np.ndarray, array), grids[0]), None, facts)
+    image = Image(cast(np.ndarray, array), grids[0])
+    return Case(entry.id, image, None, {**entry.facts, "image": str(entry.images[0])})
 
 
 def harmonised(array: np.ndarray, channels: int, case_id: str, source: str) -> np.ndarray:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from ..core.case import Case, Image
 from ..core.errors import DataError
+from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log
 from ..files.formats import read_header, stem_of, whole_numbers
@@ -98,10 +100,10 @@ class Dataset:
             return case
         if numbered:
             return replace(case, truth=self.read_instances(case_id))
-        array, grid = read_labels(entry.label, self.encoding)
-        turn = turn_between(entry.id, (entry.images[0], case.image.grid), (entry.first_label, grid))
-        labels = Image(in_c_order(turn(array)), case.image.grid, "labels")
-        _check_values(entry, labels.array, self.labels)
+        labels = _turned(entry, case.image.grid, *read_labels(entry.label, self.encoding))
+        if unknown := sorted(value_counts(labels.array).keys() - set(self.labels.known_values)):
+            values = listed(list(map(str, unknown)))
+            raise DataError(f"{case_id}: the annotation {entry.first_label} has values that no label names: {values}.")
         return replace(case, truth=labels)
 
     def read_instances(self, case_id: str) -> Image:
@@ -114,16 +116,13 @@ class Dataset:
         if self.encoding.kind not in ("instances", "objects") or entry.label is None:
             raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
         array, grid = read_raw(entry.label)
-        image = read_header(entry.images[0]).grid
-        turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
         numbers = whole_numbers(entry.first_label, grey(entry.first_label, array))
-        return Image(in_c_order(turn(numbers)), image, "labels")
+        return _turned(entry, read_header(entry.images[0]).grid, numbers, grid)
 
     @cached_property
     def grouping(self) -> groups.Grouping:
         """Which cases belong together when splitting."""
-        used, apart = ({entry.id: entry.facts for entry in some} for some in (self.cases, self.held_out))
-        return groups.grouping(used, apart)
+        return groups.grouping(*({entry.id: entry.facts for entry in some} for some in (self.cases, self.held_out)))
 
     @property
     def has_groups(self) -> bool:
@@ -164,38 +163,12 @@ class Dataset:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON, so that a run remembers its data set without scanning again."""
-        return {
-            "root": str(self.root),
-            "layout": self.layout,
-            "cases": [_entry_to_dict(entry) for entry in self.cases],
-            "held_out": [_entry_to_dict(entry) for entry in self.held_out],
-            "unlabelled": [_entry_to_dict(entry) for entry in self.unlabelled],
-            "truth": self.truth,
-            "labels": self.labels.model_dump(mode="json"),
-            "channel_names": list(self.channel_names),
-            "encoding": self.encoding.model_dump(mode="json"),
-            "notes": list(self.notes),
-            "warnings": list(self.warnings),
-            "seen": {case: seen.model_dump(mode="json") for case, seen in self.seen.items()},
-        }
+        return TypeAdapter(Dataset).dump_python(self, mode="json")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Dataset:
         """The data set that `to_dict` described."""
-        return cls(
-            Path(values["root"]),
-            values["layout"],
-            tuple(map(_entry_from_dict, values["cases"])),
-            Labels.parse(values["labels"], "labels"),
-            tuple(values["channel_names"]),
-            Encoding.parse(values["encoding"], "encoding"),
-            tuple(values["notes"]),
-            tuple(values["warnings"]),
-            {case: Seen.parse(seen, case) for case, seen in values["seen"].items()},
-            tuple(map(_entry_from_dict, values["held_out"])),
-            tuple(map(_entry_from_dict, values["unlabelled"])),
-            values["truth"],
-        )
+        return TypeAdapter(cls).validate_python(values)
 
 
 def open_dataset(path: str | Path) -> Dataset:
@@ -233,15 +206,14 @@ def open_dataset(path: str | Path) -> Dataset:
     cases = tuple(entry for entry in cases if entry.is_labelled)
     warnings += _partly([*cases, *held_out], labels)
     seen = {look.case: look.seen(encoding) for look in looks}
-    dataset = Dataset(path, found.layout, cases, labels, channel_names, encoding, (), (), seen, held_out, unlabelled)
-    dataset = replace(dataset, truth=found.truth)
+    found_cases = (cases, labels, channel_names, encoding, (), (), seen, held_out, unlabelled, found.truth)
+    dataset = Dataset(path, found.layout, *found_cases)
     notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
     warnings += [*doubts, *_remarks([(look.case, look.warnings) for look in looks]), *dataset.grouping.warnings]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _with_names(entry: Entry, files: Mapping[str, int]) -> Entry:
-    """The case with the structures that have a file; of these the others are unknown."""
     names = [stem_of(file) for file in entry.label] if isinstance(entry.label, tuple) else []
     if not names or set(names) >= files.keys():
         return entry
@@ -350,21 +322,7 @@ def _channels(
     return declared or (("intensity",) if count == 1 else tuple(f"channel_{k}" for k in range(count)))
 
 
-def _check_values(entry: Entry, array: np.ndarray, labels: Labels) -> None:
-    unknown = sorted(value_counts(array).keys() - set(labels.known_values))
-    if unknown:
-        values = listed(list(map(str, unknown)))
-        raise DataError(f"{entry.id}: the annotation {entry.first_label} has values that no label names: {values}.")
-
-
-def _entry_to_dict(entry: Entry) -> dict[str, Any]:
-    label = [str(p) for p in entry.label] if isinstance(entry.label, tuple) else entry.label and str(entry.label)
-    images, target = [str(p) for p in entry.images], entry.target and str(entry.target)
-    return {"id": entry.id, "images": images, "label": label, "facts": dict(entry.facts), "target": target}
-
-
-def _entry_from_dict(values: Mapping[str, Any]) -> Entry:
-    label = values["label"]
-    marks = tuple(map(Path, label)) if isinstance(label, list) else Path(label) if label else None
-    target = Path(values["target"]) if values["target"] else None
-    return Entry(values["id"], tuple(map(Path, values["images"])), marks, dict(values["facts"]), target)
+def _turned(entry: Entry, image: Grid, array: np.ndarray, grid: Grid) -> Image:
+    """Labels that lie on a grid of their own, on that of the image."""
+    turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
+    return Image(in_c_order(turn(array)), image, "labels")

@@ -63,8 +63,9 @@ def from_manifest(path: Path) -> Found:
         target = _file(path, row[truths[0]]) if truths and row.get(truths[0]) else None
         entries.append(Entry(case, tuple(_file(path, name) for name in images), label, facts, target))
     channels = tuple(c.removeprefix("image_") for c in columns) if len(columns) > 1 else ()
-    declared = tables.declared_in(path) if path.suffix.lower() != ".csv" else None
-    labels, instances = declared or declared_beside(path.parent)
+    labels, instances = tables.labels_from_manifest(path), False
+    if labels is None:
+        labels, instances = declared_beside(path.parent)
     kind = _TARGET_COLUMNS[truths[0]] if truths else "labels"
     return Found(f"manifest {path.name}", entries, labels, instances, channels, truth=kind)
 
@@ -97,8 +98,12 @@ def from_json(path: Path) -> Found | None:
 def described(path: Path, found: Found) -> Found:
     """The cases with the structures and channels that a dataset.json declares."""
     tree = _tree(path)
-    labels = tables.labels_from_json(path, tree) or found.labels
-    return replace(found, labels=labels, channel_names=tables.channel_names_from_json(tree))
+    labels = found.labels
+    if isinstance(declared := tree.get("labels"), dict):
+        labels = tables.labels_from_mapping(path, declared, tuple(map(int, tree.get("regions_class_order") or ())))
+    channels = tree.get("channel_names") or tree.get("modality")
+    names = [str(channels[key]) for key in sorted(channels, key=int)] if isinstance(channels, dict) else []
+    return replace(found, labels=labels, channel_names=tuple(names))
 
 
 def with_tables(folder: Path, layout: str, entries: Sequence[Entry]) -> Found:

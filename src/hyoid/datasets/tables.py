@@ -64,15 +64,6 @@ def facts_by_case(path: Path) -> dict[str, Row]:
     return found
 
 
-def labels_from_json(path: Path, tree: Mapping[str, Any]) -> Labels | None:
-    """Structures declared in a dataset.json, of the Decathlon form (value: name) or of nnU-Net's (name: values)."""
-    declared = tree.get("labels")
-    if not isinstance(declared, dict):
-        return None
-    order = tree.get("regions_class_order")
-    return labels_from_mapping(path, declared, tuple(int(v) for v in order) if order else ())
-
-
 def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
     """Structures of a labels.yaml, and whether it says `instances: true` (values number objects).
 
@@ -86,12 +77,10 @@ def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
     return labels_from_mapping(path, tree.get("labels", tree)), False
 
 
-def declared_in(path: Path) -> tuple[Labels | None, bool] | None:
+def labels_from_manifest(path: Path) -> Labels | None:
     """Structures that a YAML manifest declares under `labels:`, or None."""
-    tree = read_tree(path)
-    if not isinstance(tree, dict) or "labels" not in tree:
-        return None
-    return labels_from_mapping(path, tree["labels"]), False
+    tree = read_tree(path) if path.suffix.lower() != ".csv" else None
+    return labels_from_mapping(path, tree["labels"]) if isinstance(tree, dict) and "labels" in tree else None
 
 
 def labels_from_mapping(path: Path, declared: Mapping[Any, Any], paint: tuple[int, ...] = ()) -> Labels:
@@ -116,12 +105,6 @@ def labels_from_mapping(path: Path, declared: Mapping[Any, Any], paint: tuple[in
     except ValueError as error:
         reason = str(error).split("Value error, ")[-1].split(" [")[0]
         raise DataError(f"{path}: the labels do not fit together: {reason}.") from None
-
-
-def channel_names_from_json(tree: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the channels declared in a dataset.json, in order; empty when none are."""
-    declared = tree.get("channel_names") or tree.get("modality") or {}
-    return tuple(str(declared[key]) for key in sorted(declared, key=int)) if isinstance(declared, dict) else ()
 
 
 def _is_whole(value: Any) -> bool:
