@@ -239,7 +239,9 @@ def test_tiff_labels_are_tiled_compressed_and_keep_resolution(tmp_path):
     tifffile.imwrite(
         source, colours(600, 700, 3), photometric="rgb", resolution=(4000, 2000), resolutionunit="CENTIMETER"
     )
-    write_boxes(tmp_path / "b.tif", np.ones((600, 700), np.uint8), read_header(source).grid, like=source)
+    with Canvas(tmp_path, (600, 700), np.uint8) as canvas:
+        canvas[:, :] = np.ones((600, 700), np.uint8)
+        write_boxes(tmp_path / "b.tif", canvas, read_header(source).grid, like=source)
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         page = file.pages[0]
         assert page.is_tiled and page.compression.name == "ADOBE_DEFLATE"

@@ -46,12 +46,7 @@ class Grouping:
 def grouping(
     facts: Mapping[str, Mapping[str, str]], held_out: Mapping[str, Mapping[str, str]] | None = None
 ) -> Grouping:
-    """How these cases (id: facts) may be split without leaking.
-
-    Args:
-        facts: The cases to train on and validate with.
-        held_out: Cases kept apart for a test, which should share no group with the others.
-    """
+    """How these cases (id: facts) may be split without leaking; those held out for a test should share no group."""
     everything = {**facts, **(held_out or {})}
     ids = sorted(facts)
     split = {i: row.get("split") or row.get("fold") or "" for i, row in everything.items()}
@@ -161,16 +156,13 @@ def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None
 def _names_validation(words: Iterable[str]) -> bool:
     """Whether a split column says which cases validate: numbered folds, or a word such as `val`."""
     found = set(words)
-    numbered = len(found) > 1 and all(word.isdigit() for word in found)
-    return numbered or (bool({w.lower() for w in found} & set(VALIDATION_WORDS)) and len(found) > 1)
+    return len(found) > 1 and (all(map(str.isdigit, found)) or "validation" in map(_side, found))
 
 
 def _explicit(split: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     words = set(split.values())
-    if all(word.isdigit() for word in words):
-        return tuple(tuple(sorted(i for i, s in split.items() if s == word)) for word in sorted(words, key=int))
-    validation = [i for i, s in split.items() if s.lower() in VALIDATION_WORDS]
-    return (tuple(sorted(validation)),)
+    names = sorted(words, key=int) if all(map(str.isdigit, words)) else ["validation"]
+    return tuple(tuple(sorted(i for i, word in split.items() if _side(word) == name)) for name in names)
 
 
 VALIDATION_WORDS = ("val", "valid", "validation", "dev")

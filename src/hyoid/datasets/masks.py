@@ -52,7 +52,9 @@ class Encoding(Settings):
                 result[packed == colour] = value
             return result
         if self.kind in ("values", "structures"):
-            return _small(whole_numbers(path, grey(path, array)))
+            whole = whole_numbers(path, grey(path, array))
+            small = whole.dtype.itemsize <= 2 or whole.min() < 0
+            return whole if small else whole.astype(np.min_scalar_type(int(whole.max())), copy=False)
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
         return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
 
@@ -160,9 +162,8 @@ def look_at(
     if floating and not np.isfinite(array).all():
         raise DataError(f"{path}: labels hold NaN or infinite numbers.")
     fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
-    num_files = 1 if isinstance(label, Path) else len(label)
-    marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files)
-    marks = replace(marks, rgb=channels == 3 and len(array) == 1)
+    num_files, rgb = 1 if isinstance(label, Path) else len(label), channels == 3 and len(array) == 1
+    marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files, rgb=rgb)
     if fractional:
         above = int((array > 0.5).sum())
         return replace(marks, counts={float(array.min()): array.size - above, float(array.max()): above}), grid
@@ -194,7 +195,6 @@ def value_counts(array: np.ndarray) -> dict[float, int]:
 
 
 def _pieces(array: np.ndarray) -> int:
-    """Number of connected pieces of equal value, background not counted."""
     import cc3d
 
     if array.flags.f_contiguous:
@@ -214,13 +214,6 @@ def _is_hollow(mask: np.ndarray) -> bool:
     from scipy.ndimage import binary_fill_holes
 
     return bool(binary_fill_holes(mask[top:bottom, left:right]).sum() > 8 * len(places))
-
-
-def _small(array: np.ndarray) -> np.ndarray:
-    """Whole numbers in 1 or 2 bytes where they fit."""
-    if array.dtype.itemsize <= 2 or array.min() < 0:
-        return array
-    return array.astype(np.min_scalar_type(int(array.max())), copy=False)
 
 
 def _united(files: Sequence[Path], numbers: Sequence[int]) -> tuple[np.ndarray, Grid]:

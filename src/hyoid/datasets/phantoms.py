@@ -93,7 +93,8 @@ def organs(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, 
     shape = tuple(int(n) for n in np.maximum(8, np.array([size, size * 0.8, size / 3]) * rng.uniform(0.85, 1.15, 3)))
     in_plane, thickness = rng.uniform(0.9, 1.2), rng.uniform(2.6, 3.4)
     spacing = np.round([in_plane, in_plane, thickness], 2)
-    anatomy = _anatomy(rng, *_body_axes(shape))
+    axes = [np.linspace(-1, 1, n * _FINE, dtype=np.float32) for n in shape]  # to the right, front and head
+    anatomy = _anatomy(rng, *np.meshgrid(*axes, indexing="ij"))
     array = _scanned(rng, anatomy)
     labels = _voxel_labels(anatomy)
     affine = np.diag([*spacing, 1.0])
@@ -133,14 +134,11 @@ def _cell_shapes(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nd
 
 def _rim(instances: np.ndarray) -> np.ndarray:
     """Pixels of an object with a neighbour of another object or of the background."""
-    rim = np.zeros(instances.shape, bool)
-    for axis in (0, 1):
-        differs = np.diff(instances, axis=axis) != 0
-        before = [(0, 0), (0, 0)]
-        after = [(0, 0), (0, 0)]
-        before[axis], after[axis] = (1, 0), (0, 1)
-        rim |= np.pad(differs, before) | np.pad(differs, after)
-    return rim & (instances > 0)
+    from scipy.ndimage import generate_binary_structure, maximum_filter, minimum_filter
+
+    beside = generate_binary_structure(2, 1)
+    low, high = (pick(instances, footprint=beside, mode="nearest") for pick in (minimum_filter, maximum_filter))
+    return (low != high) & (instances > 0)
 
 
 def _field(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> np.ndarray:
@@ -150,11 +148,6 @@ def _field(rng: np.random.Generator, shape: tuple[int, ...], strength: float) ->
     hill = np.exp(-sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) / 1.6)
     slope = sum(a * s for a, s in zip(axes, rng.normal(0, 0.3, len(shape)), strict=True))
     return 1 + strength * (hill - hill.mean() + 0.5 * slope)
-
-
-def _body_axes(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Coordinates in -1..1 to the right, front and head on the fine grid that voxels average over."""
-    return tuple(np.meshgrid(*[np.linspace(-1, 1, n * _FINE, dtype=np.float32) for n in shape], indexing="ij"))
 
 
 def _anatomy(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -203,7 +196,6 @@ def _kidney(
 
 
 def _tissue_values(rng: np.random.Generator) -> np.ndarray:
-    """Mean signal of each tissue, a little different in every case."""
     means = np.array([0.0, 0.80, 0.32, 0.42, 0.55, 0.70, 0.70, 0.52, 0.9, 0.85])
     values = means * rng.normal(1, 0.06, means.size)
     values[6] = values[5]
@@ -222,8 +214,7 @@ def _scanned(rng: np.random.Generator, anatomy: np.ndarray) -> np.ndarray:
 
 def _voxel_labels(anatomy: np.ndarray) -> np.ndarray:
     """The structure that fills most of each voxel."""
-    parts = {1: 5, 2: 6, 3: 7}
-    shares = [_averaged((anatomy == part).astype(np.float32)) for part in parts.values()]
+    shares = [_averaged((anatomy == part).astype(np.float32)) for part in (5, 6, 7)]
     return np.stack([1 - sum(shares), *shares]).argmax(0).astype(np.uint8)
 
 

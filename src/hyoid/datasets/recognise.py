@@ -193,15 +193,14 @@ def _correlation(pairs: np.ndarray) -> float:
 
 def _named(encoding: Encoding, values: list[int]) -> Labels:
     if encoding.kind in ("instances", "objects"):
-        return Labels(names=("object",), values=((encoding.written,),))
+        return Labels.of({encoding.written: "object"})
     if encoding.kind == "structures":
-        return Labels(names=tuple(encoding.files), values=tuple((value,) for value in encoding.files.values()))
+        return Labels.of({value: name for name, value in encoding.files.items()})
     if encoding.kind == "colours":
-        names = tuple(f"colour_{colour:06x}" for colour in encoding.colours)
-        return Labels(names=names, values=tuple((i,) for i in range(1, len(names) + 1)))
+        return Labels.of({value: f"colour_{colour:06x}" for value, colour in enumerate(encoding.colours, 1)})
     if len(values) == 1:
-        return Labels(names=("foreground",), values=((values[0],),))
-    return Labels(names=tuple(f"label_{v}" for v in values), values=tuple((v,) for v in values))
+        return Labels.of({values[0]: "foreground"})
+    return Labels.of({value: f"label_{value}" for value in values})
 
 
 def _check_declared(marks: Sequence[Marks], encoding: Encoding, declared: Labels) -> None:
@@ -231,9 +230,8 @@ def _lonely(marks: Sequence[Marks], encoding: Encoding, labels: Labels) -> list[
 
 def _outlines(marks: Sequence[Marks]) -> list[str]:
     hollow = [one.case for one in marks if one.hollow]
-    if len(hollow) <= 0.5 * len(marks):
-        return []
-    return [f"Masks look like outlines in {_cases(hollow)}; fill them first if the inside is what you mean."]
+    words = "fill them first if the inside is what you mean."
+    return [f"Masks look like outlines in {_cases(hollow)}; {words}"] if len(hollow) > 0.5 * len(marks) else []
 
 
 def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:

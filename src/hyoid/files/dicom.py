@@ -59,10 +59,10 @@ def holds_volume(folder: Path) -> bool:
     if first is None:
         return False
     try:
-        with _without_warnings():
+        with _quietly(first):
             ds = _parsed(first, pixels=False)
             return plane_of(ds) is not None or _frames(ds) > 1 or "Rows" not in ds
-    except (DataError, *_BAD_FIELD):
+    except DataError:
         return True
 
 
@@ -72,7 +72,7 @@ def annotation_below(folder: Path) -> str:
     Only the first few hundred DICOM files are looked at.
     """
     files = (f for f in sorted(folder.rglob("*")) if f.is_file() and not f.name.startswith(".") and is_dicom(f))
-    with _without_warnings():
+    with _quietly(folder):
         for file in itertools.islice(files, _MOST_LOOKED_AT):
             with suppress(DataError, *_BAD_FIELD):
                 ds = _fields(file, pixels=False)
@@ -83,49 +83,43 @@ def annotation_below(folder: Path) -> str:
 
 def read(path: Path, as_labels: bool = False) -> Stored:
     """A series folder or a file as (C, x, y, z) on its grid, or (C, rows, columns) when it has no place in space."""
-    with _without_warnings():
+    with _quietly(path):
         slices, header = _survey(path)
         dtype = np.dtype(header.dtype)
         pixels = [_pixels(file, ds, dtype) for file, ds in slices]
     if header.grid.dims == 2:
         array = pixels[0]
-        array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
-    else:
-        stack = np.stack(pixels) if len(slices) > 1 else pixels[0].reshape(-1, *_frame_shape(slices[0][1]))
-        planes = _planes(slices)
-        order = np.argsort([plane.depth for plane in planes], kind="stable")
-        array = stack[order].T[None]
-    return Stored(array, header)
+        return Stored(array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0), header)
+    stack = np.stack(pixels) if len(slices) > 1 else pixels[0].reshape(-1, *_frame_shape(slices[0][1]))
+    order = np.argsort([plane.depth for plane in _planes(slices)], kind="stable")
+    return Stored(stack[order].T[None], header)
 
 
 def read_header(path: Path) -> Header:
     """Geometry of a series folder or a file, without decoding its pixels."""
-    with _without_warnings():
+    with _quietly(path):
         return _survey(path, pixels=False)[1]
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep pydicom's remarks on odd headers from the user; one thread at a time, since filters are global."""
+def _quietly(path: Path) -> Iterator[None]:
+    """Keep pydicom's remarks on odd headers from the user; one thread at a time, since filters are global.
+
+    Raises:
+        DataError: For a field that cannot be read.
+    """
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        except _BAD_FIELD as error:
+            raise DataError(f"{path}: a DICOM field cannot be read ({error}).") from None
 
 
 def _survey(path: Path, pixels: bool = True) -> tuple[list[tuple[Path, Any]], Header]:
     """The slices that make the image, and its header."""
-    try:
-        return _slices_and_header(path, pixels)
-    except _BAD_FIELD as error:
-        raise DataError(f"{path}: a DICOM field cannot be read ({error}).") from None
-
-
-def _slices_and_header(path: Path, pixels: bool) -> tuple[list[tuple[Path, Any]], Header]:
     notes: list[str] = []
-    if path.is_dir():
-        slices = _one_series(path, notes, pixels)
-    else:
-        slices = [(path, _parsed(path, pixels))]
+    slices = _one_series(path, notes, pixels) if path.is_dir() else [(path, _parsed(path, pixels))]
     _check_kind(*slices[0])
     if len({(_frame_shape(ds), str(ds.get("PhotometricInterpretation"))) for _, ds in slices}) > 1:
         raise DataError(f"{path}: the slices of this series differ in size or colour; keep those of one kind.")
@@ -170,7 +164,6 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
 
 
 def _parsed(path: Path, pixels: bool) -> Any:
-    """The fields of one file, of which some must be those of an image or another known object."""
     ds = _fields(path, pixels)
     if not ("Rows" in ds or "SOPClassUID" in ds or "Modality" in ds):
         raise DataError(f"{path}: expected a DICOM image, but the file holds none of its fields.")
@@ -182,23 +175,19 @@ def _fields(path: Path, pixels: bool) -> Any:
 
     head = beginning(path)
     try:
-        ds = pydicom.dcmread(path, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
+        return pydicom.dcmread(path, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
     except Exception as error:
         raise refusal(path, "a DICOM file", error) from None
-    return ds
 
 
 def _reason_to_refuse(ds: Any) -> str | None:
-    if ds.get("Modality") in _REFUSED:
-        return _REFUSED[ds.Modality]
     if ds.get("Modality") == "SM" and _frames(ds) > 1:
         return "a whole slide in tiles; export the region of interest as TIFF first"
-    return None
+    return _REFUSED.get(ds.get("Modality"))
 
 
 def _check_kind(path: Path, ds: Any) -> None:
-    reason = _reason_to_refuse(ds)
-    if reason:
+    if reason := _reason_to_refuse(ds):
         raise DataError(f"{path}: this is {reason}.")
     if "Rows" not in ds or "Columns" not in ds or not ds.Rows or not ds.Columns:
         raise DataError(f"{path}: this DICOM file holds no image (it has no rows and columns).")
@@ -250,7 +239,7 @@ def _dtype(slices: list[tuple[Path, Any]]) -> str:
     ds = slices[0][1]
     if _is_colour(ds):
         return "uint8" if int(ds.get("BitsAllocated") or 8) == 8 else f"uint{ds.BitsAllocated}"
-    if "FloatPixelData" in ds or any(not _whole(_rescale(one)) for _, one in slices):
+    if "FloatPixelData" in ds or not all(number.is_integer() for _, one in slices for number in _rescale(one)):
         return "float32"
     ranges = [_range(one) for _, one in slices]
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
@@ -266,12 +255,8 @@ def _range(ds: Any) -> tuple[float, float]:
         bits = int(ds.get("BitsStored") or bits)
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if ds.get("PixelRepresentation") else (0, (1 << bits) - 1)
     slope, intercept = _rescale(ds)
-    ends = (low * slope + intercept, high * slope + intercept)
-    return min(ends), max(ends)
-
-
-def _whole(scaling: tuple[float, float]) -> bool:
-    return all(float(number).is_integer() for number in scaling)
+    first, last = sorted((low * slope + intercept, high * slope + intercept))
+    return first, last
 
 
 def _pixels(path: Path, ds: Any, dtype: np.dtype) -> np.ndarray:

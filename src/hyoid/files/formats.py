@@ -94,7 +94,7 @@ def suffix_for_probabilities(wanted: str | None, dims: int) -> str:
 
 def writes_boxes(wanted: str) -> bool:
     """Whether files of this format can be written in parts."""
-    return _format_of(Path(f"labels{check_suffix(wanted)}")).write_boxes is not None
+    return _format_of(Path(f"labels{check_suffix(wanted)}")).in_parts
 
 
 def suffix_for_labels(path: str | Path, wanted: str | None = None) -> str:
@@ -215,7 +215,8 @@ def write_image(path: str | Path, image: Image, like: str | Path | None = None, 
             raise DataError(f"{path}: the image lies on {image.grid}, but its source {source.name} on {grid}.")
     with atomic_path(path) as temporary:
         named = labels is not None and image.kind == "labels" and labels.names and not labels.objects
-        entry.write(temporary, image, source, labels if named else None)
+        array = image.array[0] if image.channels == 1 else image.array
+        entry.write(temporary, array, image.grid, source, labels if named else None)
 
 
 def open_image(path: str | Path) -> Boxes | None:
@@ -229,10 +230,8 @@ def open_image(path: str | Path) -> Boxes | None:
     path = Path(path)
     entry = _format_of(path)
     with _naming(path):
-        boxes = None if entry.open is None else entry.open(path)
-        if boxes is None or math.prod(boxes.block) * boxes.dtype.itemsize > LARGEST_BLOCK:
-            return None
-        return boxes
+        boxes = entry.open(path) if entry.open else None
+        return boxes if boxes and math.prod(boxes.block) * boxes.dtype.itemsize <= LARGEST_BLOCK else None
 
 
 def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path, names: Labels | None = None) -> None:
@@ -245,11 +244,10 @@ def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path, 
         like: The source file, whose header is kept where the format allows.
         names: What the values mean.
     """
-    path = Path(path)
-    entry = _format_of(path)
-    assert entry.write_boxes is not None
+    entry = _format_of(Path(path))
+    assert entry.write is not None and entry.in_parts
     with atomic_path(path) as temporary:
-        entry.write_boxes(temporary, labels, grid, Path(like), names)
+        entry.write(temporary, labels, grid, Path(like), names)
 
 
 def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..core.boxes import Boxes, Filled
-from ..core.case import Image
 from ..core.grid import Grid
 from ..core.labels import Labels
 
@@ -46,18 +45,9 @@ class Stored:
     header: Header
 
 
-Read = Callable[[Path, bool], Stored]
-"""Reads a file; the flag says that an annotation is wanted, so that palettes stay indices."""
-
-Write = Callable[[Path, Image, Path | None, Labels | None], None]
-"""Writes an image to a path; then come the source file whose header is kept, and what label values mean, or None."""
-
-
-Open = Callable[[Path], Boxes | None]
-"""Opens a file whose boxes are read when they are asked for; None when this one must be read whole."""
-
-WriteBoxes = Callable[[Path, Filled, Grid, Path, Labels | None], None]
-"""Writes labels (*S) on a grid to a path, box by box; then come the source file, and what label values mean."""
+Write = Callable[[Path, Filled, Grid, Path | None, Labels | None], None]
+"""Writes numbers, (*S) or with several channels (C, *S), on a grid to a path; then come the source file whose header is
+kept, and what label values mean, or None."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +57,12 @@ class Format:
     Attributes:
         name: What people call it.
         suffixes: File name endings, lower case, longest first.
-        read: Reads a file.
+        read: Reads a file; the flag says that an annotation is wanted, so that palettes stay indices.
         read_header: Reads the header alone.
         write: Writes an image, or None when the format can only be read.
         lossless: False when writing changes the numbers, so that labels are refused.
-        open: Opens a file that is larger than memory, or None when the format cannot.
-        write_boxes: Writes labels that are larger than memory.
+        open: Opens a file whose boxes are read when they are asked for; gives None when it must be read whole.
+        in_parts: Whether `write` takes labels that are larger than memory.
         written: Endings that `write` takes; all of them when empty.
         dims: Axes of images that are read back as they were written.
         largest: The largest number that a file with an ending holds, in formats of small whole numbers.
@@ -80,12 +70,12 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Read
+    read: Callable[[Path, bool], Stored]
     read_header: Callable[[Path], Header]
     write: Write | None = None
     lossless: bool = True
-    open: Open | None = None
-    write_boxes: WriteBoxes | None = None
+    open: Callable[[Path], Boxes | None] | None = None
+    in_parts: bool = False
     written: tuple[str, ...] = ()
     dims: tuple[int, ...] = (2, 3)
     largest: Mapping[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.case import Image
+from ..core.boxes import Filled
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
@@ -48,24 +48,22 @@ def read_header(path: Path) -> Header:
     return _facts(path, _reader(path))
 
 
-def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
+def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write an image; with a source of these formats its origin, spacing and direction are copied digit for digit.
 
     NRRD files also get the names, values and colours of labels, as segmentations of 3D Slicer (.seg.nrrd) have them.
     """
     import SimpleITK
 
-    volume = image.grid.dims == 3
-    array = image.array.transpose(0, 3, 2, 1) if volume else image.array
-    if image.channels > 1:
-        result = SimpleITK.GetImageFromArray(np.ascontiguousarray(np.moveaxis(array, 0, -1)), isVector=True)
-    else:
-        result = SimpleITK.GetImageFromArray(np.ascontiguousarray(array[0]))
+    numbers, several = np.asarray(array), len(array.shape) > grid.dims
+    if several:
+        numbers = np.moveaxis(numbers, 0, -1)
+    if grid.dims == 3:
+        numbers = numbers.swapaxes(0, 2)
+    result = SimpleITK.GetImageFromArray(np.ascontiguousarray(numbers), isVector=several)
     source = _reader(like) if like is not None and like.suffix.lower() in _NAMES else None
-    if source is not None and source.GetDimension() >= image.grid.dims:
-        spacing, origin, direction = _frame(source, image.grid.dims)
-    else:
-        spacing, origin, direction = _lps(image.grid)
+    copied = source is not None and source.GetDimension() >= grid.dims
+    spacing, origin, direction = _frame(source, grid.dims) if copied else _lps(grid)
     result.SetSpacing(spacing)
     result.SetOrigin(origin)
     result.SetDirection(direction)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import Boxes, Filled
-from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
@@ -66,14 +65,15 @@ def open_mapped(path: Path) -> Boxes | None:
     return Mapped(data_path, start, (*space, channels), kind, "F", turned, finished)
 
 
-def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
+def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write a NIfTI file; with a NIfTI source the header, its affines and codes stay exactly as they are there."""
-    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
-    if image.grid.dims == 2:
+    if not isinstance(array, np.ndarray):
+        _write_planes(path, array, grid, like)
+        return
+    array = np.moveaxis(array, 0, -1) if array.ndim > grid.dims else array
+    if grid.dims == 2:
         array = array[:, :, None]
-    content = _head(path, array.shape, array.dtype, image.grid, like)
-    body = in_c_order(np.asarray(array, array.dtype.newbyteorder("<")).T)  # files run with x fastest
-    content += body.tobytes()
+    content = _head(path, array.shape, array.dtype, grid, like) + _body(array)
     if path.name.lower().endswith(".gz"):
         from isal import igzip
 
@@ -81,23 +81,20 @@ def write(path: Path, image: Image, like: Path | None = None, labels: Labels | N
     path.write_bytes(content)
 
 
-def write_planes(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
-    """Write labels as `write` does, some planes at a time."""
-    shape = (*labels.shape, 1)[:3]
-    step = max(1, _PLANE_BYTES // (shape[0] * shape[1] * labels.dtype.itemsize))
-    with _opened_to_write(path) as file:
-        file.write(_head(path, shape, labels.dtype, grid, like))
-        for begin in range(0, shape[2], step):
-            planes = labels[slice(None), slice(None), slice(begin, begin + step)]
-            file.write(in_c_order(np.asarray(planes, planes.dtype.newbyteorder("<")).T).tobytes())
-
-
-def _opened_to_write(path: Path) -> Any:
-    if not path.name.lower().endswith(".gz"):
-        return path.open("wb")
+def _write_planes(path: Path, labels: Filled, grid: Grid, like: Path | None) -> None:
     from isal import igzip
 
-    return igzip.open(path, "wb", compresslevel=1)
+    shape = (*labels.shape, 1)[:3]
+    step = max(1, _PLANE_BYTES // (shape[0] * shape[1] * labels.dtype.itemsize))
+    with igzip.open(path, "wb", compresslevel=1) if path.name.lower().endswith(".gz") else path.open("wb") as file:
+        file.write(_head(path, shape, labels.dtype, grid, like))
+        for begin in range(0, shape[2], step):
+            file.write(_body(labels[slice(None), slice(None), slice(begin, begin + step)]))
+
+
+def _body(array: np.ndarray) -> bytes:
+    """The numbers as they lie in a file: little-endian, x fastest."""
+    return in_c_order(np.asarray(array, array.dtype.newbyteorder("<")).T).tobytes()
 
 
 def _head(path: Path, shape: tuple[int, ...], dtype: np.dtype, grid: Grid, like: Path | None) -> bytes:
@@ -232,12 +229,10 @@ def _voxels(path: Path, content: bytes | np.ndarray, header: Any) -> np.ndarray:
     if dtype.kind == "c":
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
     start = _check_length(path, len(content), header)
+    flat = np.frombuffer(content, np.uint8 if dtype.names else dtype, int(np.prod(space)) * channels, start)
     if dtype.names:
-        flat = np.frombuffer(content, np.uint8, int(np.prod(space)) * channels, start)
         return np.moveaxis(flat.reshape((channels, *space), order="F"), 0, -1)
-    flat = np.frombuffer(content, dtype, int(np.prod(space)) * channels, start)
-    array = flat.reshape((*space, channels), order="F")
-    return _scaled(array, header)
+    return _scaled(flat.reshape((*space, channels), order="F"), header)
 
 
 def _scaled(array: np.ndarray, header: Any) -> np.ndarray:
@@ -250,7 +245,6 @@ def _scaled(array: np.ndarray, header: Any) -> np.ndarray:
 
 
 def _scaling(header: Any) -> tuple[float, float]:
-    """Slope and intercept; 1 and 0 when the header asks for none."""
     slope, inter = (float(header[key]) for key in ("scl_slope", "scl_inter"))
     if not np.isfinite(slope) or slope == 0:
         return 1.0, 0.0
@@ -279,12 +273,15 @@ def _facts(path: Path, header: Any) -> Header:
 
 def _affine(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -> tuple[np.ndarray, bool]:
     """The affine in millimetres by the rules of the standard (sform, then qform, then voxel sizes alone)."""
+    from nibabel.volumeutils import shape_zoom_affine
+
     qform, sform = (int(header[key]) > 0 for key in ("qform_code", "sform_code"))
     scale = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     sizes = np.abs(np.asarray(header["pixdim"][1:4], float))
     known = bool(sform or (np.isfinite(sizes).all() and (sizes > 0).all()))
     try:
-        affine = header.get_sform() if sform else header.get_qform() if qform else _base_affine(sizes, space)
+        usable = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
+        affine = header.get_sform() if sform else header.get_qform() if qform else shape_zoom_affine(space, usable)
         if sform and qform:
             gap = float(np.abs(header.get_qform() - affine).max())
             if gap > 1e-2:
@@ -297,14 +294,6 @@ def _affine(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -
         notes.append(f"Lengths are converted to millimetres (factor {scale:g}).")
         affine = np.diag([scale] * 3 + [1.0]) @ affine
     return np.asarray(affine, float), known
-
-
-def _base_affine(sizes: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
-    """Voxel sizes, x running to the left, centre of the image at the origin: what NIfTI method 1 means."""
-    sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
-    affine = np.diag([-sizes[0], sizes[1], sizes[2], 1.0])
-    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(space) - 1) / 2)
-    return affine
 
 
 def _open_mgh(path: Path) -> tuple[Any, Header]:
@@ -331,7 +320,6 @@ def _read_mgh(path: Path) -> Stored:
 
 _MGH = (".mgz", ".mgh")
 _SUFFIXES = (".nii.gz", ".img.gz", ".hdr.gz", ".nii", ".img", ".hdr", *_MGH)
-_WRITTEN = (".nii.gz", ".nii")
 FORMAT = Format(
     "NIfTI",
     _SUFFIXES,
@@ -339,7 +327,7 @@ FORMAT = Format(
     read_header,
     write,
     open=open_mapped,
-    write_boxes=write_planes,
-    written=_WRITTEN,
+    in_parts=True,
+    written=(".nii.gz", ".nii"),
     dims=(3,),
 )

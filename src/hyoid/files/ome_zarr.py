@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import Boxes, Filled
-from ..core.case import Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
@@ -48,19 +47,6 @@ def open_chunks(path: Path) -> Boxes | None:
     return _blocks(path, source, header, as_read(header.dtype))
 
 
-def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
-    """Write an image; with an OME-Zarr source its version and scale stay exactly as they are there.
-
-    Names and colours of labels go into the metadata `image-label`.
-    """
-    _written(path, image.array[0] if image.channels == 1 else image.array, image.grid, like, labels)
-
-
-def write_chunks(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
-    """Write labels as `write` does, chunk by chunk."""
-    _written(path, labels, grid, like, names)
-
-
 def _zarr(path: Path) -> Any:
     try:
         import zarr
@@ -71,15 +57,7 @@ def _zarr(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class _Source:
-    """The finest array of an image.
-
-    Attributes:
-        array: The array.
-        names: A letter of t, c, z, y, x for each of its axes.
-        units: The unit of each axis, empty when unknown.
-        scale: Units for each step along each axis.
-        shift: Where each axis begins.
-    """
+    """The finest array of an image, with the letter, unit and step of each of its axes, and where the axis begins."""
 
     array: Any
     names: list[str]
@@ -133,7 +111,6 @@ def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blo
 
 
 def _source(path: Path) -> _Source:
-    """The finest array of an image and how it lies."""
     zarr = _zarr(path)
     try:
         node = zarr.open(path, mode="r")
@@ -172,8 +149,11 @@ def _facts(node: Any) -> dict[str, Any]:
     return dict(attributes.get("ome", attributes))
 
 
-def _written(path: Path, array: Filled, grid: Grid, like: Path | None, labels: Labels | None) -> None:
-    """A group with one resolution; an OME-Zarr source says its version and how it lies."""
+def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
+    """Write an image of one resolution, chunk by chunk; with an OME-Zarr source its version and scale stay exactly.
+
+    Names and colours of labels go into the metadata `image-label`.
+    """
     zarr = _zarr(path)
     source = _source(like) if like is not None and like.name.lower().endswith(FORMAT.suffixes) else None
     kind = 3 if source is None else int(source.array.metadata.zarr_format)
@@ -181,7 +161,9 @@ def _written(path: Path, array: Filled, grid: Grid, like: Path | None, labels: L
     version = "0.5" if kind == 3 else "0.4"
     facts: dict[str, Any] = {"multiscales": [{"version": version, **_described(names, grid, source)}]}
     if labels is not None:
-        facts["image-label"] = {"version": version, **_named(labels)}
+        colours = [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, v in enumerate(labels.written)]
+        names_of = [{"label-value": v, "name": n} for n, v in zip(labels.names, labels.written, strict=True)]
+        facts["image-label"] = {"version": version, "colors": colours, "properties": names_of}
     attributes = {"ome": {"version": version, **facts}} if kind == 3 else facts
     group = zarr.create_group(store=path, zarr_format=kind, attributes=attributes)
     largest = (1,) * (len(names) - grid.dims) + CHUNK[grid.dims]
@@ -196,16 +178,7 @@ def _written(path: Path, array: Filled, grid: Grid, like: Path | None, labels: L
         stored[place] = array[place]
 
 
-def _named(labels: Labels) -> dict[str, Any]:
-    """Names and colours of label values as OME-Zarr has them."""
-    return {
-        "colors": [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, v in enumerate(labels.written)],
-        "properties": [{"label-value": v, "name": n} for n, v in zip(labels.names, labels.written, strict=True)],
-    }
-
-
 def _described(names: list[str], grid: Grid, source: _Source | None) -> dict[str, Any]:
-    """Axes and transformations of an image with these axes."""
     units = dict.fromkeys(names, "millimeter" if grid.calibrated else "")
     scale = dict(zip(names[-grid.dims :], grid.spacing_mm, strict=True))
     shift = dict.fromkeys(names, 0.0)
@@ -223,6 +196,4 @@ def _described(names: list[str], grid: Grid, source: _Source | None) -> dict[str
     return {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
 
 
-FORMAT = Format(
-    "OME-Zarr", (".ome.zarr", ".zarr"), read, read_header, write, open=open_chunks, write_boxes=write_chunks
-)
+FORMAT = Format("OME-Zarr", (".ome.zarr", ".zarr"), read, read_header, write, open=open_chunks, in_parts=True)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import Boxes, Filled
-from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
@@ -46,12 +45,12 @@ def read_header(path: Path) -> Header:
         return Header(str(picture.format), Grid.plain((height, width)), channels, dtype, tuple(notes))
 
 
-def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
+def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write a picture; numbers must be whole and fit into 8 (BMP, JPEG) or 16 bits (PNG, one channel)."""
     from PIL import Image as Picture
 
-    array = _fitting(path, image)
-    rows = array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
+    numbers = _fitting(path, np.asarray(array), grid)
+    rows = numbers if numbers.ndim == 2 else np.moveaxis(numbers, 0, -1)
     options: dict[str, Any] = {"compress_level": 4} if path.suffix.lower() == ".png" else {}
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options = {"quality": 95}
@@ -60,55 +59,48 @@ def write(path: Path, image: Image, like: Path | None = None, labels: Labels | N
 
 def read_npy(path: Path, as_labels: bool = False) -> Stored:
     """An array file: rows and columns, a volume, or either with channels (first for volumes, last for images)."""
-    beginning(path)
-    try:
-        array = np.load(path, allow_pickle=False)
-    except Exception as error:
-        raise refusal(path, "a NumPy array", error) from None
-    facts = _npy_facts(path, array)
-    return Stored(_arranged(array).astype(facts.dtype, copy=False), facts)
+    array, facts = _mapped_npy(path)
+    return Stored(np.array(_arranged(array), facts.dtype), facts)
 
 
 def read_npy_header(path: Path) -> Header:
     """Shape and type of an array file; the array stays on disk."""
-    beginning(path)
-    try:
-        return _npy_facts(path, np.load(path, mmap_mode="r", allow_pickle=False))
-    except DataError:
-        raise
-    except Exception as error:
-        raise refusal(path, "a NumPy array", error) from None
+    return _mapped_npy(path)[1]
 
 
 def open_npy(path: Path) -> Boxes | None:
     """An array file, mapped where it is read; None when it holds yes and no, or what runs the other way."""
-    facts = read_npy_header(path)
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array, facts = _mapped_npy(path)
     if array.dtype == bool or not array.flags.c_contiguous:
         return None
     finished = lambda box: box.astype(as_read(facts.dtype))  # noqa: E731
     return Mapped(path, array.offset, array.shape, array.dtype, "C", _arranged, finished)
 
 
-def write_npy_boxes(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
-    """Write labels as an array file, some rows at a time."""
+def write_npy(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
+    """Write an array file, some rows at a time; channels of flat images come last."""
+    if grid.dims == 2 and len(array.shape) == 3:
+        if not _flat_with_channels((*grid.shape, array.shape[0])):
+            raise DataError(f"{path}: {array.shape[0]} channels of a flat image are written as .tif, not .npy.")
+        array = np.moveaxis(np.asarray(array), 0, -1)
     with path.open("wb") as file:
-        described = {"descr": labels.dtype.str, "fortran_order": False, "shape": labels.shape}
+        described = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
         np.lib.format.write_array_header_1_0(file, described)
-        step = max(1, (1 << 26) // (math.prod(labels.shape[1:]) * labels.dtype.itemsize))
-        for begin in range(0, labels.shape[0], step):
-            place = (slice(begin, begin + step), *(slice(None),) * (len(labels.shape) - 1))
-            file.write(labels[place].tobytes())
+        step = max(1, (1 << 26) // (math.prod(array.shape[1:]) * array.dtype.itemsize))
+        for begin in range(0, array.shape[0], step):
+            place = (slice(begin, begin + step), *(slice(None),) * (len(array.shape) - 1))
+            file.write(array[place].tobytes())
 
 
-def write_npy(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
-    """Write an array file, without a channel axis when there is one channel."""
-    array = image.array[0] if image.channels == 1 else image.array
-    if image.grid.dims == 2 and image.channels > 1:
-        if not _flat_with_channels((*image.grid.shape, image.channels)):
-            raise DataError(f"{path}: {image.channels} channels of a flat image are written as .tif, not .npy.")
-        array = np.moveaxis(image.array, 0, -1)
-    np.save(path, array, allow_pickle=False)
+def _mapped_npy(path: Path) -> tuple[np.memmap, Header]:
+    beginning(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array, _npy_facts(path, array)
+    except DataError:
+        raise
+    except Exception as error:
+        raise refusal(path, "a NumPy array", error) from None
 
 
 def _opened(path: Path) -> Any:
@@ -172,22 +164,22 @@ def _stored(array: np.ndarray, name: str, notes: list[str]) -> Stored:
     return Stored(array, Header(name, Grid.plain(array.shape[1:]), len(array), str(array.dtype), tuple(notes)))
 
 
-def _fitting(path: Path, image: Image) -> np.ndarray:
+def _fitting(path: Path, array: np.ndarray, grid: Grid) -> np.ndarray:
     """The array in the smallest type the picture format has, or an error that says what would fit."""
-    array, name = image.array, path.suffix.lower()
-    if image.grid.dims != 2 or image.channels not in (1, 3):
+    name, channels = path.suffix.lower(), 1 if array.ndim == grid.dims else len(array)
+    if grid.dims != 2 or channels not in (1, 3):
         raise DataError(
-            f"{path}: a {name} file holds flat images of 1 or 3 channels; got {image.channels} of"
-            f" {image.grid}. Choose .nii.gz or .tif."
+            f"{path}: a {name} file holds flat images of 1 or 3 channels; got {channels} of {grid}."
+            " Choose .nii.gz or .tif."
         )
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.rint(array))):
         raise DataError(f"{path}: a {name} file holds whole numbers; write these to .tif, .nii.gz or .npy.")
     low, high = array.min(), array.max()
-    deep = 65535 if name == ".png" and image.channels == 1 else 255
+    deep = 65535 if name == ".png" and channels == 1 else 255
     if low < 0 or high > deep:
         raise DataError(f"{path}: a {name} file holds 0 to {deep}; got {low} to {high}. Choose .tif.")
-    narrow = high <= 255 and (image.kind == "labels" or array.dtype != np.uint16)
-    return array.astype(np.uint8 if narrow or deep == 255 else np.uint16)
+    narrow = deep == 255 or (high <= 255 and array.dtype != np.uint16)
+    return array.astype(np.uint8 if narrow else np.uint16)
 
 
 def _flat_with_channels(shape: tuple[int, ...]) -> bool:
@@ -208,17 +200,13 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
     notes = []
     if _flat_with_channels(array.shape):
         notes.append(f"Shape {array.shape}: the last axis is taken as channels.")
-        shape: tuple[int, ...] = array.shape[:2]
-        channels = array.shape[2]
     elif array.ndim == 4:
         notes.append(f"Shape {array.shape}: the first axis is taken as channels.")
-        shape, channels = array.shape[1:], array.shape[0]
-    else:
-        shape, channels = array.shape, 1
+    channels, *shape = _arranged(array).shape
     return Header("NPY", Grid.plain(shape), channels, str(array.dtype.newbyteorder("=")), tuple(notes))
 
 
 _LARGEST = {".png": 65535, ".bmp": 255}
 PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write, dims=(2,), largest=_LARGEST)
 JPEG = Format("JPEG", (".jpeg", ".jpg"), read, read_header, write, lossless=False)
-NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy, open=open_npy, write_boxes=write_npy_boxes)
+NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy, open=open_npy, in_parts=True)

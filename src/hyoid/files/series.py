@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Plane:
 
 def plane_of(ds: Any) -> Plane | None:
     """The plane of a single-frame data set, or None when it does not say where it lies."""
-    return _plane(ds.get("ImagePositionPatient"), ds.get("ImageOrientationPatient"), ds, ds)
+    return _plane(ds.get("ImagePositionPatient"), ds.get("ImageOrientationPatient"), ds)
 
 
 def frame_planes(ds: Any) -> list[Plane]:
@@ -55,10 +55,7 @@ def frame_planes(ds: Any) -> list[Plane]:
     first = plane_of(ds)
     if offsets is not None and first is not None and len(offsets) == count:
         depths = np.asarray(offsets, float) - float(offsets[0])
-        return [
-            Plane(first.position + d * first.normal, first.along_row, first.along_column, first.spacing_mm, 0.0)
-            for d in depths
-        ]
+        return [replace(first, position=first.position + d * first.normal, thickness_mm=0.0) for d in depths]
     shared = (ds.get("SharedFunctionalGroupsSequence") or [None])[0]
     frames = ds.get("PerFrameFunctionalGroupsSequence") or []
     planes = [_plane_of_frame(frame, shared) for frame in frames]
@@ -72,13 +69,13 @@ def _plane_of_frame(frame: Any, shared: Any) -> Plane | None:
                 return group.get(name)[0]
         return {}
 
-    measures = item("PixelMeasuresSequence")
     position = item("PlanePositionSequence").get("ImagePositionPatient")
-    return _plane(position, item("PlaneOrientationSequence").get("ImageOrientationPatient"), measures, measures)
+    orientation = item("PlaneOrientationSequence").get("ImageOrientationPatient")
+    return _plane(position, orientation, item("PixelMeasuresSequence"))
 
 
-def _plane(position: Any, orientation: Any, spacing_of: Any, thickness_of: Any) -> Plane | None:
-    spacing = spacing_of.get("PixelSpacing")
+def _plane(position: Any, orientation: Any, measures: Any) -> Plane | None:
+    spacing = measures.get("PixelSpacing")
     if not position or not orientation or not spacing or len(orientation) != 6:
         return None
     vectors = np.asarray(orientation, float).reshape(2, 3)
@@ -86,7 +83,7 @@ def _plane(position: Any, orientation: Any, spacing_of: Any, thickness_of: Any) 
     if min(lengths) < 0.5:
         return None
     row, column = vectors / lengths[:, None]
-    thickness = float(thickness_of.get("SliceThickness") or 0.0)
+    thickness = float(measures.get("SliceThickness") or 0.0)
     return Plane(np.asarray(position, float), row, column, (float(spacing[0]), float(spacing[1])), thickness)
 
 
@@ -114,7 +111,6 @@ def volume_grid(name: str, planes: list[Plane], frame_shape: tuple[int, int], no
 
 
 def _step(name: str, planes: list[Plane], notes: list[str]) -> np.ndarray:
-    """The vector from one slice to the next."""
     if len(planes) == 1:
         thickness = planes[0].thickness_mm
         if thickness <= 0:
@@ -126,7 +122,12 @@ def _step(name: str, planes: list[Plane], notes: list[str]) -> np.ndarray:
         raise DataError(f"{name}: several slices lie at one position; keep one acquisition of the series.")
     step = np.median(steps, axis=0)
     usual = float(np.median(depths))
-    _check_gaps(name, planes, depths, usual)
+    if len(wide := np.flatnonzero(depths > 1.5 * usual)):
+        places = ", ".join(f"{planes[i].depth:.4g} and {planes[i + 1].depth:.4g}" for i in wide[:3])
+        raise DataError(
+            f"{name}: slices are missing between {places} mm along the series"
+            f" (usual distance {usual:.4g} mm). Add the missing files, or remove those beyond the gap."
+        )
     if float(np.abs(steps - step).max()) > max(0.01, 0.02 * usual):
         notes.append(f"Slice distances vary between {min(depths):.4g} and {max(depths):.4g} mm; the mean is used.")
     step = (planes[-1].position - planes[0].position) / (len(planes) - 1)
@@ -134,16 +135,6 @@ def _step(name: str, planes: list[Plane], notes: list[str]) -> np.ndarray:
     if tilt > _TILT_DEGREES:
         notes.append(f"Gantry tilt of {tilt:.1f} degrees: slices are shifted sideways, and the grid follows them.")
     return np.asarray(step)
-
-
-def _check_gaps(name: str, planes: list[Plane], depths: np.ndarray, usual: float) -> None:
-    wide = np.flatnonzero(depths > 1.5 * usual)
-    if len(wide):
-        places = ", ".join(f"{planes[i].depth:.4g} and {planes[i + 1].depth:.4g}" for i in wide[:3])
-        raise DataError(
-            f"{name}: slices are missing between {places} mm along the series"
-            f" (usual distance {usual:.4g} mm). Add the missing files, or remove those beyond the gap."
-        )
 
 
 def flat_grid(ds: Any, frame_shape: tuple[int, int], notes: list[str]) -> Grid:

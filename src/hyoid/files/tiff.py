@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import Boxes, Filled
-from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
-from .tiff_tiles import TILE, as_tiles, tiles_of
+from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
@@ -34,16 +33,12 @@ def read(path: Path, as_labels: bool = False) -> Stored:
             array = series.asarray()
         except Exception as error:
             raise _decoding_error(path, series.keyframe, error) from None
-        page = series.keyframe
-        array, axes = _named_axes(array, series.axes)
+        page, axes = series.keyframe, _axes(series)
         if page.photometric == 3 and not as_labels:
-            array, axes = _coloured(array, page.colormap), axes + "C"
+            array, axes = np.moveaxis((np.asarray(page.colormap)[:, array] >> 8).astype(np.uint8), 0, -1), axes + "C"
         if page.photometric == 0 and array.dtype.kind in "bu" and (not as_labels or page.compression in _FAX):
             array = ~array if array.dtype == bool else np.asarray((1 << page.bitspersample) - 1 - array, array.dtype)
-    order = [axes.index(a) for a in ("C" + _SPACE) if a in axes]
-    array = array.transpose(order)
-    array = array if "C" in axes else array[None]
-    array = array[: header.channels]
+    array = arranged(array, axes, header.channels)
     return Stored(array.astype(np.uint8) if array.dtype == bool else array, header)
 
 
@@ -57,46 +52,24 @@ def open_tiles(path: Path) -> Boxes | None:
     """The first image of the file at its full resolution, decoded where it is read."""
     with _opened(path) as tiff:
         header, series = _facts(path, tiff)
-        kept = [i for i, (a, n) in enumerate(zip(series.axes, series.shape, strict=True)) if n > 1 or a in "YX"]
-        letters = list(series.axes)
-        for i, letter in zip(kept, _letters("".join(series.axes[i] for i in kept)), strict=True):
-            letters[i] = letter
-        return tiles_of(path, series, "".join(letters), header)
+        return tiles_of(path, series, _axes(series), header)
 
 
-def write(path: Path, image: Image, like: Path | None = None, labels: Labels | None = None) -> None:
-    """Write a deflated OME-TIFF with the pixel size in micrometres, when it is known."""
+def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
+    """Write a deflated OME-TIFF with the pixel size, when it is known; in tiles what is larger than memory."""
     import tifffile
 
-    spatial = _SPACE[-image.grid.dims :]
-    array = image.array[0] if image.channels == 1 else image.array
-    metadata = _described(image.grid, spatial if image.channels == 1 else "C" + spatial)
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
+    big = math.prod(array.shape) * array.dtype.itemsize > 2**31
+    axes = "C"[: len(array.shape) - grid.dims] + _SPACE[-grid.dims :]
+    options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "bigtiff": big, "ome": True}
+    options["metadata"] = _described(grid, axes)
+    if not isinstance(array, np.ndarray):
+        options |= {"shape": array.shape, "dtype": array.dtype, "tile": (TILE, TILE)}
+        tifffile.imwrite(path, as_tiles(array), **options, **(_resolution(like) if like else {}))
+        return
     if array.dtype in (np.int64, np.uint64):
         raise DataError(f"{path}: OME-TIFF has no 64-bit whole numbers; use 32 bits.")
-    options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "bigtiff": array.nbytes > 2**31}
-    tifffile.imwrite(path, array, ome=True, metadata=metadata, **options)
-
-
-def write_tiles(path: Path, labels: Filled, grid: Grid, like: Path, names: Labels | None = None) -> None:
-    """Write labels as a deflated, tiled OME-TIFF with the pixel size, a BigTIFF where it may pass 2 GB."""
-    import tifffile
-
-    num_bytes = math.prod(labels.shape) * labels.dtype.itemsize
-    tifffile.imwrite(
-        path,
-        as_tiles(labels),
-        shape=labels.shape,
-        dtype=labels.dtype,
-        tile=(TILE, TILE),
-        photometric="minisblack",
-        compression="zlib",
-        bigtiff=num_bytes > 2**31,
-        ome=True,
-        metadata=_described(grid, _SPACE[-grid.dims :]),
-        **_resolution(like),
-    )
+    tifffile.imwrite(path, array.astype(np.uint8) if array.dtype == bool else array, **options)
 
 
 def _resolution(like: Path) -> dict[str, Any]:
@@ -112,7 +85,6 @@ def _resolution(like: Path) -> dict[str, Any]:
 
 
 def _described(grid: Grid, axes: str) -> dict[str, Any]:
-    """What OME is told of an image: its axes, and the pixel size when it is known."""
     described: dict[str, Any] = {"axes": axes}
     if grid.calibrated:
         for axis, spacing in zip(_SPACE[-grid.dims :], grid.spacing_mm, strict=True):
@@ -141,28 +113,22 @@ def _opened(path: Path) -> Any:
         raise refusal(path, "a TIFF image", error) from None
 
 
-def _named_axes(array: np.ndarray, axes: str) -> tuple[np.ndarray, str]:
-    """The array without axes of length one, and their letters as C, Z, Y, X."""
-    keep = [i for i, (a, n) in enumerate(zip(axes, array.shape, strict=True)) if n > 1 or a in "YX"]
-    array = array.reshape([array.shape[i] for i in keep])
-    return array, _letters("".join(axes[i] for i in keep))
-
-
-def _letters(axes: str) -> str:
-    axes = axes.replace("S", "C") if "C" not in axes else axes
-    unknown = [a for a in axes if a in "QIR"]
-    return axes.replace(unknown[0], "Z") if len(unknown) == 1 and "Z" not in axes else axes
+def _axes(series: Any) -> str:
+    """A letter of C, Z, Y, X for each axis of a series; other letters are axes of length one, or unknown."""
+    kept = [a for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
+    unknown = [a for a in kept if a in "QIR"]
+    planes = unknown[0] if len(unknown) == 1 and "Z" not in kept else ""
+    names = {planes: "Z"} if "C" in kept else {planes: "Z", "S": "C"}
+    return "".join(names.get(a, a) if n > 1 else a for a, n in zip(series.axes, series.shape, strict=True))
 
 
 def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     try:
         series = tiff.series[0]
         page = series.keyframe
-        full = dict(zip(series.axes, series.shape, strict=True))
+        sizes = {a: n for a, n in zip(_axes(series), series.shape, strict=True) if n > 1 or a in "YX"}
     except Exception as error:
         raise refusal(path, "a TIFF image", error) from None
-    axes = _letters("".join(a for a, n in full.items() if n > 1 or a in "YX"))
-    sizes = dict(zip(axes, (n for a, n in full.items() if n > 1 or a in "YX"), strict=True))
     _check_axes(path, sizes, series)
     check_plausible(path, series.nbytes)
     notes = []
@@ -225,9 +191,5 @@ def _ome_spacing(xml: str, dims: int) -> tuple[float, ...] | None:
     return tuple(spacing) if all(s > 0 for s in spacing) else None
 
 
-def _coloured(array: np.ndarray, colormap: np.ndarray) -> np.ndarray:
-    return np.moveaxis((np.asarray(colormap)[:, array] >> 8).astype(np.uint8), 0, -1)
-
-
 _SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
-FORMAT = Format("TIFF", _SUFFIXES, read, read_header, write, open=open_tiles, write_boxes=write_tiles)
+FORMAT = Format("TIFF", _SUFFIXES, read, read_header, write, open=open_tiles, in_parts=True)

@@ -40,8 +40,8 @@ def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None
     dtype = as_read(header.dtype)
     if series.dataoffset is not None and page.dtype != bool:
         kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
-        arranged = lambda array: _arranged(array, axes, header.channels)  # noqa: E731
-        return Mapped(path, series.dataoffset, series.shape, kind, "C", arranged, lambda box: box.astype(dtype))
+        turned = lambda array: arranged(array, axes, header.channels)  # noqa: E731
+        return Mapped(path, series.dataoffset, series.shape, kind, "C", turned, lambda box: box.astype(dtype))
     leading = series.shape[: len(series.shape) - inner]
     pages = list(series.pages)
     if len(pages) != int(np.prod(leading)) or any(one is None or one.parent is not page.parent for one in pages):
@@ -55,7 +55,7 @@ def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None
     return Blocks(shape, dtype, (together, *tile) if flat else (together, 1, *tile), decode)
 
 
-def _arranged(array: np.ndarray, axes: str, channels: int) -> np.ndarray:
+def arranged(array: np.ndarray, axes: str, channels: int) -> np.ndarray:
     """The view (C, *S) of an array with these axes."""
     named = [i for i, (a, n) in enumerate(zip(axes, array.shape, strict=True)) if n > 1 or a in "YX"]
     letters = "".join(axes[i] for i in named)
@@ -66,27 +66,16 @@ def _arranged(array: np.ndarray, axes: str, channels: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Decode:
-    """Gives the tile at a place (channel, [plane,] row, column) of the lattice of tiles.
-
-    Attributes:
-        path: The file.
-        decode: Makes pixels of the bytes of a tile; asked for while the file is open.
-        pages: Pages in the order of the leading axes.
-        leading: Length of these axes.
-        letters: Their letters.
-        tile: Rows and columns of a tile.
-        dtype: Type of the numbers.
-        flat: Whether places have no plane.
-    """
+    """Gives the tile at a place (channel, [plane,] row, column) of the lattice of tiles."""
 
     path: Path
-    decode: Callable[..., Any]
-    pages: list[Any]
+    decode: Callable[..., Any]  # asked for while the file is open
+    pages: list[Any]  # in the order of the leading axes
     leading: tuple[int, ...]
     letters: str
     tile: tuple[int, int]
     dtype: np.dtype
-    flat: bool
+    flat: bool  # whether places have no plane
 
     def __call__(self, place: tuple[int, ...]) -> np.ndarray:
         channel, row, column = place[0], place[-2], place[-1]

@@ -14,7 +14,7 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
 from .intensity import IntensitySettings
-from .spatial import content, crop_to_content, orient, target_grid, to_spacing
+from .spatial import content, crop_to_content, moved, target_grid
 from .voxel_size import check_voxel_size
 
 
@@ -54,7 +54,7 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     """
     check(case, settings)
     if settings.orientation and case.image.grid.dims == 3:
-        case = orient(case, settings.orientation)
+        case = moved(case, oriented(case.image.grid, settings))
     mask = None
     inside = any(one.options.get("content_only") for one in (*settings.intensity, *settings.target))
     crop = settings.crop == "content" and not is_colour(case)
@@ -63,9 +63,9 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     if crop and mask is not None:
         case, mask = crop_to_content(case, mask)
     case = _normalised(case, settings, mask)
-    if settings.spacing_mm:
-        case = to_spacing(case, settings.spacing_mm, settings.order)
-    return case
+    return (
+        moved(case, target_grid(case.image.grid, settings.spacing_mm), settings.order) if settings.spacing_mm else case
+    )
 
 
 def check(case: Case, settings: PreparationSettings) -> None:
@@ -76,16 +76,17 @@ def check(case: Case, settings: PreparationSettings) -> None:
     if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
     if settings.spacing_mm:
-        check_voxel_size(case.id, _oriented(grid, settings), settings.spacing_mm)
+        check_voxel_size(case.id, oriented(grid, settings), settings.spacing_mm)
 
 
 def prepared_grid(grid: Grid, settings: PreparationSettings) -> Grid:
     """Where an image lies once it is prepared, if nothing of it is cropped."""
-    grid = _oriented(grid, settings)
+    grid = oriented(grid, settings)
     return target_grid(grid, settings.spacing_mm) if settings.spacing_mm else grid
 
 
-def _oriented(grid: Grid, settings: PreparationSettings) -> Grid:
+def oriented(grid: Grid, settings: PreparationSettings) -> Grid:
+    """Where an image lies once its axes are turned."""
     return grid.oriented(settings.orientation) if settings.orientation and grid.dims == 3 else grid
 
 

@@ -13,11 +13,6 @@ from ..ops.morphology import bounding_box, fill_holes
 from ..ops.resample import onto
 
 
-def orient(case: Case, codes: str) -> Case:
-    """The case with its axes reordered and flipped to these letters, such as "SAR"; exact."""
-    return _both(case, case.image.grid.oriented(codes))
-
-
 def content(image: Image, filled: bool = True) -> np.ndarray:
     """Where any channel differs from zero, boolean (*S); holes are filled unless only the box of it is wanted."""
     mask = (image.array != 0).any(0)
@@ -40,13 +35,8 @@ def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:
     return grid.with_spacing([new or old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True)])
 
 
-def to_spacing(case: Case, spacing_mm: Sequence[float | None], order: int = 3) -> Case:
-    """The case resampled to this spacing: image by splines of this order, labels without inventing values."""
-    return _both(case, target_grid(case.image.grid, spacing_mm), order)
-
-
-def _both(case: Case, grid: Grid, order: int | None = None) -> Case:
-    """Image and truth on another grid; a target image is read by the splines of the image."""
+def moved(case: Case, grid: Grid, order: int | None = None) -> Case:
+    """The case on another grid: image and target image by splines of this order, labels without inventing values."""
     alike = case.truth is not None and case.truth.kind == case.image.kind
     truth = case.truth and onto(case.truth, grid, order if alike else None)
     return replace(case, image=onto(case.image, grid, order), truth=truth)

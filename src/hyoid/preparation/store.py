@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from ..core.case import Case, Image
 from ..core.errors import DataError, HyoidError
@@ -30,6 +31,8 @@ from .pipeline import PreparationSettings, prepare
 
 VERSION = 1
 """Raised when files of an older version must not be used."""
+
+_GRID = TypeAdapter(Grid)
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,11 @@ class Store:
 
     def grid(self, case_id: str) -> Grid:
         """Where the prepared voxels lie."""
-        return _grid(self.facts(case_id)["grid"])
+        return _GRID.validate_python(self.facts(case_id)["grid"])
 
     def source_grid(self, case_id: str) -> Grid:
         """Where the voxels of the files lie."""
-        return _grid(self.facts(case_id)["source_grid"])
+        return _GRID.validate_python(self.facts(case_id)["source_grid"])
 
     def locations(self, case_id: str) -> dict[int, np.ndarray]:
         """For each label value that occurs (not 0) a sample of its voxels: (n, dims) indices, at most 10,000."""
@@ -201,16 +204,6 @@ def _write_truth(folder: Path, case_id: str, truth: Image, numbered: bool) -> di
     np.save(folder / "places.npy", np.concatenate([np.zeros((0, labels.ndim - 1), np.int32), *places.values()]))
     ends = np.cumsum([0, *map(len, places.values())]).tolist()
     return {"voxels": counts, "places": {v: (ends[i], ends[i + 1]) for i, v in enumerate(places)}}
-
-
-def _grid(values: dict[str, Any]) -> Grid:
-    return Grid(
-        tuple(values["shape"]),
-        tuple(values["spacing_mm"]),
-        tuple(values["origin_mm"]),
-        tuple(map(tuple, values["direction"])),
-        values["calibrated"],
-    )
 
 
 class Source(Protocol):
@@ -310,7 +303,8 @@ def _is_valid(store: Store, case_id: str, key: str) -> bool:
 
 def _source_key(dataset: Source, entry: Any) -> str:
     """Changes when a file of the case does, what its mask values mean, or which structures were annotated."""
-    paths = [*_paths(entry.images), *_paths(entry.label), *_paths(entry.target)]
+    given = (one if isinstance(one, tuple) else (one,) for one in (entry.images, entry.label, entry.target) if one)
+    paths = [Path(path) for group in given for path in group]
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     try:
         stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -318,12 +312,6 @@ def _source_key(dataset: Source, entry: Any) -> str:
         raise DataError(f"{entry.id}: {error.filename} cannot be read ({error.strerror}).") from error
     partly = [] if entry.annotated is None else [entry.annotated]
     return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION, *partly])
-
-
-def _paths(paths: Any) -> list[Path]:
-    if paths is None:
-        return []
-    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
 
 
 def _hash(value: Any) -> str:

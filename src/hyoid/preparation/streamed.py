@@ -21,8 +21,7 @@ from ..core.progress import stage
 from ..ops.morphology import bounding_box
 from ..ops.resample import onto
 from .intensity import HIGH, LOW, IntensitySettings, standardised
-from .pipeline import PreparationSettings, check, is_colour
-from .spatial import target_grid
+from .pipeline import PreparationSettings, check, is_colour, oriented, prepared_grid
 from .statistics import Moments, Ranks
 
 Pointwise = Callable[[np.ndarray], np.ndarray]
@@ -125,14 +124,9 @@ def prepare_streamed(case: Case, settings: PreparationSettings) -> Image:
 
     intensity = settings.intensity or (IntensitySettings(),) * image.channels
     made = tuple(_settled(one, partial(parts, channel)) for channel, one in enumerate(intensity))
-    grid = image.grid.cropped([one.start for one in content], [one.stop - one.start for one in content])
-    if settings.orientation and grid.dims == 3:
-        grid = grid.oriented(settings.orientation)
-    order = None
-    if settings.spacing_mm:
-        finer = target_grid(grid, settings.spacing_mm)
-        order = None if finer.shape == grid.shape else settings.order
-        grid = finer
+    lies = image.grid.cropped([one.start for one in content], [one.stop - one.start for one in content])
+    grid = prepared_grid(lies, settings)
+    order = None if grid.shape == oriented(lies, settings).shape else settings.order
     streamed = Streamed(case.id, boxes, image.grid, content, grid, made, order)
     return Image(cast(np.ndarray, streamed), grid)
 

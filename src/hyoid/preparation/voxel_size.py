@@ -19,15 +19,9 @@ FEW = 16
 def check_voxel_size(case_id: str, grid: Grid, spacing_mm: Sequence[float | None]) -> None:
     """Refuse a voxel size that can only be mistaken, such as micrometres that are read as millimetres.
 
-    Looked at are the axes that are resampled, and of their steps the geometric mean. A voxel size is mistaken when it
-    is more than 100 times as large as that asked for. It is also when it is more than 100 times as small and at most
-    16 voxels would be left along every axis: much is left of a whole slide that is looked at from far, and an image
-    that is just small has voxels of the usual size.
-
-    Args:
-        case_id: Name of the case.
-        grid: Where its voxels lie, after orientation.
-        spacing_mm: Voxel size that is asked for along each axis; None keeps that of the file.
+    Of the axes that are resampled the geometric mean of the steps counts: a voxel is mistaken when it is more than 100
+    times as large as `spacing_mm` asks for, or as small where at most 16 voxels would be left along every axis (much is
+    left of a whole slide that is looked at from far). None in `spacing_mm` keeps the voxel size of an axis.
 
     Raises:
         DataError: With both voxel sizes, what would become of the image, and what to do.
