@@ -43,11 +43,13 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
         DataError: When the two files do not show the same voxels, naming both.
     """
     (image_path, grid), (other_path, mine) = image, other
-    if mine.shape == grid.shape and (not (grid.calibrated and mine.calibrated) or _near(grid, mine)):
+    if mine.shape == grid.shape and (
+        not (grid.calibrated and mine.calibrated) or offset_in_voxels(grid, mine) <= TOLERANCE
+    ):
         return Turn(mine, mine)
     if grid.dims == mine.dims == 3 and grid.calibrated and mine.calibrated:
         turned = mine.oriented(grid.orientation)
-        if turned.shape == grid.shape and _near(grid, turned):
+        if turned.shape == grid.shape and offset_in_voxels(grid, turned) <= TOLERANCE:
             return Turn(mine, turned)
     other_name, image_name = other_path.name, image_path.name
     if other_name == image_name:
@@ -62,10 +64,6 @@ def offset_in_voxels(grid: Grid, other: Grid) -> float:
     """Largest distance between corresponding corners, in voxels of the first grid; shapes must agree."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape], indexing="ij")).reshape(grid.dims, -1).T
     return float(np.abs(grid.to_index(other.to_world(corners)) - corners).max())
-
-
-def _near(grid: Grid, other: Grid) -> bool:
-    return offset_in_voxels(grid, other) <= TOLERANCE
 
 
 def difference(grid: Grid, mine: Grid) -> str:

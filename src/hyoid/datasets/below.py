@@ -25,9 +25,6 @@ def images_below(folder: Path) -> dict[Path, str]:
     A name is the place below the folder and the name of the file, `ward/scan`; images/ is no part of it, and
     CASE/images/CASE.png is CASE. Folders of annotations beside images, runs, prepared cases and answers are left out.
 
-    Args:
-        folder: Where to look.
-
     Raises:
         DataError: When there are none, or the folder is a run.
     """
@@ -63,12 +60,7 @@ _Passed = tuple[Path, ...]
 
 
 class _Walk:
-    """Finds images and their names; links are followed, and rings once; what hyoid wrote is left out.
-
-    Args:
-        top: Where the walk begins.
-        other: A folder that is not entered, and not told of.
-    """
+    """Finds images and their names; links are followed, and rings once; what hyoid wrote, and `other`, is left out."""
 
     def __init__(self, top: Path, other: Path | None = None) -> None:
         self.top = top

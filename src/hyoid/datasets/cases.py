@@ -24,10 +24,7 @@ from .layouts import group_channels, one_of_pairs
 def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
     """The cases to predict: a file, a DICOM folder, a folder of images and of folders of them, or a list of these.
 
-    Args:
-        path: Where to look.
-        channels: How many channels a case has; then `case_0000`, `case_0001` ... are joined when they are
-            exactly that many.
+    With `channels`, `case_0000`, `case_0001` ... are joined when they are exactly that many.
 
     Raises:
         DataError: When there is nothing to read, or a name occurs twice.
@@ -58,9 +55,7 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
 def read_case(entry: Entry, channels: int | None = None) -> Case:
     """The image of a case without its labels, all channels on one grid.
 
-    Args:
-        entry: Where it lies.
-        channels: How many channels are wanted; grey is repeated for three, other differences are refused.
+    Where three `channels` are wanted, grey is repeated; other differences are refused.
 
     Raises:
         DataError: When channels do not fit each other or the wanted number, or numbers are NaN or infinite.

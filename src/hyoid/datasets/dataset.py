@@ -25,7 +25,7 @@ from .entry import Entry, Found, TruthFiles, listed
 from .layouts import find
 from .masks import Encoding, grey, read_labels, read_raw, structure_files, value_counts
 from .recognise import recognise
-from .survey import Look, Seen, look_at_all
+from .survey import Look, Seen, implausible, look_at_all
 
 __all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
 
@@ -196,7 +196,7 @@ def open_dataset(path: str | Path) -> Dataset:
     files = structure_files([entry.label for entry in entries], found.labels)
     if files:
         entries = [_with_names(entry, files) for entry in entries]
-    looks = _looks(entries, files, found.truth)
+    looks = look_at_all(entries, files, found.truth)
     encoding, labels, told, doubts = _meaning(looks, found, files, notes)
     labelled, others = ([look for look in looks if (look.case in without) == bare] for bare in (False, True))
     channel_names = _channels([entry for entry in entries if entry.is_labelled], labelled, found.channel_names, notes)
@@ -209,7 +209,11 @@ def open_dataset(path: str | Path) -> Dataset:
     found_cases = (cases, labels, channel_names, encoding, (), (), seen, held_out, unlabelled, found.truth)
     dataset = Dataset(path, found.layout, *found_cases)
     notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
-    warnings += [*doubts, *_remarks([(look.case, look.warnings) for look in looks]), *dataset.grouping.warnings]
+    warnings += [
+        *doubts,
+        *_remarks([(look.case, implausible(look.header)) for look in looks]),
+        *dataset.grouping.warnings,
+    ]
     return replace(dataset, notes=tuple(notes), warnings=tuple(warnings))
 
 
@@ -235,11 +239,7 @@ def _meaning(
 
 
 def _partly(entries: Sequence[Entry], labels: Labels) -> list[str]:
-    """A warning on cases in which only some structures were annotated.
-
-    Raises:
-        DataError: When a case names a structure that there is not.
-    """
+    """A warning on cases in which only some structures were annotated; one that there is not is refused."""
     some = [entry for entry in entries if not set(labels.names) <= set(entry.annotated or labels.names)]
     for entry in some:
         if unknown := sorted(set(entry.annotated or ()) - set(labels.names)):
@@ -257,28 +257,17 @@ def _partly(entries: Sequence[Entry], labels: Labels) -> list[str]:
 
 
 def _check_alike(looks: Sequence[Look], example: Look, channels: int) -> None:
-    """Refuse images that have not the axes or channels of the annotated ones."""
-    assert example.grid is not None
+    dims = example.header.grid.dims
     for look in looks:
-        fits = {channels} if example.grid.dims == 3 or channels not in (1, 3) else {1, 3}
-        if look.grid is None or look.grid.dims != example.grid.dims or look.channels not in fits:
+        fits = {channels} if dims == 3 or channels not in (1, 3) else {1, 3}
+        if look.header.grid.dims != dims or look.channels not in fits:
             raise DataError(
-                f"{look.case}: an image without annotation needs {channels} channels on {example.grid.dims} axes like"
-                f" {example.case}; this one has {look.channels} on {look.grid}. Take it out of the data set."
+                f"{look.case}: an image without annotation needs {channels} channels on {dims} axes like"
+                f" {example.case}; this one has {look.channels} on {look.header.grid}. Take it out of the data set."
             )
 
 
-def _looks(entries: Sequence[Entry], files: Mapping[str, int], truth: TruthFiles) -> list[Look]:
-    looks = look_at_all(entries, files, truth)
-    problems = [look.problem for look in looks if look.problem]
-    if problems:
-        more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
-        raise DataError(problems[0] + more)
-    return looks
-
-
 def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """The cases to use, and those that a split column marks as test."""
     held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
     if held_out:
         notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
@@ -303,8 +292,7 @@ def _examples(numbers: Mapping[int, str]) -> str:
 def _channels(
     entries: Sequence[Entry], looks: Sequence[Look], declared: tuple[str, ...], notes: list[str]
 ) -> tuple[str, ...]:
-    """Names of the channels that every case will have."""
-    dims = {look.grid.dims: look.case for look in looks if look.grid}
+    dims = {look.header.grid.dims: look.case for look in looks}
     if len(dims) > 1:
         raise DataError(f"Flat images ({dims[2]}) and volumes ({dims[3]}) are mixed; make two data sets of them.")
     pictures = dims.keys() == {2} and all(len(entry.images) == 1 for entry in entries)

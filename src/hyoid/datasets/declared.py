@@ -79,20 +79,16 @@ def from_json(path: Path) -> Found | None:
             for case, files in tree["dataset"].items()
         ]
         return Found("nnU-Net dataset.json with file names", entries)
-    rows = tree.get("training")
-    if (
-        isinstance(rows, list)
-        and rows
-        and all(isinstance(row, dict) and "image" in row for row in rows)
-        and any(row.get("label") for row in rows)
-    ):
-        entries = []
-        for row in rows:
-            images = row["image"] if isinstance(row["image"], list) else [row["image"]]
-            label = _label(path, row)
-            entries.append(Entry(stem_of(label or images[0]), tuple(_file(path, f) for f in images), label))
-        return Found("Medical Segmentation Decathlon dataset.json", entries)
-    return None
+    rows: Any = tree.get("training")
+    named = isinstance(rows, list) and all(isinstance(row, dict) and "image" in row for row in rows)
+    if not named or not any(row.get("label") for row in rows):
+        return None
+    entries = []
+    for row in rows:
+        images = row["image"] if isinstance(row["image"], list) else [row["image"]]
+        label = _label(path, row)
+        entries.append(Entry(stem_of(label or images[0]), tuple(_file(path, f) for f in images), label))
+    return Found("Medical Segmentation Decathlon dataset.json", entries)
 
 
 def described(path: Path, found: Found) -> Found:

@@ -51,23 +51,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found below a path.
+    """What was found below a path, and what tables say of it."""
 
-    Attributes:
-        layout: How the files are arranged, in words.
-        entries: The cases.
-        labels: Structures that a table declares, or None.
-        instances: Whether a table says that values number objects.
-        channel_names: Names that a table gives to the channels.
-        notes: Remarks, one sentence each.
-        warnings: What may go wrong, one sentence each.
-        truth: What the cases are annotated with.
-    """
-
-    layout: str
+    layout: str  # how the files are arranged, in words
     entries: Sequence[Entry]
     labels: Labels | None = None
-    instances: bool = False
+    instances: bool = False  # whether a table says that values number objects
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

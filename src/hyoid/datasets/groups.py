@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,27 +21,16 @@ _STACK_ID = re.compile(r"^(?:(.*)[_\-. ])?(slice|section|sec|frame|sl|z|t)[_\-. 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which cases belong together.
+    """Which cases belong together, and what folds respect."""
 
-    Attributes:
-        rule: "split", "group", "stack" or "case": what the folds respect.
-        groups: Group of each case (patient or stack), its own id when nothing is known.
-        order: Place of each case in its stack (rule "stack").
-        notes: What was decided.
-        warnings: What could leak.
-        leak: Who is on both sides of an explicit split, in a sentence; empty when nobody is.
-        known: Whether a column or names tell several groups.
-        split: What an explicit split says of each case (rule "split").
-    """
-
-    rule: str
-    groups: Mapping[str, str]
-    order: Mapping[str, int]
+    rule: Literal["split", "group", "stack", "case"]
+    groups: Mapping[str, str]  # patient or stack of each case, its own id when nothing is known
+    order: Mapping[str, int]  # place of each case in its stack (rule "stack")
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    leak: str = ""
-    known: bool = False
-    split: Mapping[str, str] = field(default_factory=dict)
+    leak: str = ""  # who is on both sides of an explicit split, in a sentence
+    known: bool = False  # whether a column or names tell several groups
+    split: Mapping[str, str] = field(default_factory=dict)  # what an explicit split says of each case (rule "split")
 
 
 def grouping(

@@ -70,31 +70,18 @@ class Encoding(Settings):
 
 @dataclass(frozen=True)
 class Marks:
-    """What the annotation of one case holds.
-
-    Attributes:
-        case: Id of the case.
-        counts: Voxels of each number (or packed colour).
-        coloured: Whether the numbers are packed colours.
-        fractional: Whether numbers between whole ones occur.
-        floating: Whether the file stores floating point numbers.
-        lossy: Whether the file format changes numbers (JPEG).
-        pieces: Connected pieces of equal value, counted where there are many values; else 0.
-        rgb: Whether a grey mask is stored as three equal channels.
-        num_files: Number of files, more than 1 when each holds one object.
-        hollow: Whether a flat mask is a closed line, not an area.
-    """
+    """What the annotation of one case holds."""
 
     case: str
-    counts: Mapping[float, int]
+    counts: Mapping[float, int]  # voxels of each number (or packed colour)
     coloured: bool = False
-    fractional: bool = False
-    floating: bool = False
-    lossy: bool = False
-    pieces: int = 0
-    num_files: int = 1
-    hollow: bool = False
-    rgb: bool = False
+    fractional: bool = False  # whether numbers between whole ones occur
+    floating: bool = False  # whether the file stores floating point numbers
+    lossy: bool = False  # whether the file format changes numbers (JPEG)
+    pieces: int = 0  # connected pieces of equal value, counted where there are many values
+    num_files: int = 1  # more than 1 when each holds one object
+    hollow: bool = False  # whether a flat mask is a closed line, not an area
+    rgb: bool = False  # whether a grey mask is stored as three equal channels
 
 
 def read_raw(label: Path | tuple[Path, ...], files: Mapping[str, int] | None = None) -> tuple[np.ndarray, Grid]:

@@ -29,14 +29,11 @@ def write_phantoms(
     the spine (partial volume, bias field, noise, thick slices, sizes and axis orders that differ), as NIfTI.
 
     Args:
-        folder: Where `images/`, `labels/` and `labels.yaml` go.
+        folder: Where `images/`, `labels/` and `labels.yaml` go; also what is returned.
         kind: "cells" or "organs".
         num_cases: How many cases.
         size: About how many pixels one side of a slice has; 0 gives 128 for cells and 64 for organs.
         seed: Another seed gives other cases.
-
-    Returns:
-        The folder.
     """
     from ..files.formats import write_image
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -37,59 +38,58 @@ class Seen(Settings):
 
 @dataclass(frozen=True)
 class Look:
-    """What one pass over the files of a case gave; only `problem` when they cannot be used."""
+    """What one pass over the files of a case gave."""
 
     case: str
-    grid: Grid | None = None
-    channels: int = 0
-    dtype: str = ""
-    format: str = ""
-    marks: Marks | None = None
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    problem: str = ""
+    header: Header
+    channels: int
+    marks: Marks | None
+    notes: tuple[str, ...]
     target_channels: int = 0
 
     def seen(self, encoding: Encoding) -> Seen:
         """The facts to keep, with the annotation's numbers as label values."""
-        assert self.grid is not None
-        counts: dict[int, int] = {}
+        counts: Counter[int] = Counter()
         for raw, number in (self.marks.counts if self.marks else {}).items():
-            value = encoding.value_of(raw)
-            counts[value] = counts.get(value, 0) + number
+            counts[encoding.value_of(raw)] += number
+        grid = self.header.grid
         return Seen(
-            shape=self.grid.shape,
-            spacing_mm=self.grid.spacing_mm,
-            calibrated=self.grid.calibrated,
-            orientation=self.grid.orientation if self.grid.dims == 3 else "",
+            shape=grid.shape,
+            spacing_mm=grid.spacing_mm,
+            calibrated=grid.calibrated,
+            orientation=grid.orientation if grid.dims == 3 else "",
             channels=self.channels,
-            dtype=self.dtype,
-            format=self.format,
+            dtype=self.header.dtype,
+            format=self.header.format,
             counts=counts,
         )
 
 
-def look_at_all(
-    entries: Sequence[Entry], files: Mapping[str, int] | None = None, truth: TruthFiles = "labels"
-) -> list[Look]:
+def look_at_all(entries: Sequence[Entry], files: Mapping[str, int], truth: TruthFiles) -> list[Look]:
     """A look at every case, several at once; a second call in the same process reads no unchanged file again.
 
     Structures that have a file of their own get the values that `files` gives to the names of the files.
+
+    Raises:
+        DataError: When the files of a case cannot be used, with the number of other such cases.
     """
-    values = tuple((files or {}).items())
+    values = tuple(files.items())
     with ThreadPoolExecutor(min(8, cores())) as pool:
-        looks = pool.map(lambda entry: _look(entry, values, truth), entries)
-        return list(track(looks, "Looking at cases", len(entries)))
+        found = list(track(pool.map(lambda one: _look(one, values, truth), entries), "Looking at cases", len(entries)))
+    if problems := [str(one) for one in found if isinstance(one, DataError)]:
+        more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
+        raise DataError(problems[0] + more)
+    return [look for look in found if isinstance(look, Look)]
 
 
-def _look(entry: Entry, files: tuple[tuple[str, int], ...], truth: TruthFiles) -> Look:
+def _look(entry: Entry, files: tuple[tuple[str, int], ...], truth: TruthFiles) -> Look | DataError:
     label = entry.label if isinstance(entry.label, tuple) else (entry.label,) if entry.label else ()
     paths = (*entry.images, *label, *([entry.target] if entry.target else []))
     try:
         look = _look_once(entry.id, entry.images, entry.label, files, tuple(map(_stamp, paths)))
         return look if entry.target is None else _with_target(look, entry.target, entry.images[0], truth)
     except DataError as error:
-        return Look(entry.id, problem=str(error))
+        return error
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -120,18 +120,15 @@ def _look_once(
         first = label if isinstance(label, Path) else label[0]
         notes += _remarks(turn_between(case, (images[0], grid), (first, mine)).changes, grid, mine)
     channels = sum(header.channels for header in headers)
-    told, doubts = tuple(dict.fromkeys(notes)), tuple(implausible(headers[0]))
-    return Look(case, grid, channels, headers[0].dtype, headers[0].format, marks, told, doubts)
+    return Look(case, headers[0], channels, marks, tuple(dict.fromkeys(notes)))
 
 
 def _with_target(look: Look, target: Path, image: Path, truth: TruthFiles) -> Look:
-    """The look with the channels of the target, once it is known to fit."""
-    assert look.grid is not None
-    header = read_header(target)
-    turn_between(look.case, (image, look.grid), (target, header.grid))
-    if truth == "field" and header.channels != look.grid.dims:
+    header, grid = read_header(target), look.header.grid
+    turn_between(look.case, (image, grid), (target, header.grid))
+    if truth == "field" and header.channels != grid.dims:
         raise DataError(
-            f"{look.case}: a field has {look.grid.dims} channels, the displacement along each axis in millimetres;"
+            f"{look.case}: a field has {grid.dims} channels, the displacement along each axis in millimetres;"
             f" {target} has {header.channels}."
         )
     return replace(look, target_channels=header.channels, notes=(*look.notes, *header.notes))

@@ -27,14 +27,10 @@ def as_read(dtype: np.dtype | str) -> np.dtype:
 class Blocks:
     """An image stored in blocks, each of which is decoded whole; the last ones used are kept.
 
-    Attributes:
-        shape: (C, *S).
-        dtype: Type of its numbers.
-        block: Shape of a block.
-        fetch: Gives the block of a place on the lattice of blocks; at the end of an axis it may be cut or padded.
+    `fetch` gives the block of a place on the lattice of blocks; at the end of an axis it may be cut or padded.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # (C, *S)
     dtype: np.dtype
     block: tuple[int, ...]
     fetch: Callable[[tuple[int, ...]], np.ndarray]
@@ -68,25 +64,15 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Mapped:
-    """An image that lies in its file number by number; each box is mapped alone, so that nothing piles up.
-
-    Attributes:
-        path: The file.
-        offset: Where the numbers begin.
-        stored: Shape in the file.
-        kind: Type in the file, with its byte order.
-        order: Whether the last axis runs fastest ("C") or the first ("F").
-        arranged: Gives the stored array as a view (C, *S).
-        finished: Gives the numbers that are meant by those that are stored.
-    """
+    """An image that lies in its file number by number; each box is mapped alone, so that nothing piles up."""
 
     path: Path
-    offset: int
-    stored: tuple[int, ...]
-    kind: np.dtype
-    order: Literal["C", "F"]
-    arranged: Callable[[np.ndarray], np.ndarray]
-    finished: Callable[[np.ndarray], np.ndarray]
+    offset: int  # where the numbers begin
+    stored: tuple[int, ...]  # shape in the file
+    kind: np.dtype  # type in the file, with its byte order
+    order: Literal["C", "F"]  # whether the last axis runs fastest, or the first
+    arranged: Callable[[np.ndarray], np.ndarray]  # gives the stored array as a view (C, *S)
+    finished: Callable[[np.ndarray], np.ndarray]  # gives the numbers that are meant by those that are stored
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -23,13 +22,8 @@ class Canvas:
 
     Its file has no name, so that nothing of it remains however the process ends.
 
-    Args:
-        folder: Where there is room for it.
-        shape: (*S).
-        dtype: Type of its numbers.
-
     Raises:
-        HyoidError: When there is no room.
+        HyoidError: When there is no room in the folder.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -52,7 +46,7 @@ class Canvas:
     def __enter__(self) -> Canvas:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def __setitem__(self, place: Index, box: np.ndarray) -> None:

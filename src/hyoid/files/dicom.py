@@ -103,11 +103,7 @@ def read_header(path: Path) -> Header:
 
 @contextmanager
 def _quietly(path: Path) -> Iterator[None]:
-    """Keep pydicom's remarks on odd headers from the user; one thread at a time, since filters are global.
-
-    Raises:
-        DataError: For a field that cannot be read.
-    """
+    """Keep pydicom's remarks on odd headers from the user; one thread at a time, since filters are global."""
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

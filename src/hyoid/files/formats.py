@@ -235,14 +235,9 @@ def open_image(path: str | Path) -> Boxes | None:
 
 
 def write_boxes(path: str | Path, labels: Filled, grid: Grid, like: str | Path, names: Labels | None = None) -> None:
-    """Write labels (*S) that are larger than memory, box by box, under a temporary name first.
+    """Write labels (*S) that are larger than memory as `write_image` does, box by box, in the type that they have.
 
-    Args:
-        path: Where to; the suffix is one that `suffix_for_labels` gives for a file that `open_image` opens.
-        labels: What, in the type it is written in.
-        grid: Where it lies.
-        like: The source file, whose header is kept where the format allows.
-        names: What the values mean.
+    The suffix is one that `suffix_for_labels` gives for a file that `open_image` opens; `names` are what values mean.
     """
     entry = _format_of(Path(path))
     assert entry.write is not None and entry.in_parts

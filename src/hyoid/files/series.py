@@ -16,21 +16,13 @@ _TILT_DEGREES = 0.5
 
 @dataclass(frozen=True)
 class Plane:
-    """One slice in patient space (LPS millimetres).
+    """One slice in patient space (LPS millimetres)."""
 
-    Attributes:
-        position: Centre of the first pixel.
-        along_row: Unit vector in which the column index grows.
-        along_column: Unit vector in which the row index grows.
-        spacing_mm: Distance between rows, then between columns.
-        thickness_mm: Slice thickness, 0 when unknown.
-    """
-
-    position: np.ndarray
-    along_row: np.ndarray
-    along_column: np.ndarray
-    spacing_mm: tuple[float, float]
-    thickness_mm: float
+    position: np.ndarray  # centre of the first pixel
+    along_row: np.ndarray  # unit vector in which the column index grows
+    along_column: np.ndarray  # unit vector in which the row index grows
+    spacing_mm: tuple[float, float]  # distance between rows, then between columns
+    thickness_mm: float  # 0 when unknown
 
     @property
     def normal(self) -> np.ndarray:

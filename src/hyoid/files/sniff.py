@@ -6,23 +6,19 @@ from pathlib import Path
 
 from ..core.errors import DataError
 
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+_BEGINNINGS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer; the image itself was never downloaded (run `git lfs pull`)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"BM", "a BMP image"),
-    (b"II*\0", "a TIFF image"),
-    (b"MM\0*", "a TIFF image"),
-    (b"II+\0", "a TIFF image"),
+    ((b"II*\0", b"MM\0*", b"II+\0"), "a TIFF image"),
     (b"NRRD", "an NRRD image"),
-    (b"ObjectType", "a MetaImage"),
-    (b"NDims", "a MetaImage"),
+    ((b"ObjectType", b"NDims"), "a MetaImage"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x1f\x8b", "gzip data"),
     (b"PK\x03\x04", "a zip archive"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"<!DOCTYPE", "a web page, perhaps a failed download"),
-    (b"<html", "a web page, perhaps a failed download"),
+    ((b"<!DOCTYPE", b"<html"), "a web page, perhaps a failed download"),
 )
 
 
@@ -78,13 +74,7 @@ def damaged(path: Path, reason: object) -> DataError:
 
 
 def refusal(path: Path, expected: str, reason: object) -> DataError:
-    """The error for a file that its reader could not read.
-
-    Args:
-        path: The file.
-        expected: What it was taken for, such as "a PNG image".
-        reason: What the reader said.
-    """
+    """The error for a file that was taken for `expected`, such as "a PNG image", and that its reader could not read."""
     found = describe(beginning(path)) if path.is_file() else "a folder"
     if found == expected:
         return damaged(path, reason)

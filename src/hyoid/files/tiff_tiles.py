@@ -25,11 +25,7 @@ _BLACK_IS_ZERO = (1, 2, 6)  # grey, RGB, YCbCr; palettes and inverted grey need 
 def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None:
     """The image of a series, decoded tile by tile (or strip by strip); None when its pages are not alike and plain.
 
-    Args:
-        path: The file.
-        series: What tifffile knows of it.
-        axes: A letter of C, Z, Y, X for each axis of the series; other letters are axes of length one.
-        header: What is told of the image.
+    `axes` has a letter of C, Z, Y, X for each axis of the series; other letters are axes of length one.
     """
     page = series.keyframe
     inner = len(page.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,9 +25,7 @@ def crop_to_content(case: Case, mask: np.ndarray) -> tuple[Case, np.ndarray]:
     if box is None:
         return case, mask
     grid = case.image.grid.cropped([part.start for part in box], [part.stop - part.start for part in box])
-    cut: Callable[[Image], Image] = lambda image: Image(image.array[(slice(None), *box)], grid, image.kind)  # noqa: E731
-    truth = case.truth and cut(case.truth)
-    return replace(case, image=cut(case.image), truth=truth), mask[box]
+    return moved(case, grid), mask[box]
 
 
 def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:

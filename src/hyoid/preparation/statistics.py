@@ -44,8 +44,7 @@ class Ranks:
     The 32 bits of a number, turned so that they sort as it does, are counted by their upper half in the first pass,
     and in the second by their lower half where the wanted ranks lie.
 
-    Args:
-        percents: Wanted percentiles, between neighbouring ranks linearly.
+    Between neighbouring ranks the wanted percentiles are read linearly.
     """
 
     def __init__(self, percents: Sequence[float]) -> None:
@@ -69,8 +68,7 @@ class Ranks:
     def found(self) -> list[float]:
         """The percentiles."""
         found = []
-        for percent in self.percents:
-            low, high, share = self._around(percent)
+        for low, high, share in map(self._around, self.percents):
             below, above = self._value(low), self._value(high)
             found.append(below + (above - below) * share)
         return found

@@ -37,15 +37,10 @@ _GRID = TypeAdapter(Grid)
 
 @dataclass(frozen=True)
 class Store:
-    """Prepared cases in a folder.
+    """Prepared cases in a folder."""
 
-    Attributes:
-        folder: Where one folder for each case lies.
-        ids: The cases in it that belong to this store.
-    """
-
-    folder: Path
-    ids: tuple[str, ...]
+    folder: Path  # where one folder for each case lies
+    ids: tuple[str, ...]  # the cases in it that belong to this store
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -48,25 +48,15 @@ def needs_all(settings: PreparationSettings) -> str | None:
 
 @dataclass(frozen=True)
 class Streamed:
-    """A prepared image (C, *S) float32 that is made box by box.
-
-    Attributes:
-        name: Name of the case.
-        source: The image on disk, (C, *file.shape).
-        file: Where it lies.
-        content: The box of it that is used.
-        grid: Where the prepared image lies.
-        intensity: What each channel goes through.
-        order: Spline order of resampling; None when voxels stay as they are.
-    """
+    """A prepared image (C, *S) float32 that is made box by box."""
 
     name: str
-    source: Boxes
-    file: Grid
-    content: tuple[slice, ...]
-    grid: Grid
-    intensity: tuple[Pointwise, ...]
-    order: int | None
+    source: Boxes  # the image on disk, (C, *file.shape)
+    file: Grid  # where it lies
+    content: tuple[slice, ...]  # the box of it that is used
+    grid: Grid  # where the prepared image lies
+    intensity: tuple[Pointwise, ...]  # what each channel goes through
+    order: int | None  # spline order of resampling; None when voxels stay as they are
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,9 +93,7 @@ class Streamed:
 def prepare_streamed(case: Case, settings: PreparationSettings) -> Image:
     """The image of a case on disk as the net sees it: what `prepare` gives, made where it is read.
 
-    Args:
-        case: Its image's array is `Boxes`.
-        settings: Such that `needs_all` has no objection.
+    The array of the image is `Boxes`, and `needs_all` has no objection to the settings.
 
     Raises:
         DataError: When channels or axes are not those of the settings, or numbers are NaN or infinite.

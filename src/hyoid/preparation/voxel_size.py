@@ -9,11 +9,8 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from .spatial import target_grid
 
-MISTAKEN = 100
-"""Voxels so many times as long as those of the plan, or as short, may come from a mistaken header."""
-
-FEW = 16
-"""With so few voxels along every axis nearly nothing is left of an image."""
+MISTAKEN = 100  # voxels so many times as long as those of the plan, or as short, may come from a mistaken header
+FEW = 16  # with so few voxels along every axis nearly nothing is left of an image
 
 
 def check_voxel_size(case_id: str, grid: Grid, spacing_mm: Sequence[float | None]) -> None:
