@@ -147,7 +147,7 @@ SHELVES = (losses, image_losses, field_losses, games, feature_losses)
 
 @pytest.mark.parametrize(("shelf", "name"), [(shelf, name) for shelf in SHELVES for name in shelf])
 def test_every_row_tells_its_equation_and_its_paper(shelf, name):
-    _, equation = inspect.getdoc(shelf[name].build).split("\n\n")
+    _, equation, *_ = inspect.getdoc(shelf[name].build).split("\n\n")
     assert re.match(r"L\w* = \S+", equation) and equation.endswith(".") and equation.isprintable()
     assert shelf[name].papers
 

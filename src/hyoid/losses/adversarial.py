@@ -30,92 +30,88 @@ class Game(Protocol):
 games: Registry[Game] = Registry("adversarial loss", checked=True)
 
 
+@games.register("entropy", papers="goodfellow2014generative")
 class Entropy:
-    """The critic tells real from made by cross-entropy; the net wants its images to be called real.
+    """Cross-entropy of the critic's logits.
 
-    Critic: -log D(x) - log(1 - D(y)).  Net: -log D(y), which does not saturate.
+    L_critic = mean -log D(x) - log(1 - D(y)), L_net = mean -log D(y), of real images x and made images y.
 
     Reference:
-        goodfellow2014generative, equation 1 and section 3.
+        goodfellow2014generative, equation 1 and section 3 (the net's loss does not saturate).
     """
 
     def critic(self, real: Tensor, made: Tensor) -> Tensor:
-        """Cross-entropy of logits."""
         return functional.softplus(-real.float()).mean() + functional.softplus(made.float()).mean()
 
     def net(self, made: Tensor) -> Tensor:
-        """Cross-entropy against "real"."""
         return functional.softplus(-made.float()).mean()
 
 
+@games.register("least_squares", papers="mao2017least")
 class LeastSquares:
-    """Scores are drawn to 1 for real and to 0 for made images; (D(x) - 1)^2 / 2 + D(y)^2 / 2.
+    """Squared distance of scores from 1 and 0.
+
+    L_critic = mean (D(x) - 1)^2 / 2 + D(y)^2 / 2, L_net = mean (D(y) - 1)^2 / 2.
 
     Reference:
         mao2017least, equation 9.
     """
 
     def critic(self, real: Tensor, made: Tensor) -> Tensor:
-        """Half the mean squared distances from 1 and 0."""
         return ((real.float() - 1).square().mean() + made.float().square().mean()) / 2
 
     def net(self, made: Tensor) -> Tensor:
-        """Half the mean squared distance from 1."""
         return (made.float() - 1).square().mean() / 2
 
 
+@games.register("hinge", papers="lim2017geometric")
 class Hinge:
-    """Scores beyond a margin of one do not matter; max(0, 1 - D(x)) + max(0, 1 + D(y)), and -D(y) for the net.
+    """Scores within a margin of one.
 
-    Reference:
-        lim2017geometric.
+    L_critic = mean max(0, 1 - D(x)) + max(0, 1 + D(y)), L_net = -mean D(y).
     """
 
     def critic(self, real: Tensor, made: Tensor) -> Tensor:
-        """Mean excess over the margin on either side."""
         return (1 - real.float()).clamp(min=0).mean() + (1 + made.float()).clamp(min=0).mean()
 
     def net(self, made: Tensor) -> Tensor:
-        """Minus the mean score."""
         return -made.float().mean()
 
 
+@games.register("wasserstein", papers=("arjovsky2017wasserstein", "gulrajani2017improved"))
 class Wasserstein:
-    """Distance of two distributions: the critic pulls mean scores apart; D(y) - D(x), and -D(y) for the net.
+    """Difference of mean scores.
 
-    The critic has to be smooth; add `gradient_penalty` to its loss.
+    L_critic = mean D(y) - mean D(x), L_net = -mean D(y).
 
     Reference:
-        arjovsky2017wasserstein, equation 3.
+        arjovsky2017wasserstein, equation 3; the critic has to be smooth, so add `gradient_penalty` to its loss.
     """
 
     def critic(self, real: Tensor, made: Tensor) -> Tensor:
-        """Mean score of made less that of real images."""
         return made.float().mean() - real.float().mean()
 
     def net(self, made: Tensor) -> Tensor:
-        """Minus the mean score."""
         return -made.float().mean()
 
 
+@games.register("energy", papers="zhao2017energy")
 class Energy:
-    """Scores are energies, such as errors of an autoencoder: low for real images, at least a margin for made ones.
+    """Energies below or above a margin.
 
-    Critic: D(x) + max(0, margin - D(y)).  Net: D(y).
+    L_critic = mean D(x) + max(0, margin - D(y)), L_net = mean D(y).
 
     Reference:
-        zhao2017energy, equations 1 and 2.
+        zhao2017energy, equations 1 and 2; an energy is such as the error of an autoencoder.
     """
 
-    def __init__(self, margin: float = 1.0) -> None:
+    def __init__(self, margin: Positive = 1.0) -> None:
         self.margin = margin
 
     def critic(self, real: Tensor, made: Tensor) -> Tensor:
-        """Energy of real images plus what is lacking to the margin."""
         return real.float().mean() + (self.margin - made.float()).clamp(min=0).mean()
 
     def net(self, made: Tensor) -> Tensor:
-        """Mean energy."""
         return made.float().mean()
 
 
@@ -137,51 +133,6 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Ten
     return (slope.float().flatten(1).norm(dim=1) - 1).square().mean()
 
 
-@games.register("entropy", papers="goodfellow2014generative")
-def entropy() -> Game:
-    """Cross-entropy of the critic's logits.
-
-    L_critic = mean -log D(x) - log(1 - D(y)), L_net = mean -log D(y), of real images x and made images y.
-    """
-    return Entropy()
-
-
-@games.register("least_squares", papers="mao2017least")
-def least_squares() -> Game:
-    """Squared distance of scores from 1 and 0.
-
-    L_critic = mean (D(x) - 1)^2 / 2 + D(y)^2 / 2, L_net = mean (D(y) - 1)^2 / 2.
-    """
-    return LeastSquares()
-
-
-@games.register("hinge", papers="lim2017geometric")
-def hinge() -> Game:
-    """Scores within a margin of one.
-
-    L_critic = mean max(0, 1 - D(x)) + max(0, 1 + D(y)), L_net = -mean D(y).
-    """
-    return Hinge()
-
-
-@games.register("wasserstein", papers=("arjovsky2017wasserstein", "gulrajani2017improved"))
-def wasserstein() -> Game:
-    """Difference of mean scores.
-
-    L_critic = mean D(y) - mean D(x), L_net = -mean D(y).
-    """
-    return Wasserstein()
-
-
-@games.register("energy", papers="zhao2017energy")
-def energy(margin: Positive = 1.0) -> Game:
-    """Energies below or above a margin.
-
-    L_critic = mean D(x) + max(0, margin - D(y)), L_net = mean D(y).
-    """
-    return Energy(margin)
-
-
 class FeatureLoss(Protocol):
     """Compares two lists of features."""
 
@@ -192,34 +143,25 @@ class FeatureLoss(Protocol):
 feature_losses: Registry[FeatureLoss] = Registry("feature loss")
 
 
-def multi_scale_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference on each scale, averaged over scales."""
-    terms = [(ours.float() - theirs.float()).abs().mean() for ours, theirs in zip(found, wanted, strict=True)]
-    return torch.stack(terms).mean()
-
-
-def matched_means(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Squared distance of the mean features of two batches, averaged over scales."""
-    terms = [
-        (ours.float().mean(0) - theirs.float().mean(0)).square().mean()
-        for ours, theirs in zip(found, wanted, strict=True)
-    ]
-    return torch.stack(terms).mean()
-
-
 @feature_losses.register("multi_scale_l1", papers="xue2018segan")
-def multi_scale_l1() -> FeatureLoss:
+class MultiScaleL1:
     """Absolute difference of features of every scale: what SegAN's net lowers and its critic raises.
 
     L = mean over scales of mean |f(x) - f(y)| (equation 2).
     """
-    return multi_scale_distance
+
+    def __call__(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+        terms = [(ours.float() - theirs.float()).abs().mean() for ours, theirs in zip(found, wanted, strict=True)]
+        return torch.stack(terms).mean()
 
 
 @feature_losses.register("feature_matching", papers="salimans2016improved")
-def feature_matching() -> FeatureLoss:
+class FeatureMatching:
     """Squared distance of the batches' mean features, which does not ask for pairs.
 
     L = |mean f(x) - mean f(y)|^2 (section 3.1).
     """
-    return matched_means
+
+    def __call__(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+        apart = [ours.float().mean(0) - theirs.float().mean(0) for ours, theirs in zip(found, wanted, strict=True)]
+        return torch.stack([difference.square().mean() for difference in apart]).mean()

@@ -122,17 +122,17 @@ def exponential_logarithmic(
     return WeightedSum([(dice_weight, log_dice(power, batch)), (entropy_weight, RareEntropy(power))])
 
 
+@losses.register("combo", papers="taghanaki2019combo")
 class Combo:
-    """Cross-entropy that weighs misses against false alarms, less the Dice of the same structures.
+    """Dice with a cross-entropy whose misses and false alarms can be weighed against each other.
 
-    a (-b t log p - (1 - b) (1 - t) log(1 - p)) + (1 - a) (1 - Dice); published with -Dice, which is lower by a
-    constant.
+    L = a mean (-b t log p - (1 - b) (1 - t) log(1 - p)) + (1 - a) (1 - D), with a = entropy_share, b = misses.
 
     Reference:
-        taghanaki2019combo, equation 3.
+        taghanaki2019combo, equation 3; published with -D, which is lower by a constant.
     """
 
-    def __init__(self, entropy_share: float = 0.5, misses: float = 0.5) -> None:
+    def __init__(self, entropy_share: Share = 0.5, misses: Share = 0.5) -> None:
         self.entropy_share, self.misses = entropy_share, misses
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -163,15 +163,6 @@ def log_others(logits: Tensor) -> Tensor:
     others.append(below[-1])
     odds = [one - other for one, other in zip(classes[1:], others, strict=True)]
     return functional.logsigmoid(-torch.stack(odds, 1))
-
-
-@losses.register("combo", papers="taghanaki2019combo")
-def combo(entropy_share: Share = 0.5, misses: Share = 0.5) -> Loss:
-    """Dice with a cross-entropy whose misses and false alarms can be weighed against each other.
-
-    L = a mean (-b t log p - (1 - b) (1 - t) log(1 - p)) + (1 - a) (1 - D), with a = entropy_share, b = misses.
-    """
-    return Combo(entropy_share, misses)
 
 
 class MapSimilarity:

@@ -41,14 +41,17 @@ def second_derivative(values: Tensor, one: int, other: int, steps: tuple[float, 
     return torch.stack(corners).sum(0) / (4 * steps[0] * steps[1])
 
 
+@field_losses.register("diffusion", papers="balakrishnan2019voxelmorph")
 class Diffusion:
-    """Mean squared first derivative of the field, |grad u|^2.
+    """Mean squared gradient of the field.
+
+    L = mean |grad u|^2.
 
     Reference:
         balakrishnan2019voxelmorph, equation 8.
     """
 
-    def __init__(self, spacing: Sequence[float] = ()) -> None:
+    def __init__(self, spacing: Sequence[Positive] = ()) -> None:
         self.spacing = tuple(spacing)
 
     def __call__(self, field: Tensor) -> Tensor:
@@ -58,16 +61,18 @@ class Diffusion:
         return torch.stack(terms).mean()
 
 
+@field_losses.register("bending_energy", papers="rueckert1999nonrigid")
 class BendingEnergy:
-    """Mean squared second derivatives of the field, mixed ones counted twice; 0 for affine deformations.
+    """Mean squared second derivatives of the field.
 
-    sum over axes i, j of (d^2 u / dx_i dx_j)^2, with differences of three voxels along each axis, away from the border.
+    L = mean sum_ij (d^2 u / dx_i dx_j)^2.
 
     Reference:
-        rueckert1999nonrigid, equation 6.
+        rueckert1999nonrigid, equation 6. Mixed derivatives count twice; differences of three voxels along each axis,
+        away from the border; 0 for affine deformations.
     """
 
-    def __init__(self, spacing: Sequence[float] = ()) -> None:
+    def __init__(self, spacing: Sequence[Positive] = ()) -> None:
         self.spacing = tuple(spacing)
 
     def __call__(self, field: Tensor) -> Tensor:
@@ -80,21 +85,3 @@ class BendingEnergy:
                 bent = second_derivative(field.float(), one, other, (steps[one], steps[other]))
                 total = total + (1 if one == other else 2) * bent.square().mean()
         return total
-
-
-@field_losses.register("diffusion", papers="balakrishnan2019voxelmorph")
-def diffusion(spacing: Sequence[Positive] = ()) -> FieldLoss:
-    """Mean squared gradient of the field.
-
-    L = mean |grad u|^2.
-    """
-    return Diffusion(spacing)
-
-
-@field_losses.register("bending_energy", papers="rueckert1999nonrigid")
-def bending_energy(spacing: Sequence[Positive] = ()) -> FieldLoss:
-    """Mean squared second derivatives of the field.
-
-    L = mean sum_ij (d^2 u / dx_i dx_j)^2.
-    """
-    return BendingEnergy(spacing)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.errors import ConfigError
-from .loss import Loss, counted, has_regions, losses
+from .loss import counted, has_regions, losses
 from .options import PerClass, Share, Weight
 
 
@@ -46,8 +46,11 @@ def for_channels(weights: Sequence[float], logits: Tensor, name: str) -> Tensor:
     return torch.tensor(weights, dtype=torch.float32, device=logits.device)
 
 
+@losses.register("cross_entropy", papers="ronneberger2015unet")
 class CrossEntropy:
-    """Mean over annotated voxels of the negative log probability of the target.
+    """Cross-entropy of classes or regions, with weights of classes and of voxels.
+
+    L = -sum_x w_x c_t log p_t / sum_x w_x c_t, with p_t the probability of the target at x, c_t its class's weight.
 
     Args:
         class_weights: Weight of each channel, background first for class targets; equal when empty.
@@ -57,7 +60,9 @@ class CrossEntropy:
         ronneberger2015unet (eq. 1, with voxel weights).
     """
 
-    def __init__(self, class_weights: Sequence[float] = (), label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, class_weights: PerClass[Weight] = (), label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ) -> None:
         if class_weights and not any(class_weights):
             raise ConfigError("class_weights are all 0, so that nothing is learned.")
         self.class_weights, self.label_smoothing = tuple(class_weights), label_smoothing
@@ -76,19 +81,11 @@ class CrossEntropy:
         return (terms * counts).sum() / (counts * classes[target.clamp(min=0)]).sum().clamp(min=1e-8)
 
 
-@losses.register("cross_entropy", papers="ronneberger2015unet")
-def cross_entropy(
-    class_weights: PerClass[Weight] = (), label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-) -> Loss:
-    """Cross-entropy of classes or regions, with weights of classes and of voxels.
-
-    L = -sum_x w_x c_t log p_t / sum_x w_x c_t, with p_t the probability of the target at x, c_t its class's weight.
-    """
-    return CrossEntropy(class_weights, label_smoothing)
-
-
+@losses.register("focal", papers="lin2017focal")
 class Focal:
-    """Cross-entropy in which voxels that are nearly right count little: alpha_t (1 - p)^power times -log p.
+    """Cross-entropy that hardly counts voxels that are nearly right; power 0 is plain cross-entropy.
+
+    L = -mean alpha_t (1 - p_t)^power log p_t, with p_t the probability of the target, alpha_t its class's weight.
 
     Args:
         power: How little, gamma.
@@ -99,7 +96,7 @@ class Focal:
         lin2017focal, equations 4 and 5.
     """
 
-    def __init__(self, power: float = 2.0, alpha: Sequence[float] = ()) -> None:
+    def __init__(self, power: Weight = 2.0, alpha: PerClass[Share] = ()) -> None:
         if alpha and not any(alpha):
             raise ConfigError("alpha is 0 for every class, so that nothing is learned.")
         self.power, self.alpha = power, tuple(alpha)
@@ -122,14 +119,17 @@ class Focal:
         return torch.where(target > 0, alpha, 1 - alpha)
 
 
+@losses.register("top_k", papers="wu2016bridging")
 class TopK:
-    """Cross-entropy of the share of entries that are worst answered.
+    """Cross-entropy of the worst answered share of voxels.
+
+    L = -(1 / K) sum log p_t, over the K = share N voxels whose target has the least probability p_t.
 
     Reference:
         wu2016bridging, section 3.3.
     """
 
-    def __init__(self, share: float = 0.1) -> None:
+    def __init__(self, share: Annotated[float, Field(gt=0, le=1)] = 0.1) -> None:
         self.share = share
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -139,21 +139,3 @@ class TopK:
         terms, counts = terms[known], counts[known]
         worst = terms.topk(max(1, round(self.share * len(terms))) if len(terms) else 0).indices
         return mean_of(terms[worst], counts[worst]) + 0 * terms.sum()
-
-
-@losses.register("focal", papers="lin2017focal")
-def focal(power: Weight = 2.0, alpha: PerClass[Share] = ()) -> Loss:
-    """Cross-entropy that hardly counts voxels that are nearly right; power 0 is plain cross-entropy.
-
-    L = -mean alpha_t (1 - p_t)^power log p_t, with p_t the probability of the target, alpha_t its class's weight.
-    """
-    return Focal(power, alpha)
-
-
-@losses.register("top_k", papers="wu2016bridging")
-def top_k(share: Annotated[float, Field(gt=0, le=1)] = 0.1) -> Loss:
-    """Cross-entropy of the worst answered share of voxels.
-
-    L = -(1 / K) sum log p_t, over the K = share N voxels whose target has the least probability p_t.
-    """
-    return TopK(share)

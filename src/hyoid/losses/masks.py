@@ -24,14 +24,18 @@ class Structures(NamedTuple):
         return ((self.masks * self.counts).flatten(2).sum(2) > 0).float()
 
 
-def structures(logits: Tensor, target: Tensor, weight: Tensor | None) -> Structures:
-    """Probabilities, masks and weights of each structure; voxels that do not count are empty in both."""
+def structures(logits: Tensor, target: Tensor, weight: Tensor | None, background: bool = False) -> Structures:
+    """Probabilities, masks and weights of each structure; voxels that do not count are empty in both.
+
+    With `background` the first class of class targets is a structure, too.
+    """
     counts = counted(target, weight)
     if has_regions(logits, target):
         probabilities, masks = logits.float().sigmoid(), target.clamp(min=0).float()
     else:
-        probabilities = logits.float().softmax(1)[:, 1:]
-        masks = functional.one_hot(target.clamp(min=0).long(), logits.shape[1]).movedim(-1, 1)[:, 1:].float()
+        first = 0 if background else 1
+        probabilities = logits.float().softmax(1)[:, first:]
+        masks = functional.one_hot(target.clamp(min=0).long(), logits.shape[1]).movedim(-1, 1)[:, first:].float()
         counts = counts.unsqueeze(1).expand_as(masks)
     known = counts > 0
     return Structures(torch.where(known, probabilities, 0), torch.where(known, masks, 0), counts)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..core.errors import ConfigError
 from .loss import Loss, counted, has_regions, losses
+from .masks import mean_over
 from .options import Positive, Weight
 
 
@@ -68,7 +69,7 @@ class Overlap:
         index = (both + self.smooth) / (both + wrong + self.smooth)
         there = (present > 0).float()
         loss = 1 - index if self.bend is None else self.bend(1 - index)
-        return _mean(loss, there) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
+        return mean_over(loss, there) + mean_over(predicted / total.clamp(min=1e-8), 1 - there)
 
 
 class Sums(NamedTuple):
@@ -99,10 +100,6 @@ def class_sums(probabilities: Tensor, target: Tensor, weight: Tensor | None, squ
     none = flat.new_zeros(flat.shape[:2])
     total = counts.sum(1, keepdim=True).expand_as(none)
     return Sums(none.scatter_add(1, index, picked), sizes.sum(2), none.scatter_add(1, index, counts), total)
-
-
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    return (values * where).sum() / where.sum().clamp(min=1)
 
 
 @losses.register("dice", papers=("milletari2016vnet", "drozdzal2016importance"))
@@ -193,7 +190,7 @@ class GeneralisedDice(Overlap):
         scale = weight.amax(-1, keepdim=True).clamp(min=1e-8)  # keeps the smooth term small beside tiny weights
         weight = weight / scale
         index = (2 * (weight * both).sum(-1) + self.smooth) / ((weight * (predicted + present)).sum(-1) + self.smooth)
-        return _mean(1 - index, there.amax(-1)) + _mean(predicted / total.clamp(min=1e-8), 1 - there)
+        return mean_over(1 - index, there.amax(-1)) + mean_over(predicted / total.clamp(min=1e-8), 1 - there)
 
 
 @losses.register("generalised_dice", papers="sudre2017generalised")

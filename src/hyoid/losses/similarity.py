@@ -10,16 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.errors import ConfigError
-from .images import ImageLoss, image_losses, weighted_mean
+from .images import image_losses, weighted_mean
 
 
+@image_losses.register("ncc", papers="lewis1995fast")
 class Correlation:
     """One minus the normalised cross-correlation of whole images.
 
-    NCC = sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2), of each sample and channel.
-
-    Reference:
-        lewis1995fast.
+    L = 1 - sum (a - mean a) (b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2).
     """
 
     def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -33,14 +31,15 @@ class Correlation:
         return (1 - (a * b).sum(2) / norm).mean()
 
 
+@image_losses.register("local_ncc", papers="balakrishnan2019voxelmorph")
 class LocalCorrelation:
-    """One minus the squared local cross-correlation, in cubes around each voxel.
+    """One minus the squared cross-correlation in windows.
 
-    cc = cov(a, b)^2 / (var(a) var(b)) in each window; the sums of windows are box filters, one axis after the other, so
-    that the time does not grow with the width. Windows reach over the border, where images are zero.
+    L = 1 - mean_x cov_x(a, b)^2 / (var_x(a) var_x(b)), over a cube around each voxel x.
 
     Args:
-        width: Edge of the window in voxels, odd.
+        width: Edge of the cube in voxels, odd. Sums of windows are box filters, one axis after the other, so that the
+            time does not grow with it. Windows reach over the border, where images are zero.
 
     Reference:
         balakrishnan2019voxelmorph, equation 6.
@@ -72,14 +71,15 @@ def box_mean(values: Tensor, width: int) -> Tensor:
     return values
 
 
+@image_losses.register("mutual_information", papers="mattes2003petct")
 class MutualInformation:
-    """The entropy of both images together less that of each alone, from soft histograms.
+    """Negative mutual information of soft histograms, for images of different modalities.
 
-    -MI = sum_ab p_ab log(p_a p_b / p_ab), with values spread over bins by cubic B-splines of one bin's width (Parzen
-    windows); bins span the range of each image.
+    L = sum_ij p_ij log(p_i p_j / p_ij), over the bins i of one image and j of the other.
 
     Args:
-        bins: Bins along each axis of the joint histogram.
+        bins: Bins along each axis of the joint histogram; they span the range of each image, and cubic B-splines of
+            one bin's width spread the values over them (Parzen windows).
 
     Reference:
         mattes2003petct, equations 1 to 6.
@@ -110,30 +110,3 @@ class MutualInformation:
         away = (places.unsqueeze(3) - torch.arange(self.bins, device=values.device)).abs()
         near, far = 2 / 3 - away**2 + away**3 / 2, (2 - away).clamp(min=0) ** 3 / 6
         return torch.where(away < 1, near, far)
-
-
-@image_losses.register("ncc", papers="lewis1995fast")
-def ncc() -> ImageLoss:
-    """One minus the normalised cross-correlation of whole images.
-
-    L = 1 - sum (a - mean a) (b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2).
-    """
-    return Correlation()
-
-
-@image_losses.register("local_ncc", papers="balakrishnan2019voxelmorph")
-def local_ncc(width: int = 9) -> ImageLoss:
-    """One minus the squared cross-correlation in windows.
-
-    L = 1 - mean_x cov_x(a, b)^2 / (var_x(a) var_x(b)), over a cube around each voxel x.
-    """
-    return LocalCorrelation(width)
-
-
-@image_losses.register("mutual_information", papers="mattes2003petct")
-def mutual_information(bins: int = 32) -> ImageLoss:
-    """Negative mutual information of soft histograms, for images of different modalities.
-
-    L = sum_ij p_ij log(p_i p_j / p_ij), over the bins i of one image and j of the other.
-    """
-    return MutualInformation(bins)
