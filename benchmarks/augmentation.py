@@ -42,7 +42,7 @@ def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work
     from hyoid.augmentation.artefacts import Blur, Noise
     from hyoid.augmentation.elastic import ElasticGrid
     from hyoid.augmentation.intensity import Gamma
-    from hyoid.augmentation.patches import Patch, augmented, cut_patch
+    from hyoid.augmentation.patches import Patch, augmented, cut_patch, needed_box
     from hyoid.augmentation.policies import Policy
     from hyoid.augmentation.spatial import Flip, Rotation, Scaling
     from hyoid.augmentation.transform import Frame, change
@@ -53,13 +53,16 @@ def by_hyoid(image: np.ndarray, labels: np.ndarray, size: int) -> dict[str, Work
     rng = np.random.default_rng(0)
     shape, centre = image.shape[1:], [n // 2 for n in image.shape[1:]]
 
-    def read(array: np.ndarray) -> Callable[..., np.ndarray]:
-        return lambda start, box: array[(slice(None), *map(slice, start, np.add(start, box)))]
-
     def sample(spatial: tuple[Any, ...], intensity: tuple[Any, ...]) -> Work:
         policy = Policy("benchmark", frame, spatial, intensity)
-        reads = Patch(read(image), read(labels))
-        return lambda: augmented(cut_patch(reads, shape, *policy.draw(rng, centre, 1)))
+
+        def work() -> Any:
+            warp, changes = policy.draw(rng, centre, 1)
+            start, box = needed_box(warp, shape)
+            part = (slice(None), *map(slice, start, np.add(start, box)))
+            return augmented(cut_patch(Patch(image[part], labels[part]), start, warp, changes))
+
+        return work
 
     patch = torch.from_numpy(image[:, :size, :size, :size].copy())
 

@@ -1,10 +1,10 @@
-"""The walk of a training: which modules of hyoid a reader of one step opens, and how often the way turns back.
+"""The walk of one case through one training step: which rooms (folders of hyoid) it enters, and where it climbs.
 
-Functions are followed from their first call. A module counts when a call from another module enters it for the first
-time; a return is a function first called in a module that was entered before; a callback is a return to a module that
-waits further down the stack for the answer. Run it with:
+The verb `train` is followed on a prepared run of phantoms: one step with one patch, then what any training ends with.
+Each function counts when one room calls it for the first time. The walk is the rooms in the order of these calls, those
+in a row once; a climb is such a call into a room on a higher floor. Compare with another checkout of hyoid:
 
-    python benchmarks/walk.py
+    python benchmarks/walk.py [CHECKOUT]
 """
 
 from __future__ import annotations
@@ -13,84 +13,73 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = str(ROOT / "src" / "hyoid")
+ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()
+PACKAGE = ROOT / "src" / "hyoid"
 
 
-def module_of(frame: FrameType | None) -> str | None:
-    """The module of hyoid that a frame belongs to; None for those of others."""
-    name = frame.f_code.co_filename if frame is not None else ""
-    return name[len(PACKAGE) + 1 : -3] if name.startswith(PACKAGE) else None
+def place_of(frame: FrameType | None) -> tuple[str, str] | None:
+    """Room and function of the innermost frame of hyoid; None without any."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(f"{PACKAGE}/"):
+            room = Path(frame.f_code.co_filename).relative_to(PACKAGE).parts[0].removesuffix(".py")
+            return room, frame.f_code.co_qualname
+        frame = frame.f_back
+    return None
 
 
-@dataclass
-class Walk:
-    """What was entered, in order; returns and callbacks as (from, to, function)."""
+def followed(work: Callable[[], object]) -> list[tuple[str, str, str]]:
+    """Each first call from one room into another, also in threads: from, to, function."""
+    calls: dict[tuple[str, str, str], None] = {}
 
-    modules: list[str] = field(default_factory=list)
-    returns: list[tuple[str, str, str]] = field(default_factory=list)
-    callbacks: list[tuple[str, str, str]] = field(default_factory=list)
+    def look(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(f"{PACKAGE}/"):
+            (room, function), caller = place_of(frame) or ("", ""), place_of(frame.f_back)
+            if caller is not None and caller[0] != room:
+                calls.setdefault((caller[0], room, function))
 
-    def look(self, frame: FrameType, event: str, _: object) -> None:
-        """Take note of a call, as a function for `sys.setprofile`."""
-        here = module_of(frame)
-        if event != "call" or here is None:
-            return
-        below, outer = [], frame.f_back
-        while outer is not None:
-            below += [name] if (name := module_of(outer)) is not None else []
-            outer = outer.f_back
-        if below[:1] == [here]:
-            return
-        move = (below[0] if below else "", here, frame.f_code.co_name)
-        if here not in self.modules:
-            self.modules.append(here)
-        elif move[1:] not in [other[1:] for other in self.returns]:
-            self.returns.append(move)
-            self.callbacks += [move] if here in below else []
+    threading.setprofile(look)
+    sys.setprofile(look)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+    return list(calls)
 
-    def follow(self, work: Callable[[], Any]) -> None:
-        """Do the work, with threads, and note its way."""
-        threading.setprofile(self.look)
-        sys.setprofile(self.look)
-        try:
-            work()
-        finally:
-            sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
 
-    def describe(self, what: str) -> str:
-        """In a line, and the returns below it."""
-        line = (
-            f"{what}: {len(self.modules)} modules, {len(self.returns)} returns, {len(self.callbacks)} of them callbacks"
-        )
-        return "\n".join([line, *(f"  {start} -> {end}.{name}" for start, end, name in self.returns)])
+def trained(folder: Path) -> list[tuple[str, str, str]]:
+    """The calls of `train` on a prepared run of phantoms."""
+    from importlib import import_module
+
+    import hyoid
+
+    shelf: Any = import_module("hyoid.datasets.phantoms" if (PACKAGE / "datasets").is_dir() else "hyoid.io.phantoms")
+    shelf.write_phantoms(folder / "data", num_cases=5)
+    steps = {"changes": ("planning.batch=1", "training.workers=1", "training.tensorboard=false"), "steps": 1}
+    for run in ("warm", "run"):  # the first one loads modules and compiles loops
+        hyoid.plan(folder / "data", into=folder / run, threads=1, **steps)
+        hyoid.prepare(folder / run)
+        calls = followed(lambda run=run: hyoid.train(folder / run))
+    return calls
 
 
 def main() -> None:
-    """Print the walk of the second step of a training on the tiny phantom of the tests, and of all of it."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from hyoid.training.learner import Learner
-    from phantoms import make_tiny
+    """Print rooms, climbs and the walk."""
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+    from test_architecture import FLOOR_OF
 
     with tempfile.TemporaryDirectory() as folder:
-        tiny = make_tiny(Path(folder) / "store")
-        tiny.fit(Path(folder) / "warm", {"tensorboard": False}, steps=1)
-        whole, one, step = Walk(), Walk(), Learner.step
-        whole.follow(lambda: tiny.fit(Path(folder) / "whole", {"tensorboard": False}, steps=2))
-
-        def followed(self: Any, number: int, *arguments: Any) -> None:
-            one.follow(lambda: step(self, number, *arguments)) if number == 1 else step(self, number, *arguments)
-
-        Learner.step = followed  # type: ignore[method-assign]
-        tiny.fit(Path(folder) / "one", {"tensorboard": False, "workers": 1}, steps=2)
-    print(whole.describe("fit with two steps"))
-    print(one.describe("one step of the learner"))
+        calls = trained(Path(folder))
+    walk = [room for room, _ in groupby(room for _, room, _ in calls)]
+    climbs = [call for call in calls if FLOOR_OF[call[0]] < FLOOR_OF[call[1]]]
+    print(f"{len(set(walk))} rooms, entered {len(walk)} times; {len(climbs)} climbs")
+    print(" -> ".join(walk))
+    print("\n".join(f"  climb {start} -> {end}.{name}" for start, end, name in climbs))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hyoid.augmentation.patches import FILLS, Cut, Patch, cut_patch, needed_box
 from hyoid.core.case import Case, Image
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
@@ -121,3 +122,9 @@ def make_tiny(folder: Path, shape: tuple[int, ...] = (20, 24), patch: tuple[int,
         store.write(ball_case(case_id, (shape[0] + index, *shape[1:]), rng))
     plan = make_plan(patch, (1.0,) * len(shape), classes=2)
     return Tiny(store, task_for(Labels.of({1: "ball"})), plan, (list(store.ids[:4]), list(store.ids[4:])))
+
+
+def cut_from(reads: Patch, shape: tuple[int, ...], warp: Any, changes: Any = (), fills: Patch = FILLS) -> Cut:
+    """A sample of images of this shape, each part read by a function of start and shape of a box."""
+    start, box = needed_box(warp, shape)
+    return cut_patch(reads.mapped(lambda read: read(start, box)), start, warp, changes, fills)

@@ -13,9 +13,10 @@ from hyoid.augmentation.artefacts import Blur, LowResolution, Noise
 from hyoid.augmentation.device import augmented_on, portable
 from hyoid.augmentation.elastic import ElasticGrid
 from hyoid.augmentation.intensity import Brightness, BrightnessShift, Contrast, Gamma
-from hyoid.augmentation.patches import FILLS, Cut, Patch, augmented, cut_patch
+from hyoid.augmentation.patches import FILLS, Cut, Patch, augmented
 from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.spatial import Flip, Rotation, Scaling, Shear
+from phantoms import cut_from
 
 SHAPES = [(70, 64), (36, 40, 34)]
 MOVES = {
@@ -52,7 +53,7 @@ def sample(policy: Policy, shape: tuple[int, ...], centre: tuple[int, ...], seed
 
     rng = np.random.default_rng(seed)
     reads = Patch(read(image), read(labels), read(image[1:]), read(image))
-    return cut_patch(reads, shape, *policy.draw(rng, centre, 2), FILLS._replace(**{"labels": -1, **fills}))
+    return cut_from(reads, shape, *policy.draw(rng, centre, 2), FILLS._replace(**{"labels": -1, **fills}))
 
 
 def copied(cut: Cut) -> Cut:

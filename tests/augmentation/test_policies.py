@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from hyoid.augmentation.patches import FILLS, Patch, augmented, cut_patch
+from hyoid.augmentation.patches import FILLS, Patch, augmented
 from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.spatial import Flip, Rotation, Scaling
 from hyoid.core.errors import ConfigError
+from phantoms import cut_from
 
 
 class Source:
@@ -36,7 +37,7 @@ def test_nothing_drawn_gives_the_voxels_themselves():
     labels = Source((image.array[:1] > 0).astype(np.uint8))
     policy = build_policy("none", (8, 10))
     draws = policy.draw(np.random.default_rng(0), (15, 20), 2)
-    patch, truth, weight, _ = augmented(cut_patch(Patch(image, labels), (30, 40), *draws))
+    patch, truth, weight, _ = augmented(cut_from(Patch(image, labels), (30, 40), *draws))
     np.testing.assert_array_equal(patch, image.array[:, 11:19, 15:25])
     np.testing.assert_array_equal(truth, labels.array[:, 11:19, 15:25])
     assert weight is None
@@ -47,13 +48,13 @@ def test_a_patch_over_the_edge_is_filled_as_told():
     image, labels = Source(np.ones((1, 6, 6), np.float32)), Source(np.ones((1, 6, 6), np.int16))
     rng, policy = np.random.default_rng(0), build_policy("none", (4, 4))
     reads, fills = Patch(image, labels, Source(image.array), image), Patch(-3.0, -1, 0.25, 9.0)
-    patch, truth, weight, target = augmented(cut_patch(reads, (6, 6), *policy.draw(rng, (0, 3), 1), fills))
+    patch, truth, weight, target = augmented(cut_from(reads, (6, 6), *policy.draw(rng, (0, 3), 1), fills))
     assert patch[0, :, 0].tolist() == [-3, -3, 1, 1]
     assert truth[0, :, 0].tolist() == [-1, -1, 1, 1]
     assert weight[0, :, 0].tolist() == [0.25, 0.25, 1, 1]
     assert target[0, :, 0].tolist() == [9, 9, 1, 1]
     nearest = FILLS._replace(image=None)
-    assert (augmented(cut_patch(Patch(image), (6, 6), *policy.draw(rng, (0, 3), 1), nearest)).image == 1).all()
+    assert (augmented(cut_from(Patch(image), (6, 6), *policy.draw(rng, (0, 3), 1), nearest)).image == 1).all()
 
 
 @pytest.mark.parametrize("name", policies)
@@ -66,7 +67,7 @@ def test_image_labels_and_weight_move_together(name):
     for seed in range(6):
         reads = Patch(Source(position), Source(labels), Source(position[2:]))
         draws = policy.draw(np.random.default_rng(seed), (30, 25, 20), 3)
-        patch, truth, weight, _ = augmented(cut_patch(reads, shape, *draws, Patch(None, None, None)))
+        patch, truth, weight, _ = augmented(cut_from(reads, shape, *draws, Patch(None, None, None)))
         clear = np.abs(patch[0] - 27.5) > 0.51
         np.testing.assert_array_equal(truth[0][clear], patch[0][clear] > 27.5)
         np.testing.assert_allclose(weight[0], patch[2], atol=1e-3)
@@ -78,7 +79,7 @@ def test_samples_do_not_depend_on_threads():
 
     def sample(seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        return augmented(cut_patch(Patch(Source(image)), image.shape[1:], *policy.draw(rng, (20, 20, 20), 1))).image
+        return augmented(cut_from(Patch(Source(image)), image.shape[1:], *policy.draw(rng, (20, 20, 20), 1))).image
 
     with ThreadPoolExecutor(3) as pool:
         for seed, patch in enumerate(pool.map(sample, range(12))):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hyoid.augmentation.patches import Patch, augmented, cut_patch
+from hyoid.augmentation.patches import Patch, augmented
 from hyoid.augmentation.policies import Policy, build_policy, policies
 from hyoid.augmentation.transform import Frame, IntensityTransform, SpatialTransform, Transform, transforms
 from hyoid.core.citations import bibliography
+from phantoms import cut_from
 
 PATCHES = {
     "2D": ((24, 30), (1.0, 1.0)),
@@ -49,7 +50,7 @@ def patch(policy: Policy, image: np.ndarray, labels: np.ndarray, seed: int) -> t
 
     centre = [n // 2 for n in image.shape[1:]]
     draws = policy.draw(np.random.default_rng(seed), centre, len(image))
-    return augmented(cut_patch(Patch(reader(image), reader(labels)), image.shape[1:], *draws))[:2]
+    return augmented(cut_from(Patch(reader(image), reader(labels)), image.shape[1:], *draws))[:2]
 
 
 @pytest.mark.parametrize("name", transforms)

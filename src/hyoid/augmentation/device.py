@@ -35,7 +35,7 @@ def augmented_on(device: torch.device | str, cut: Cut) -> Patch:
 
     def moved(box: torch.Tensor, fill: float | None) -> torch.Tensor:
         there = box.to(device, non_blocking=True)
-        return there if cut.warp is None else warp_tensor(there[None], [cut.start], [cut.warp], 1, fill)[0]
+        return there if cut.warp is None else warp_tensor(there[None], [cut.start], [cut.warp], fill)[0]
 
     patch = cut.parts.mapped(moved, cut.fills)
     change(patch.image, cut.changes)

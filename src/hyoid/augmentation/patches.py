@@ -11,9 +11,6 @@ import numpy as np
 from ..ops.warp import Warp, clipped, source_box, warp_array, warp_labels
 from .transform import Changes, change
 
-Read = Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]
-"""Gives the values (C, *shape) of a box (start, shape) that lies inside the image."""
-
 
 class Patch(NamedTuple):
     """What is warped together: arrays or tensors, or something that belongs to each of them.
@@ -59,18 +56,13 @@ class Cut:
     fills: Patch = FILLS
 
 
-def cut_patch(reads: Patch, image_shape: Sequence[int], warp: Warp, changes: Changes = (), fills: Patch = FILLS) -> Cut:
-    """One training sample, read from the part of the source that it needs.
+def needed_box(warp: Warp, image_shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Start and shape of the box of an image of this shape that has to be read for a sample."""
+    return clipped(*source_box(warp), image_shape)
 
-    Args:
-        reads: A `Read` for each part.
-        image_shape: Voxels of the whole image.
-        warp: Where the voxels of the patch come from, drawn by a policy.
-        changes: What happens to the intensities, drawn likewise.
-        fills: Values outside the image.
-    """
-    start, shape = clipped(*source_box(warp), image_shape)
-    parts = reads.mapped(lambda read: read(start, shape))
+
+def cut_patch(parts: Patch, start: tuple[int, ...], warp: Warp, changes: Changes = (), fills: Patch = FILLS) -> Cut:
+    """One training sample of what was read, copied by now where nothing but whole voxels moves; arguments as `Cut`."""
     if parts.labels is not None and not np.can_cast(np.min_scalar_type(fills.labels or 0), parts.labels.dtype):
         parts = parts._replace(labels=parts.labels.astype(np.int32))
     cut = Cut(parts, start, warp, changes, fills)
@@ -94,6 +86,6 @@ def _warped(cut: Cut) -> Patch:
 
     def moved(values: np.ndarray, fill: Any) -> np.ndarray:
         resample = warp_labels if values.dtype.kind in "iu" else warp_array
-        return resample(values, cut.start, warp, 1, fill)
+        return resample(values, cut.start, warp, fill)
 
     return cut.parts.mapped(moved, cut.fills)

@@ -67,8 +67,7 @@ class Boundary:
 class HausdorffTransform:
     """Squared errors weighted by how far they are from both surfaces, a soft form of the Hausdorff distance.
 
-    mean of (s - g)^2 (d_g^power + d_s^power), with d the distances from the surface of the reference and from that of
-    the answer at one half; the distances are taken as given, without gradient.
+    The answer's surface is that at one half; distances are taken as given, without gradient.
 
     Reference:
         karimi2020hausdorff, equation 8.
@@ -89,9 +88,6 @@ class HausdorffTransform:
 class GeneralisedSurface:
     """One minus the share of squared distances that are right; between 0 and 1 whatever the size of the structure.
 
-    1 - sum (phi (1 - (s + g)))^2 / sum phi^2, with phi the distance from the reference's surface; each structure of
-    each sample has a ratio of its own.
-
     Reference:
         celaya2023generalized, equation 3.
     """
@@ -109,14 +105,7 @@ class GeneralisedSurface:
 
 
 class Edges:
-    """Mean squared difference of the gradients of probability and mask, by Sobel's filters.
-
-    mean sum_a (G_a s - G_a g)^2, with G_a the filter along axis a, s the probability and g the mask. The filter along
-    an axis takes central differences along it and the weights (1, 2, 1) / 4 along the others.
-
-    Reference:
-        sobel1968isotropic.
-    """
+    """Mean squared difference of the gradients of probability and mask, by Sobel's filters (sobel1968isotropic)."""
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean over voxels and structures, of the sum over axes."""
@@ -127,20 +116,14 @@ class Edges:
 
 
 def sobel(values: Tensor, axis: int) -> Tensor:
-    """Derivative along an axis of values (B, R, *S), smoothed along the other axes of space; edges are repeated."""
+    """Central differences along an axis of values (B, R, *S), weights (1, 2, 1) / 4 along the others; edges repeat."""
     for other in range(2, values.ndim):
-        before, here, after = _neighbours(values, other)
-        values = (after - before) / 2 if other == axis else (before + 2 * here + after) / 4
+        count = values.shape[other]
+        first, last = values.narrow(other, 0, 1), values.narrow(other, count - 1, 1)
+        before = torch.cat([first, values.narrow(other, 0, count - 1)], other)
+        after = torch.cat([values.narrow(other, 1, count - 1), last], other)
+        values = (after - before) / 2 if other == axis else (before + 2 * values + after) / 4
     return values
-
-
-def _neighbours(values: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The values one voxel before, here, and one voxel after along an axis."""
-    count = values.shape[axis]
-    first, last = values.narrow(axis, 0, 1), values.narrow(axis, count - 1, 1)
-    before = torch.cat([first, values.narrow(axis, 0, count - 1)], axis)
-    after = torch.cat([values.narrow(axis, 1, count - 1), last], axis)
-    return before, values, after
 
 
 class StarShape:

@@ -78,9 +78,8 @@ def dice_ce(
 
 
 class RareEntropy:
-    """Each voxel's cross-entropy to a power, weighted by how rare its label is.
+    """Each voxel's cross-entropy to a power, weighted by how rare its label is in the batch.
 
-    mean over voxels of w_l (-log p_l)^power,  w_l = (sum_k f_k / f_l)^0.5, with f_l the voxels of label l in the batch.
     The labels of a region are inside and outside.
 
     Reference:
@@ -167,8 +166,6 @@ def log_others(logits: Tensor) -> Tensor:
 
 class MapSimilarity:
     """One minus the multi-scale structural similarity of probability maps and masks, which weighs outlines most.
-
-    1 - l_M^b_M prod_j cs_j^b_j over scales j = 1 to M.
 
     Reference:
         huang2020unet3plus, section 2.3.

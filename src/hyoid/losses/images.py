@@ -7,7 +7,7 @@ weight (B, 1, *S) or (B, C, *S) says how much each voxel counts. Sums are taken 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -42,33 +42,26 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     return (values * counts).sum() / counts.sum().clamp(min=1e-8)
 
 
-class Difference:
-    """The mean of a function of the difference."""
-
-    def __init__(self, bend: Callable[[Tensor], Tensor]) -> None:
-        self.bend = bend
-
-    def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The mean over voxels."""
-        return weighted_mean(self.bend(prediction.float() - reference.float()), weight)
-
-
 @image_losses.register("l1", papers="zhao2017loss")
-def l1() -> ImageLoss:
+class AbsoluteDifference:
     """Mean absolute difference.
 
     L = mean |a - b|.
     """
-    return Difference(torch.abs)
+
+    def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
+        return weighted_mean((prediction.float() - reference.float()).abs(), weight)
 
 
 @image_losses.register("l2", papers="zhao2017loss")
-def l2() -> ImageLoss:
+class SquaredDifference:
     """Mean squared difference.
 
     L = mean (a - b)^2.
     """
-    return Difference(torch.square)
+
+    def __call__(self, prediction: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
+        return weighted_mean((prediction.float() - reference.float()).square(), weight)
 
 
 def gaussian_smoothed(values: Tensor, sigma: float, width: int) -> Tensor:

@@ -174,13 +174,7 @@ def log_cosh_dice(batch: bool = False, background: bool = False, smooth: Weight 
 
 @dataclass(frozen=True)
 class GeneralisedDice(Overlap):
-    """One minus twice the weighted intersections over the weighted sizes, plus what absent structures got.
-
-    1 - 2 sum_k w_k I_k / sum_k w_k (P_k + T_k),  w_k = 1 / T_k^2.
-
-    Reference:
-        sudre2017generalised.
-    """
+    """One minus twice the weighted intersections over the weighted sizes, plus what absent structures got."""
 
     def of_sums(self, sums: Sums) -> Tensor:
         """The loss of soft sizes."""

@@ -42,9 +42,6 @@ def soft_skeleton(values: Tensor, rounds: int) -> Tensor:
 class ClDice:
     """One minus the harmonic mean of two shares: of the answer's middle line in the reference, and the other way round.
 
-    T_prec = |S_P * V_L| / |S_P|,  T_sens = |S_L * V_P| / |S_L|,  loss = 1 - 2 T_prec T_sens / (T_prec + T_sens), with
-    V the soft masks and S their soft skeletons.
-
     Reference:
         shit2021cldice, equations 1 to 3.
     """
@@ -68,8 +65,7 @@ class ClDice:
 class SkeletonRecall:
     """One minus the share of the reference's middle line, widened to a tube, that is found.
 
-    1 - sum S p / sum S, with S the tube around the reference's skeleton. The line is found once for each target on
-    the processor, so that a step costs little more than without it.
+    The line is found once for each target on the processor, so that a step costs little more than without it.
 
     Reference:
         kirchhoff2024skeleton, equation 3.

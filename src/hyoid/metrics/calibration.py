@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.registry import Registry
-from .finding import Finding
+from .finding import Compared
 from .metric import Bins, Metric, metric
 
 probability_metrics: Registry[Metric] = Registry("metric of probabilities", checked=True)
@@ -25,7 +25,7 @@ _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
-class Beliefs:
+class Beliefs(Compared):
     """Probabilities beside the truth.
 
     Attributes:
@@ -65,15 +65,6 @@ class Beliefs:
     def several(self) -> bool:
         """Whether there is a probability for each class."""
         return self.probabilities.ndim == 2
-
-    @property
-    def finding(self) -> Finding:
-        """Always found: a probability of 0 for what is not there is an answer like others."""
-        return "found"
-
-    def worst(self, unit: str) -> float:
-        """No value is the largest."""
-        return float("inf")
 
     @cached_property
     def confidence(self) -> np.ndarray:
@@ -136,10 +127,6 @@ def ece(beliefs: Beliefs, bins: Bins = 15) -> float:
     """Expected calibration error: mean over voxels of |share of hits - mean confidence| of their bin.
 
     Background that is easy fills the lowest bin and makes it small: judge a box around the structure, or read `mce`.
-
-    Args:
-        beliefs: Probabilities and truth.
-        bins: Number of bins.
     """
     found = reliability(beliefs, bins)
     return float((found.count * np.abs(found.frequency - found.confidence)).sum() / found.count.sum())
@@ -147,24 +134,14 @@ def ece(beliefs: Beliefs, bins: Bins = 15) -> float:
 
 @metric("average_calibration_error", papers="neumann2018relaxed", convention="bins of equal width, alike", **_ERROR)
 def average_calibration_error(beliefs: Beliefs, bins: Bins = 15) -> float:
-    """Mean over bins of |share of hits - mean confidence|, each bin that has a voxel counting the same.
-
-    Args:
-        beliefs: Probabilities and truth.
-        bins: Number of bins.
-    """
+    """Mean over bins of |share of hits - mean confidence|, each bin that has a voxel counting the same."""
     found = reliability(beliefs, bins)
     return float(np.abs(found.frequency - found.confidence).mean())
 
 
 @metric("mce", papers="guo2017calibration", convention="bins of equal width, largest", **_ERROR)
 def mce(beliefs: Beliefs, bins: Bins = 15) -> float:
-    """Maximum calibration error: the largest |share of hits - mean confidence| of a bin.
-
-    Args:
-        beliefs: Probabilities and truth.
-        bins: Number of bins.
-    """
+    """Maximum calibration error: the largest |share of hits - mean confidence| of a bin."""
     found = reliability(beliefs, bins)
     return float(np.abs(found.frequency - found.confidence).max())
 
@@ -175,10 +152,6 @@ def ace(beliefs: Beliefs, bins: Bins = 15) -> float:
 
     Voxels of one confidence share their hits, so that their order does not matter where a bin ends between them.
     Some toolkits call the mean over bins of equal width by the same letters: here `average_calibration_error`.
-
-    Args:
-        beliefs: Probabilities and truth.
-        bins: Number of bins.
     """
     levels, level, count = np.unique(beliefs.confidence, return_inverse=True, return_counts=True)
     share = np.bincount(level.ravel(), beliefs.hit.ravel()) / count

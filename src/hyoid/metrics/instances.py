@@ -22,12 +22,7 @@ _SHARE: dict[str, Any] = {"best": 1.0, "worst": 0.0, **_FACTS}
 
 @metric("object_f1", papers="caicedo2019nucleus", convention="IoU above 0.5", **_SHARE)
 def object_f1(objects: Objects, iou: Share = 0.5) -> float:
-    """Share of objects that are found, 2 TP / (2 TP + FP + FN).
-
-    Args:
-        objects: Both images of objects.
-        iou: What a pair's IoU has to exceed.
-    """
+    """Share of objects that are found, 2 TP / (2 TP + FP + FN)."""
     return 2 * len(objects.matched(iou)) / (objects.num_predicted + objects.num_reference)
 
 
@@ -36,10 +31,6 @@ def object_ap(objects: Objects, iou: Share = 0.5) -> float:
     """Objects that are found among all there are or that were made up, TP / (TP + FP + FN).
 
     The average precision of answers without scores, as in the 2018 Data Science Bowl and in StarDist.
-
-    Args:
-        objects: Both images of objects.
-        iou: What a pair's IoU has to exceed.
     """
     found = len(objects.matched(iou))
     return found / (objects.num_predicted + objects.num_reference - found)

@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ..core.registry import Registry
 from ..core.settings import Settings
-from .finding import Finding
+from .finding import Compared
 from .pair import Pair
 
 Score = Callable[..., float]
@@ -54,17 +54,6 @@ class Rules(Settings):
             ),
         }
         return both[self.both_empty], one[self.one_empty]
-
-
-class Compared(Protocol):
-    """A prediction beside its reference: masks, objects, probabilities, images or motions."""
-
-    @property
-    def finding(self) -> Finding:
-        """Which of the two holds anything."""
-
-    def worst(self, unit: str) -> float:
-        """The largest value in this unit that is possible here."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +126,10 @@ class Metric:
         if finding == "absent":
             return self.best if rules.both_empty == "perfect" else float("nan")
         if finding != "found" and not self.defined_for_empty:
-            return self._worst_in(compared) if rules.one_empty == "worst" else float("nan")
+            if rules.one_empty == "exclude":
+                return float("nan")
+            return compared.worst(self.unit) if np.isinf(self.worst) else self.worst
         return float(self.score(compared))
-
-    def _worst_in(self, compared: Compared) -> float:
-        return compared.worst(self.unit) if np.isinf(self.worst) else self.worst
 
 
 metrics: Registry[Metric] = Registry("metric", checked=True)

@@ -31,7 +31,6 @@ def f_beta(pair: Pair, beta: Positive = 2.0) -> float:
     """Precision and recall in one number, (1 + b²) TP / ((1 + b²) TP + b² FN + FP); with b = 1 it is Dice.
 
     Args:
-        pair: Both masks.
         beta: How many times more recall matters than precision.
     """
     found = (1 + beta**2) * pair.true_positives
@@ -108,7 +107,6 @@ def segmentation_accuracy(pair: Pair, mode: Literal["area", "pixels"] = "area") 
     By area it compares sizes and not places: a structure of the right size in a wrong place has 1.
 
     Args:
-        pair: Both masks.
         mode: "area" for the difference of sizes, "pixels" for the number of wrong ones.
     """
     wrong = abs(pair.num_predicted - pair.num_reference)

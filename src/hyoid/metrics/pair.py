@@ -19,8 +19,7 @@ from .finding import Finding, finding_of
 from .objects import Objects
 
 Box = tuple[slice, ...]
-Surface = tuple[np.ndarray, np.ndarray]
-Elements = tuple[np.ndarray, np.ndarray]
+Arrays = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Pair:
         """
         prediction, reference = np.asarray(prediction) != 0, np.asarray(reference) != 0
         spacing = _checked(prediction, reference, spacing_mm)
-        box = _joined(bounding_box(prediction), bounding_box(reference), prediction.ndim)
+        box = _union(bounding_box(prediction), bounding_box(reference)) or (slice(0, 0),) * prediction.ndim
         start = tuple(part.start for part in box)
         return cls(prediction[box], reference[box], spacing, prediction.shape, start=start)
 
@@ -119,7 +118,7 @@ class Pair:
         return self.diagonal_mm if unit == "mm" else float("inf")
 
     @cached_property
-    def surfaces(self) -> tuple[Surface, Surface]:
+    def surfaces(self) -> tuple[Arrays, Arrays]:
         """The surface voxels of both masks, and how far from them each voxel is along its line.
 
         A surface voxel belongs to the mask and has a face neighbour that does not; beyond the border of the image
@@ -129,7 +128,7 @@ class Pair:
         return (voxels[0], line_distances(voxels[0])), (voxels[1], line_distances(voxels[1]))
 
     @cached_property
-    def surface_distances(self) -> tuple[np.ndarray, np.ndarray]:
+    def surface_distances(self) -> Arrays:
         """Distances in mm from each predicted surface voxel to the reference surface, and the other way round.
 
         Every metric of voxel surfaces reads these. Both masks must hold something.
@@ -140,7 +139,7 @@ class Pair:
         return to_reference, to_predicted
 
     @cached_property
-    def element_distances(self) -> tuple[Elements, Elements]:
+    def element_distances(self) -> tuple[Arrays, Arrays]:
         """Distances in mm from each surface element to the other surface, with the elements' areas; both ways.
 
         Elements lie at the corners where voxels meet, where `surface_elements` describes them.
@@ -152,7 +151,7 @@ class Pair:
         return (to_reference, predicted_areas), (to_predicted, reference_areas)
 
     @cached_property
-    def skeletons(self) -> tuple[np.ndarray, np.ndarray]:
+    def skeletons(self) -> Arrays:
         """Lines in the middle of both masks, boolean (*S)."""
         return skeleton(self.prediction), skeleton(self.reference)
 
@@ -165,7 +164,7 @@ class Pair:
         )
         return Objects.of(predicted, reference, num_voxels=self.num_voxels)
 
-    def rims(self, depth_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    def rims(self, depth_mm: float) -> Arrays:
         """The voxels of each mask that lie within a depth of its own surface, both boolean (*S)."""
         found = []
         for mask, (_, lines) in zip((self.prediction, self.reference), self.surfaces, strict=True):
@@ -227,10 +226,6 @@ def _union(one: Box | None, other: Box | None) -> Box | None:
     if one is None or other is None:
         return one or other
     return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
-
-
-def _joined(one: Box | None, other: Box | None, dims: int) -> Box:
-    return _union(one, other) or (slice(0, 0),) * dims
 
 
 def _boxes(array: np.ndarray, labels: Labels) -> dict[int, Box]:

@@ -10,14 +10,14 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.registry import Registry
-from .finding import Finding
+from .finding import Compared, Finding
 from .metric import Metric, metric
 
 registration_metrics: Registry[Metric] = Registry("metric of registration", checked=True)
 
 
 @dataclass(frozen=True)
-class Landmarks:
+class Landmarks(Compared):
     """Points after registration and where they belong, both (N, dims) in mm."""
 
     prediction: np.ndarray
@@ -43,13 +43,9 @@ class Landmarks:
         """Absent when there are no points."""
         return "found" if len(self.reference) else "absent"
 
-    def worst(self, unit: str) -> float:
-        """No distance is the largest."""
-        return float("inf")
-
 
 @dataclass(frozen=True)
-class Motion:
+class Motion(Compared):
     """A displacement field, beside another one or alone.
 
     Attributes:
@@ -73,15 +69,6 @@ class Motion:
         if len(field) != field.ndim - 1 or min(field.shape[1:]) < 2:
             raise DataError(f"A displacement field has shape (dims, *S) with two voxels or more; got {field.shape}.")
         return cls(field, tuple(map(float, spacing_mm)) if spacing_mm is not None else (1.0,) * len(field))
-
-    @property
-    def finding(self) -> Finding:
-        """Always found: no motion is a motion."""
-        return "found"
-
-    def worst(self, unit: str) -> float:
-        """No value is the largest."""
-        return float("inf")
 
     def determinants(self) -> np.ndarray:
         """How many times larger each voxel gets, (*S): determinant of the Jacobian of x + u(x), central differences."""

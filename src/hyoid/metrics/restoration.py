@@ -10,14 +10,14 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.registry import Registry
-from .finding import Finding
+from .finding import Compared
 from .metric import Metric, Positive, metric
 
 image_metrics: Registry[Metric] = Registry("metric of images", checked=True)
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Compared):
     """A restored image and the true one, float64 (*S), without channels.
 
     Attributes:
@@ -41,15 +41,6 @@ class Images:
         return cls(prediction, reference)
 
     @property
-    def finding(self) -> Finding:
-        """Always found: an image is never empty."""
-        return "found"
-
-    def worst(self, unit: str) -> float:
-        """No value is the largest."""
-        return float("inf")
-
-    @property
     def mean_square(self) -> float:
         """Mean squared difference."""
         return float(np.mean((self.prediction - self.reference) ** 2))
@@ -67,7 +58,6 @@ def psnr(images: Images, data_range: Positive | None = None) -> float:
     """Peak signal to noise ratio, 10 log10(range² / mean squared difference); infinite for equal images.
 
     Args:
-        images: Both images.
         data_range: Largest minus smallest possible intensity; that of the true image when None. Values with different
             ranges cannot be compared.
     """
@@ -83,7 +73,6 @@ def ssim(images: Images, data_range: Positive | None = None) -> float:
     moments under a Gaussian window of 11 voxels and sigma 1.5. Images smaller than it are averaged over all places.
 
     Args:
-        images: Both images.
         data_range: Largest minus smallest possible intensity; that of the true image when None.
     """
     from scipy.ndimage import gaussian_filter
@@ -105,7 +94,6 @@ def nrmse(images: Images, by: Literal["root_mean_square", "range", "mean"] = "ro
     """Root mean squared difference relative to the true image.
 
     Args:
-        images: Both images.
         by: What it is divided by: the root mean square of the true image, its range, or its mean. Divided by what is 0,
             it is infinite unless the images are equal.
     """

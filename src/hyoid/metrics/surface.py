@@ -26,7 +26,6 @@ def hausdorff(pair: Pair, percentile: Percent = 100.0) -> float:
     max(P(d(p, R)), P(d(r, P))): the larger of the two directed values.
 
     Args:
-        pair: Both masks.
         percentile: How much of each surface has to be within the distance.
     """
     there, back = pair.surface_distances
@@ -86,7 +85,6 @@ def nsd(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
     Counts voxels, as MONAI does; the default, since its surface is the one that all other distances here go to.
 
     Args:
-        pair: Both masks.
         tolerance_mm: Distance that still counts as agreement; below the voxel size only equal surfaces agree.
     """
     there, back = pair.surface_distances
@@ -99,7 +97,6 @@ def nsd_area(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
     """Share of the area of both surfaces within a tolerance of the other one, as published and in surface-distance.
 
     Args:
-        pair: Both masks.
         tolerance_mm: Distance that still counts as agreement.
     """
     both = pair.element_distances
@@ -114,7 +111,6 @@ def boundary_iou(pair: Pair, depth_mm: Positive | None = None) -> float:
     |(P_d and P) n (R_d and R)| / |(P_d and P) u (R_d and R)|
 
     Args:
-        pair: Both masks.
         depth_mm: Depth of the rims, from the surface voxels inwards; 2 % of the image diagonal, as published, when
             None.
     """

@@ -23,7 +23,13 @@ def components(mask: np.ndarray, full: bool = True) -> tuple[np.ndarray, int]:
 
     # cc3d 4.1.1 reads past the edge of boolean images of odd size (8 neighbours) and joins or invents pieces.
     solid = np.ascontiguousarray(mask, bool).view(np.uint8)
-    labels, count = cc3d.connected_components(solid, connectivity=_connectivity(mask.ndim, full), return_N=True)
+    neighbours: dict[tuple[int, bool], Literal[4, 6, 8, 26]] = {
+        (2, True): 8,
+        (2, False): 4,
+        (3, True): 26,
+        (3, False): 6,
+    }
+    labels, count = cc3d.connected_components(solid, connectivity=neighbours[mask.ndim, full], return_N=True)
     return labels, int(count)
 
 
@@ -46,26 +52,22 @@ def distance(mask: np.ndarray, spacing_mm: Sequence[float] | None = None) -> np.
         mask: Boolean (*S).
         spacing_mm: Distances between voxel centres along each axis; 1 by default.
     """
-    import edt
-
-    spacing = tuple(float(s) for s in spacing_mm) if spacing_mm is not None else (1.0,) * mask.ndim
-    return edt.edt(np.ascontiguousarray(mask, bool), anisotropy=spacing, black_border=False, parallel=1)
+    return _transformed(np.ascontiguousarray(mask, bool), spacing_mm)
 
 
 def apart(mask: np.ndarray, spacing_mm: Sequence[float] | None = None) -> np.ndarray:
     """How far each voxel is from the nearest voxel on the other side of the mask's surface, float32.
 
     `distance` of the mask and of its complement in one pass, which takes a third of their time; infinite when there is
-    only one side.
-
-    Args:
-        mask: Boolean (*S).
-        spacing_mm: Distances between voxel centres along each axis; 1 by default.
+    only one side. Arguments as there.
     """
+    return _transformed(np.ascontiguousarray(mask, np.uint8) + np.uint8(1), spacing_mm)  # 0 would have no distance
+
+
+def _transformed(sides: np.ndarray, spacing_mm: Sequence[float] | None) -> np.ndarray:
     import edt
 
-    spacing = tuple(float(s) for s in spacing_mm) if spacing_mm is not None else (1.0,) * mask.ndim
-    sides = np.ascontiguousarray(mask, np.uint8) + np.uint8(1)  # to the library 0 has no distance
+    spacing = tuple(float(s) for s in spacing_mm) if spacing_mm is not None else (1.0,) * sides.ndim
     return edt.edt(sides, anisotropy=spacing, black_border=False, parallel=1)
 
 
@@ -101,9 +103,3 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
             return None
         box.append(slice(int(found[0]), int(found[-1]) + 1))
     return tuple(box)
-
-
-def _connectivity(dims: int, full: bool) -> Literal[4, 6, 8, 26]:
-    if dims == 2:
-        return 8 if full else 4
-    return 26 if full else 6

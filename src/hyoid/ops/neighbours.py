@@ -19,18 +19,13 @@ Move = tuple[int, int]
 def widened(values: Tensor) -> Tensor:
     """The largest of each voxel and all its neighbours, over faces, edges and corners; values (B, C, *S)."""
     for axis in range(2, values.ndim):
-        values = _largest(values, [(axis, 1), (axis, -1)])
+        values = _Largest.apply(values, [(axis, 1), (axis, -1)])
     return values
 
 
 def eroded(values: Tensor) -> Tensor:
     """The smallest of each voxel and its neighbours over faces; values (B, C, *S)."""
-    return -_largest(-values, [(axis, step) for axis in range(2, values.ndim) for step in (1, -1)])
-
-
-def _largest(values: Tensor, moves: list[Move]) -> Tensor:
-    found: Tensor = _Largest.apply(values, moves)
-    return found
+    return -_Largest.apply(-values, [(axis, step) for axis in range(2, values.ndim) for step in (1, -1)])
 
 
 def _sides(move: Move, count: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -93,6 +93,14 @@ def _outside(x, size):  # type: ignore[no-untyped-def]
     return x < -0.5001 or x > size - 0.4999
 
 
+@inlined
+def _coordinates(matrix, offset, i, j, k):  # type: ignore[no-untyped-def]
+    x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
+    y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
+    z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+    return x, y, z
+
+
 @compiled
 def vote_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-untyped-def]
     """Labels at `matrix @ index + offset`; voxels outside the source keep what the target holds."""
@@ -102,9 +110,7 @@ def vote_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-un
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             for k in range(target.shape[2]):
-                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
-                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
-                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                x, y, z = _coordinates(matrix, offset, i, j, k)
                 if _outside(x, ni) or _outside(y, nj) or _outside(z, nk):
                     continue
                 if nearest:
@@ -122,9 +128,7 @@ def linear_oblique(source, matrix, offset, nearest, target):  # type: ignore[no-
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             for k in range(target.shape[2]):
-                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
-                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
-                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                x, y, z = _coordinates(matrix, offset, i, j, k)
                 if _outside(x, ni) or _outside(y, nj) or _outside(z, nk):
                     continue
                 if nearest:
@@ -162,9 +166,7 @@ def cubic_oblique(coefficients, margin, matrix, offset, target):  # type: ignore
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             for k in range(target.shape[2]):
-                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
-                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
-                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
+                x, y, z = _coordinates(matrix, offset, i, j, k)
                 if _outside(x, ni - 2 * margin) or _outside(y, nj - 2 * margin) or _outside(z, nk - 2 * margin):
                     continue
                 i0, j0, k0 = _cubic(x, wi) + margin, _cubic(y, wj) + margin, _cubic(z, wk) + margin

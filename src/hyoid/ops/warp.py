@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import ConfigError
-
 if TYPE_CHECKING:
     import torch
 
-# Voxels that interpolation needs on either side of a coordinate. Cubic: two taps, and eight more after which the
-# recursive filter that gives the spline coefficients has forgotten 0.99997 of what lies beyond (pole sqrt(3) - 2).
-_MARGIN = {0: 1, 1: 1, 3: 10}
 _WHOLE = 1e-6
 
 
@@ -48,28 +43,12 @@ class Warp:
         """2 or 3."""
         return len(self.shape)
 
-    @classmethod
-    def crop(cls, start: Sequence[int], shape: Sequence[int]) -> Warp:
-        """The map that only cuts a box out of the source."""
-        return cls(tuple(int(n) for n in shape), np.eye(len(shape)), np.asarray(start, float))
-
     @property
     def is_copy(self) -> bool:
         """Whether patch voxels are source voxels: whole shifts, flips and axis permutations, nothing else."""
         whole = np.array_equal(np.abs(self.matrix).sum(0), np.ones(self.dims))
         whole = whole and np.array_equal(np.abs(self.matrix), np.round(np.abs(self.matrix)))
         return bool(whole and self.control is None and np.abs(self.offset - np.rint(self.offset)).max() < _WHOLE)
-
-    def coordinates(self) -> np.ndarray:
-        """Source index of every patch voxel, (dims, *shape) float64; for inspection, resampling never needs it."""
-        axes = np.meshgrid(*(np.arange(n, dtype=float) for n in self.shape), indexing="ij")
-        points = np.tensordot(self.matrix, np.stack(axes), 1) + self.offset.reshape(-1, *[1] * self.dims)
-        if self.control is None:
-            return points
-        field = self.control
-        for n in self.shape:  # each turn sums over the first grid axis and appends the patch axis
-            field = np.tensordot(field, spline_matrix(n, field.shape[1]), (1, 1))
-        return points + field
 
 
 @lru_cache(maxsize=256)
@@ -129,7 +108,7 @@ def _refined(control: np.ndarray, least_cells: int = 8) -> np.ndarray:
     return control
 
 
-def source_box(warp: Warp, order: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def source_box(warp: Warp) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Start and shape of the source voxels a warp needs, interpolation included; it may reach outside the source.
 
     The bound holds for every warp: within a spline cell a displacement lies between the coefficients around it. On
@@ -151,9 +130,8 @@ def source_box(warp: Warp, order: int = 1) -> tuple[tuple[int, ...], tuple[int, 
         ends = column * edges[:-1], column * edges[1:]
         low, high = low + np.minimum(*ends), high + np.maximum(*ends)
     low, high = low.reshape(dims, -1).min(1), high.reshape(dims, -1).max(1)
-    reach = 0 if warp.is_copy else _MARGIN[order] - 1
-    start = np.floor(low + _WHOLE).astype(int) - reach
-    stop = np.ceil(high - _WHOLE).astype(int) + reach + 1
+    start = np.floor(low + _WHOLE).astype(int)
+    stop = np.ceil(high - _WHOLE).astype(int) + 1
     return tuple(start.tolist()), tuple((stop - start).tolist())
 
 
@@ -164,53 +142,37 @@ def clipped(start: Sequence[int], shape: Sequence[int], limit: Sequence[int]) ->
     return tuple(first), tuple(b - a for a, b in zip(first, last, strict=True))
 
 
-def warp_array(
-    box: np.ndarray, box_start: Sequence[int], warp: Warp, order: int = 1, fill: float | None = 0.0
-) -> np.ndarray:
-    """A patch of intensities, resampled once.
+def warp_array(box: np.ndarray, box_start: Sequence[int], warp: Warp, fill: float | None = 0.0) -> np.ndarray:
+    """A patch of intensities, resampled once, linearly.
 
     Args:
         box: (C, *S), the part of the image that starts at `box_start`; what lies beyond it counts as outside.
         box_start: Index of its first voxel in the image.
         warp: Where each voxel of the patch comes from, in indices of the image.
-        order: 0 nearest, 1 linear, 3 cubic B-spline.
-        fill: Value outside the image, blended at its edge when `order` is 1; None continues the outermost voxels.
+        fill: Value outside the image, blended at its edge; None continues the outermost voxels.
 
     Returns:
         (C, *warp.shape) float32; an exact copy when the warp is only whole shifts, flips and permutations.
     """
     box = np.ascontiguousarray(box, np.float32)
-    if order not in _MARGIN:
-        raise ConfigError(f"A warp interpolates with order 0, 1 or 3; got {order}.")
-    if order == 3 and not warp.is_copy:
-        from scipy.ndimage import spline_filter1d
-
-        for axis in range(1, box.ndim):
-            box = spline_filter1d(box, 3, axis, np.float32, "mirror") if box.shape[axis] > 1 else box
-    kernel = {0: "nearest", 1: "linear", 3: "cubic"}[order]
-    return _resample(box, box_start, warp, kernel, None if fill is None else np.float32(fill))
+    return _resample(box, box_start, warp, "linear", None if fill is None else np.float32(fill))
 
 
-def warp_labels(
-    box: np.ndarray, box_start: Sequence[int], warp: Warp, order: int = 1, fill: int | None = 0
-) -> np.ndarray:
-    """A patch of labels, resampled once.
+def warp_labels(box: np.ndarray, box_start: Sequence[int], warp: Warp, fill: int | None = 0) -> np.ndarray:
+    """A patch of labels, each the one with the largest share of the linear interpolation.
 
     Args:
         box: (C, *S) integers, the part of the label array that starts at `box_start`.
         box_start: Index of its first voxel in the image.
         warp: Where each voxel of the patch comes from, in indices of the image.
-        order: 0 takes the nearest voxel; 1 the label with the largest share of the linear interpolation.
         fill: Label outside the image; None continues the outermost voxels.
 
     Returns:
         (C, *warp.shape) in the dtype of the box, or int32 when `fill` does not fit into that.
     """
-    if order not in (0, 1):
-        raise ConfigError(f"Labels are warped with order 0 or 1; got {order}.")
     # One compiled variant serves every integer type.
     values = np.ascontiguousarray(box, np.int32)
-    result = _resample(values, box_start, warp, ("nearest", "winner")[order], None if fill is None else np.int32(fill))
+    result = _resample(values, box_start, warp, "winner", None if fill is None else np.int32(fill))
     fits = np.can_cast(np.min_scalar_type(fill or 0), box.dtype)
     return result.astype(box.dtype if fits else np.int32, copy=False)
 
@@ -276,7 +238,6 @@ def warp_tensor(
     boxes: torch.Tensor,
     starts: Sequence[Sequence[int]],
     warps: Sequence[Warp],
-    order: int = 1,
     fill: float | None = 0.0,
 ) -> torch.Tensor:
     """Patches of a batch on any device: the numbers of `warp_array`, or of `warp_labels` for integers.
@@ -285,7 +246,6 @@ def warp_tensor(
         boxes: (B, C, *S), the parts of the sources that were read, all of one shape.
         starts: Index of the first voxel of each box in its source.
         warps: One warp for each sample, all of one patch shape.
-        order: 0 nearest or 1 linear; integers with order 1 take the label with the largest share.
         fill: Value outside the box; None continues its outermost voxels.
 
     Returns:
@@ -294,19 +254,16 @@ def warp_tensor(
     import torch
     from torch.nn.functional import grid_sample
 
-    if order not in (0, 1):
-        raise ConfigError(f"Tensors are warped with order 0 or 1; got {order}. Use `warp_array` for cubic splines.")
     points = torch.stack(
         [_tensor_coordinates(warp, start, boxes.device) for warp, start in zip(warps, starts, strict=True)]
     )
-    if order == 1 and not boxes.is_floating_point():
-        moved = [_largest_share(box, where, fill) for box, where in zip(boxes, points, strict=True)]
-        return torch.stack(moved)
+    if not boxes.is_floating_point():
+        return torch.stack([_largest_share(box, where, fill) for box, where in zip(boxes, points, strict=True)])
     size = _put(np.array(boxes.shape[2:]), boxes.device)
     grid = ((2 * points + 1) / size - 1).flip(-1)
-    mode, padding = ("nearest", "bilinear")[order], "border" if fill is None else "zeros"
-    outside = fill or 0.0
-    return (grid_sample(boxes.float() - outside, grid, mode, padding, align_corners=False) + outside).to(boxes.dtype)
+    padding, outside = "border" if fill is None else "zeros", fill or 0.0
+    moved = grid_sample(boxes.float() - outside, grid, "bilinear", padding, align_corners=False)
+    return (moved + outside).to(boxes.dtype)
 
 
 def _largest_share(box: torch.Tensor, points: torch.Tensor, fill: float | None) -> torch.Tensor:

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.grid import Grid
 from ..core.labels import Labels
-from ..ops.confusion import dice_of_labels
 from .task import Array, Task, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+@tasks.register("regions", papers="isensee2021nnunet")
 class Regions(Task):
-    """Every voxel may lie in several structures, such as a tumour's core in the whole tumour.
+    """Structures that may overlap.
 
-    The target holds one mask for each structure. Answers are painted in the order of the structures, so that a later
-    one covers an earlier one.
+    A voxel may lie in several, as in a tumour's core and the whole tumour. The target holds one mask for each. Answers
+    are painted in the order of the structures, so that a later one covers an earlier one.
 
     Reference:
         isensee2021nnunet.
@@ -63,13 +62,3 @@ class Regions(Task):
         for value, probability in zip(self.labels.written, probabilities, strict=True):
             painted[probability > 0.5] = value
         return painted
-
-    def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
-        """Dice of each structure."""
-        return {f"dice:{name}": value for name, value in dice_of_labels(answer, truth, self.labels).items()}
-
-
-@tasks.register("regions", papers="isensee2021nnunet")
-def regions(labels: Labels) -> Regions:
-    """Structures that may overlap."""
-    return Regions(labels)

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.grid import Grid
 from ..core.labels import Labels
-from ..ops.confusion import dice_of_labels
 from .task import Array, Task, ValueTable, file_dtype, tasks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+@tasks.register("classes")
 class Classes(Task):
-    """Every voxel is background or exactly one structure.
+    """Every voxel is background or one structure.
 
     The target holds class indices, 0 for background and i + 1 for structure i. A structure may have several values as
     long as no other shares them; it is written as the first of `Labels.written`.
@@ -67,13 +66,3 @@ class Classes(Task):
         from ..ops.decoding import winner_of
 
         return torch.from_numpy(self._written).to(probabilities.device)[winner_of(probabilities)]
-
-    def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
-        """Dice of each structure."""
-        return {f"dice:{name}": value for name, value in dice_of_labels(answer, truth, self.labels).items()}
-
-
-@tasks.register("classes")
-def classes(labels: Labels) -> Classes:
-    """Every voxel is background or one structure."""
-    return Classes(labels)

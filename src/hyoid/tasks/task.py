@@ -14,11 +14,18 @@ from ..core.errors import DataError, HyoidError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.registry import Registry
+from ..ops.confusion import dice_of_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Array = TypeVar("Array", np.ndarray, "Tensor")
+
+
+def mean_known(values: Sequence[float]) -> float:
+    """The mean of those that are numbers; NaN when none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,7 @@ class Deciding:
 
     def of(self, scores: Mapping[str, float]) -> float:
         """Mean of the scores that decide; NaN when none was measured."""
-        mine = [value for key, value in scores.items() if key == self.name or key.startswith(f"{self.name}:")]
-        known = [value for value in mine if not math.isnan(value)]
-        return sum(known) / len(known) if known else math.nan
+        return mean_known([value for key, value in scores.items() if f"{key}:".startswith(f"{self.name}:")])
 
 
 class Task(Protocol):
@@ -131,8 +136,10 @@ class Task(Protocol):
             answer: What `decode` or `assemble` gave (*S).
             truth: The truth of the case (*S), or (C', *S) for images and fields.
             grid: Where both lie.
+
+        Unless a task has its own, Dice of each structure.
         """
-        raise NotImplementedError
+        return {f"dice:{name}": value for name, value in dice_of_labels(answer, truth, self.labels).items()}
 
 
 tasks: Registry[Task] = Registry("task")

@@ -141,7 +141,8 @@ class _Training:
         try:
             with stage("train", total) as listener:
                 if not self.finished:
-                    self._warm_up()
+                    self.feed.batch(self.clock.step)  # on a new machine its loops are compiled first, taking seconds
+                    self.clock.start()
                 shown = self._show(listener, 0.0)
                 batches = self._batches()
                 try:
@@ -185,11 +186,6 @@ class _Training:
     def _batches(self) -> Generator[Batches, None, None]:
         first = self.clock.step * self.job.settings.optimiser.accumulate
         return one_ahead(self.feed.batches(first), self.learner.device)
-
-    def _warm_up(self) -> None:
-        """Draw a batch before the clock starts: on a new machine its loops are compiled first, which takes seconds."""
-        self.feed.batch(self.clock.step)
-        self.clock.start()
 
     def _one_step(self, batches: Iterator[Batches]) -> None:
         begin = time.perf_counter()
@@ -318,7 +314,7 @@ class _Training:
     def _show(self, listener: Listener, shown: float) -> float:
         """Tell the listener how far training is; gives what was told so far."""
         reached = self.clock.step if self.clock.steps is not None else self.clock.elapsed_seconds
-        parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest().items()]
+        parts = [f"{name} {value:.3f}" for name, value in self.monitor.latest.items()]
         if self.validator.scores:
             parts.append(f"{self.job.task.decides.name} {self.job.task.decides.of(self.validator.scores):.3f}")
         listener.advance(reached - shown, ", ".join(parts), self.clock.left_seconds if self.clock.step else None)

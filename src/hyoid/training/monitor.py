@@ -26,6 +26,9 @@ class Monitor:
         task: Names what is scored, and what is counted in patches.
         resume: What `state` gave when the checkpoint was written that training goes on from; None starts anew.
         tensorboard: Also write event files in `folder/tensorboard`.
+
+    Attributes:
+        latest: Losses of the last step.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Monitor:
         self._counts = np.zeros((3, len(self.structures)), np.int64)
         if resume:
             self._counts += np.asarray(resume["counts"], np.int64)  # an empty list is one of floats
-        self._latest: dict[str, float] = {}
+        self.latest: dict[str, float] = {}
         self._board: Any = None
         events = folder / "tensorboard"
         if resume:
@@ -70,21 +73,7 @@ class Monitor:
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._taken.update(losses.keys())
-        self._latest = dict(losses)
-
-    def latest(self) -> dict[str, float]:
-        """Losses of the last step."""
-        return self._latest
-
-    def means(self) -> dict[str, float]:
-        """Mean losses since the last row, each over the steps that had it."""
-        return {name: value / self._taken[name] for name, value in self._sums.items() if self._taken[name]}
-
-    def patch_dice(self) -> dict[str, float]:
-        """Dice of each structure over all patches since the last row together; of those that occurred."""
-        hits, answered, there = self._counts
-        found = zip(self.structures, hits, answered + there, strict=True)
-        return {name: float(2 * hit / both) for name, hit, both in found if both}
+        self.latest = dict(losses)
 
     def write(
         self,
@@ -94,14 +83,19 @@ class Monitor:
         learning_rate: float,
         scores: Mapping[str, float] | None = None,
     ) -> None:
-        """Write a row with what the steps since the last one gave, and the scores of a validation, if any."""
+        """Write a row with what the steps since the last one gave, and the scores of a validation, if any.
+
+        Losses are means over the steps that had them, the Dice of a structure is of all patches that had it together.
+        """
+        hits, answered, there = self._counts
+        found = zip(self.structures, hits, answered + there, strict=True)
         row: dict[str, float] = {
             "step": step,
             "progress": round(progress, 6),
             "seconds": round(seconds, 2),
             "learning_rate": learning_rate,
-            **self.means(),
-            **{f"patch_dice:{name}": value for name, value in self.patch_dice().items()},
+            **{name: value / self._taken[name] for name, value in self._sums.items() if self._taken[name]},
+            **{f"patch_dice:{name}": float(2 * hit / both) for name, hit, both in found if both},
         }
         row |= scores or {}
         columns = self._widened(row)

@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..augmentation.patches import FILLS, Cut, Patch, Read, cut_patch
+from ..augmentation.patches import FILLS, Cut, Patch, cut_patch, needed_box
 from ..augmentation.policies import Policy
+from ..augmentation.transform import Changes
 from ..core.errors import ConfigError
 from ..ops.warp import Warp
 from ..prediction.tiles import read_box
@@ -136,10 +137,11 @@ class Sampler:
         frame = zip(start, self.margin, self.policy.frame.shape, self._reach, strict=True)
         centre = [s - m + n // 2 + r for s, m, n, r in frame]
         warp, changes = self._policy.draw(rng, centre, self.store.image(case_id).shape[0])
-        fills = FILLS._replace(labels=OUTSIDE)
-        cut = cut_patch(self._reads(case_id, labelled), self._padded(case_id), warp, changes, fills)
+        cut = self._cut(case_id, labelled, warp, changes)
         if stream == "pairs":
-            return Drawn(case_id, cut, self._alike(*partner, warp, start))
+            other, begin = partner
+            moved = replace(warp, offset=warp.offset + np.subtract(begin, start))
+            return Drawn(case_id, cut, self._cut(other, False, moved))
         if stream == "views":
             again = Patch(cut.parts.image.copy())
             changes = self._policy.draw_intensity(rng, len(again.image))
@@ -177,11 +179,6 @@ class Sampler:
         middle = np.array([part * n + 1e-6 for part, n in zip(share, shape, strict=True)])
         return other, place(rng, shape, self._target, middle)
 
-    def _alike(self, case_id: str, start: Sequence[int], warp: Warp, first: Sequence[int]) -> Cut:
-        """A patch of another case, moved like that which starts at `first`."""
-        moved = replace(warp, offset=warp.offset + np.subtract(start, first))
-        return cut_patch(self._reads(case_id, labelled=False), self._padded(case_id), moved)
-
     def _shape(self, case_id: str) -> tuple[int, ...]:
         return tuple(self.store.image(case_id).shape[1:])
 
@@ -198,34 +195,26 @@ class Sampler:
         """Mirrored voxels at each end of an axis that may be read beyond the image."""
         return tuple(n if m else 0 for n, m in zip(self._policy.frame.shape, self.margin, strict=True))
 
-    def _padded(self, case_id: str) -> list[int]:
-        return [n + 2 * r for n, r in zip(self._shape(case_id), self._reach, strict=True)]
-
-    def _reads(self, case_id: str, labelled: bool) -> Patch:
-        """What reads the parts of a case."""
-        image = self._reader(self.store.image(case_id), np.float32)
-        if not labelled:
-            return Patch(image)
-        weight = None
-        if self.voxel_weights is not None:
-            weight = self._reader(self.store.extra(case_id, self.voxel_weights)[None], np.float32)
-        truth = truth_of(self.task, self.store, case_id)
-        if holds_numbers(self.task):  # the labels say only where the image ends
-            return Patch(image, _zeros, weight, self._reader(truth, np.float32))
-        return Patch(image, self._reader(truth, np.int32), weight)
-
-    def _reader(self, array: Any, kind: type) -> Read:
+    def _cut(self, case_id: str, labelled: bool, warp: Warp, changes: Changes = ()) -> Cut:
+        """A patch of a case, read where the warp needs it."""
+        padded = [n + 2 * r for n, r in zip(self._shape(case_id), self._reach, strict=True)]
+        start, shape = needed_box(warp, padded)
+        inside = [s - r for s, r in zip(start, self._reach, strict=True)]
         border: Literal["zero", "mirror"] = "mirror" if any(self.margin) else "zero"
 
-        def read(start: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-            inside = [s - r for s, r in zip(start, self._reach, strict=True)]
+        def read(array: Any, kind: type = np.float32) -> np.ndarray:
             return read_box(array, inside, shape, border).astype(kind, copy=False)
 
-        return read
-
-
-def _zeros(start: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    return np.zeros((1, *shape), np.int32)
+        parts = Patch(read(self.store.image(case_id)))
+        if labelled and self.voxel_weights is not None:
+            parts = parts._replace(weight=read(self.store.extra(case_id, self.voxel_weights)[None]))
+        if labelled:
+            truth = truth_of(self.task, self.store, case_id)
+            if holds_numbers(self.task):  # the labels say only where the image ends
+                parts = parts._replace(labels=np.zeros((1, *shape), np.int32), target=read(truth))
+            else:
+                parts = parts._replace(labels=read(truth, np.int32))
+        return cut_patch(parts, start, warp, changes, FILLS._replace(labels=OUTSIDE))
 
 
 def place(

@@ -13,6 +13,7 @@ import numpy as np
 from ..core.progress import log
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
+from ..tasks.task import mean_known
 from .clock import Clock, Rounds
 from .plateau import FEWEST, Round, rounds_for
 from .sampler import holds_numbers, truth_of
@@ -34,7 +35,7 @@ def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
     """The task's scores of the answer to a prepared case; NaN for structures that were not annotated in it."""
     task = predictor.task
     truth = np.asarray(truth_of(task, store, case_id))
-    answer = answer_to(predictor, store, case_id)
+    answer = predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
     scores = task.score(answer, truth if holds_numbers(task) else truth[0], store.grid(case_id))
     annotated = store.annotated(case_id)
     if annotated is None:
@@ -43,20 +44,10 @@ def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
     return {key: math.nan if key.partition(":")[2] in unknown else value for key, value in scores.items()}
 
 
-def answer_to(predictor: Predictor, store: Store, case_id: str) -> np.ndarray:
-    """The answer to a prepared case, on its prepared grid."""
-    return predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
-
-
 def mean_scores(cases: Mapping[str, Scores]) -> Scores:
     """Mean of each score over the cases that have it; NaN when none has."""
     names = dict.fromkeys(name for scores in cases.values() for name in scores)
-    return {name: _mean([scores.get(name, math.nan) for scores in cases.values()]) for name in names}
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+    return {name: mean_known([scores.get(name, math.nan) for scores in cases.values()]) for name in names}
 
 
 def affordable(
