@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from hyoid.engines.agreement import decided_alike, likeness, varied
+from hyoid.engines.agreement import decided_alike, likeness, shares, varied
 
 
 def test_likeness_of_probabilities_is_the_dice_of_channels_that_occur():
     ours = torch.tensor([[[[0.9, 0.9, 0.1, 0.1]], [[0.1, 0.1, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
     theirs = torch.tensor([[[[0.9, 0.1, 0.1, 0.1]], [[0.1, 0.9, 0.9, 0.9]], [[0.0, 0.0, 0.0, 0.0]]]])
-    assert likeness(ours, theirs) == pytest.approx([2 / 3, 4 / 5])
+    assert likeness(shares(ours, theirs)) == pytest.approx([2 / 3, 4 / 5])
 
 
 def test_alike_is_the_share_of_equal_decisions():
@@ -21,9 +21,9 @@ def test_alike_is_the_share_of_equal_decisions():
 def test_likeness_of_other_numbers_is_one_less_their_relative_difference():
     ours = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0)) * 100 - 20
     ours[:, 1] = 0  # a channel without anything does not count
-    assert likeness(ours, ours, probable=False) == pytest.approx([1.0], abs=1e-6)
-    assert likeness(ours, 1.01 * ours, probable=False) == pytest.approx([0.99], abs=1e-3)
-    assert likeness(ours, -ours, probable=False)[0] < 0
+    assert likeness(shares(ours, ours, False), False) == pytest.approx([1.0], abs=1e-6)
+    assert likeness(shares(ours, 1.01 * ours, False), False) == pytest.approx([0.99], abs=1e-3)
+    assert likeness(shares(ours, -ours, False), False)[0] < 0
 
 
 def test_maps_vary_by_what_they_decide_or_by_their_numbers():

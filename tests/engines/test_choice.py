@@ -161,7 +161,7 @@ class Doubled:
 @pytest.mark.parametrize(("factor", "taken"), [(1.0, True), (-1.0, False)])
 def test_auto_waits_until_an_engine_pays_and_refuses_one_that_disagrees(net, factor, taken, monkeypatch, caplog):
     monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(factor))
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: Doubled(factor)(**given))
     monkeypatch.setattr(choices, "PATIENCE_SECONDS", 10.0)
     one, tiles = backend(net, "auto"), torch.randn(2, 1, *PATCH)
     one(tiles)
@@ -189,7 +189,7 @@ def test_maps_that_are_no_probabilities_are_judged_by_their_relative_difference(
     net, factor, taken, monkeypatch, caplog
 ):
     monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(factor))
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: Doubled(factor)(**given))
     evidence = Evidence(3, None, Distances(Labels.of({1: "a", 2: "b"})))
     one, tiles = backend(net, "auto", evidence, patches=lambda part, shape: torch.randn(3, 1, *shape)), smooth(2)
     one.choices[1, *PATCH] = Choice(spent=100.0, calls=1)
@@ -204,6 +204,7 @@ def test_auto_judges_on_validation_patches_where_there_are_some(net, apart, take
     """An engine that answers the tile at hand as torch does, and bright tiles only when they are not apart."""
 
     def build(net, example, half, kept):
+        kept.with_suffix(".onnx").touch()
         return lambda tiles: net(tiles)[0] * (1 - 2 * (apart and tiles.mean() > 5))
 
     asked = []
@@ -213,7 +214,7 @@ def test_auto_judges_on_validation_patches_where_there_are_some(net, apart, take
         return 10 + torch.randn(5, 1, *shape)
 
     monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: build(**given))
     tiles = torch.randn(2, 1, *PATCH)
     for _ in range(2):  # the second time it is read
         one = backend(net, "auto", folder=tmp_path, patches=patches)
@@ -231,7 +232,7 @@ def test_auto_does_without_validation_patches_that_are_gone(net, monkeypatch, ca
         raise DataError("no prepared case")
 
     monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: Doubled(1.0))
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: Doubled(1.0)(**given))
     one = backend(net, "auto", patches=patches)
     one.choices[1, *PATCH] = Choice(spent=100.0, calls=1)
     with caplog.at_level(logging.INFO):
@@ -264,7 +265,7 @@ def test_auto_judges_by_tiles_with_a_structure_and_by_its_dice(monkeypatch):
         return lambda tiles: spot(0 * tiles)[0]
 
     monkeypatch.setattr(choices, "fastest_installed", lambda: "made_up")
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: build(**given))
     one, tiles = backend(spot, "auto"), torch.zeros(1, 1, 64, 64)
     one(tiles)
     choice = one.choices[1, 64, 64]
@@ -280,7 +281,7 @@ def test_a_net_that_no_engine_takes_is_answered_by_torch(net, monkeypatch, caplo
     def build(net, example, half, kept):
         raise RuntimeError("no such operation\nmore")
 
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: build(**given))
     one, tiles = backend(net, "openvino"), torch.randn(1, 1, *PATCH)
     torch.testing.assert_close(one(tiles), net(tiles)[0])
     one(tiles)
@@ -292,7 +293,7 @@ def loads_or_makes(monkeypatch):
     """An engine that is kept as text; what it did, in order."""
     did: list[str] = []
 
-    def build(net, example, half, kept):
+    def build(net, example, half, kept, calibration=None):
         file = kept.with_suffix(".xml")
         if file.is_file():
             did.append("load")
@@ -300,10 +301,12 @@ def loads_or_makes(monkeypatch):
                 raise RuntimeError("not a program\nmore")
         else:
             did.append("make")
+            if calibration is not None:
+                calibration()
             file.write_text("good")
         return lambda tiles: net(tiles)[0]
 
-    monkeypatch.setattr(programs.engines, "build", lambda name, **options: build)
+    monkeypatch.setattr(programs.engines, "build", lambda name, **given: build(**given))
     return did
 
 

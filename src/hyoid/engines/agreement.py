@@ -45,22 +45,17 @@ def varied(maps: Tensor, probable: bool = True) -> bool:
     return bool((decided != decided[:, :1]).any())
 
 
-def likeness(ours: Tensor, theirs: Tensor, probable: bool = True) -> list[float]:
-    """Of two maps (B, K, *S), for every channel that occurs: Dice of decisions, or 1 - relative difference."""
-    return likeness_of(shares(ours, theirs, probable), probable)
-
-
 def shares(ours: Tensor, theirs: Tensor, probable: bool = True) -> Tensor:
-    """For every channel (2, K) the sizes |a|² + |b|² of both maps together, and what they share, a·b."""
+    """For every channel (2, K) the sizes |a|² + |b|² of both maps (B, K, *S) together, and what they share, a·b."""
     a, b = decisions(ours, probable), decisions(theirs, probable)
     if probable:
         return torch.stack([a.sum(1) + b.sum(1), (a & b).sum(1)])
     return torch.stack([one.sum(1, dtype=torch.float64) for one in (a.square() + b.square(), a * b)])
 
 
-def likeness_of(shares: Tensor, probable: bool = True) -> list[float]:
-    """The likeness of every channel that occurs, from sizes and shares (2, K)."""
+def likeness(shares: Tensor, probable: bool = True) -> list[float]:
+    """For every channel that occurs, from sizes and shares (2, K): Dice of decisions, or 1 - relative difference."""
     sizes, common = shares
     dice = 2 * common[sizes > 0] / sizes[sizes > 0]
-    found: list[float] = (dice if probable else 1 - (2 - 2 * dice).clamp(min=0).sqrt()).tolist()
-    return found
+    alike: list[float] = (dice if probable else 1 - (2 - 2 * dice).clamp(min=0).sqrt()).tolist()
+    return alike

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -22,7 +23,7 @@ from torch import Tensor
 from ..core.errors import ConfigError, HyoidError
 from ..core.extras import install_command
 from ..core.progress import log
-from .agreement import ALIKE, CLOSE, SAME, Sameness, decided_alike, likeness, likeness_of, shares, varied
+from .agreement import ALIKE, CLOSE, SAME, Sameness, decided_alike, likeness, shares, varied
 from .engine import Program, check_installed, filled
 from .programs import Programs
 from .torch import TorchEngine
@@ -96,16 +97,17 @@ class ChoosingEngine:
     @property
     def answered(self) -> str:
         """Who has answered, as a sentence."""
-        others = [choice for choice in self.choices.values() if choice.program is not None]
-        if not others and self.name == "auto" and fastest_installed() is None:
+        count = sum(choice.program is not None for choice in self.choices.values())
+        auto, fastest = self.name == "auto", fastest_installed()
+        if count:
+            whom = f"{fastest if auto else self.name} answered"
+            some = f" tiles of {count} of {len(self.choices)} shapes, torch the others"
+            return f"{whom}{some if count < len(self.choices) else ''}."
+        if auto and fastest is None:
             return f"torch answered: no other engine is installed; `{install_command('openvino')}` installs one."
-        if not others and self.name == "auto":
+        if auto:
             return "torch answered: no other engine was worth making, or none answered as well."
-        if not others:
-            return f"torch answered: {self.name} could not, or not as well."
-        engine = fastest_installed() if self.name == "auto" else self.name
-        whom = f"{engine} answered tiles of {len(others)} of {len(self.choices)} shapes"
-        return f"{whom}, torch the others." if len(others) < len(self.choices) else f"{engine} answered."
+        return f"torch answered: {self.name} could not, or not as well."
 
     def _maps(self, evidence: Tensor) -> Tensor:
         return self.evidence.maps(self.evidence.averaged(evidence))
@@ -134,69 +136,61 @@ class ChoosingEngine:
     def _rounded(self, tiles: Tensor) -> Program | None:
         """The program in 8 bits, once it agrees with torch on validation patches; else None."""
         name = "openvino_int8"
-        if self.patches is None:
+        if (patches := self.patches) is None:
             raise ConfigError("openvino_int8 is calibrated on the prepared cases of a run, and there is no run here.")
-        shape, same = tuple(tiles.shape[2:]), self.programs.noted(name, tiles)
+        validation = cache(partial(patches, "validation", tuple(tiles.shape[2:])))
+        same = self.programs.noted(name, tiles)
+        if same is None:
+            validation()  # without them nothing is made
         program = None
-        if same is not None and same.dice > self.needed:
-            program = self.programs.load(name, tiles, calibration=tiles)
-        if same is None or (same.dice > self.needed and program is None):
-            validation = self.patches("validation", shape)  # without them nothing is made
-            calibration = _at_least(self.patches("training", shape), len(tiles))
+        if same is None or same.dice > self.needed:
+
+            def calibration() -> Tensor:
+                """Patches of training cases, again and again until they fill a batch."""
+                some = patches("training", tuple(tiles.shape[2:]))
+                return some.repeat(-(-len(tiles) // len(some)), *(1,) * (some.ndim - 1))
+
             program = self.programs.make(name, tiles, calibration=calibration)
             if program is None:
                 return None
-            same = self._sameness(program, validation, len(tiles))
-            self.programs.note(name, tiles, same)
+            same = self._judged(name, program, tiles, validation)
         who, measure = name if same.dice > self.needed else "torch", "Dice" if self.probable else "likeness"
         log.info("8 bits give a %s of %.4f with torch on %d validation patches: %s answers.", measure, *same, who)
         return program if same.dice > self.needed else None
 
     def _agrees(self, name: str, program: Program, tiles: Tensor, choice: Choice, ours: Tensor) -> bool:
-        """Whether the program is faster than torch and agrees with its maps."""
+        """Whether the program is faster than torch and agrees with its maps, and on validation patches at hand."""
         begin = time.perf_counter()
         theirs = program(tiles.contiguous())
         seconds, reference = time.perf_counter() - begin, choice.spent / choice.calls
         theirs = self._maps(theirs)
-        least = min(likeness(ours, theirs, self.probable))
+        least = min(likeness(shares(ours, theirs, self.probable), self.probable))
         alike = decided_alike(ours, theirs) if self.probable else 1.0
         decided = f"{100 * alike:.2f} % of voxels are decided alike, Dice" if self.probable else "likeness of maps"
         message = f"{name} takes {seconds:.2f} s for what takes torch {reference:.2f} s; {decided} at least {least:.4f}"
         better = seconds < reference and alike > ALIKE and least > self.needed
-        if better and (same := self._validated(name, program, tiles, reference)) is not None:
-            message += f", and {same.dice:.4f} on {same.patches} validation patches"
-            better = same.dice > self.needed
+        if better and (patches := self.patches) is not None:
+            most = max(1, int(PATIENCE_SECONDS / reference)) * len(tiles)  # as long as patience lasts
+            with suppress(HyoidError):
+                some = self._judged(name, program, tiles, lambda: patches("validation", tuple(tiles.shape[2:]))[:most])
+                message += f", and {some.dice:.4f} on {some.patches} validation patches"
+                better = some.dice > self.needed
         log.info("%s: %s answers.", message, name if better else "torch")
         return better
 
-    def _validated(self, name: str, program: Program, tiles: Tensor, seconds: float) -> Sameness | None:
-        """How alike torch and the program answer validation patches; None when there are none at hand.
-
-        Batches are judged as long as patience lasts, at least one; torch takes `seconds` for each. The result is kept
-        with the program.
-        """
+    def _judged(self, name: str, program: Program, tiles: Tensor, patches: Callable[[], Tensor]) -> Sameness:
+        """How alike torch and the program answer patches (n, C, *S), unless this was noted with the program."""
         same = self.programs.noted(name, tiles)
-        if same is not None:
-            return same
-        try:
-            patches = self.patches("validation", tuple(tiles.shape[2:])) if self.patches else None
-        except HyoidError:
-            patches = None
-        if patches is None:
-            return None
-        most = max(1, int(PATIENCE_SECONDS / seconds)) * len(tiles)
-        same = self._sameness(program, patches[:most], len(tiles))
-        self.programs.note(name, tiles, same)
+        if same is None:
+            some = patches()
+            found = [
+                shares(self._maps(self.torch(part)), self._maps(filled(program, part, len(tiles))), self.probable)
+                for part in some.split(len(tiles))
+            ]
+            alike = likeness(torch.stack(found).sum(0), self.probable)
+            same = Sameness(fmean(alike) if alike else 1.0, len(some))  # both may find nothing
+            self.programs.note(name, tiles, same)
         return same
-
-    def _sameness(self, program: Program, patches: Tensor, count: int) -> Sameness:
-        """How alike torch and a program for batches of `count` answer patches (n, C, *S)."""
-        found = [
-            shares(self._maps(self.torch(some)), self._maps(filled(program, some, count)), self.probable)
-            for some in patches.split(count)
-        ]
-        alike = likeness_of(torch.stack(found).sum(0), self.probable)
-        return Sameness(fmean(alike) if alike else 1.0, len(patches))  # both may find nothing
 
 
 def fastest_installed() -> str | None:
@@ -206,8 +200,3 @@ def fastest_installed() -> str | None:
             check_installed(name)
             return name
     return None
-
-
-def _at_least(tiles: Tensor, count: int) -> Tensor:
-    """The tiles, again and again until there are so many."""
-    return tiles.repeat(-(-count // len(tiles)), *(1,) * (tiles.ndim - 1)) if len(tiles) < count else tiles

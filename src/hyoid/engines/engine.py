@@ -6,13 +6,11 @@ are extras, imported when they are needed. A program that can be kept on disk is
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.errors import ConfigError
 from ..core.extras import install_command
@@ -50,25 +48,14 @@ class Engine(Protocol):
         """The evidence (B, channels, *S) of tiles (B, C, *S), which lie on the device."""
 
 
-class Builder(Protocol):
-    """Makes the program of an engine."""
+engines: Registry[Program] = Registry("engine")
+"""Makes the program of an engine, from
 
-    def __call__(self, net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
-        """A program for tiles like the example.
-
-        Args:
-            net: In evaluation mode.
-            example: Tiles (B, C, *S).
-            half: Whether it may compute in bfloat16.
-            kept: File without suffix to keep it in, and to take it from when it is there; None keeps nothing.
-
-        Raises:
-            ConfigError: When its library is not installed.
-        """
-
-
-engines: Registry[Builder] = Registry("engine")
-
+- `net`, in evaluation mode, and `example`, tiles (B, C, *S)
+- `half`: whether it may compute in bfloat16
+- `kept`: file without suffix to keep it in, and to take it from when it is there; None keeps nothing
+- `calibration`: for an engine of 8 bits, gives tiles (n, C, *S), n at least B
+"""
 
 LIBRARIES = {
     "onnx": ("onnx", ("onnxruntime", "onnxscript")),
@@ -88,14 +75,6 @@ def check_installed(name: str) -> None:
     for library in libraries:
         if find_spec(library) is None:
             raise ConfigError(f"The engine {name} needs {library}; install it with `{install_command(extra)}`.")
-
-
-def library(name: str, extra: str) -> Any:
-    """A library, imported now."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ConfigError(f"The engine needs {name}; install it with `{install_command(extra)}`.") from None
 
 
 def filled(program: Program, tiles: Tensor, batch: int) -> Tensor:

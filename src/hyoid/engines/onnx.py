@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.files import atomic_path
-from .engine import Builder, Program, engines, library
+from .engine import engines
 from .torch import exported
 
 
@@ -19,11 +19,12 @@ class OnnxRuntime:
     """A session of ONNX Runtime on the processor."""
 
     def __init__(self, model: bytes) -> None:
-        runtime = library("onnxruntime", "onnx")
-        options = runtime.SessionOptions()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
-        self.session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.name = self.session.get_inputs()[0].name
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -34,7 +35,6 @@ class OnnxRuntime:
 
 def onnx_model(net: nn.Module, example: Tensor) -> bytes:
     """The net as an ONNX model for tiles like the example."""
-    library("onnxscript", "onnx")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of operators of packages that are not here
     with contextlib.redirect_stdout(io.StringIO()):
         made = torch.onnx.export(exported(net, example), dynamo=True, verbose=False)
@@ -43,18 +43,13 @@ def onnx_model(net: nn.Module, example: Tensor) -> bytes:
 
 
 @engines.register("onnx")
-def onnx() -> Builder:
+def onnx(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> OnnxRuntime:
     """ONNX Runtime, in 32 bits; with the extra `onnx`."""
-
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
-        library("onnxruntime", "onnx")
-        file = None if kept is None else kept.with_suffix(".onnx")
-        if file is not None and file.is_file():
-            return OnnxRuntime(file.read_bytes())
-        model = onnx_model(net, example)
-        if file is not None:
-            with atomic_path(file) as path:
-                path.write_bytes(model)
-        return OnnxRuntime(model)
-
-    return build
+    file = None if kept is None else kept.with_suffix(".onnx")
+    if file is not None and file.is_file():
+        return OnnxRuntime(file.read_bytes())
+    model = onnx_model(net, example)
+    if file is not None:
+        with atomic_path(file) as path:
+            path.write_bytes(model)
+    return OnnxRuntime(model)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import logging
+import sys
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,23 +17,47 @@ import torch
 from torch import Tensor, nn
 
 from ..nets.layers import InstanceNorm
-from .engine import Builder, Program, engines, library
-from .signals import signal_stack_kept
+from .engine import engines
 from .torch import exported
+
+
+class _Stack(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextlib.contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """After the block this thread handles signals on the stack it did before; does nothing outside Linux.
+
+    OpenVINO gives the thread that compiles a model a stack of its own for signals, and takes back the one before when
+    the model goes. Two models that go in the order in which they came leave a stack that is no longer there, and the
+    next Ctrl-C ends the program with a fault.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    change = ctypes.CDLL(None).sigaltstack
+    before = _Stack()
+    change(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        change(ctypes.byref(before), None)
 
 
 class OpenVino:
     """A compiled model of OpenVINO on the processor."""
 
     def __init__(self, model: Any, half: bool) -> None:
-        runtime = library("openvino", "openvino")
+        import openvino
+
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",  # it takes bf16 of itself where the processor has it
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
         with signal_stack_kept():
-            self.request = runtime.Core().compile_model(model, "CPU", settings).create_infer_request()
+            self.request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """The finest logits."""
@@ -72,25 +99,32 @@ def spelled_out(net: nn.Module) -> nn.Module:
 
 def openvino_model(net: nn.Module, example: Tensor) -> Any:
     """The net as a model of OpenVINO for tiles like the example."""
-    runtime = library("openvino", "openvino")
-    return runtime.convert_model(exported(spelled_out(net), example))
+    import openvino
+
+    return openvino.convert_model(exported(spelled_out(net), example))
+
+
+def _kept_or(make: Callable[[], Any], half: bool, kept: Path | None) -> OpenVino:
+    """The model that is kept as FILE.xml and FILE.bin; one that is made now, and kept, when there is none."""
+    import openvino
+
+    file = None if kept is None else kept.with_suffix(".xml")
+    if file is not None and file.is_file():
+        return OpenVino(openvino.Core().read_model(file), half)
+    model = make()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        making = file.with_name(f"{file.stem}.making.xml")
+        openvino.save_model(model, making, compress_to_fp16=False)
+        making.with_suffix(".bin").replace(file.with_suffix(".bin"))
+        making.replace(file)  # last, so that it is never there alone
+    return OpenVino(model, half)
 
 
 @engines.register("openvino")
-def openvino() -> Builder:
+def openvino(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> OpenVino:
     """OpenVINO, in the precision of the plan; with the extra `openvino`."""
-
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
-        runtime = library("openvino", "openvino")
-        file = None if kept is None else kept.with_suffix(".xml")
-        if file is not None and file.is_file():
-            return OpenVino(runtime.Core().read_model(file), half)
-        model = openvino_model(net, example)
-        if file is not None:
-            save_model(model, file)
-        return OpenVino(model, half)
-
-    return build
+    return _kept_or(lambda: openvino_model(net, example), half, kept)
 
 
 FLOATING = ("ConvolutionBackpropData", "Concat", "Divide", "Multiply", "Add", "MVN")
@@ -98,41 +132,27 @@ FLOATING = ("ConvolutionBackpropData", "Concat", "Divide", "Multiply", "Add", "M
 
 
 @engines.register("openvino_int8", papers="jacob2018quantization")
-def openvino_int8(calibration: Tensor) -> Builder:
-    """OpenVINO, inner convolutions in 8 bits with the ranges of calibration tiles (n, C, *S); with the extra `int8`."""
+def openvino_int8(
+    net: nn.Module, example: Tensor, half: bool, kept: Path | None, calibration: Callable[[], Tensor]
+) -> OpenVino:
+    """OpenVINO, inner convolutions in 8 bits with the ranges of calibration tiles; with the extra `int8`."""
 
-    def build(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Program:
-        runtime = library("openvino", "int8")
-        nncf = library("nncf", "int8")
-        file = None if kept is None else kept.with_suffix(".xml")
-        if file is not None and file.is_file():
-            return OpenVino(runtime.Core().read_model(file), half)
-        batches = [tiles.numpy() for tiles in calibration.split(len(example)) if len(tiles) == len(example)]
+    def rounded() -> Any:
+        import nncf
+
+        batches = [tiles.numpy() for tiles in calibration().split(len(example)) if len(tiles) == len(example)]
         logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function would silence the handlers of others
         model = openvino_model(net, example)
         layers = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
         # the first sees the image and the last decides: both lose most by rounding and cost little
         kept_as_they_are = nncf.IgnoredScope(types=list(FLOATING), names=[layers[0], layers[-1]], validate=False)
         with contextlib.redirect_stdout(io.StringIO()):  # it draws bars of its own
-            model = nncf.quantize(
+            return nncf.quantize(
                 model,
                 nncf.Dataset(batches),
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(batches),
                 ignored_scope=kept_as_they_are,
             )
-        if file is not None:
-            save_model(model, file)
-        return OpenVino(model, half)
 
-    return build
-
-
-def save_model(model: Any, file: Path) -> None:
-    """Keep a model of OpenVINO as FILE.xml and FILE.bin; the first is renamed last, so that it is never there alone."""
-    runtime = library("openvino", "openvino")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_name(f"{file.stem}.making.xml")
-    runtime.save_model(model, making, compress_to_fp16=False)
-    making.with_suffix(".bin").replace(file.with_suffix(".bin"))
-    making.replace(file)
+    return _kept_or(rounded, half, kept)

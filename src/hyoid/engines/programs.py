@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 from ..core.errors import HyoidError
 from ..core.files import atomic_path
 from ..core.progress import log
-from . import compiled, onnx, openvino
+from . import onnx, openvino, torch
 from .agreement import Sameness
 from .engine import Program, engines
 
-FILES = (compiled, onnx, openvino)
+FILES = (torch, onnx, openvino)
 """The files that put an engine on the shelf."""
 
 
@@ -39,43 +40,31 @@ class Programs:
     folder: Path | None
     key: str
 
-    def make(self, name: str, tiles: Tensor, **options: Tensor) -> Program | None:
-        """The program, or None with a warning when the net or the machine does not allow it."""
-        program = self.load(name, tiles, **options)
-        if program is not None:
-            return program
-        try:
-            return self._built(name, tiles, **options)
-        except HyoidError:
-            raise
-        except Exception as error:  # exporters fail in as many ways as there are operations
-            log.warning("%s cannot compute this net (%s); torch answers.", name, _first_line(error))
-            return None
+    def make(self, name: str, tiles: Tensor, **options: Callable[[], Tensor]) -> Program | None:
+        """The program, read from disk where it is kept, once it has answered.
 
-    def load(self, name: str, tiles: Tensor, **options: Tensor) -> Program | None:
-        """The program that is kept; None without one, or when it is damaged: then it is deleted with a warning."""
-        kept = self.kept(name, tiles, must_exist=True)
-        if kept is None:
-            return None
-        try:
-            return self._built(name, tiles, **options)
-        except HyoidError:
-            raise
-        except Exception as error:  # readers of foreign bytes meet everything
-            log.warning("%s.*: this engine cannot be loaded (%s); it is made again.", kept, _first_line(error))
-            for file in kept.parent.glob(f"{kept.name}.*"):
-                with suppress(OSError):
-                    file.unlink()
-            return None
-
-    def _built(self, name: str, tiles: Tensor, **options: Tensor) -> Program:
-        """The program, read from disk where it is kept, once it has answered."""
-        builder = engines.build(name, **options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # exporters warn of their own workings
-            program = builder(self.net, tiles.contiguous(), self.half, self.kept(name, tiles))
-            program(tiles.contiguous())
-        return program
+        One that cannot be read is deleted and made again, with a warning. None, with a warning, when the net or the
+        machine does not allow it.
+        """
+        for kept in (self.kept(name, tiles, must_exist=True), None):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # exporters warn of their own workings
+                    example, file = tiles.contiguous(), self.kept(name, tiles)
+                    program = engines.build(name, net=self.net, example=example, half=self.half, kept=file, **options)
+                    program(example)
+                    return program
+            except HyoidError:
+                raise
+            except Exception as error:  # exporters fail in as many ways as there are operations
+                if kept is None:
+                    log.warning("%s cannot compute this net (%s); torch answers.", name, _first_line(error))
+                    break
+                log.warning("%s.*: this engine cannot be loaded (%s); it is made again.", kept, _first_line(error))
+                for old in kept.parent.glob(f"{kept.name}.*"):
+                    with suppress(OSError):
+                        old.unlink()
+        return None
 
     def kept(self, name: str, tiles: Tensor, must_exist: bool = False) -> Path | None:
         """Where the program for such tiles is kept, without suffix."""
@@ -86,22 +75,21 @@ class Programs:
         there = any(path.with_suffix(suffix).is_file() for suffix in (".xml", ".onnx")) if must_exist else True
         return path if there else None
 
-    def _note_file(self, name: str, tiles: Tensor) -> Path | None:
-        """File of how alike torch and a program in this precision are."""
+    def _note(self, name: str, tiles: Tensor) -> Path | None:
         kept = self.kept(name, tiles)
         return None if kept is None else kept.with_suffix(".half.json" if self.half else ".full.json")
 
     def noted(self, name: str, tiles: Tensor) -> Sameness | None:
         """How alike torch and the program that is kept are; None when it was never judged."""
-        note = self._note_file(name, tiles)
-        if note is not None and note.is_file():
+        note = self._note(name, tiles)
+        if note is not None and note.is_file() and self.kept(name, tiles, must_exist=True):
             with suppress(ValueError, TypeError):
                 return Sameness(**json.loads(note.read_text()))
         return None
 
     def note(self, name: str, tiles: Tensor, same: Sameness) -> None:
         """Keep how alike they are; where nothing can be written, the program is judged again next time."""
-        note = self._note_file(name, tiles)
+        note = self._note(name, tiles)
         if note is not None:
             with suppress(HyoidError), atomic_path(note) as path:
                 path.write_text(json.dumps(same._asdict()))
