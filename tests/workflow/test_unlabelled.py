@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,13 @@ def data_set(folder: Path, unlabelled: bool) -> Path:
         if not unlabelled:
             (folder / "images" / f"cells_{number:03d}.png").unlink()
     return folder
+
+
+def test_a_run_is_prepared_alone_in_a_fresh_process(tmp_path):
+    hyoid.plan(data_set(tmp_path / "data", unlabelled=False), into=tmp_path / "run", steps=1, changes=SMALL)
+    command = [sys.executable, "-m", "hyoid", "prepare", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 class Curious(Regime):

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..datasets.dataset import Dataset
 from ..preparation.store import Store, prepare_all, store_folder
 from ..run_folder import RunFolder
-from ..training.regime import regime_class
+from ..training.regimes import regime_class
 from .voxel_weights import maps_of
 
 
