@@ -157,6 +157,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     keeps = not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
     spacing = None if keeps else (None,) * frame.flat + row.spacing_mm
     crop = settings.crop or ("content" if not auto or fingerprint.content_share < 0.95 else "none")
+    notes = _memory_notes(ground, chosen) + _net_notes(frame, row.net)
     return Plan(
         preset=settings.preset,
         dims=frame.dims,
@@ -185,13 +186,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
             parameters=row.parameters,
             measured=row.measured,
         ),
-        reasons=(
-            *_memory_notes(ground, chosen),
-            *_net_notes(frame, row.net),
-            *reasons,
-            *mirror_notes,
-            *intensity_notes,
-        ),
+        reasons=(*notes, *reasons, *mirror_notes, *intensity_notes),
         candidates=tuple(option.row for option in ranked) if auto else (),
     )
 
