@@ -1,8 +1,9 @@
-"""The walk of one case through one training step: which rooms (folders of hyoid) it enters, and where it climbs.
+"""The walk of one case through training: which rooms (folders of hyoid) it enters in order, and where it climbs.
 
-The verb `train` is followed on a prepared run of phantoms: one step with one patch, then what any training ends with.
-Each function counts when one room calls it for the first time. The walk is the rooms in the order of these calls, those
-in a row once; a climb is such a call into a room on a higher floor. Compare with another checkout of hyoid:
+The verb `train` is followed on a prepared run of phantoms: one step with one patch, and all that comes before and
+after. Each function counts when one room first calls it. A walk is the rooms of these calls, those in a row once; a
+climb is such a call into a room on a higher floor. The step alone is what draws, reads and stacks its patch, and what
+learns from it. Compare with another checkout of hyoid:
 
     python benchmarks/walk.py [CHECKOUT]
 """
@@ -32,15 +33,35 @@ def place_of(frame: FrameType | None) -> tuple[str, str] | None:
     return None
 
 
-def followed(work: Callable[[], object]) -> list[tuple[str, str, str]]:
-    """Each first call from one room into another, also in threads: from, to, function."""
-    calls: dict[tuple[str, str, str], None] = {}
+STEP = {("data", "_sample"), ("data", "_collate"), ("learner", "step")}
+"""Files and functions of training in which a step happens."""
+
+Call = tuple[str, str, str]
+"""From a room, to a room, into a function."""
+
+
+def in_step(frame: FrameType | None) -> bool:
+    """Whether a step happens here."""
+    while frame is not None:
+        if (Path(frame.f_code.co_filename).stem, frame.f_code.co_name) in STEP:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def followed(work: Callable[[], object]) -> tuple[list[Call], list[Call]]:
+    """Each first call from one room into another, also in threads: all of them, and those of the step."""
+    calls: dict[Call, None] = {}
+    of_step: dict[Call, None] = {}
 
     def look(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(f"{PACKAGE}/"):
             (room, function), caller = place_of(frame) or ("", ""), place_of(frame.f_back)
             if caller is not None and caller[0] != room:
-                calls.setdefault((caller[0], room, function))
+                call = (caller[0], room, function)
+                calls.setdefault(call)
+                if call not in of_step and in_step(frame.f_back):
+                    of_step[call] = None
 
     threading.setprofile(look)
     sys.setprofile(look)
@@ -49,10 +70,10 @@ def followed(work: Callable[[], object]) -> list[tuple[str, str, str]]:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)  # type: ignore[arg-type]
-    return list(calls)
+    return list(calls), list(of_step)
 
 
-def trained(folder: Path) -> list[tuple[str, str, str]]:
+def trained(folder: Path) -> tuple[list[Call], list[Call]]:
     """The calls of `train` on a prepared run of phantoms."""
     from importlib import import_module
 
@@ -74,12 +95,15 @@ def main() -> None:
     from test_architecture import FLOOR_OF
 
     with tempfile.TemporaryDirectory() as folder:
-        calls = trained(Path(folder))
-    walk = [room for room, _ in groupby(room for _, room, _ in calls)]
-    climbs = [call for call in calls if FLOOR_OF[call[0]] < FLOOR_OF[call[1]]]
-    print(f"{len(set(walk))} rooms, entered {len(walk)} times; {len(climbs)} climbs")
-    print(" -> ".join(walk))
-    print("\n".join(f"  climb {start} -> {end}.{name}" for start, end, name in climbs))
+        both = trained(Path(folder))
+    for what, calls in zip(("train", "its step"), both, strict=True):
+        walk = [room for room, _ in groupby(room for _, room, _ in calls)]
+        climbs = [call for call in calls if FLOOR_OF[call[0]] < FLOOR_OF[call[1]]]
+        parts = sum(start == "core" for start, *_ in climbs)
+        climbed = f"{len(climbs)} climbs, {parts} of them from a shelf or a check of settings in core"
+        print(f"{what}: {len(set(walk))} rooms, entered {len(walk)} times; {climbed}")
+        print("  " + " -> ".join(walk))
+        print("\n".join(f"  climb {start} -> {end}.{name}" for start, end, name in climbs))
 
 
 if __name__ == "__main__":
