@@ -16,6 +16,7 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.nets.net import Net
 from hyoid.nets.unet import UNetSpec
+from hyoid.ops.warp import Warp, spline_matrix
 from hyoid.planning.plan import Expected, Plan
 from hyoid.prediction.predictor import PredictionSettings, Predictor
 from hyoid.preparation.intensity import IntensitySettings
@@ -128,3 +129,14 @@ def cut_from(reads: Patch, shape: tuple[int, ...], warp: Any, changes: Any = (),
     """A sample of images of this shape, each part read by a function of start and shape of a box."""
     start, box = needed_box(warp, shape)
     return cut_patch(reads.mapped(lambda read: read(start, box)), start, warp, changes, fills)
+
+
+def coordinates(warp: Warp) -> np.ndarray:
+    """Source index of every patch voxel, (dims, *shape)."""
+    points = np.tensordot(warp.matrix, np.indices(warp.shape), 1) + warp.offset.reshape(-1, *[1] * warp.dims)
+    if warp.control is None:
+        return points
+    field = warp.control
+    for n in warp.shape:  # each turn sums over the first grid axis and appends the patch axis
+        field = np.tensordot(field, spline_matrix(n, field.shape[1]), (1, 1))
+    return points + field

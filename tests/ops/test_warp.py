@@ -18,6 +18,7 @@ from hyoid.ops.warp import (
     warp_labels,
     warp_tensor,
 )
+from phantoms import coordinates
 
 SHAPES = [(21, 18), (13, 15, 14), (1, 19, 17)]
 
@@ -43,17 +44,6 @@ def source(shape: tuple[int, ...], channels: int = 2, size: float = 3) -> np.nda
 
 def part(array: np.ndarray, start: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     return array[(slice(None), *(slice(s, s + n) for s, n in zip(start, shape, strict=True)))]
-
-
-def coordinates(warp: Warp) -> np.ndarray:
-    """Source index of every patch voxel, (dims, *shape)."""
-    points = np.tensordot(warp.matrix, np.indices(warp.shape), 1) + warp.offset.reshape(-1, *[1] * warp.dims)
-    if warp.control is None:
-        return points
-    field = warp.control
-    for n in warp.shape:  # each turn sums over the first grid axis and appends the patch axis
-        field = np.tensordot(field, spline_matrix(n, field.shape[1]), (1, 1))
-    return points + field
 
 
 def crop(start: tuple[int, ...], shape: tuple[int, ...]) -> Warp:
