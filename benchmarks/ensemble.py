@@ -22,9 +22,11 @@ from hyoid.core.case import Case, Image
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.nets.unet import UNetSpec
+from hyoid.prediction.answering import Answering
 from hyoid.prediction.ensemble import Averaged
-from hyoid.prediction.predictor import PredictionSettings, Predictor
-from hyoid.prediction.united import AnyPredictor, United
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
+from hyoid.prediction.united import United
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.tasks import task_for
 
@@ -32,7 +34,7 @@ KINDS = {"one run": 1, "three runs of one plan": 3, "two runs of different plans
 TASK = task_for(Labels.of({number: f"organ_{number}" for number in range(1, 9)}))
 
 
-def predictor_for(kind: str, patch: int, width: int) -> AnyPredictor:
+def predictor_for(kind: str, patch: int, width: int) -> Answering:
     """The predictor of this kind, with random nets."""
     shared = {"in_channels": 1, "out_channels": TASK.channels, "channels": (width, 2 * width, 4 * width)}
     spec, flat = UNetSpec(dims=3, **shared), UNetSpec(dims=2, **shared)

@@ -34,7 +34,8 @@ from hyoid.core.labels import Labels
 from hyoid.core.machine import machine
 from hyoid.nets import build_spec, layers
 from hyoid.planning.plan import Plan
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.preparation.store import Store
 from hyoid.tasks import task_for

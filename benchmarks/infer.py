@@ -149,7 +149,8 @@ def by_hyoid(predictor: Any, source: Path, target: Path) -> None:
 
 def contenders(folder: Path) -> dict[str, Callable[[Path, Path], None]]:
     """Everyone by name."""
-    from hyoid.prediction.predictor import PredictionSettings, Predictor
+    from hyoid.prediction.predictor import Predictor
+    from hyoid.prediction.settings import PredictionSettings
 
     found: dict[str, Callable[[Path, Path], None]] = {}
     net, task, plan = net_and_plan()

@@ -19,7 +19,8 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.nets.unet import UNetSpec
 from hyoid.planning.plan import Expected, Plan
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.tasks import task_for
 

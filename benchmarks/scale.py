@@ -136,7 +136,8 @@ def train(edge: int, classes: int) -> dict[str, float]:
 
 def predict(edge: int, classes: int) -> dict[str, float]:
     """Voxels and tiles a second from a prepared image to labels, and memory."""
-    from hyoid.prediction.predictor import PredictionSettings, Predictor
+    from hyoid.prediction.predictor import Predictor
+    from hyoid.prediction.settings import PredictionSettings
 
     plan = plan_of(classes, TILE)
     predictor = Predictor.of(plan.net.build(), task_of(classes), plan, PredictionSettings(mirror=False, whole=0))

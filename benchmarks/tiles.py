@@ -43,7 +43,8 @@ def by_hyoid(channels: tuple[int, ...], classes: int, precision: str) -> tuple[A
     """The net, and what makes labels of an array (1, *S)."""
     from hyoid.core.labels import Labels
     from hyoid.planning.plan import Plan
-    from hyoid.prediction.predictor import PredictionSettings, Predictor
+    from hyoid.prediction.predictor import Predictor
+    from hyoid.prediction.settings import PredictionSettings
     from hyoid.preparation.pipeline import PreparationSettings
     from hyoid.tasks import task_for
 

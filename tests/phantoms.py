@@ -18,7 +18,8 @@ from hyoid.nets.net import Net
 from hyoid.nets.unet import UNetSpec
 from hyoid.ops.warp import Warp, spline_matrix
 from hyoid.planning.plan import Expected, Plan
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.preparation.store import Store

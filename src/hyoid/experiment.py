@@ -13,7 +13,7 @@ from .core.settings import Settings, read_tree
 from .evaluation.report import EvaluationSettings
 from .planning.plan import Plan, PlanFacts
 from .planning.settings import PlanningSettings
-from .prediction.predictor import PredictionSettings
+from .prediction.settings import PredictionSettings
 from .training.settings import TrainingSettings
 
 FACTS_FILE = "plan_facts.yaml"

@@ -13,7 +13,8 @@ from hyoid.engines.facts import NetFacts
 from hyoid.engines.onnx import OnnxRuntime, onnx_model
 from hyoid.nets.unet import UNetSpec
 from hyoid.planning.plan import Plan
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.tasks import task_for
 from phantoms import OneConvolution, make_case, make_plan
 

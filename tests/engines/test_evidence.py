@@ -7,7 +7,8 @@ import torch
 from hyoid.core.labels import Labels
 from hyoid.engines.evidence import evidence_of
 from hyoid.nets.unet import UNetSpec
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.tasks.semantic import Classes
 from phantoms import OneConvolution, make_case, make_plan
 

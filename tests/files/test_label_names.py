@@ -25,7 +25,7 @@ from hyoid.files.formats import (
     write_boxes,
     write_image,
 )
-from hyoid.prediction.predictor import PredictionSettings
+from hyoid.prediction.settings import PredictionSettings
 
 LABELS = Labels(names=("liver", "left kidney"), values=((1,), (7,)))
 AFFINE = np.array([[0, 0, 2.5, -20.0], [-0.8, 0, 0, 7.0], [0, 1.25, 0, 33.5], [0, 0, 0, 1]])

@@ -3,7 +3,7 @@
 import pytest
 
 from hyoid.core.errors import DataError
-from hyoid.prediction import memory, predictor
+from hyoid.prediction import answering, memory, predictor
 from phantoms import make_case, make_predictor
 
 MM = (1.0, 1.0, 1.0)
@@ -33,7 +33,7 @@ def test_memory_that_ends_is_a_sentence(where, spacing_mm, words, monkeypatch):
     def ends(*arguments):
         raise MemoryError("Unable to allocate 233. GiB for an array with shape ...")
 
-    monkeypatch.setattr(predictor, where, ends)
+    monkeypatch.setattr(predictor if where == "prepare" else answering, where, ends)
     with pytest.raises(DataError, match=f"^case: the memory does not suffice.*{words}"):
         one = make_predictor((8, 8, 8), spacing_mm=MM)
         one.predict(make_case((9, 9, 9), spacing_mm), watch=lambda piece: None)

@@ -12,7 +12,8 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.nets.unet import UNetSpec
 from hyoid.ops.resample import decode_onto, onto
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.tasks import task_for
 from phantoms import OneConvolution, make_case, make_plan, make_predictor
 
@@ -85,7 +86,8 @@ def test_orientation_of_the_file_does_not_matter(codes):
 def test_pieces_brought_onto_another_grid_equal_the_whole_volume_brought_at_once(
     monkeypatch, shape, spacing_mm, memory_gb
 ):
-    monkeypatch.setattr("hyoid.prediction.predictor.CHUNK_BYTES", 20_000)
+    for room in ("answering", "predictor"):
+        monkeypatch.setattr(f"hyoid.prediction.{room}.CHUNK_BYTES", 20_000)
     predictor = make_predictor((8, 8, 8), spacing_mm=(2.0, 2.0, 2.0), memory_gb=memory_gb)
     case = make_case(shape, spacing_mm)
     prepared = predictor.prepared(case)

@@ -9,7 +9,8 @@ import torch
 from hyoid.core.case import Case, Image
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.tasks import task_for
 from phantoms import OneConvolution, make_plan, make_predictor
 

@@ -13,7 +13,8 @@ from hyoid.nets.unet import UNetSpec
 from hyoid.ops.resample import onto
 from hyoid.prediction import united
 from hyoid.prediction.ensemble import Averaged
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.prediction.united import United, union_of
 from hyoid.prediction.whole import room_for
 from hyoid.preparation.pipeline import PreparationSettings

@@ -14,7 +14,8 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.ops.morphology import components
 from hyoid.ops.resample import onto
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.prediction.whole import room_for, slabs_of
 from hyoid.tasks.task import Task
 from phantoms import OneConvolution, make_plan
@@ -121,7 +122,7 @@ def test_objects_on_a_turned_grid_are_those_of_the_prepared_one_bit_for_bit(code
 
 
 def test_images_on_disk_are_written_layer_by_layer(monkeypatch):
-    monkeypatch.setattr("hyoid.prediction.predictor.CHUNK_BYTES", 4 * 3 * 28 * 20)
+    monkeypatch.setattr("hyoid.prediction.answering.CHUNK_BYTES", 4 * 3 * 28 * 20)
     predictor, case = predictor_of(3, (1.0, 1.0, 1.0)), case_of(blocks((31, 28, 20)), (0.6, 0.7, 1.9))
     places = []
 

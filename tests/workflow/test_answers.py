@@ -19,7 +19,8 @@ from hyoid.datasets.cases import find_images
 from hyoid.datasets.entry import Entry
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.files.formats import read_image, write_image
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.run_folder import RunFolder, Split
 from hyoid.tasks import task_for
 from hyoid.workflow.answers import (

@@ -15,7 +15,8 @@ from hyoid.core.labels import Labels
 from hyoid.datasets.cases import find_images
 from hyoid.files.formats import read_header, read_image
 from hyoid.nets.unet import UNetSpec
-from hyoid.prediction.predictor import PredictionSettings, Predictor
+from hyoid.prediction.predictor import Predictor
+from hyoid.prediction.settings import PredictionSettings
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.pipeline import PreparationSettings
 from hyoid.tasks import task_for

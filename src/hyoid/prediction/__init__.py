@@ -9,6 +9,8 @@ Read in this order:
 - `slabs`: from probabilities on the prepared grid, slab by slab, to an answer on the grid of the case
 - `whole`: the maps of a whole image, where an answer needs them all
 - `memory`: cases for which the memory does not suffice
+- `settings`: how a net is applied
+- `answering`: Answering, from the maps of a case to its answer
 - `predictor`: Predictor, case in, answer on the same grid out
 - `ensemble`: Ensemble, several runs as one; nets of one plan as one net
 - `united`: predictors of different plans that answer as one

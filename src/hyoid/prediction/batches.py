@@ -10,8 +10,7 @@ from itertools import zip_longest
 
 from ..core.case import Case, Image
 from ..core.progress import stage
-from .predictor import Watch
-from .united import AnyPredictor
+from .answering import Answering, Watch
 
 Read = Callable[[str], Case]
 Write = Callable[..., object]
@@ -21,7 +20,7 @@ Fail = Callable[[str, str], object]
 
 
 def predict_cases(
-    predictor: AnyPredictor,
+    predictor: Answering,
     ids: Sequence[str],
     read: Read,
     write: Write,
@@ -84,7 +83,7 @@ def failing(case_id: str, fail: Fail) -> Iterator[None]:
         fail(case_id, " ".join(str(error).split()) or type(error).__name__)
 
 
-def _load(predictor: AnyPredictor, read: Read, fail: Fail, case_id: str) -> tuple[Case, Image] | None:
+def _load(predictor: Answering, read: Read, fail: Fail, case_id: str) -> tuple[Case, Image] | None:
     """The case and its prepared image; None when it failed."""
     with failing(case_id, fail):
         case = read(case_id)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from copy import copy
+from typing import Self
 
 import numpy as np
 
-from ..core.boxes import Filled
 from ..core.case import Case, Image
 from ..core.errors import ConfigError
 from ..core.grid import Grid
@@ -19,8 +18,8 @@ from ..ops.resample import onto
 from ..tasks.regions import Regions
 from ..tasks.semantic import Classes
 from ..tasks.task import Task
-from .postprocess import keep_largest
-from .predictor import CHUNK_BYTES, Advance, Predictor, Watch
+from .answering import CHUNK_BYTES, Advance, Answering
+from .predictor import Predictor
 from .slabs import Along, Piece, narrowed
 from .whole import room_for
 
@@ -59,7 +58,7 @@ def union_of(tasks: Sequence[Task], names: Sequence[str]) -> Task:
     return type(first)(labels)
 
 
-class United:
+class United(Answering):
     """Predictors whose probabilities are averaged on the grid of the image, part by part.
 
     A structure's probability is averaged over the members that know it, and background is what the structures leave.
@@ -76,7 +75,7 @@ class United:
         self.task = union_of([member.task for member in members], names)
         self.members = list(members)
         self.plans = [member.plan for member in members]
-        self.settings, self.device, self.engine = members[0].settings, members[0].device, members[0].engine
+        self.settings, self.engine = members[0].settings, members[0].engine
         if self.settings.refine is not None:
             raise ConfigError("prediction.refine: members of different plans are not refined; set it to null.")
         known = [[self.task.outputs.index(name) for name in member.task.outputs] for member in members]
@@ -87,65 +86,21 @@ class United:
             (places, (weight / total[places]).astype(np.float32)) for weight, places in zip(weights, known, strict=True)
         ]
 
-    @property
-    def label_type(self) -> np.dtype:
-        """Type in which labels are kept."""
-        return self.task.dtype
-
     def prepared(self, case: Case) -> Image:
         """The image as it is: each member prepares it when it answers."""
         return case.image
 
-    def within(self, memory_gb: float) -> United:
+    def within(self, memory_gb: float) -> Self:
         """The same predictor, whose members share a memory."""
-        other = copy(self)
+        other = super().within(memory_gb)
         other.members = [member.within(memory_gb / len(self.members)) for member in self.members]
         return other
 
-    def predict(
-        self, case: Case, prepared: Image | None = None, advance: Advance | None = None, watch: Watch | None = None
-    ) -> Image:
-        """The labels of a case on the grid of its image, as those of `Predictor.predict`."""
-        labels = np.zeros((1, *case.image.grid.shape), self.label_type)
-        self.predict_into(labels[0], case, advance, watch)
-        answer = Image(labels, case.image.grid, "labels")
-        return keep_largest(answer, self.task.labels, self.settings.largest_component)
-
-    def predict_probabilities(
-        self, case: Case, prepared: Image | None = None, advance: Advance | None = None
-    ) -> tuple[Image, Image]:
-        """The labels of a case and the probabilities behind them, float16, on the grid of its image."""
-        maps = self._zeros(case.image.grid, np.float16)
-
-        def keep(piece: Piece) -> None:
+    def _fill(self, maps: np.ndarray, case: Case, prepared: Image, advance: Advance | None) -> None:
+        for piece in self.pieces(case, prepared, advance):
             maps[(slice(None), *piece.place)] = piece.probabilities
 
-        labels = self.predict(case, prepared, advance, keep)
-        return labels, Image(maps, case.image.grid, "probabilities")
-
-    def predict_into(
-        self, labels: Filled, case: Case, advance: Advance | None = None, watch: Watch | None = None
-    ) -> None:
-        """Write the labels of a case piece by piece; postprocessing is left out.
-
-        Args:
-            labels: Takes labels (*S) at their places on the grid of the case's image.
-            case: Its image may be on disk.
-            advance: Given the share of the case that was just done.
-            watch: Given the probabilities of each part.
-        """
-        whole = self._zeros(case.image.grid, np.float32) if self.task.assembles else None
-        for piece in self.pieces(case, advance):
-            if watch is not None:
-                watch(piece)
-            if whole is None:
-                labels[piece.place] = self.task.decode(piece.probabilities)
-            else:
-                whole[(slice(None), *piece.place)] = piece.probabilities
-        if whole is not None:
-            labels[(slice(None),) * case.image.grid.dims] = self.task.assemble(whole, case.image.grid)
-
-    def pieces(self, case: Case, advance: Advance | None) -> Iterator[Piece]:
+    def pieces(self, case: Case, prepared: Image, advance: Advance | None) -> Iterator[Piece]:
         """The averaged probabilities of a case, float32, a band of the image after another."""
         target, count = case.image.grid, len(self.members)
         part = None if advance is None else lambda share: advance(share / count)
@@ -156,7 +111,7 @@ class United:
             for number, member in enumerate(self.members):
                 key = repr(member.plan.preparation)
                 image = images[key] = images[key] if key in images else member.prepared(case)
-                stream = _Stream(member.pieces(image, target, part), target)
+                stream = _Stream(member.pieces(case, image, part), target)
                 if stream.order is not None and (not streams or stream.order == streams[0][0].order):
                     streams.append((stream, number))
                     continue
@@ -169,7 +124,7 @@ class United:
                         self._add(held[(slice(None), *place)], number, piece, grid)
             axis, forward = streams[0][0].order or (0, True) if streams else (0, True)
             for place, grid in _bands(target, axis, forward, self.task.channels):
-                total = self._zeros(grid, np.float32)
+                total = np.zeros((self.task.channels, *grid.shape), np.float32)
                 if held is not None:
                     total += held[(slice(None), *place)]
                 for stream, number in streams:
@@ -177,9 +132,6 @@ class United:
                         where = (slice(None),) * (axis + 1) + (_moved(inside, -place[axis].start),)
                         self._add(total[where], number, piece, narrowed(target, axis, range(inside.start, inside.stop)))
                 yield Piece(self._completed(total), grid, grid, place)
-
-    def _zeros(self, grid: Grid, dtype: type) -> np.ndarray:
-        return np.zeros((self.task.channels, *grid.shape), dtype)
 
     def _add(self, total: np.ndarray, number: int, piece: Piece, grid: Grid) -> None:
         """Add what a member says of a grid, weighted, to a total (K, *grid.shape)."""
@@ -195,9 +147,6 @@ class United:
             total[1:] /= np.maximum(structures, 1)
             total[0] = np.maximum(1 - structures, 0)
         return total
-
-
-AnyPredictor = Predictor | United
 
 
 class _Stream:

@@ -17,7 +17,8 @@ from ..core.errors import ConfigError
 from ..core.progress import Listener, log, stage
 from ..core.stopping import Stop
 from ..nets.net import Net
-from ..prediction.predictor import PredictionSettings, Predictor
+from ..prediction.predictor import Predictor
+from ..prediction.settings import PredictionSettings
 from .accelerator import Batches, augments, one_ahead
 from .checkpoint import below, read_checkpoint, write_checkpoint
 from .clock import Clock

@@ -34,11 +34,12 @@ from ..files.formats import (
 )
 from ..nets.net import Net
 from ..planning.budget import resolved_device
+from ..prediction.answering import Answering, Watch
 from ..prediction.batches import failing, predict_cases
 from ..prediction.cascade import with_answer
 from ..prediction.ensemble import Averaged, plan_key
-from ..prediction.predictor import Predictor, Watch
-from ..prediction.united import AnyPredictor, United
+from ..prediction.predictor import Predictor
+from ..prediction.united import United
 from ..preparation.pipeline import Before
 from ..run_folder import AnyRun, RunFolder, open_run
 from ..training.checkpoint import load_weights, read_checkpoint
@@ -58,7 +59,7 @@ MOST_SCATTERED = 8
 
 def predictor_of(
     folder: AnyRun, changes: Sequence[str] = (), members: Sequence[int] | None = None, keeps: bool = True
-) -> AnyPredictor:
+) -> Answering:
     """The trained net of a run, or the nets of an ensemble, ready to answer; settings may be changed for this once.
 
     Members of an ensemble that have one plan are one net; others are united on the grid of the image.
@@ -151,7 +152,7 @@ def _stage(before: Before, keeps: bool) -> Callable[[Case], Case]:
 
 
 def predict_entries(
-    predictor: AnyPredictor,
+    predictor: Answering,
     dataset: Dataset,
     entries: Sequence[Entry],
     into: Path,
@@ -255,7 +256,7 @@ def answer_file(into: Path, entry: Entry, wanted: str | None) -> Path:
     return into / f"{entry.id}{suffix_for_labels(entry.images[0], wanted)}"
 
 
-def _check_names_of_probabilities(predictor: AnyPredictor, ids: Collection[str]) -> None:
+def _check_names_of_probabilities(predictor: Answering, ids: Collection[str]) -> None:
     """Refuse cases of which one is named as the probabilities of another would be, or has such probabilities."""
     taken = {case_id: f"the answer to {case_id}" for case_id in ids}
     for case_id in ids:
@@ -273,7 +274,7 @@ def _written_maps(task: Task) -> tuple[str, ...]:
     return task.structures if task.probable else task.outputs
 
 
-def _write_probabilities(predictor: AnyPredictor, maps: Image, case_id: str, into: Path, source: Path) -> None:
+def _write_probabilities(predictor: Answering, maps: Image, case_id: str, into: Path, source: Path) -> None:
     suffix = suffix_for_probabilities(predictor.settings.format, maps.grid.dims)
     names = _written_maps(predictor.task)
     first = maps.channels - len(names)

@@ -16,12 +16,12 @@ from ..datasets.entry import Entry
 from ..files.canvas import Canvas
 from ..files.formats import read_header, suffix_of, write_boxes, writes_boxes
 from ..planning.plan import Plan
-from ..prediction.united import AnyPredictor
+from ..prediction.answering import Answering
 from ..preparation.streamed import needs_all
 
 
 def too_large(
-    predictor: AnyPredictor, entries: Sequence[Entry], channels: int, memory_gb: float, probabilities: bool
+    predictor: Answering, entries: Sequence[Entry], channels: int, memory_gb: float, probabilities: bool
 ) -> dict[str, Case]:
     """The cases, still on disk, that are answered block by block since their images do not fit the memory.
 
@@ -77,7 +77,7 @@ def whole_gb(entry: Entry, plan: Plan) -> float:
     return math.prod(grid.shape) * (stored + 4 * (channels + 1) + resampled + 1) / 1e9
 
 
-def _needs_whole_answers(predictor: AnyPredictor, probabilities: bool) -> str:
+def _needs_whole_answers(predictor: Answering, probabilities: bool) -> str:
     settings = predictor.settings
     asked = {
         "--probabilities": probabilities,
@@ -88,10 +88,10 @@ def _needs_whole_answers(predictor: AnyPredictor, probabilities: bool) -> str:
     return " and ".join(name for name, wanted in asked.items() if wanted)
 
 
-def answer_large(predictor: AnyPredictor, case: Case, source: Path, into: Path) -> None:
+def answer_large(predictor: Answering, case: Case, source: Path, into: Path) -> None:
     """Write the answer to a case on disk into a file, of which nothing is left when this is stopped."""
     grid = case.image.grid
-    with Canvas(into.parent, grid.shape, predictor.label_type) as labels:
+    with Canvas(into.parent, grid.shape, predictor.task.dtype) as labels:
         with stage("predict", 1) as progress:
             predictor.predict_into(labels, case, lambda share: progress.advance(share, case.id))
         with stage("write"):

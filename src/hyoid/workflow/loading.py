@@ -12,7 +12,7 @@ from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..datasets.cases import check_finite, find_images, harmonised, read_case
-from ..prediction.united import AnyPredictor
+from ..prediction.answering import Answering
 from ..run_folder import open_run
 from .answers import predictor_of
 from .question import check_prediction
@@ -47,7 +47,7 @@ class Model:
         >>> labels = model(array, spacing_mm=(1, 1, 2.5))
     """
 
-    predictor: AnyPredictor
+    predictor: Answering
     dims: int
     channel_names: tuple[str, ...]
     calibrated: bool

@@ -13,7 +13,7 @@ from .. import __version__
 from ..core.machine import machine
 from ..experiment import Experiment
 from ..nets.cost import cost
-from ..prediction.predictor import PredictionSettings
+from ..prediction.settings import PredictionSettings
 from ..run_folder import RunFolder
 
 _LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK", "lightning-fabric")

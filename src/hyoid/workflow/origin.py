@@ -14,16 +14,16 @@ from .. import __version__
 from ..core.errors import HyoidError
 from ..core.progress import log
 from ..datasets.below import ANSWERS
-from ..prediction.united import AnyPredictor
+from ..prediction.answering import Answering
 from ..run_folder import AnyRun
 
 
-def origin_of(folder: AnyRun, predictor: AnyPredictor) -> dict[str, Any]:
+def origin_of(folder: AnyRun, predictor: Answering) -> dict[str, Any]:
     """The run, weights and settings that answer."""
     return {
         "run": str(folder.path.resolve()),
         "weights": f"sha256 {folder.digest[:16]}",
-        "device": str(predictor.device),
+        "device": str(predictor.engine.device),
         "prediction": predictor.settings.model_dump(mode="json"),
         "hyoid": __version__,
     }
@@ -56,7 +56,7 @@ class Outcome:
 
 
 @contextmanager
-def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: AnyPredictor) -> Iterator[None]:
+def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: Answering) -> Iterator[None]:
     """Answer inside the block; however it ends, a line tells where the answers come from and which were written.
 
     The file is there from the beginning, since it tells that the folder is one of answers.
