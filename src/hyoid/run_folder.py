@@ -7,8 +7,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from .core.settings import Settings
 from .experiment import Experiment
 from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
-from .prediction.ensemble import Ensemble, check_members
+from .prediction.ensemble import Ensemble
 from .prediction.united import union_of
 from .tasks.choose import task_for
 from .tasks.task import Task
@@ -48,25 +48,50 @@ class Split(Settings):
 
 
 @dataclass(frozen=True)
-class RunFiles:
-    """The files that a run and an ensemble both keep in their folder."""
+class RunFolder:
+    """Where a run keeps its files; every stage reads what the one before it wrote.
+
+    Attributes:
+        path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`,
+            `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
+            Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
+    """
 
     path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing run.
+
+        Raises:
+            ConfigError: When the folder holds no experiment.
+        """
+        folder = cls(Path(path))
+        if not folder.path.exists():
+            raise ConfigError(f"{path}: there is no such run.")
+        if not folder.experiment_file.is_file():
+            inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
+            if inside:
+                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
+            raise ConfigError(
+                f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
+            )
+        return folder
+
+    @property
+    def planned(self) -> Path:
+        """Holds what planning wrote; the folder of the first member in an ensemble."""
+        return self.path
 
     @property
     def experiment_file(self) -> Path:
         """The settings tree of a run."""
-        return self.path / "experiment.yaml"
-
-    @property
-    def ensemble_file(self) -> Path:
-        """What makes an ensemble of the runs in a folder."""
-        return self.path / "ensemble.yaml"
+        return self.planned / "experiment.yaml"
 
     @property
     def is_run(self) -> bool:
         """Whether a run or an ensemble is here."""
-        return self.experiment_file.is_file() or self.ensemble_file.is_file()
+        return any((self.path / name).is_file() for name in ("experiment.yaml", "ensemble.yaml"))
 
     @property
     def predictions(self) -> Path:
@@ -90,10 +115,9 @@ class RunFiles:
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the run."""
+        text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
         with atomic_path(self.path / name) as temporary:
-            temporary.write_text(
-                json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+            temporary.write_text(f"{text}\n", encoding="utf-8")
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -106,8 +130,7 @@ class RunFiles:
             times[stage] = round(times.get(stage, 0.0) + time.perf_counter() - started, 2)
             if self.path.is_dir():
                 self.write_json("timing.json", times)
-                spent = self.energy()
-                taken = meter.taken()
+                spent, taken = self.energy(), meter.taken()
                 spent[stage] = spent[stage] + taken if stage in spent else taken
                 self.write_json("energy.json", {name: asdict(one) for name, one in spent.items()})
 
@@ -115,15 +138,9 @@ class RunFiles:
         """Energy of each stage so far."""
         return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Inside the block no other program plans or trains this run.
-
-        Raises:
-            HyoidError: When another one does, naming it.
-        """
-        with alone(self.path / ".lock", "this run"):
-            yield
+    def alone(self) -> AbstractContextManager[None]:
+        """Inside the block no other program plans or trains this run; a HyoidError names one that does."""
+        return alone(self.path / ".lock", "this run")
 
     @contextmanager
     def logged(self) -> Iterator[None]:
@@ -137,36 +154,6 @@ class RunFiles:
         finally:
             log.removeHandler(handler)
             handler.close()
-
-
-@dataclass(frozen=True)
-class RunFolder(RunFiles):
-    """Where a run keeps its files; every stage reads what the one before it wrote.
-
-    Attributes:
-        path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`,
-            `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
-            Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
-    """
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """An existing run.
-
-        Raises:
-            ConfigError: When the folder holds no experiment.
-        """
-        folder = cls(Path(path))
-        if not folder.path.exists():
-            raise ConfigError(f"{path}: there is no such run.")
-        if not folder.experiment_file.is_file():
-            inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
-            if inside:
-                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
-            raise ConfigError(
-                f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
-            )
-        return folder
 
     @property
     def weights(self) -> Path:
@@ -209,7 +196,7 @@ class RunFolder(RunFiles):
     def workers(self) -> int:
         """Cases that are worked on at once: one for each thread and core, as many of the largest as fit the memory."""
         most = min(self.experiment.threads or cores(), cores())
-        if most == 1 or not (self.path / "fingerprint.yaml").is_file():
+        if most == 1 or not (self.planned / "fingerprint.yaml").is_file():
             return most
         facts = self.fingerprint
         voxels = max((math.prod(case.shape) for case in facts.cases), default=1)
@@ -222,17 +209,27 @@ class RunFolder(RunFiles):
         from .datasets.dataset import Dataset
 
         try:
-            return Dataset.from_dict(self.read_json("dataset.json"))
+            return Dataset.from_dict(RunFolder(self.planned).read_json("dataset.json"))
         except (KeyError, TypeError, ValueError):
             raise DataError(
-                f"{self.path / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or plan "
-                "the run anew in another folder."
+                f"{self.planned / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or "
+                "plan the run anew in another folder."
             ) from None
 
     @cached_property
     def split(self) -> Split:
         """Training and validation cases."""
         return Split.read(self._planned("split.yaml"))
+
+    @property
+    def members(self) -> tuple[RunFolder, ...]:
+        """The runs that answer as one: this one alone, but for ensembles."""
+        return (self,)
+
+    @cached_property
+    def unseen(self) -> dict[str, tuple[int, ...]]:
+        """For each case that is judged the members that did not learn from it, by their place."""
+        return dict.fromkeys(self.split.validation, (0,))
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -241,7 +238,7 @@ class RunFolder(RunFiles):
 
     def _planned(self, name: str) -> Path:
         """A file that planning wrote beside the experiment."""
-        file = self.path / name
+        file = self.planned / name
         if not file.is_file():
             raise ConfigError(
                 f"{file}: this is missing, and `hyoid plan` writes it; put it back, or plan the run anew in another "
@@ -250,14 +247,27 @@ class RunFolder(RunFiles):
         return file
 
 
+ALIKE: dict[str, Callable[[RunFolder], object]] = {
+    "task": lambda run: type(run.task).__name__,
+    "channels": lambda run: len(run.dataset.channel_names),
+    "axes of images": lambda run: len(run.experiment.decided.patch),
+}
+"""What the members of an ensemble have in common."""
+
+
 @dataclass(frozen=True)
-class EnsembleFolder(RunFiles):
+class EnsembleFolder(RunFolder):
     """Several runs in one folder that answer as one; verbs ask, judge and report it as they do a run.
 
     Attributes:
         path: Holds `ensemble.yaml` and the runs, and what a run holds of answers and their judgement. Settings of
             prediction and evaluation are those of the first member.
     """
+
+    @property
+    def ensemble_file(self) -> Path:
+        """What makes an ensemble of the runs in a folder."""
+        return self.path / "ensemble.yaml"
 
     @cached_property
     def ensemble(self) -> Ensemble:
@@ -280,21 +290,18 @@ class EnsembleFolder(RunFiles):
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
                 raise ConfigError(f"{self.ensemble_file}: {name} leads out of the folder; put the run into it.")
         runs = tuple(RunFolder.open(self.path / name) for name in self.names)
-        facts = {
-            name: {
-                "task": type(run.task).__name__,
-                "channels": len(run.dataset.channel_names),
-                "axes of images": len(run.experiment.decided.patch),
-            }
-            for name, run in zip(self.names, runs, strict=True)
-        }
-        check_members(facts)
+        for what, fact in ALIKE.items():
+            first, *others = map(fact, runs)
+            for name, other in zip(self.names[1:], others, strict=True):
+                if other != first:
+                    raise ConfigError(
+                        f"An ensemble needs members alike in {what}: {self.names[0]} has {first}, {name} {other}."
+                    )
         return runs
 
     @property
-    def experiment_file(self) -> Path:
-        """The settings tree of the first member."""
-        return self.members[0].experiment_file
+    def planned(self) -> Path:
+        return self.members[0].path
 
     @cached_property
     def task(self) -> Task:
@@ -312,21 +319,6 @@ class EnsembleFolder(RunFiles):
         parts = [self.ensemble.to_yaml(), *(run.digest for run in self.members)]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
-    @property
-    def dataset(self) -> Dataset:
-        """The data set of the first member."""
-        return self.members[0].dataset
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What the first member measured in it."""
-        return self.members[0].fingerprint
-
-    @property
-    def workers(self) -> int:
-        """As many as for the first member."""
-        return self.members[0].workers
-
     @cached_property
     def unseen(self) -> dict[str, tuple[int, ...]]:
         """For each case that is judged the members that did not learn from it, by their place.
@@ -336,11 +328,10 @@ class EnsembleFolder(RunFiles):
         """
         cases: dict[str, tuple[int, ...]] = {}
         for number, (member, run) in enumerate(zip(self.ensemble.members, self.members, strict=True)):
-            labels = dict(zip(self.task.labels.names, self.task.labels.values, strict=True))
-            same = all(
-                labels[name] == group for name, group in zip(run.task.labels.names, run.task.labels.values, strict=True)
+            ours, theirs = (
+                dict(zip(some.names, some.values, strict=True)) for some in (self.task.labels, run.task.labels)
             )
-            if not same or run.dataset.root != self.dataset.root or run.dataset.ids != self.dataset.ids:
+            if ours | theirs != ours or run.dataset.root != self.dataset.root or run.dataset.ids != self.dataset.ids:
                 raise ConfigError(
                     f"{self.path}: {self.names[0]} and {member.run} learned from different data sets or values; answer"
                     f" images with `hyoid predict {self.path} IMAGES --into ANSWERS`, and judge these with `hyoid"
@@ -361,10 +352,7 @@ class EnsembleFolder(RunFiles):
         return Split(training=training, validation=tuple(runs))
 
 
-AnyRun = RunFolder | EnsembleFolder
-
-
-def open_run(path: str | Path) -> AnyRun:
+def open_run(path: str | Path) -> RunFolder:
     """The run or the ensemble in a folder.
 
     Raises:

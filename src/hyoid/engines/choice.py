@@ -38,19 +38,11 @@ PATIENCE_SECONDS = 6.0
 
 @dataclass
 class Choice:
-    """What computes tiles of one shape.
+    """What computes tiles of one shape."""
 
-    Attributes:
-        program: None is torch.
-        batch: Tiles the program was made for; fewer are filled up.
-        spent: Seconds that torch has worked on such tiles.
-        calls: How often.
-        settled: Whether `auto` has decided.
-    """
-
-    program: Program | None = None
-    batch: int = 0
-    spent: float = 0.0
+    program: Program | None = None  # None is torch
+    batch: int = 0  # tiles the program was made for; fewer are filled up
+    spent: float = 0.0  # seconds that torch has worked on such tiles
     calls: int = 0
     settled: bool = False
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -88,6 +89,10 @@ def evidence_of(net: Net, task: Task) -> tuple[nn.Module, Evidence]:
     turned = type(task).mirrored is not Task.mirrored
     if head is None or head.in_channels >= head.out_channels or turned or task.averages == "logits":
         return net, Evidence(task.channels, None, task)
-    shared = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
-    features = deepcopy(net, {**shared, id(head): nn.Identity()})
-    return features, Evidence(head.in_channels, head, task)
+    return exchanged(net, {head: nn.Identity()}), Evidence(head.in_channels, head, task)
+
+
+def exchanged(net: nn.Module, parts: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """A copy of a net that shares its weights, with others in the place of some parts."""
+    shared: dict[int, Any] = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
+    return deepcopy(net, shared | {id(old): new for old, new in parts.items()})

@@ -8,7 +8,6 @@ import io
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from ..nets.layers import InstanceNorm
 from .engine import engines
+from .evidence import exchanged
 from .torch import exported
 
 
@@ -88,13 +88,7 @@ class SpelledOutNorm(nn.Module):
 
 def spelled_out(net: nn.Module) -> nn.Module:
     """The net with its norms spelled out; a copy that shares the weights."""
-    shared: dict[int, Any] = {id(weight): weight for weight in (*net.parameters(), *net.buffers())}
-    copied = deepcopy(net, shared)
-    for owner in list(copied.modules()):
-        for name, part in owner.named_children():
-            if isinstance(part, InstanceNorm):
-                setattr(owner, name, SpelledOutNorm(part))
-    return copied
+    return exchanged(net, {part: SpelledOutNorm(part) for part in net.modules() if isinstance(part, InstanceNorm)})
 
 
 def openvino_model(net: nn.Module, example: Tensor) -> Any:

@@ -24,21 +24,13 @@ FILES = (torch, onnx, openvino)
 
 @dataclass(frozen=True)
 class Programs:
-    """The programs of a net.
-
-    Attributes:
-        net: In evaluation mode.
-        kind: What it gives: logits or features.
-        half: Whether programs may compute in bfloat16.
-        folder: Where programs are kept; nowhere when None.
-        key: Tells weights apart in the names of kept files.
-    """
+    """The programs of a net, made for a shape of tiles."""
 
     net: nn.Module
-    kind: str
-    half: bool
-    folder: Path | None
-    key: str
+    kind: str  # what the net gives: logits or features
+    half: bool  # whether programs may compute in bfloat16
+    folder: Path | None  # where programs are kept; nowhere when None
+    key: str  # tells weights apart in the names of kept files
 
     def make(self, name: str, tiles: Tensor, **options: Callable[[], Tensor]) -> Program | None:
         """The program, read from disk where it is kept, once it has answered.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,21 +18,13 @@ from .facts import NetFacts
 
 @dataclass
 class TorchEngine:
-    """A net computed by torch as it is.
+    """A net computed by torch as it is."""
 
-    Attributes:
-        net: Gives the evidence as the first of a tuple; on the device, in evaluation mode.
-        evidence: What the net gives.
-        facts: The sizes that it takes and gives.
-        device: Where it runs.
-        precision: Number format in the net: 32-true, bf16-mixed or 16-mixed.
-    """
-
-    net: nn.Module
+    net: nn.Module  # gives the evidence as the first of a tuple; on the device, in evaluation mode
     evidence: Evidence
     facts: NetFacts
     device: torch.device
-    precision: str
+    precision: str  # number format in the net: 32-true, bf16-mixed or 16-mixed
 
     @classmethod
     def of(cls, net: Net, task: Task, in_channels: int, device: str | torch.device, precision: str) -> TorchEngine:
@@ -48,15 +40,11 @@ class TorchEngine:
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """The evidence (B, channels, *S) of tiles (B, C, *S)."""
-        with self._autocast():
+        half = self.precision == "16-mixed" and self.device.type != "cpu"
+        kind, device = torch.float16 if half else torch.bfloat16, self.device.type
+        with nullcontext() if self.precision == "32-true" else torch.autocast(device, kind):
             answer: Tensor = self.net(tiles)[0]
         return answer
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "32-true":
-            return nullcontext()
-        half = self.precision == "16-mixed" and self.device.type != "cpu"
-        return torch.autocast(self.device.type, torch.float16 if half else torch.bfloat16)
 
 
 class Finest(nn.Module):

@@ -86,11 +86,10 @@ class Answering(ABC):
         """
         prepared, target = self.prepared(case) if prepared is None else prepared, case.image.grid
         with fitting(case, self.plans[0]):
-            answer = None
             if self.settings.refine is not None:
-                answer, _ = self._refined(case, prepared, advance, watch)
-            elif watch is None:
-                answer = self._at_once(prepared, target, advance)
+                answer: Image | None = self._refined(case, prepared, advance, watch)[0]
+            else:
+                answer = self._at_once(prepared, target, advance) if watch is None else None
             if answer is None:
                 answer = Image(np.zeros((1, *target.shape), self.task.dtype), target, "labels")
                 self.predict_into(answer.array[0], case, advance, prepared, watch)

@@ -28,14 +28,14 @@ def predict_cases(
     probabilities: bool = False,
     watch: Callable[[Case], Watch] | None = None,
 ) -> None:
-    """Predict many cases; a broken one is told and does not stop the others.
+    """Predict many cases; a broken one is passed to `fail` and does not stop the others.
 
     Args:
         predictor: What answers.
         ids: Names of the cases.
         read: Gives the case of a name.
         write: Keeps the labels of a case; called from another thread, one case at a time.
-        fail: Is told of cases that fail.
+        fail: Called for each case that fails.
         probabilities: Whether `write` is given the probabilities too.
         watch: Gives what looks at the probabilities of a case part by part, where only little of them is to be kept.
     """
@@ -61,9 +61,8 @@ def predict_cases(
             if loaded is not None:
                 with failing(case_id, fail):
                     case, prepared = loaded
-                    answers: tuple[Image, ...]
                     if probabilities:
-                        answers = predictor.predict_probabilities(case, prepared, advance)
+                        answers: tuple[Image, ...] = predictor.predict_probabilities(case, prepared, advance)
                     else:
                         answers = (predictor.predict(case, prepared, advance, watch(case) if watch else None),)
                     if writing is not None:
@@ -76,7 +75,7 @@ def predict_cases(
 
 @contextmanager
 def failing(case_id: str, fail: Fail) -> Iterator[None]:
-    """Work on a case; when it fails this is told, and goes no further."""
+    """Work on a case; a failure is passed to `fail`, and goes no further."""
     try:
         yield
     except Exception as error:
@@ -84,7 +83,6 @@ def failing(case_id: str, fail: Fail) -> Iterator[None]:
 
 
 def _load(predictor: Answering, read: Read, fail: Fail, case_id: str) -> tuple[Case, Image] | None:
-    """The case and its prepared image; None when it failed."""
     with failing(case_id, fail):
         case = read(case_id)
         return case, predictor.prepared(case)

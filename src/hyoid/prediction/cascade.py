@@ -17,11 +17,6 @@ ANSWERED = "answered_before"
 def with_answer(case: Case, answer: Image, labels: Labels) -> Case:
     """The case with a channel for each structure of an answer: 1 inside it and 0 elsewhere.
 
-    Args:
-        case: Its image is in memory.
-        answer: Labels of the voxels of its image.
-        labels: What they mean.
-
     Raises:
         DataError: When the answer has other voxels than the image.
     """

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
+import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from ..core.errors import ConfigError
 from ..core.settings import Settings
 from ..nets.net import Net
 from ..planning.plan import Plan
@@ -60,29 +60,25 @@ class Ensemble(Settings):
 class Averaged(Net):
     """Nets that take the same tiles, as one net: its logits are those of the mean probabilities, or the mean logits.
 
-    The weights of overlapping tiles do not depend on the member, so averaging inside the tiles gives the mean of whole
-    answers. Memory is that of the nets and of three maps of a tile, however many nets there are.
+    Memory is that of the nets and of three maps of a tile, however many nets there are.
     """
 
     def __init__(self, nets: Sequence[Net], weights: Sequence[float], task: Task, unite: Unite) -> None:
         super().__init__(nets[0].divisor, nets[0].margin)
-        self.nets = nn.ModuleList(nets)
-        self.smallest = nets[0].smallest_input()
+        self.nets, self.smallest = nn.ModuleList(nets), nets[0].smallest_input()
         self.shares = [weight / sum(weights) for weight in weights]
         self.task = task
         self.by_logits = unite == "logits" or task.averages == "logits"
 
     def smallest_input(self) -> tuple[int, ...]:
-        """That of its nets."""
         return self.smallest
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        total: Tensor | None = None
+        total = torch.zeros(())
         for net, share in zip(self.nets, self.shares, strict=True):
             logits = net(x)[0]
             maps = share * (logits.float() if self.by_logits else self.task.activate(logits))
-            total = maps if total is None else total.add_(maps)
-        assert total is not None
+            total = total.add_(maps) if total.ndim else maps
         return (total if self.by_logits else self.task.logits(total),)
 
 
@@ -91,21 +87,3 @@ def plan_key(plan: Plan, task: Task, net: Net) -> str:
     asked = (type(task).__name__, task.labels, task.outputs)
     sizes = (net.divisor, net.margin, net.smallest_input())
     return repr((plan.preparation, plan.dims, plan.patch, plan.mirror_axes, plan.precision, asked, sizes))
-
-
-def check_members(facts: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuse members that cannot answer the same images with one answer.
-
-    Args:
-        facts: By member, such as {"task": "Classes", "channels": 1, "axes of the images": 3}.
-
-    Raises:
-        ConfigError: Naming the first that does not fit the first member.
-    """
-    first, *others = facts
-    for name in others:
-        for what, value in facts[name].items():
-            if value != facts[first][what]:
-                raise ConfigError(
-                    f"An ensemble needs members alike in {what}: {first} has {facts[first][what]}, {name} {value}."
-                )

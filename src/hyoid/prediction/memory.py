@@ -17,11 +17,7 @@ MISTAKEN = 100
 
 
 def check_size(case: Case, plan: Plan) -> None:
-    """Refuse a case of which a mistaken header would make more than the memory holds, before any is asked for.
-
-    Raises:
-        MemoryError: Rather than by the system, which may promise memory that it does not have.
-    """
+    """Raise a MemoryError for a case that a mistaken header makes too large; a system may promise what it lacks."""
     voxels = math.prod(prepared_grid(case.image.grid, plan.preparation).shape)
     grown = voxels / math.prod(case.image.grid.shape)
     if grown > MISTAKEN and 4e-9 * case.image.channels * voxels > available_gb("cpu"):
@@ -30,11 +26,7 @@ def check_size(case: Case, plan: Plan) -> None:
 
 @contextmanager
 def fitting(case: Case, plan: Plan) -> Iterator[None]:
-    """Work on a case; where the memory does not suffice, tell what may be wrong with it.
-
-    Raises:
-        DataError: In place of a MemoryError.
-    """
+    """Work on a case; a DataError takes the place of a MemoryError, and says what may be wrong with the case."""
     try:
         yield
     except MemoryError:

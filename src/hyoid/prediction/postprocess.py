@@ -17,11 +17,6 @@ def keep_largest(image: Image, labels: Labels, structures: Sequence[str]) -> Ima
 
     Voxels that touch by a face, an edge or a corner are connected. A structure that is absent stays absent.
 
-    Args:
-        image: Labels on a grid, one channel.
-        labels: What the values mean.
-        structures: Names of the structures that are one piece.
-
     Raises:
         ConfigError: When a name is not among the structures.
     """

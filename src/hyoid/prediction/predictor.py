@@ -63,7 +63,7 @@ class Predictor(Answering):
                 f"The engine computes a {facts.dims}D net of {facts.in_channels} channels, and the plan is for one of "
                 f"{plan.dims}D and {plan.net.in_channels}; take engine and plan from the same run."
             )
-        check_assembling(self.task, self.settings.refine, self.settings.largest_component)
+        check_assembling(self.task, self.settings)
 
     @classmethod
     def of(
@@ -100,10 +100,11 @@ class Predictor(Answering):
         labels = self.predict_labels(prepared.array, advance)
         return onto(Image(labels[None], prepared.grid, "labels"), target)
 
-    def predict_prepared(self, image: np.ndarray, advance: Advance | None = None) -> np.ndarray:
+    def predict_prepared(self, image: np.ndarray) -> np.ndarray:
         """The maps (K, *S) float32 of a prepared image (C, *S)."""
+        case = Case("", Image(image, Grid.plain(image.shape[1:])))
         maps = np.empty((self.task.channels, *image.shape[1:]), np.float32)
-        self._fill(maps, Case("", prepared := Image(image, Grid.plain(image.shape[1:]))), prepared, advance)
+        self._fill(maps, case, case.image, None)
         return maps
 
     def _fill(self, maps: np.ndarray, case: Case, prepared: Image, advance: Advance | None) -> None:
@@ -133,16 +134,13 @@ class Predictor(Answering):
         """The image of a case as the net wants it."""
         if self.before is not None and ANSWERED not in case.facts:
             case = self.before(case)
-        channels = len(self.plan.preparation.intensity)
+        channels, dims = len(self.plan.preparation.intensity), len(self.plan.patch)
         if channels and case.image.channels != channels:
-            raise DataError(
-                f"{case.id}: the net learned from {channels} channels; this image has {case.image.channels}."
-            )
-        dims = len(self.plan.patch)
+            there = f"{channels} channels; this image has {case.image.channels}"
+            raise DataError(f"{case.id}: the net learned from {there}.")
         if case.image.grid.dims != dims:
-            raise DataError(
-                f"{case.id}: the net learned from {dims}D images; this one has {case.image.grid.dims} axes."
-            )
+            there = f"{dims}D images; this one has {case.image.grid.dims} axes"
+            raise DataError(f"{case.id}: the net learned from {there}.")
         with fitting(case, self.plan):
             check_size(case, self.plan)
             if not isinstance(case.image.array, np.ndarray):
@@ -194,7 +192,6 @@ class Predictor(Answering):
         return all_pieces(partial(self._probable, slabs), parts, prepared.grid, tiling.long_axis, case.image.grid)
 
     def _probable(self, slabs: Slabs, window: Window | None) -> Iterator[tuple[int, torch.Tensor]]:
-        """The slabs of a window as probabilities."""
         for start, slab in slabs(window):
             if self.evidence.activated:
                 yield start, slab

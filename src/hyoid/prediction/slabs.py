@@ -23,19 +23,12 @@ EDGE = 0.5 + 1e-4
 
 @dataclass(frozen=True)
 class Piece:
-    """Probabilities of a part of the source, and the part of the target that they settle.
+    """Probabilities of a part of the source, and the part of the target that they settle."""
 
-    Attributes:
-        probabilities: Shape (K, *source.shape), float16 or float32.
-        source: Where they lie.
-        target: The voxels to answer now.
-        place: Where those lie in the array of the whole target.
-    """
-
-    probabilities: np.ndarray
-    source: Grid
-    target: Grid
-    place: tuple[slice, ...]
+    probabilities: np.ndarray  # (K, *source.shape), float16 or float32
+    source: Grid  # where they lie
+    target: Grid  # the voxels to answer now
+    place: tuple[slice, ...]  # where those lie in the array of the whole target
 
 
 def same_voxels(source: Grid, target: Grid) -> bool:
@@ -49,17 +42,11 @@ def same_voxels(source: Grid, target: Grid) -> bool:
 
 @dataclass(frozen=True)
 class Along:
-    """How one axis of a source lies along an axis of a target: position = scale * target index + shift.
+    """How one axis of a source lies along an axis of a target: position = scale * target index + shift."""
 
-    Attributes:
-        axis: The axis of the target.
-        position: Where each of its voxels lies on the source's axis.
-        scale: Source voxels for each target voxel.
-    """
-
-    axis: int
-    position: np.ndarray
-    scale: float
+    axis: int  # of the target
+    position: np.ndarray  # where each of its voxels lies on the source's axis
+    scale: float  # source voxels for each target voxel
 
     @classmethod
     def of(cls, source: Grid, target: Grid, axis: int) -> Along | None:
@@ -148,7 +135,7 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
         del slab  # here and below: at most one slab and what it is joined into are in memory together
         ready = size - 1 + EDGE if end == size else end - 1.0
         if wanted := along.between(settled, ready):
-            part = source.cropped(only(axis, end - known.shape[axis + 1], source.dims), known.shape[1:])
+            part = narrowed(source, axis, range(end - known.shape[axis + 1], end))
             place = [slice(None)] * target.dims
             place[along.axis] = slice(wanted.start, wanted.stop)
             yield Piece(known.cpu().numpy(), part, narrowed(target, along.axis, wanted), tuple(place))
@@ -160,10 +147,6 @@ def pieces(slabs: Iterable[tuple[int, torch.Tensor]], source: Grid, axis: int, t
 
 def narrowed(grid: Grid, axis: int, voxels: range) -> Grid:
     """The part of a grid with these voxels along one axis."""
-    shape = tuple(len(voxels) if a == axis else n for a, n in enumerate(grid.shape))
-    return grid.cropped(only(axis, voxels.start, grid.dims), shape)
-
-
-def only(axis: int, start: int, dims: int) -> list[int]:
-    """A first voxel that is not 0 along one axis only."""
-    return [start if a == axis else 0 for a in range(dims)]
+    first, shape = [0] * grid.dims, list(grid.shape)
+    first[axis], shape[axis] = voxels.start, len(voxels)
+    return grid.cropped(first, tuple(shape))

@@ -44,10 +44,7 @@ def tile_starts(size: int, tile: int, shared: float) -> tuple[int, ...]:
 
 
 def cheapest_tile(lengths: Sequence[Sequence[int]], most: float, work: Callable[[tuple[int, ...]], float]) -> Index:
-    """The tile with which an image takes least work; of several the smallest.
-
-    Neighbours share as many voxels whatever the tile, namely a part of a patch, so larger tiles answer fewer voxels
-    twice: tiles of 64^3 that overlap by 32 answer an image of 128^3 3.4 times over, tiles of 80^3 twice.
+    """The tile with which an image takes least work; of several the smallest. See docs/decisions/tile_size.md.
 
     Args:
         lengths: For each axis the lengths to choose from, the shortest first.
@@ -124,21 +121,13 @@ class Window:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles that cover an image.
+    """Tiles that cover an image; sizes in voxels along each axis."""
 
-    Attributes:
-        shape: Voxels of the image.
-        tile: Voxels of the net's answer for one tile.
-        margin: Voxels by which the net's input is larger than its answer, at each end of each axis.
-        shared: Voxels that neighbouring tiles share along each axis.
-        border: What the net sees beyond the image.
-    """
-
-    shape: tuple[int, ...]
-    tile: tuple[int, ...]
-    margin: tuple[int, ...]
-    shared: tuple[float, ...]
-    border: Border = "zero"
+    shape: tuple[int, ...]  # of the image
+    tile: tuple[int, ...]  # of the net's answer for one tile
+    margin: tuple[int, ...]  # by which the net's input is larger than its answer, at each end
+    shared: tuple[float, ...]  # what neighbouring tiles share
+    border: Border = "zero"  # what the net sees beyond the image
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], ...]:
@@ -183,12 +172,9 @@ class Tiling:
         """For each axis the numbers of the tiles that reach into the window."""
         rows = [range(len(starts)) for starts in self.starts]
         if window is not None:
-            axis, offset = window.axis, self.offset[window.axis]
-            reach = [
-                number
-                for number, start in enumerate(self.starts[axis])
-                if start < window.stop + offset and start + self.tile[axis] > window.start + offset
-            ]
+            axis = window.axis
+            low, high = (edge + self.offset[axis] for edge in (window.start, window.stop))
+            reach = [i for i, start in enumerate(self.starts[axis]) if start < high and start + self.tile[axis] > low]
             rows[axis] = range(reach[0], reach[-1] + 1)
         return rows
 
@@ -270,7 +256,7 @@ def stitch(
     row = rows[axis][0]
     for index, answer in _answered(forward, image, tiling, indices, batch):
         if ring is None:
-            ring = _Ring.around(answer, tiling, window, dtype, activate, most)
+            ring = _Ring(answer, tiling, window, dtype, activate, most)
         if index[axis] != row:
             yield from ring.finished(row)
             row = index[axis]
@@ -285,11 +271,7 @@ def stitch(
 def _answered(
     forward: Forward, image: np.ndarray, tiling: Tiling, indices: Sequence[Index], batch: int
 ) -> Iterator[tuple[Index, torch.Tensor]]:
-    """Each tile with its answer (K, *tile), in order.
-
-    A net gives the same answer to the same tile, so of tiles that hold one value throughout (air, the glass of a slide,
-    what lies outside a mask) only the first goes through it.
-    """
+    """Each tile with its answer (K, *tile), in order; of tiles that hold one value throughout only the first is run."""
     import torch
 
     known: dict[bytes | None, torch.Tensor] = {}
@@ -303,10 +285,10 @@ def _answered(
             boxes[index] = box
         if len(boxes) < batch and position + 1 < len(indices):
             continue
-        found: dict[Index, torch.Tensor] = {}
-        if boxes:
-            found.update(zip(boxes, forward(torch.from_numpy(np.stack(list(boxes.values())))), strict=True))
+        stacked = forward(torch.from_numpy(np.stack(list(boxes.values())))) if boxes else ()
+        found = dict(zip(boxes, stacked, strict=True))
         boxes = {}
+        del stacked
         for one, value in waiting:
             answer = found.pop(one) if one in found else known[value]
             if value is not None and value not in known and (len(known) + 1) * answer.nbytes <= KEPT_BYTES:
@@ -327,61 +309,44 @@ def _only_value(box: np.ndarray) -> bytes | None:
     return first.tobytes() if (corners == first).all() and (box == first).all() else None
 
 
-@dataclass
 class _Ring:
-    """Sums of weighted answers; along the long axis voxel v lies at v modulo the tile's length.
+    """Sums (K, *S) of weighted answers: S is a tile along the long axis, the (padded) image or window along others.
 
-    Attributes:
-        sums: Shape (K, *S), where S is a tile along the long axis and the (padded) image or window along others.
-        tiling: Where the tiles lie.
-        low: First voxel of each axis that is kept, in the padded image.
-        weights: For each axis the blending weights (tiles, tile) of its tiles, where the sums are.
-        activate: Makes of answers what is averaged, unless it is them.
-        most: Voxels that are handed on at once.
+    Along the long axis voxel v lies at v modulo the tile's length.
     """
 
-    sums: torch.Tensor
-    tiling: Tiling
-    low: tuple[int, ...]
-    weights: tuple[torch.Tensor, ...]
-    activate: Activate | None
-    most: int
-
-    @classmethod
-    def around(
-        cls,
+    def __init__(
+        self,
         answer: torch.Tensor,
         tiling: Tiling,
         window: Window | None,
         dtype: torch.dtype | None,
         activate: Activate | None,
         most: int,
-    ) -> _Ring:
-        """An empty ring for answers (K, *tile) like this one."""
+    ) -> None:
         import torch
 
+        self.tiling, self.activate, self.most = tiling, activate, most
         low, shape = list(tiling.offset), list(tiling.shape)
         if window is not None:
             low[window.axis] += window.start
             shape[window.axis] = window.stop - window.start
         axis = tiling.long_axis
         low[axis], shape[axis] = 0, tiling.tile[axis]
+        self.low = low  # the first voxel of each axis that is kept, in the padded image
         kind = dtype or (answer.dtype if activate is None else torch.float32)
-        sums = answer.new_zeros((len(answer), *shape), dtype=kind)
-        weights = tuple(torch.from_numpy(one).to(answer.device) for one in tiling.weights)
-        return cls(sums, tiling, tuple(low), weights, activate, most)
+        self.sums = answer.new_zeros((len(answer), *shape), dtype=kind)
+        self.weights = [torch.from_numpy(one).to(answer.device) for one in tiling.weights]
 
     def add(self, answer: torch.Tensor, index: tuple[int, ...]) -> None:
         """Add the answer (K, *tile) of one tile, weighted."""
         axis, tiling, sums = self.tiling.long_axis, self.tiling, self.sums
         weight = self._weight(index)
-        for a, (starts, i, tile) in enumerate(zip(tiling.starts, index, tiling.tile, strict=True)):
-            if a == axis:
-                continue
-            first = max(starts[i], self.low[a])
-            length = min(starts[i] + tile, self.low[a] + self.sums.shape[a + 1]) - first
+        for a in set(range(len(index))) - {axis}:
+            start, first = tiling.starts[a][index[a]], max(tiling.starts[a][index[a]], self.low[a])
+            length = min(start + tiling.tile[a], self.low[a] + self.sums.shape[a + 1]) - first
             sums = sums.narrow(a + 1, first - self.low[a], length)
-            answer, weight = (part.narrow(a + 1, first - starts[i], length) for part in (answer, weight))
+            answer, weight = (part.narrow(a + 1, first - start, length) for part in (answer, weight))
         turn = tiling.starts[axis][index[axis]] % tiling.tile[axis]
         rest = tiling.tile[axis] - turn
         for place, begin, length in ((turn, 0, rest), (0, rest, turn)):
@@ -391,10 +356,8 @@ class _Ring:
 
     def _weight(self, index: Index) -> torch.Tensor:
         """Blending weight (1, *tile) of each voxel of one tile."""
-        first, *others = (
-            weights[i].reshape(-1, *(1,) * (len(index) - axis - 1))
-            for axis, (weights, i) in enumerate(zip(self.weights, index, strict=True))
-        )
+        axes = enumerate(zip(self.weights, index, strict=True), 1)
+        first, *others = (weights[i].reshape(-1, *(1,) * (len(index) - axis)) for axis, (weights, i) in axes)
         return math.prod(others, start=first)[None]
 
     def _add_parts(self, sums: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor) -> None:

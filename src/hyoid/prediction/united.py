@@ -25,14 +25,10 @@ from .whole import room_for
 
 
 def union_of(tasks: Sequence[Task], names: Sequence[str]) -> Task:
-    """The task whose structures are those of all tasks, merged by name.
+    """The task whose structures are those of all tasks of one type, merged by name; messages call these by `names`.
 
     A structure has the values of the first task that knows it. Values that another task uses for another structure are
     replaced by a new one, which is logged.
-
-    Args:
-        tasks: Of one type.
-        names: What messages call those who were asked.
 
     Raises:
         ConfigError: When structures differ, and the task is not one of classes or regions.
@@ -78,13 +74,11 @@ class United(Answering):
         self.settings, self.engine = members[0].settings, members[0].engine
         if self.settings.refine is not None:
             raise ConfigError("prediction.refine: members of different plans are not refined; set it to null.")
-        known = [[self.task.outputs.index(name) for name in member.task.outputs] for member in members]
-        total = np.zeros(self.task.channels)
-        for weight, places in zip(weights, known, strict=True):
-            total[places] += weight
-        self._shares = [
-            (places, (weight / total[places]).astype(np.float32)) for weight, places in zip(weights, known, strict=True)
-        ]
+        self._places = [[self.task.outputs.index(name) for name in member.task.outputs] for member in members]
+        shares = np.zeros((len(members), self.task.channels))
+        for row, weight, places in zip(shares, weights, self._places, strict=True):
+            row[places] = weight
+        self._shares = (shares / shares.sum(0)).astype(np.float32)
 
     def prepared(self, case: Case) -> Image:
         """The image as it is: each member prepares it when it answers."""
@@ -116,9 +110,8 @@ class United(Answering):
                     streams.append((stream, number))
                     continue
                 if held is None:
-                    shape = (self.task.channels, *target.shape)
-                    held = stack.enter_context(room_for(shape, self.settings.memory_gb))
-                    held[...] = 0
+                    room = room_for((self.task.channels, *target.shape), self.settings.memory_gb)
+                    (held := stack.enter_context(room))[...] = 0
                 for piece in stream.rest():
                     for place, grid in _bands(piece.target, 0, True, self.task.channels, piece.place):
                         self._add(held[(slice(None), *place)], number, piece, grid)
@@ -131,34 +124,26 @@ class United(Answering):
                     for piece, inside in stream.meeting(place[axis]):
                         where = (slice(None),) * (axis + 1) + (_moved(inside, -place[axis].start),)
                         self._add(total[where], number, piece, narrowed(target, axis, range(inside.start, inside.stop)))
-                yield Piece(self._completed(total), grid, grid, place)
+                if isinstance(self.task, Classes):  # background is what the structures leave, and all sum to 1
+                    structures = total[1:].sum(0)
+                    total[1:] /= np.maximum(structures, 1)
+                    total[0] = np.maximum(1 - structures, 0)
+                yield Piece(total, grid, grid, place)
 
     def _add(self, total: np.ndarray, number: int, piece: Piece, grid: Grid) -> None:
         """Add what a member says of a grid, weighted, to a total (K, *grid.shape)."""
         maps = onto(Image(piece.probabilities, piece.source, "probabilities"), grid).array
-        places, shares = self._shares[number]
-        for channel, place, share in zip(maps, places, shares, strict=True):
-            total[place] += share * channel
-
-    def _completed(self, total: np.ndarray) -> np.ndarray:
-        """Where classes exclude one another, background is what the structures leave, and all sum to 1."""
-        if isinstance(self.task, Classes):
-            structures = total[1:].sum(0)
-            total[1:] /= np.maximum(structures, 1)
-            total[0] = np.maximum(1 - structures, 0)
-        return total
+        for channel, place in zip(maps, self._places[number], strict=True):
+            total[place] += self._shares[number, place] * channel
 
 
 class _Stream:
-    """The pieces of one member, the next of them computed already.
-
-    Attributes:
-        order: The axis of the target along which pieces follow one another, and whether upwards; None when they do not.
-    """
+    """The pieces of one member, the next of them computed already."""
 
     def __init__(self, pieces: Iterator[Piece], target: Grid) -> None:
         self._pieces = pieces
         self._piece = next(pieces, None)
+        # the axis of the target along which pieces follow one another, and whether upwards; None when they do not
         self.order: tuple[int, bool] | None = None
         cut = [] if self._piece is None else [a for a, part in enumerate(self._piece.place) if part != slice(None)]
         if self._piece is not None and len(cut) == 1:
@@ -166,7 +151,6 @@ class _Stream:
             self.order = next((cut[0], one.scale > 0) for one in lines if one is not None and one.axis == cut[0])
 
     def rest(self) -> Iterator[Piece]:
-        """Every piece that is left."""
         while self._piece is not None:
             yield self._piece
             self._piece = None  # it would be in memory together with the next one

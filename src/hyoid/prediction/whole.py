@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,19 +14,19 @@ import torch
 from ..core.errors import ConfigError
 from ..files.canvas import Canvas
 from ..tasks.task import Task
+from .settings import PredictionSettings
 
 
-def check_assembling(task: Task, refine: str | None, largest: Sequence[str]) -> None:
+def check_assembling(task: Task, settings: PredictionSettings) -> None:
     """Refuse settings that do not fit the answers of a task.
 
     Raises:
-        ConfigError: When probabilities are to be corrected where there are none or objects are made of them, or the
-            largest piece of a structure is to be kept where values are numbers of objects.
+        ConfigError: Naming the setting.
     """
     name = type(task).__name__
-    if refine is not None and (task.assembles or not task.probable):
+    if settings.refine is not None and (task.assembles or not task.probable):
         raise ConfigError(f"prediction.refine corrects probabilities of single voxels; {name} needs it left out.")
-    if largest and task.truth != "labels":
+    if settings.largest_component and task.truth != "labels":
         raise ConfigError(f"prediction.largest_component keeps pieces of structures, and {name} answers no structures.")
 
 

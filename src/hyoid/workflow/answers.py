@@ -41,7 +41,7 @@ from ..prediction.ensemble import Averaged, plan_key
 from ..prediction.predictor import Predictor
 from ..prediction.united import United
 from ..preparation.pipeline import Before
-from ..run_folder import AnyRun, RunFolder, open_run
+from ..run_folder import EnsembleFolder, RunFolder, open_run
 from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .origin import Outcome, noted
@@ -58,7 +58,7 @@ MOST_SCATTERED = 8
 
 
 def predictor_of(
-    folder: AnyRun, changes: Sequence[str] = (), members: Sequence[int] | None = None, keeps: bool = True
+    folder: RunFolder, changes: Sequence[str] = (), members: Sequence[int] | None = None, keeps: bool = True
 ) -> Answering:
     """The trained net of a run, or the nets of an ensemble, ready to answer; settings may be changed for this once.
 
@@ -77,10 +77,10 @@ def predictor_of(
     check_device(experiment.device)
     check_structures(experiment, experiment.task_labels)
     use_threads(experiment.threads)
-    if isinstance(folder, RunFolder):
-        return _predictor([folder], net_of(folder), experiment, folder.weights, keeps)
-    ensemble, groups = folder.ensemble, dict[str, list[int]]()
     nets = {number: net_of(folder.members[number]) for number in members or range(len(folder.members))}
+    if not isinstance(folder, EnsembleFolder):
+        return _predictor([folder], nets[0], experiment, folder.weights, keeps)
+    ensemble, groups = folder.ensemble, dict[str, list[int]]()
     for number, net in nets.items():
         run = folder.members[number]
         groups.setdefault(plan_key(run.experiment.decided, run.task, net), []).append(number)
@@ -91,8 +91,7 @@ def predictor_of(
         runs, shares = [folder.members[n] for n in numbers], [ensemble.members[n].weight for n in numbers]
         net, place = nets[numbers[0]], runs[0].weights
         if len(numbers) > 1:
-            net = Averaged([nets[n] for n in numbers], shares, runs[0].task, ensemble.unite)
-            place = folder.path / "weights"
+            net, place = Averaged([nets[n] for n in numbers], shares, runs[0].task, ensemble.unite), folder.weights
         predictors.append(_predictor(runs, net, experiment, place, keeps))
         weights.append(sum(shares))
     names = [folder.names[numbers[0]] for numbers in groups.values()]
@@ -100,11 +99,7 @@ def predictor_of(
 
 
 def net_of(folder: RunFolder) -> Net:
-    """The net of a run with its weights.
-
-    Raises:
-        ConfigError: When it was not trained yet.
-    """
+    """The net of a run with its weights."""
     weights = folder.trained
     if not read_checkpoint(weights)[1].get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
@@ -119,36 +114,21 @@ def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, plac
     if settings.precision == "16-mixed" and not device.startswith("cuda"):
         raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
     plan, digest = runs[0].experiment.decided, "-".join(run.digest[:12] for run in runs)
-    predictor = Predictor.of(
-        net,
-        runs[0].task,
-        plan,
-        settings,
-        device,
-        (place / "engines", digest) if keeps else None,
-        partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8"),
-    )
+    kept = (place / "engines", digest) if keeps else None
+    patches = partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8")
+    predictor = Predictor.of(net, runs[0].task, plan, settings, device, kept, patches)
     if plan.preparation.before is not None:
-        predictor.before = _stage(plan.preparation.before, keeps)
+        first = predictor_of(run_before(plan.preparation.before), keeps=keeps)
+        predictor.before = lambda case: with_answer(case, first.predict(case), first.task.labels)
     return predictor
 
 
-def run_before(before: Before) -> AnyRun:
-    """The run before a later stage of a cascade.
-
-    Raises:
-        ConfigError: When it is no longer as it was when the later run was planned.
-    """
+def run_before(before: Before) -> RunFolder:
+    """The run before a later stage of a cascade, which is as it was when that was planned, or a ConfigError."""
     first = open_run(before.run)
     if fingerprint_of(first) != before.made_by:
         raise ConfigError(f"{first.path}: this run has changed since a later one was planned on it; plan that anew.")
     return first
-
-
-def _stage(before: Before, keeps: bool) -> Callable[[Case], Case]:
-    """What answers a case by the run before and adds the answer."""
-    predictor = predictor_of(run_before(before), keeps=keeps)
-    return lambda case: with_answer(case, predictor.predict(case), predictor.task.labels)
 
 
 def predict_entries(
@@ -179,20 +159,20 @@ def predict_entries(
         DataError: When cases could not be predicted; the others were.
     """
     by_id, wanted = {entry.id: entry for entry in entries}, predictor.settings.format
+    outcome = Outcome({entry.id: answer_file(into, entry, wanted) for entry in entries})
     if wanted is not None:
         num_axes = read_header(entries[0].images[0]).grid.dims
         check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
-    for entry in entries:
-        if beside := places.get(answer_file(into, entry, wanted).resolve().parent):
+    for case_id, file in outcome.files.items():
+        if beside := places.get(file.resolve().parent):
             raise ConfigError(
-                f"{into}: the answer to {entry.id} would lie among images, beside {beside}; choose another --into."
+                f"{into}: the answer to {case_id} would lie among images, beside {beside}; choose another --into."
             )
     if probabilities:
         _check_names_of_probabilities(predictor, by_id)
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
-    outcome = Outcome({entry.id: answer_file(into, entry, wanted) for entry in entries})
     measuring: dict[str, Measuring] = {}
     empty: list[str] = []
 
@@ -201,9 +181,8 @@ def predict_entries(
 
     def checked(case: Case) -> Case:
         if calibrated and not case.image.grid.calibrated:
-            log.warning(
-                "%s: the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong.", case.id
-            )
+            what = "the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong."
+            log.warning("%s: %s", case.id, what)
         if isinstance(case.image.array, np.ndarray) and _is_constant(case.image.array):
             log.warning("%s: every voxel has the same value; an answer to it means nothing.", case.id)
         return case
@@ -235,12 +214,8 @@ def predict_entries(
                 answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
                 outcome.written.add(case_id)
     if empty:
-        log.warning(
-            "%d of %d answers hold no structure (%s); where that cannot be, look at values and voxel size of images.",
-            len(empty),
-            len(by_id),
-            listed(empty),
-        )
+        what = f"{len(empty)} of {len(by_id)} answers hold no structure ({listed(empty)})"
+        log.warning("%s; where that cannot be, look at values and voxel size of images.", what)
     if failed := [case_id for case_id in by_id if case_id in outcome.failed]:
         raise DataError(f"{len(failed)} of {len(by_id)} images were not predicted: {', '.join(failed)}.")
     return list(outcome.files.values())
@@ -276,22 +251,14 @@ def _written_maps(task: Task) -> tuple[str, ...]:
 
 def _write_probabilities(predictor: Answering, maps: Image, case_id: str, into: Path, source: Path) -> None:
     suffix = suffix_for_probabilities(predictor.settings.format, maps.grid.dims)
-    names = _written_maps(predictor.task)
-    first = maps.channels - len(names)
-    for name, channel in zip(names, maps.array[first:], strict=True):
+    like, names = source if suffix_for_labels(source) == suffix else None, _written_maps(predictor.task)
+    for name, channel in zip(names, maps.array[-len(names) :], strict=True):
         one = Image(channel[None].astype("float32"), maps.grid, "probabilities")
-        write_image(
-            into / f"{case_id}_{name}{suffix}", one, like=source if suffix_for_labels(source) == suffix else None
-        )
+        write_image(into / f"{case_id}_{name}{suffix}", one, like)
 
 
-def judged_cases(folder: AnyRun, answer: Callable[[Case], Image]) -> list[Judged]:
-    """The validation cases of a run with what is to be judged of them.
-
-    Args:
-        folder: The run.
-        answer: Gives the labels of a case, on the grid of its image.
-    """
+def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
+    """The validation cases of a run with what is to be judged; `answer` gives labels on the grid of a case's image."""
     dataset = folder.dataset
     if folder.task.truth not in ("labels", "instances"):
         raise ConfigError(
@@ -310,29 +277,21 @@ def judged_cases(folder: AnyRun, answer: Callable[[Case], Image]) -> list[Judged
         def numbers() -> tuple[None, np.ndarray]:
             return None, dataset.read_instances(case_id).array[0]
 
-        facts = dataset.entry(case_id).facts
-        given = numbers if numbered else None
-        return Judged(case_id, read, dataset.group_of(case_id), facts, given, dataset.annotated(case_id))
+        group, facts = dataset.group_of(case_id), dataset.entry(case_id).facts
+        return Judged(case_id, read, group, facts, numbers if numbered else None, dataset.annotated(case_id))
 
     return [judged(case_id) for case_id in folder.split.validation]
 
 
-def answers_of(folder: AnyRun) -> dict[str, Path]:
+def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Files of predicted validation cases, folders where these are OME-Zarr, by case id."""
-    found = {}
-    for entry in folder.dataset.cases:
-        path = answer_file(folder.predictions, entry, folder.experiment.prediction.format)
-        if path.exists():
-            found[entry.id] = path
-    return found
+    wanted = folder.experiment.prediction.format
+    files = {entry.id: answer_file(folder.predictions, entry, wanted) for entry in folder.dataset.cases}
+    return {case_id: path for case_id, path in files.items() if path.exists()}
 
 
-def validation_answers(folder: AnyRun) -> dict[str, Path]:
-    """The answer to each validation case, by case id.
-
-    Raises:
-        ConfigError: When cases were not predicted yet.
-    """
+def validation_answers(folder: RunFolder) -> dict[str, Path]:
+    """The answer to each validation case, by case id; a ConfigError when some were not predicted yet."""
     answers = answers_of(folder)
     absent = [case_id for case_id in folder.split.validation if case_id not in answers]
     if absent:
@@ -342,13 +301,10 @@ def validation_answers(folder: AnyRun) -> dict[str, Path]:
     return {case_id: answers[case_id] for case_id in folder.split.validation}
 
 
-def read_answer(folder: AnyRun, path: Path, grid: Grid | None = None) -> Image:
+def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Image:
     """The labels in an answer to a validation case.
 
     A wanted format may not hold where voxels lie in the body; the answer then gets the grid that is given.
-
-    Raises:
-        DataError: When it cannot be read, with how to have it made again.
     """
     try:
         answer = read_image(path, "labels")
@@ -361,18 +317,13 @@ def read_answer(folder: AnyRun, path: Path, grid: Grid | None = None) -> Image:
     return replace(answer, grid=grid)
 
 
-def fingerprint_of(folder: AnyRun) -> str:
+def fingerprint_of(folder: RunFolder) -> str:
     """What the answers depend on: weights and settings of prediction."""
     return hashlib.sha256(f"{folder.digest}{folder.experiment.prediction.to_yaml()}".encode()).hexdigest()[:16]
 
 
-def judge_validation(folder: AnyRun, workers: int, changes: Sequence[str] = ()) -> Report:
-    """The report of the validation cases of a run; settings may be changed for this once.
-
-    Raises:
-        ConfigError: When they were not predicted yet.
-        DataError: When an answer cannot be read.
-    """
+def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:
+    """The report of the validation cases of a run; settings may be changed for this once."""
     answers = validation_answers(folder)
     experiment = folder.experiment.changed(tuple(changes))
     cases = judged_cases(folder, lambda case: read_answer(folder, answers[case.id], case.image.grid))
@@ -380,11 +331,7 @@ def judge_validation(folder: AnyRun, workers: int, changes: Sequence[str] = ()) 
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
     sure = Certainty.read(folder.predictions, found.cases, found.structures)
     if sure is None:
-        log.info(
-            "%s: how sure the net was is not told, since some answers were made without measuring it; to have it, "
-            "delete %s and predict again.",
-            folder.path,
-            folder.predictions,
-        )
+        why = f"since some answers were made without measuring it; to have it, delete {folder.predictions}"
+        log.info("%s: how sure the net was is not told, %s and predict again.", folder.path, why)
         return found
     return replace(found, certainty=sure.to_dict(settings.confidence, settings.resamples, settings.seed))

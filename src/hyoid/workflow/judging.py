@@ -45,7 +45,7 @@ def evaluate(
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment
     from ..reporting.page import write_page
-    from ..run_folder import RunFiles, RunFolder, open_run
+    from ..run_folder import EnsembleFolder, RunFolder, open_run
     from .answers import judge_validation
     from .own_cases import prepare_cases
     from .question import check_no_run, check_report_place, refuse_twice
@@ -56,7 +56,7 @@ def evaluate(
     if other:
         raise ConfigError(f"{other[0]}: an evaluation can change settings under evaluation. only.")
     refuse_twice({}, changes)
-    if references is not None and RunFiles(Path(predictions)).is_run:
+    if references is not None and RunFolder(Path(predictions)).is_run:
         raise ConfigError(
             f"{predictions}: `hyoid evaluate {predictions}` alone judges a run; to judge its answers by other "
             f"references, name {Path(predictions) / 'predictions'}."
@@ -66,9 +66,9 @@ def evaluate(
         check_no_run(Path(into), "the files of the report")
         described = open_run(predictions).dataset.root if references is None else Path(references)
         check_report_place(Path(into), described)
+    if baseline and (references is not None or isinstance(open_run(predictions), EnsembleFolder)):
+        raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
     if references is not None:
-        if baseline:
-            raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = cores()
         paired = pair_folders(predictions, references, missing=missing, workers=workers)
@@ -83,15 +83,13 @@ def evaluate(
             f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
         )
     folder = open_run(predictions)
-    if baseline and not isinstance(folder, RunFolder):
-        raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
 
     def timed(stage: str) -> AbstractContextManager[None]:
         return nullcontext() if elsewhere else folder.timed(stage)
 
     with timed("evaluate"):
         found = judge_validation(folder, folder.workers, changes)
-    if baseline and isinstance(folder, RunFolder):
+    if baseline:
         with timed("prepare"):
             store = prepare_cases(folder)
         with timed("baseline"):

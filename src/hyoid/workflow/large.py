@@ -25,13 +25,6 @@ def too_large(
 ) -> dict[str, Case]:
     """The cases, still on disk, that are answered block by block since their images do not fit the memory.
 
-    Args:
-        predictor: What answers.
-        entries: The cases asked for.
-        channels: How many channels the net wants.
-        memory_gb: Memory that may be used.
-        probabilities: Whether these are asked for, too.
-
     Raises:
         ConfigError: When something is asked for that needs all of such an image at once.
     """
@@ -66,8 +59,7 @@ def whole_gb(entry: Entry, plan: Plan) -> float:
         headers = [read_header(path) for path in entry.images]
     except DataError:
         return 0.0
-    grid = headers[0].grid
-    channels = sum(header.channels for header in headers)
+    grid, channels = headers[0].grid, sum(header.channels for header in headers)
     stored = sum(header.channels * np.dtype(header.dtype).itemsize for header in headers)
     resampled = 0.0
     if plan.spacing_mm and len(plan.spacing_mm) == grid.dims:

@@ -100,9 +100,8 @@ class Model:
 
     def _grid(self, shape: tuple[int, ...], spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Grid:
         if spacing_mm is not None and len(spacing_mm) != len(shape):
-            raise ConfigError(
-                f"spacing_mm has {len(spacing_mm)} numbers, but the array has {len(shape)} axes in space."
-            )
+            given = f"spacing_mm has {len(spacing_mm)} numbers"
+            raise ConfigError(f"{given}, but the array has {len(shape)} axes in space.")
         if affine is not None:
             return Grid.from_affine(affine, shape)
         if grid is None and spacing_mm is None and self.calibrated:
@@ -110,7 +109,6 @@ class Model:
         return grid or Grid.plain(shape, spacing_mm)
 
     def _channels_first(self, array: np.ndarray) -> np.ndarray:
-        """The array as (C, *S); refuses one whose axes do not fit, or which may be read in two ways."""
         dims, count = self.dims, len(self.channel_names)
         if array.dtype.kind not in "buif":
             raise DataError(f"An image holds numbers; the array is of type {array.dtype}.")

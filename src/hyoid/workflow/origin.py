@@ -15,10 +15,10 @@ from ..core.errors import HyoidError
 from ..core.progress import log
 from ..datasets.below import ANSWERS
 from ..prediction.answering import Answering
-from ..run_folder import AnyRun
+from ..run_folder import RunFolder
 
 
-def origin_of(folder: AnyRun, predictor: Answering) -> dict[str, Any]:
+def origin_of(folder: RunFolder, predictor: Answering) -> dict[str, Any]:
     """The run, weights and settings that answer."""
     return {
         "run": str(folder.path.resolve()),

@@ -23,7 +23,7 @@ from ..prediction.cascade import with_answer
 from ..preparation.intensity import IntensitySettings
 from ..preparation.pipeline import Before
 from ..preparation.store import Store
-from ..run_folder import AnyRun, RunFolder, open_run
+from ..run_folder import RunFolder, open_run
 from .answers import (
     MOST_SCATTERED,
     answer_file,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..experiment import Experiment
 
 
-def predict_validation(folder: AnyRun) -> list[Path]:
+def predict_validation(folder: RunFolder) -> list[Path]:
     """Answers to the validation cases of a run; those that the same weights gave before stay if they can be read.
 
     In an ensemble each case is answered by the members that did not learn from it.
@@ -54,8 +54,11 @@ def predict_validation(folder: AnyRun) -> list[Path]:
         folder.write_json("predictions.json", {"made_by": made_by})
     done = {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
     scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
-    for members, ids in _answering(folder).items():
-        runs = [folder] if isinstance(folder, RunFolder) else [folder.members[number] for number in members]
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for case_id, numbers in folder.unseen.items():
+        groups.setdefault(numbers, []).append(case_id)
+    for members, ids in groups.items():
+        runs = [folder.members[number] for number in members]
         before, *others = (run.experiment.decided.preparation.before for run in runs)
         if any(other != before for other in others):
             raise ConfigError(f"{folder.path}: members that answer one case follow different runs; leave some out.")
@@ -65,18 +68,10 @@ def predict_validation(folder: AnyRun) -> list[Path]:
     return list(validation_answers(folder).values())
 
 
-def _answering(folder: AnyRun) -> dict[tuple[int, ...], list[str]]:
-    """For the members of an ensemble that answer cases together these cases; all cases of a run."""
-    if isinstance(folder, RunFolder):
-        return {(): list(folder.split.validation)}
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for case_id, members in folder.unseen.items():
-        groups.setdefault(members, []).append(case_id)
-    return groups
-
-
 def _is_readable(path: Path) -> bool:
-    """Whether the header of an answer can be read; tells when it cannot."""
+    """Whether an answer is there and its header can be read; a warning when that is damaged."""
+    if not path.exists():
+        return False
     try:
         read_header(path)
     except DataError as error:
@@ -85,23 +80,14 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
-_NOTHING = Labels(names=(), values=())
-
-
 @dataclass(frozen=True)
 class Staged(Dataset):
-    """A data set whose images have the answers of the run before as channels.
-
-    Attributes:
-        answers: A file for each case.
-        answered: What its values mean.
-    """
+    """A data set whose images have the answers of the run before, in `answers`, as channels."""
 
     answers: Mapping[str, Path] = field(default_factory=dict)
-    answered: Labels = _NOTHING
+    answered: Labels = Labels(names=(), values=())  # noqa: RUF009
 
     def read(self, case_id: str, numbered: bool = False) -> Case:
-        """Image and labels of a case, with a channel for each structure of the answer to it."""
         case, answer = super().read(case_id, numbered), read_image(self.answers[case_id], "labels")
         return with_answer(case, answer, self.answered)
 
@@ -109,26 +95,22 @@ class Staged(Dataset):
 def cases_of(folder: RunFolder) -> Dataset:
     """The cases of a run as it learns from them: for a later stage of a cascade with honest answers as channels.
 
-    An answer is honest when the run before did not learn from the case. Other cases, which it saw with leave or does
-    not know, it answers into `before/`.
+    Cases that the run before saw with leave, or does not know, it answers into `before/`.
     """
     before, dataset = folder.experiment.decided.preparation.before, folder.dataset
     if before is None:
         return dataset
     first = run_before(before)
     honest, _ = honest_cases(first, folder.fingerprint)
-    answers: dict[str, Path] = {}
     if honest:
         predict_validation(first)
-        found = validation_answers(first)
-        answers = {mine: found[its] for mine, its in honest.items()}
-    place = folder.path / "before"
+    found = validation_answers(first) if honest else {}
+    answers = {mine: found[its] for mine, its in honest.items()}
+    place, wanted = folder.path / "before", first.experiment.prediction.format
     entries = (*dataset.cases, *map(dataset.entry, unlabelled_of(folder)))
-    others = {entry.id: entry for entry in entries if entry.id not in answers}
-    wanted = first.experiment.prediction.format
-    answers |= {case_id: answer_file(place, entry, wanted) for case_id, entry in others.items()}
-    waiting = [entry for entry in others.values() if not (path := answers[entry.id]).exists() or not _is_readable(path)]
-    if waiting:
+    others = [entry for entry in entries if entry.id not in answers]
+    answers |= {entry.id: answer_file(place, entry, wanted) for entry in others}
+    if waiting := [entry for entry in others if not _is_readable(answers[entry.id])]:
         predict_entries(predictor_of(first), dataset, waiting, place)
     known = {one.name: getattr(dataset, one.name) for one in fields(dataset)}
     return Staged(**known, answers=answers, answered=first.task.labels)
@@ -169,7 +151,7 @@ def with_before(plan: Plan, before: Before | None) -> Plan:
     return plan.model_copy(update={"preparation": preparation, "net": net})
 
 
-def honest_cases(first: AnyRun, fingerprint: Fingerprint) -> tuple[dict[str, str], list[str]]:
+def honest_cases(first: RunFolder, fingerprint: Fingerprint) -> tuple[dict[str, str], list[str]]:
     """Cases that the run before answers without having learned from them, with its name for them; and those it saw.
 
     Images are told apart by their content, whatever files and data sets hold them.

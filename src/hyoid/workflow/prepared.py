@@ -26,12 +26,7 @@ def prepared_folder(folder: RunFolder) -> Path:
 def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
     """The annotated cases of a run, and the unlabelled ones that it learns from, prepared where they are not yet.
 
-    Args:
-        folder: The run.
-        cases: Its data set with the channels that an earlier stage of a cascade adds; its own when None.
-
-    Raises:
-        DataError: When a case cannot be prepared.
+    `cases` is its data set with the channels that an earlier stage of a cascade adds; its own when None.
     """
     dataset, settings = cases or folder.dataset, folder.experiment.decided.preparation
     entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]

@@ -13,7 +13,7 @@ from ..evaluation.folders import Paired
 from ..planning.learning import Candidate
 from ..planning.plan import Plan
 from ..reporting.facts import Overlay, RunFacts, Stage
-from ..run_folder import AnyRun, EnsembleFolder, RunFolder
+from ..run_folder import EnsembleFolder, RunFolder
 from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
@@ -22,7 +22,7 @@ from .model_story import environment, model, versions
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
 
-def of_run(folder: AnyRun) -> RunFacts:
+def of_run(folder: RunFolder) -> RunFacts:
     """The story of a run or an ensemble with predicted and evaluated validation cases.
 
     Raises:
@@ -120,7 +120,7 @@ def of_folders(predictions: str | Path, references: str | Path, paired: Paired) 
     )
 
 
-def papers(folder: AnyRun) -> list[str]:
+def papers(folder: RunFolder) -> list[str]:
     """Keys of the papers behind the parts that a run uses."""
     from ..augmentation.policies import policies
     from ..losses.shelf import shelf_of
@@ -183,7 +183,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
     }
 
 
-def _overlay(folder: AnyRun, case_id: str, answer_file: Path) -> Overlay:
+def _overlay(folder: RunFolder, case_id: str, answer_file: Path) -> Overlay:
     case = folder.dataset.read(case_id)
     assert case.truth is not None
     labels = folder.experiment.task_labels

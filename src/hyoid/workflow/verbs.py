@@ -316,13 +316,13 @@ def report(run: str | Path) -> Path:
     from ..evaluation.report import Report
     from ..reporting.card import write_card
     from ..reporting.page import write_page
-    from ..run_folder import RunFolder, open_run
+    from ..run_folder import EnsembleFolder, open_run
     from .story import of_run
 
     folder = open_run(run)
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
-    if isinstance(folder, RunFolder) and not folder.read_json("training.json"):
+    if not isinstance(folder, EnsembleFolder) and not folder.read_json("training.json"):
         raise ConfigError(
             f"{folder.path / 'training.json'}: this is missing, and tells what training took; put it back, or train in "
             "another folder."
