@@ -162,11 +162,7 @@ class RunFolder:
 
     @property
     def trained(self) -> Path:
-        """The checkpoint that predicts.
-
-        Raises:
-            ConfigError: When the run was not trained yet.
-        """
+        """The checkpoint that predicts; a ConfigError when the run was not trained yet."""
         weights = self.weights / "last.safetensors"
         if not weights.is_file():
             raise ConfigError(f"{self.path}: this run has no weights yet; `hyoid train {self.path}` makes them.")
@@ -281,11 +277,7 @@ class EnsembleFolder(RunFolder):
 
     @cached_property
     def members(self) -> tuple[RunFolder, ...]:
-        """The runs.
-
-        Raises:
-            ConfigError: When one is not there, is a link to another place, or does not fit the first.
-        """
+        """The runs; a ConfigError when one is not there, is a link to another place, or does not fit the first."""
         for name in self.names:
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
                 raise ConfigError(f"{self.ensemble_file}: {name} leads out of the folder; put the run into it.")
@@ -321,11 +313,7 @@ class EnsembleFolder(RunFolder):
 
     @cached_property
     def unseen(self) -> dict[str, tuple[int, ...]]:
-        """For each case that is judged the members that did not learn from it, by their place.
-
-        Raises:
-            ConfigError: When members learned from different data, or `unseen` names a case that is not in it.
-        """
+        """For each case that is judged the members that did not learn from it, by their place."""
         cases: dict[str, tuple[int, ...]] = {}
         for number, (member, run) in enumerate(zip(self.ensemble.members, self.members, strict=True)):
             ours, theirs = (

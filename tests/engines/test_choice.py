@@ -339,6 +339,19 @@ def test_a_damaged_engine_of_eight_bits_is_calibrated_and_judged_again(net, tmp_
     assert loads_or_makes == ["load", "make"] and asked == ["validation", "training"]
 
 
+def test_a_note_about_an_engine_that_is_gone_does_not_count(net, tmp_path, loads_or_makes):
+    asked = []
+
+    def patches(part, shape):
+        asked.append(part)
+        return torch.randn(2, 1, *shape)
+
+    for _ in range(2):
+        backend(net, "openvino_int8", folder=tmp_path, patches=patches)(torch.randn(1, 1, *PATCH))
+        (tmp_path / "openvino_int8_logits_1x1x16x16_abc.xml").unlink()
+    assert asked == ["validation", "training"] * 2
+
+
 @pytest.mark.parametrize("fault", [ConfigError("no validation cases"), KeyboardInterrupt()])
 def test_an_engine_of_eight_bits_that_was_not_judged_never_answers(net, tmp_path, fault, loads_or_makes, monkeypatch):
     def patches(part, shape):

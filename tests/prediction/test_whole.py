@@ -16,6 +16,7 @@ from hyoid.ops.morphology import components
 from hyoid.ops.resample import onto
 from hyoid.prediction.predictor import Predictor
 from hyoid.prediction.settings import PredictionSettings
+from hyoid.prediction.united import United
 from hyoid.prediction.whole import room_for, slabs_of
 from hyoid.tasks.task import Task
 from phantoms import OneConvolution, make_plan
@@ -92,6 +93,18 @@ def test_objects_are_the_same_however_the_image_is_cut(shape, settings):
     np.testing.assert_array_equal(written, expected)
     mapped = 2 * mask.size > settings.get("memory_gb", 1.5) * 2**30
     assert {kind for kind, _ in predictor.task.given} == {np.memmap if mapped else np.ndarray}
+
+
+@pytest.mark.parametrize("memory_gb", [1.5, 1e-6])
+def test_objects_of_united_predictors_are_those_of_their_mean(memory_gb):
+    mask = blocks((20, 18, 27))
+    both = [predictor_of(3, orientation=codes, memory_gb=memory_gb) for codes in ("RAS", "SLA")]
+    united, case = United(both, [1, 2], "ab"), case_of(mask, (1.0, 1.0, 1.0))
+    labels, maps = united.predict_probabilities(case)
+    for answer in (labels, united.predict(case)):
+        np.testing.assert_array_equal(answer.array[0], STEP * components(mask)[0].astype(np.int64))
+    np.testing.assert_array_equal(maps.array[0] > 0.5, mask)
+    assert {kind for kind, _ in united.task.given} == {np.ndarray if memory_gb > 1 else np.memmap}
 
 
 @pytest.mark.parametrize("spacing_mm", [(0.5, 0.5), (0.4, 1.3), (0.6, 0.7, 1.9)])

@@ -73,7 +73,6 @@ class ChoosingEngine:
         self.needed = SAME if self.probable else CLOSE
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The evidence (B, channels, *S) of tiles (B, C, *S)."""
         choice = self.choices.setdefault(tuple(tiles.shape[1:]), Choice())
         if self.name != "auto" and not choice.settled:
             choice.program, choice.batch, choice.settled = self._wanted(tiles), len(tiles), True

@@ -111,5 +111,4 @@ class Deployed:
         self.evidence = Evidence(task.channels, None, task)
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The logits (B, K, *S) of tiles (B, C, *S)."""
         return filled(self.program, tiles, self.batch)

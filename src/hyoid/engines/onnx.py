@@ -28,7 +28,6 @@ class OnnxRuntime:
         self.name = self.session.get_inputs()[0].name
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The finest logits."""
         (logits,) = self.session.run(None, {self.name: tiles.numpy()})
         return torch.from_numpy(logits)
 

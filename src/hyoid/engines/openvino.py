@@ -60,7 +60,6 @@ class OpenVino:
             self.request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The finest logits."""
         return torch.from_numpy(np.array(self.request.infer([tiles.numpy()])[0]))
 
 

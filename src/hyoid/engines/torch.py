@@ -39,7 +39,6 @@ class TorchEngine:
         return "torch answered."
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        """The evidence (B, channels, *S) of tiles (B, C, *S)."""
         half = self.precision == "16-mixed" and self.device.type != "cpu"
         kind, device = torch.float16 if half else torch.bfloat16, self.device.type
         with nullcontext() if self.precision == "32-true" else torch.autocast(device, kind):
@@ -55,7 +54,6 @@ class Finest(nn.Module):
         self.net = net
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """The finest logits."""
         finest: Tensor = self.net(tiles)[0]
         return finest
 

@@ -115,10 +115,7 @@ class Predictor(Answering):
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None, grid: Grid | None = None) -> np.ndarray:
         """The answer (*S) to a prepared image (C, *S); holds all maps only for a task that assembles.
 
-        Args:
-            image: Shape (C, *S).
-            advance: Told the share of the image that was just done.
-            grid: Where the image lies, for a task that assembles; one without known voxel sizes when None.
+        `advance` is told the share of the image that was just done; `grid` is where it lies, for a task that assembles.
         """
         if self.task.assembles:
             case = Case("", Image(image, grid or Grid.plain(image.shape[1:])))

@@ -44,9 +44,6 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     """Answers to the validation cases of a run; those that the same weights gave before stay if they can be read.
 
     In an ensemble each case is answered by the members that did not learn from it.
-
-    Raises:
-        ConfigError: When members of an ensemble follow different runs of cascades.
     """
     made_by = fingerprint_of(folder)
     if folder.read_json("predictions.json").get("made_by") != made_by:
@@ -122,11 +119,7 @@ def prepare_cases(folder: RunFolder) -> Store:
 
 
 def before_of(asked: Experiment, fingerprint: Fingerprint) -> Before | None:
-    """The run before the one that is being planned, None without.
-
-    Raises:
-        ConfigError: When it learned from cases that it would have to answer, unless this is allowed.
-    """
+    """The run before the one that is being planned; refused when it learned from cases that it has to answer."""
     if asked.planning.before is None:
         return None
     first = open_run(asked.planning.before)
