@@ -83,3 +83,10 @@ def test_an_edit_of_what_only_planning_reads_is_refused(run, key, value, change)
     edit(run, key, value)
     with pytest.raises(ConfigError, match=f"{re.escape(change)}, but only `hyoid plan` reads it"):
         hyoid.train(run)
+
+
+def test_an_edited_device_that_is_not_there_is_refused_before_training(run):
+    edit(run, "device", "cuda:99")
+    with pytest.raises(ConfigError, match=r"experiment.yaml: device = 'cuda:99': this machine has cpu"):
+        hyoid.train(run)
+    assert not (run.parent / "prepared").exists()

@@ -108,14 +108,14 @@ def _check_names(asked: Experiment) -> None:
     check_regime(training)
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have."""
+def check_device(name: str, where: str = "") -> None:
+    """Refuse a device that this machine does not have; the message begins with where it was set."""
     import torch
 
     known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     known += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
     if name not in ("auto", *known):
-        raise ConfigError(f"device = {name!r}: this machine has {', '.join(known)}; auto takes the fastest.")
+        raise ConfigError(f"{where}device = {name!r}: this machine has {', '.join(known)}; auto takes the fastest.")
 
 
 def check_place(folder: RunFolder, data: Path) -> None:

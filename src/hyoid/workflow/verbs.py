@@ -182,7 +182,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from .forecast import needed
     from .own_cases import prepare_cases
     from .prepared import unlabelled_of
-    from .question import check_edits
+    from .question import check_device, check_edits
 
     folder = RunFolder.open(run)
     check_edits(folder)
@@ -202,6 +202,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         check_ends(folder)
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
+        check_device(experiment.device, f"{folder.experiment_file}: ")
         with folder.timed("prepare"):
             store = prepare_cases(folder)
         settings = experiment.training
