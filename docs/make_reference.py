@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
@@ -226,6 +226,8 @@ def _settings_in(annotation: Any) -> type[Settings] | None:
 
 def _type(annotation: Any) -> str:
     origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inside[0])
     if origin is Literal:
         return " or ".join(code(one) for one in inside)
     if origin in (Union, types.UnionType):

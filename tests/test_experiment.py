@@ -90,3 +90,21 @@ def test_an_edited_device_that_is_not_there_is_refused_before_training(run):
     with pytest.raises(ConfigError, match=r"experiment.yaml: device = 'cuda:99': this machine has cpu"):
         hyoid.train(run)
     assert not (run.parent / "prepared").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("plan.batch", 0, "plan.batch = 0 does not fit: Input should be greater than or equal to 1."),
+        ("plan.patch", [32, 0], "plan.patch.1 = 0 does not fit: Input should be greater than or equal to 1."),
+        (
+            "plan.foreground_share",
+            1.5,
+            "plan.foreground_share = 1.5 does not fit: Input should be less than or equal to 1.",
+        ),
+    ],
+)
+def test_an_edited_plan_out_of_bounds_is_refused(run, key, value, sentence):
+    edit(run, key, value)
+    with pytest.raises(ConfigError, match=f"experiment.yaml: {re.escape(sentence)}"):
+        hyoid.train(run)

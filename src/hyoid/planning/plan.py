@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -46,14 +46,16 @@ class Plan(PlanFacts, Result):
 
     dims: Literal[2, 3] = Field(description="Dimensions of the net; a 2D net on volumes has patches (1, h, w).")
     preparation: PreparationSettings = Field(description="How every case is prepared.")
-    patch: tuple[int, ...] = Field(description="Voxels of a patch; larger than a small image, which is then padded.")
-    batch: int = Field(description="Patches in a step.")
+    patch: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        description="Voxels of a patch; larger than a small image, which is then padded."
+    )
+    batch: int = Field(ge=1, description="Patches in a step.")
     net_name: str = Field(description="Row of the shelf the net came from.")
     net: SerializeAsAny[NetSpec] = Field(description="The net.")
     precision: Precision = Field(description="Number format in the net.")
     policy: str = Field(description="Augmentation policy.")
     mirror_axes: tuple[int, ...] = Field(description="Axes of a patch that may be mirrored.")
-    foreground_share: float = Field(description="Share of patches centred on a structure.")
+    foreground_share: float = Field(ge=0, le=1, description="Share of patches centred on a structure.")
     batch_dice: bool = Field(description="Whether Dice is taken over the batch.")
 
     @model_validator(mode="after")
