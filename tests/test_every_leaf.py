@@ -102,7 +102,6 @@ OTHER: dict[str, Any] = {
     "plan.preparation.order": 1,
     "plan.preparation.before": {"run": "nowhere", "made_by": "0", "structures": ["spine"]},
     "plan.patch": [4, 16, 16],
-    "plan.net_name": "attention_unet",
     "plan.net.kind": "own",
     "plan.net.dims": 2,
     "plan.net.channels": [4, 6, 8],

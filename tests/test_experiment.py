@@ -108,3 +108,19 @@ def test_an_edited_plan_out_of_bounds_is_refused(run, key, value, sentence):
     edit(run, key, value)
     with pytest.raises(ConfigError, match=f"experiment.yaml: {re.escape(sentence)}"):
         hyoid.train(run)
+
+
+def test_the_name_of_the_net_is_a_fact(run):
+    assert yaml.safe_load((run / FACTS_FILE).read_text("utf-8"))["net_name"]
+    edit(run, "plan.net_name", "attention_unet")
+    with pytest.raises(ConfigError, match=r"plan\.net_name is a fact, not a setting"):
+        hyoid.train(run)
+
+
+def test_an_unknown_setting_of_a_plan_is_refused_with_those_that_can_be_set(planned, run):
+    settable = "Known here: dims, preparation, patch, batch, net, "
+    with pytest.raises(ConfigError, match=settable):
+        Experiment.read(planned / "experiment.yaml").decided.changed(["steps=3"])
+    edit(run, "plan.steps", 3)
+    with pytest.raises(ConfigError, match=f"there is no setting 'plan.steps'.*{settable}"):
+        hyoid.train(run)

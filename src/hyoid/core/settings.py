@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -143,13 +143,14 @@ def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> 
         if not isinstance(node.get(name), dict):
             raise ConfigError(_unknown(key, name, node))
         node = node[name]
-    if last not in node and _fields_at(model, tuple(groups), tree):  # options of a part have no fields to check here
-        raise ConfigError(_unknown(key, last, node))
+    fields = _fields_at(model, tuple(groups), tree)
+    if last not in node and fields:  # options of a part have no fields to check here
+        raise ConfigError(_unknown(key, last, fields))
     node[last] = value
 
 
-def _unknown(key: str, name: str, node: dict[str, Any]) -> str:
-    return f"There is no setting {key!r}.{closest(name, node)} Known here: {', '.join(map(str, node))}."
+def _unknown(key: str, name: str, known: Iterable[str]) -> str:
+    return f"There is no setting {key!r}.{closest(name, known)} Known here: {', '.join(map(str, known))}."
 
 
 @contextmanager
@@ -201,4 +202,4 @@ def _fields_at(model: Any, place: tuple[Any, ...], values: Any) -> list[str]:
         values = values.get(part) if isinstance(values, dict) else None
         if isinstance(model, type) and issubclass(model, Settings) and values is not None:
             model = model.class_for(values)
-    return list(getattr(model, "model_fields", {}))
+    return [name for name in getattr(model, "model_fields", {}) if name not in getattr(model, "FACTS", ())]

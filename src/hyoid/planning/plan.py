@@ -34,6 +34,7 @@ class PlanFacts(Settings):
     """How a plan came about. Nothing follows from it, so a run keeps it in a file of its own, apart from settings."""
 
     preset: Preset = Field(description="Which rules made it.")
+    net_name: str = Field(description="Row of the shelf the net came from.")
     expected: Expected = Field(description="What the plan foresees.")
     reasons: tuple[str, ...] = Field((), description="Why, in plain words.")
     candidates: tuple[Candidate, ...] = Field((), description="What was chosen from, the chosen one first.")
@@ -50,7 +51,6 @@ class Plan(PlanFacts, Result):
         description="Voxels of a patch; larger than a small image, which is then padded."
     )
     batch: int = Field(ge=1, description="Patches in a step.")
-    net_name: str = Field(description="Row of the shelf the net came from.")
     net: SerializeAsAny[NetSpec] = Field(description="The net.")
     precision: Precision = Field(description="Number format in the net.")
     policy: str = Field(description="Augmentation policy.")
