@@ -144,3 +144,22 @@ def test_a_wrong_value_of_a_single_group_is_a_sentence():
 def test_a_change_that_yaml_takes_for_a_wrong_date_is_refused():
     with pytest.raises(ConfigError, match="not a readable value"):
         Outer().changed(["name=2020-13-45"])
+
+
+class Several(Settings):
+    groups: dict[str, Inner] = Field({}, description="Groups by name.")
+    options: dict[str, dict[str, float]] = Field({}, description="Options by name.")
+    rows: tuple[Inner, ...] = Field((), description="Groups in order.")
+
+
+def test_a_change_reaches_into_a_mapping_of_groups():
+    assert Several().changed(["groups.a.steps=3"]) == Several(groups={"a": Inner(steps=3)})
+    changed = Several(groups={"a": Inner(steps=3)}).changed(["groups.a.shape=[1]", "groups.b={steps: 4}"])
+    assert changed.groups == {"a": Inner(steps=3, shape=(1,)), "b": Inner(steps=4)}
+    assert Several().changed(["options.a.b=3"]).options == {"a": {"b": 3.0}}
+
+
+@pytest.mark.parametrize("change", ["groups.a.step=3", "groups={a: {step: 3}}", "rows=[{step: 3}]"])
+def test_an_unknown_name_in_a_group_of_several_names_the_closest(change):
+    with pytest.raises(ConfigError, match=r"step'\. Did you mean 'steps'\? Known here: steps, shape\."):
+        Several().changed([change])

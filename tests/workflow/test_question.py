@@ -215,7 +215,15 @@ def test_several_devices_are_refused_for_nets_that_are_taught_in_turn(cells, tmp
     [
         ("training.regime_options={decay: 1}", "regime 'supervised' has no option 'decay'"),
         ("training.turns={nett: {clip: 1}}", "no turn 'nett'. Did you mean 'net'"),
-        ("training.turns={net: {name: adam}}", "No optimiser is called 'adam'. Did you mean 'adamw'"),
+        ("training.turns.net.clipp=1", "There is no setting 'training.turns.net.clipp'. Did you mean 'clip'"),
+        (
+            "training.optimiser.name=adam",
+            "training.optimiser.name: No optimiser is called 'adam'. Did you mean 'adamw'",
+        ),
+        (
+            "training.turns={net: {name: adam}}",
+            "training.turns.net.name: No optimiser is called 'adam'. Did you mean 'adamw'",
+        ),
     ],
 )
 def test_a_slip_in_the_settings_of_a_regime_is_found_when_planning(cells, tmp_path, change, sentence):

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -139,18 +140,22 @@ def split_change(change: str) -> tuple[str, Any]:
 def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> None:
     *groups, last = key.split(".")
     node = tree
-    for name in groups:
+    for depth, name in enumerate(groups):
+        place = tuple(groups[:depth])
+        if name not in node and get_origin(_kind_at(model, place, tree)) is dict:
+            node[name] = {}
         if not isinstance(node.get(name), dict):
-            raise ConfigError(_unknown(key, name, node))
+            raise ConfigError(_unknown(key, name, _fields_at(model, place, tree) or node))
         node = node[name]
     fields = _fields_at(model, tuple(groups), tree)
-    if last not in node and fields:  # options of a part have no fields to check here
+    if fields and last not in (*node, *fields):  # options of a part have no fields to check here
         raise ConfigError(_unknown(key, last, fields))
     node[last] = value
 
 
 def _unknown(key: str, name: str, known: Iterable[str]) -> str:
-    return f"There is no setting {key!r}.{closest(name, known)} Known here: {', '.join(map(str, known))}."
+    options = ", ".join(map(str, known))
+    return f"There is no setting {key!r}.{closest(name, known)}{f' Known here: {options}.' if options else ''}"
 
 
 @contextmanager
@@ -193,13 +198,21 @@ def _shown(value: Any) -> str:
 
 
 def _fields_at(model: Any, place: tuple[Any, ...], values: Any) -> list[str]:
+    """Names that can be set at a place; empty where no model says which, as in a mapping."""
+    kind = _kind_at(model, place, values)
+    return [name for name in getattr(kind, "model_fields", {}) if name not in getattr(kind, "FACTS", ())]
+
+
+def _kind_at(model: Any, place: tuple[Any, ...], values: Any) -> Any:
+    """The annotation at a place, without None; in `dict[str, X]` and `tuple[X, ...]` every place is an X."""
     for part in place:
         fields = getattr(model, "model_fields", {})
-        if part not in fields:
-            return []
-        candidates = [fields[part].annotation, *getattr(fields[part].annotation, "__args__", ())]
-        model = next((one for one in candidates if hasattr(one, "model_fields")), None)
+        inside = [kind for kind in get_args(model) if kind is not ...]
+        model = fields[part].annotation if part in fields else inside[-1] if inside else None
+        if get_origin(model) in (Union, UnionType):
+            kinds = get_args(model)
+            model = next((kind for kind in kinds if hasattr(kind, "model_fields")), kinds[0])
         values = values.get(part) if isinstance(values, dict) else None
         if isinstance(model, type) and issubclass(model, Settings) and values is not None:
             model = model.class_for(values)
-    return [name for name in getattr(model, "model_fields", {}) if name not in getattr(model, "FACTS", ())]
+    return model

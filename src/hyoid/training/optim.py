@@ -10,9 +10,10 @@ from inspect import signature
 import torch
 from torch import nn
 
+from ..core.errors import ConfigError
 from ..core.registry import Registry
 from ..nets.net import Net
-from .settings import OptimiserSettings
+from .settings import OptimiserSettings, TrainingSettings, TurnSettings
 from .transfer import factors_of, split_by_factor
 
 optimisers: Registry[torch.optim.Optimizer] = Registry("optimiser")
@@ -71,6 +72,21 @@ def poly(power: float = 0.9) -> Callable[[float], float]:
 def constant() -> Callable[[float], float]:
     """One throughout."""
     return lambda progress: 1.0
+
+
+def check_optimisers(settings: TrainingSettings) -> None:
+    """Refuse optimisers that do not exist, of the training and of its turns.
+
+    Raises:
+        ConfigError: With the place of the setting.
+    """
+    chosen: dict[str, OptimiserSettings | TurnSettings] = {"optimiser": settings.optimiser}
+    chosen |= {f"turns.{turn}": one for turn, one in settings.turns.items()}
+    for place, one in chosen.items():
+        try:
+            _ = one.name is None or optimisers[one.name]
+        except ConfigError as error:
+            raise ConfigError(f"training.{place}.name: {error}") from None
 
 
 def build_optimiser(

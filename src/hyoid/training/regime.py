@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..core.case import Batch
 from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
+from .optim import check_optimisers
 from .settings import OptimiserSettings, TrainingSettings
 
 SURROUNDINGS = ("self", "net", "task", "loss", "plan", "dims", "in_channels", "make_net")
@@ -133,8 +134,8 @@ def check_regime(settings: TrainingSettings) -> None:
     """Refuse settings that do not fit their regime, before it is built.
 
     Raises:
-        ConfigError: When the regime, an option or a turn is unknown, a value does not fit, or several devices are to
-            teach several modules in turn.
+        ConfigError: When the regime, an option, a turn or an optimiser is unknown, a value does not fit, or several
+            devices are to teach several modules in turn.
     """
     name, teaches = settings.regime, regime_class(settings.regime).teaches
     try:
@@ -147,6 +148,7 @@ def check_regime(settings: TrainingSettings) -> None:
                 f"training.turns: regime {name!r} has no turn {turn!r}.{closest(turn, teaches)}"
                 f" Turns: {', '.join(teaches)}."
             )
+    check_optimisers(settings)
     if settings.devices > 1 and len(teaches) != 1:
         raise ConfigError(
             f"training.devices is {settings.devices}, but regime {name!r} teaches {' and '.join(teaches)} in turn,"

@@ -83,7 +83,7 @@ def _check_names(asked: Experiment) -> None:
     from ..losses.shelf import shelf_of
     from ..planning.check import check_settings
     from ..tasks.choose import Classes, Regions, tasks
-    from ..training.optim import optimisers, schedules
+    from ..training.optim import schedules
     from ..training.regimes import check_regime
 
     asked.evaluation.build()
@@ -102,9 +102,6 @@ def _check_names(asked: Experiment) -> None:
         )
     check_device(asked.device)
     schedules[training.optimiser.schedule]
-    for name in [training.optimiser.name, *(turn.name for turn in training.turns.values())]:
-        if name is not None:
-            optimisers[name]
     check_regime(training)
 
 
