@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hyoid.core.errors import ConfigError
-from hyoid.training.optim import Average, build_optimiser, learning_rate_factor
-from hyoid.training.settings import OptimiserSettings
+from hyoid.training.optim import Average, build_optimiser, check_optimisers, learning_rate_factor
+from hyoid.training.settings import OptimiserSettings, TrainingSettings
 from phantoms import OneConvolution
 
 
@@ -54,6 +54,12 @@ def test_updates_in_one_pass_are_those_with_a_scaler(name):
             optimiser.step()
         weights.append(torch.cat([parameter.detach().flatten() for parameter in net.parameters()]))
     assert torch.allclose(*weights, atol=1e-5)
+
+
+def test_momentum_reaches_the_optimiser_that_takes_it():
+    asked = TrainingSettings.parse({"optimiser": {"name": "sgd", "momentum": 0.5}})
+    check_optimisers(asked)
+    assert build_optimiser(OneConvolution(2, 2), asked.optimiser).defaults["momentum"] == 0.5
 
 
 def test_biases_do_not_decay():

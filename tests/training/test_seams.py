@@ -294,6 +294,12 @@ def test_a_piece_that_does_not_rise_is_refused(tiny, tmp_path):
         ({"regime": "adversary", "turns": {"critic": {"beta": 1}}}, "no setting 'turns.critic.beta'"),
         ({"regime": "adversary", "turns": {"critic": {"betas": [0.5, 1]}}}, "both are shares from 0 to less than 1"),
         ({"regime": "adversary", "devices": 2}, "teaches net and critic in turn, which needs a single device"),
+        (
+            {"optimiser": {"momentum": 0.5}},
+            "training.optimiser.momentum is 0.5, but adamw would ignore it; leave it out",
+        ),
+        ({"optimiser": {"name": "sgd", "betas": [0.5, 0.9]}}, "training.optimiser.betas is (0.5, 0.9), but sgd would"),
+        ({"turns": {"net": {"name": "sgd", "betas": [0.5, 0.9]}}}, "training.turns.net.betas is (0.5, 0.9), but sgd"),
         ({"regime": "mean_techer"}, "No regime is called 'mean_techer'. Did you mean 'mean_teacher'?"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from inspect import signature
 
 import torch
@@ -19,13 +19,15 @@ from .transfer import factors_of, split_by_factor
 optimisers: Registry[torch.optim.Optimizer] = Registry("optimiser")
 schedules: Registry[Callable[[float], float]] = Registry("schedule")
 
+NOT_FOR_ALL = ("betas", "momentum")
+"""Settings that reach those optimisers whose builder has a parameter of the same name."""
+
 
 @optimisers.register("adamw", papers="loshchilov2019adamw")
 def adamw(
     parameters: Iterable[nn.Parameter],
     learning_rate: float | None,
     weight_decay: float | None,
-    momentum: float,
     fused: bool | None = True,
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> torch.optim.Optimizer:
@@ -75,18 +77,29 @@ def constant() -> Callable[[float], float]:
 
 
 def check_optimisers(settings: TrainingSettings) -> None:
-    """Refuse optimisers that do not exist, of the training and of its turns.
+    """Refuse optimisers that do not exist, of the training and of its turns, and values that none of them takes.
 
     Raises:
         ConfigError: With the place of the setting.
     """
     chosen: dict[str, OptimiserSettings | TurnSettings] = {"optimiser": settings.optimiser}
     chosen |= {f"turns.{turn}": one for turn, one in settings.turns.items()}
+    takes: dict[str, Collection[str]] = {}
     for place, one in chosen.items():
         try:
-            _ = one.name is None or optimisers[one.name]
+            takes |= {one.name: signature(optimisers[one.name].build).parameters} if one.name else {}
         except ConfigError as error:
             raise ConfigError(f"training.{place}.name: {error}") from None
+    for place, one in chosen.items():
+        names = list(takes) if place == "optimiser" else [one.name] if one.name else []
+        for field in NOT_FOR_ALL:
+            value = getattr(one, field, None)
+            is_usual = value in (None, OptimiserSettings.model_fields[field].default)
+            if names and not is_usual and not any(field in takes[name] for name in names):
+                raise ConfigError(
+                    f"training.{place}.{field} is {value}, but {' and '.join(names)} would ignore it; leave it out, or "
+                    f"set training.{place}.name to an optimiser that takes {field}."
+                )
 
 
 def build_optimiser(
@@ -105,13 +118,12 @@ def build_optimiser(
             pass over memory, four times faster; with one torch updates them together, operation by operation.
     """
     wanted = signature(optimisers[settings.name].build).parameters
-    further = {"fused": None if scaled else True, "betas": settings.betas}
+    further = {"fused": None if scaled else True, **{name: getattr(settings, name) for name in NOT_FOR_ALL}}
     optimiser = optimisers.build(
         settings.name,
         parameters=[p for p in net.parameters() if p.requires_grad],
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        momentum=settings.momentum,
         **{name: value for name, value in further.items() if name in wanted},
     )
     if learning_rates:
