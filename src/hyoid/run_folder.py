@@ -281,6 +281,11 @@ class EnsembleFolder(RunFolder):
         for name in self.names:
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
                 raise ConfigError(f"{self.ensemble_file}: {name} leads out of the folder; put the run into it.")
+            if (self.path / name / "ensemble.yaml").is_file():
+                raise ConfigError(
+                    f"{self.ensemble_file}: {name} is an ensemble, and ensembles cannot be nested; put its runs beside"
+                    " the others and name these."
+                )
         runs = tuple(RunFolder.open(self.path / name) for name in self.names)
         for what, fact in ALIKE.items():
             first, *others = map(fact, runs)

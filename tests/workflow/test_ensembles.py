@@ -135,10 +135,29 @@ def test_a_case_is_answered_by_all_members_that_declare_it_unseen(runs, tmp_path
         hyoid.predict(folder)
 
 
-@pytest.mark.parametrize("name", ["/etc", "../other", "a/../../b", "C:\\runs", "\\\\host\\runs", ""])
+@pytest.mark.parametrize("name", ["/etc", "../other", "a/../../b", "C:\\runs", "\\\\host\\runs", "", "a\0b"])
 def test_members_outside_the_folder_are_refused(name):
     with pytest.raises(ConfigError, match=r"members.0.run = .* does not fit: expected the name of a folder inside"):
         Ensemble(members=[name])
+
+
+@pytest.mark.parametrize("weight", [".inf", ".nan", "0", "-1", "1e+308", "1000001"])
+def test_weights_that_are_not_finite_or_too_large_are_refused(tmp_path, weight):
+    (tmp_path / "ensemble.yaml").write_text(f"members: [{{run: seed_0, weight: {weight}}}]\n")
+    with pytest.raises(ConfigError, match=r"members.0.weight = .* expected a number above 0 and at most 1000000\.\Z"):
+        hyoid.predict(tmp_path)
+
+
+def test_an_ensemble_without_members_is_refused():
+    with pytest.raises(ConfigError, match="members: expected at least one run, got none"):
+        Ensemble(members=[])
+
+
+def test_an_ensemble_in_an_ensemble_is_refused(runs, tmp_path):
+    inner = with_members(runs, tmp_path, "seed_0")
+    Ensemble(members=[inner.name]).write(tmp_path / "ensemble.yaml")
+    with pytest.raises(ConfigError, match="ensemble is an ensemble, and ensembles cannot be nested; put its runs"):
+        hyoid.predict(tmp_path)
 
 
 def test_a_link_that_leads_out_of_the_folder_is_refused(runs, tmp_path):

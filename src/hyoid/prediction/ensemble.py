@@ -17,12 +17,15 @@ from ..tasks.task import Task
 
 Unite = Literal["probabilities", "logits"]
 
+LARGEST_WEIGHT = 1_000_000
+"""Larger weights would make their sum, or the shares of others, lose digits."""
+
 
 class Member(Settings):
     """A run of an ensemble; in YAML its name alone will do."""
 
     run: str = Field(description="Folder of the run, relative to the folder of the ensemble and inside it.")
-    weight: float = Field(1.0, gt=0, description="How much its answers count, beside the weights of the others.")
+    weight: float = Field(1.0, description="How much its answers count beside the others: above 0, at most 1000000.")
     unseen: tuple[str, ...] | None = Field(
         None, description="Cases it did not learn from; none: the validation cases of its split."
     )
@@ -32,11 +35,18 @@ class Member(Settings):
     def _of_name(cls, values: Any) -> Any:
         return {"run": values} if isinstance(values, str) else values
 
+    @field_validator("weight")
+    @classmethod
+    def _is_finite(cls, weight: float) -> float:
+        if not 0 < weight <= LARGEST_WEIGHT:  # NaN compares as neither
+            raise ValueError(f"expected a number above 0 and at most {LARGEST_WEIGHT}")
+        return weight
+
     @field_validator("run")
     @classmethod
     def _is_inside(cls, run: str) -> str:
         path, elsewhere = PurePosixPath(run), PureWindowsPath(run)
-        if not path.parts or path.is_absolute() or elsewhere.drive or ".." in path.parts or "\\" in run:
+        if not path.parts or path.is_absolute() or elsewhere.drive or ".." in path.parts or set(run) & {"\\", "\0"}:
             raise ValueError("expected the name of a folder inside the ensemble's, such as fold_0")
         return str(path)
 
@@ -44,7 +54,7 @@ class Member(Settings):
 class Ensemble(Settings):
     """Several runs in one folder that answer as one: `ensemble.yaml`."""
 
-    members: tuple[Member, ...] = Field(min_length=1, description="The runs.")
+    members: tuple[Member, ...] = Field(description="The runs, at least one.")
     unite: Unite = Field(
         "probabilities", description="What is averaged; logits: only where all members have the same plan."
     )
@@ -52,6 +62,8 @@ class Ensemble(Settings):
     @model_validator(mode="after")
     def _check(self) -> Ensemble:
         runs = [member.run for member in self.members]
+        if not runs:
+            raise ValueError("members: expected at least one run, got none")
         if len(set(runs)) < len(runs):
             raise ValueError(f"each member is named once; got {', '.join(runs)}")
         return self
