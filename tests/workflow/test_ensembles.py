@@ -160,6 +160,22 @@ def test_an_ensemble_in_an_ensemble_is_refused(runs, tmp_path):
         hyoid.predict(tmp_path)
 
 
+@pytest.mark.parametrize("mistake", ["unknown case", "logits", "format"])
+def test_what_is_refused_does_not_cost_the_earlier_answers(runs, tmp_path, mistake):
+    folder = with_members(runs, tmp_path, "seed_0", "slices")
+    files = hyoid.predict(folder)
+    if mistake == "unknown case":
+        Ensemble(members=[Member(run="seed_0", unseen=("zz",))]).write(folder / "ensemble.yaml")
+    elif mistake == "logits":
+        Ensemble(members=["seed_0", "slices"], unite="logits").write(folder / "ensemble.yaml")
+    else:
+        experiment = RunFolder(folder / "seed_0").experiment
+        experiment.changed({"prediction.format": "png"}).write(folder / "seed_0" / "experiment.yaml")
+    with pytest.raises(ConfigError):
+        hyoid.predict(folder)
+    assert files and all(file.is_file() for file in files)
+
+
 def test_a_link_that_leads_out_of_the_folder_is_refused(runs, tmp_path):
     folder = tmp_path / "ensemble"
     folder.mkdir()

@@ -160,9 +160,7 @@ def predict_entries(
     """
     by_id, wanted = {entry.id: entry for entry in entries}, predictor.settings.format
     outcome = Outcome({entry.id: answer_file(into, entry, wanted) for entry in entries})
-    if wanted is not None:
-        num_axes = read_header(entries[0].images[0]).grid.dims
-        check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
+    check_format(predictor, entries)
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
     for case_id, file in outcome.files.items():
         if beside := places.get(file.resolve().parent):
@@ -219,6 +217,13 @@ def predict_entries(
     if failed := [case_id for case_id in by_id if case_id in outcome.failed]:
         raise DataError(f"{len(failed)} of {len(by_id)} images were not predicted: {', '.join(failed)}.")
     return list(outcome.files.values())
+
+
+def check_format(predictor: Answering, entries: Sequence[Entry]) -> None:
+    """Refuse a wanted format that cannot hold the answers."""
+    if (wanted := predictor.settings.format) is not None:
+        num_axes = read_header(entries[0].images[0]).grid.dims
+        check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
 
 
 def _is_constant(array: np.ndarray) -> bool:

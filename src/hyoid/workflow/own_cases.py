@@ -28,6 +28,7 @@ from .answers import (
     MOST_SCATTERED,
     answer_file,
     answers_of,
+    check_format,
     fingerprint_of,
     predict_entries,
     predictor_of,
@@ -46,22 +47,27 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     In an ensemble each case is answered by the members that did not learn from it.
     """
     made_by = fingerprint_of(folder)
-    if folder.read_json("predictions.json").get("made_by") != made_by:
-        shutil.rmtree(folder.predictions, ignore_errors=True)
-        folder.write_json("predictions.json", {"made_by": made_by})
-    done = {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
+    stale = folder.read_json("predictions.json").get("made_by") != made_by
+    done = {case_id for case_id, path in answers_of(folder).items() if not stale and _is_readable(path)}
     scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
     groups: dict[tuple[int, ...], list[str]] = {}
     for case_id, numbers in folder.unseen.items():
         groups.setdefault(numbers, []).append(case_id)
-    for members, ids in groups.items():
+    for members in groups:
         runs = [folder.members[number] for number in members]
         before, *others = (run.experiment.decided.preparation.before for run in runs)
         if any(other != before for other in others):
             raise ConfigError(f"{folder.path}: members that answer one case follow different runs; leave some out.")
+    for members, ids in groups.items():
         if waiting := [folder.dataset.entry(case_id) for case_id in ids if case_id not in done]:
             predictor = predictor_of(folder, members=members)
-            predict_entries(predictor, cases_of(runs[0]), waiting, folder.predictions, scattered=scattered)
+            cases = cases_of(folder.members[members[0]])
+            check_format(predictor, waiting)
+            if stale:  # only now: what is refused must not cost the earlier answers
+                shutil.rmtree(folder.predictions, ignore_errors=True)
+                folder.write_json("predictions.json", {"made_by": made_by})
+                stale = False
+            predict_entries(predictor, cases, waiting, folder.predictions, scattered=scattered)
     return list(validation_answers(folder).values())
 
 
