@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import hyoid
 from hyoid.core.errors import ConfigError, DataError
@@ -113,6 +114,7 @@ SPACING = (1, 1, 2.5)
         ((2, 8, 8, 8), {"spacing_mm": SPACING}, r"shape \(2, 8, 8, 8\) has no axis of 1 channels"),
         ((8, 8, 8), {}, "Say how large the voxels of the array are: spacing_mm, affine or grid"),
         ((8, 8, 8), {"spacing_mm": (1, 1)}, "spacing_mm has 2 numbers, but the array has 3 axes"),
+        ((8, 8, 8), {"spacing_mm": 2}, "spacing_mm has 1 numbers, but the array has 3 axes"),
         ((8, 8, 8), {"spacing_mm": SPACING, "affine": np.eye(4)}, "Give one of spacing_mm, affine and grid"),
         ((8, 8, 8), {"spacing_mm": (1, 1, 0)}, "positive spacing"),
         ((8, 8, 8), {"grid": Grid.plain((9, 8, 8), SPACING)}, "An image array has shape"),
@@ -142,6 +144,25 @@ def test_a_place_beside_a_file_and_several_images_are_refused(volumes):
         volumes.model.predict(volumes.file, spacing_mm=SPACING)
     with pytest.raises(ConfigError, match="Expected one image, got 4"):
         volumes.model.predict(volumes.run.parent / "data" / "images")
+
+
+@pytest.mark.parametrize(
+    "source", [None, 3, torch.ones(8, 8, 8), [], [[1, 2], [3, 4]]], ids=lambda one: type(one).__name__
+)
+def test_a_source_of_another_kind_is_refused(volumes, source):
+    with pytest.raises(ConfigError, match=r"source: expected a NumPy array, a hyoid.Image, a file or a list of files"):
+        volumes.model.predict(source, spacing_mm=SPACING)
+
+
+@pytest.mark.parametrize("run", [None, 3])
+def test_a_run_that_is_no_path_is_refused(run):
+    with pytest.raises(ConfigError, match="run: expected a path, got"):
+        hyoid.load(run)
+
+
+def test_an_affine_of_a_volume_is_refused_for_a_picture(pictures):
+    with pytest.raises(ConfigError, match=r"affine: expected the shape \(3, 3\) for 2 axes in space, got \(4, 4\)"):
+        pictures.model(pictures.image.array[0], affine=np.eye(4))
 
 
 def test_a_run_without_weights_and_settings_of_training_are_refused(volumes, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..prediction.answering import Answering
 from ..run_folder import open_run
 from .answers import predictor_of
 from .question import check_prediction
+from .signatures import came, verb
 
 Source = np.ndarray | Image | str | Path | Sequence[str | Path]
 """What a model answers: an array, an image, a file, or the files of all channels."""
@@ -82,6 +84,11 @@ class Model:
         return self.predictor.predict_probabilities(self._case(source, spacing_mm, affine, grid))[1]
 
     def _case(self, source: Source, spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Case:
+        files = source if isinstance(source, list | tuple) and source else [source]
+        if not isinstance(source, np.ndarray | Image) and not all(isinstance(one, str | PathLike) for one in files):
+            raise ConfigError(
+                f"source: expected a NumPy array, a hyoid.Image, a file or a list of files, got {came(source)}."
+            )
         given = sum(place is not None for place in (spacing_mm, affine, grid))
         if given > 1 or (given and not isinstance(source, np.ndarray)):
             raise ConfigError("Give one of spacing_mm, affine and grid, for an array; images and files have a grid.")
@@ -99,10 +106,13 @@ class Model:
         return read_case(entries[0], count)
 
     def _grid(self, shape: tuple[int, ...], spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Grid:
-        if spacing_mm is not None and len(spacing_mm) != len(shape):
-            given = f"spacing_mm has {len(spacing_mm)} numbers"
+        if spacing_mm is not None and np.size(spacing_mm) != len(shape):
+            given = f"spacing_mm has {np.size(spacing_mm)} numbers"
             raise ConfigError(f"{given}, but the array has {len(shape)} axes in space.")
         if affine is not None:
+            if np.shape(affine) != (size := (len(shape) + 1,) * 2):
+                given = f"affine: expected the shape {size} for {len(shape)} axes in space, got {np.shape(affine)}"
+                raise ConfigError(f"{given}.")
             return Grid.from_affine(affine, shape)
         if grid is None and spacing_mm is None and self.calibrated:
             raise ConfigError("Say how large the voxels of the array are: spacing_mm, affine or grid.")
@@ -126,6 +136,7 @@ class Model:
         return np.ascontiguousarray(np.moveaxis(array, -1, 0)) if is_last else array
 
 
+@verb()
 def load(run: str | Path, *, device: str | None = None, changes: Sequence[str] = ()) -> Model:
     """Load a trained run or an ensemble, to answer arrays, images and files in memory.
 

@@ -87,7 +87,7 @@ class Argument:
         good = isinstance(items, Sequence) and all(isinstance(one, wanted) for one in items)
         if not good or (isinstance(value, bool) and self.kind != "flag"):
             hint = f" {instead}" if instead and self.kind in ("path", "paths") else ""
-            raise ConfigError(f"{self.name}: expected {words}, got {_came(value)}.{hint}")
+            raise ConfigError(f"{self.name}: expected {words}, got {came(value)}.{hint}")
         if "" in items:
             raise ConfigError(EMPTY)
         if self.choices and value not in self.choices:
@@ -187,7 +187,7 @@ def _kind(hint: Any) -> tuple[Kind, tuple[str, ...]]:
     return _kind(inner) if get_origin(inner) else (NUMBERS.get(inner, "text"), ())
 
 
-def _came(value: Any) -> str:
+def came(value: Any) -> str:
     """What came instead, in a few words."""
     if isinstance(value, list | tuple | set | frozenset | dict) and value:
         return f"a {type(value).__name__} of {', '.join(dict.fromkeys(type(one).__name__ for one in value))}"
