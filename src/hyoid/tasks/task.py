@@ -91,8 +91,15 @@ class Task(Protocol):
         return bool(self.structures) and self.outputs[-len(self.structures) :] == self.structures
 
     @property
+    def answers_labels(self) -> bool:
+        """Whether answers are labels or numbers of objects, which is all that is written and judged so far."""
+        return self.truth in ("labels", "instances")
+
+    @property
     def dtype(self) -> np.dtype:
-        """Type of an answer: the smallest integers that hold every value it writes; int32 for objects."""
+        """Type of an answer: the smallest integers that hold every label; int32 for objects, float32 for images."""
+        if not self.answers_labels:
+            return np.dtype(np.float32)
         return np.dtype(np.int32) if self.truth == "instances" else file_dtype(self.labels)
 
     def encode(self, truth: Tensor) -> Tensor:

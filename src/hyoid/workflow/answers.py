@@ -46,6 +46,7 @@ from ..training.checkpoint import load_weights, read_checkpoint
 from .large import answer_large, too_large
 from .origin import Outcome, noted
 from .patches import patches_of
+from .purpose import check_writable
 from .question import check_device, check_structures
 
 if TYPE_CHECKING:
@@ -265,11 +266,7 @@ def _write_probabilities(predictor: Answering, maps: Image, case_id: str, into: 
 def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
     """The validation cases of a run with what is to be judged; `answer` gives labels on the grid of a case's image."""
     dataset = folder.dataset
-    if folder.task.truth not in ("labels", "instances"):
-        raise ConfigError(
-            f"{folder.path}: evaluation measures labels and objects, and the truth of this run is of the kind"
-            f" {folder.task.truth!r}; hyoid.metrics has metrics of images and fields to call in Python."
-        )
+    check_writable(folder.task, folder.path)
     objects = folder.experiment.task_labels.objects
     numbered = dataset.encoding.kind in ("instances", "objects") and not objects
 

@@ -75,6 +75,8 @@ class Model:
         self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
     ) -> Image:
         """The labels of an array, an image or a file."""
+        if not self.predictor.task.answers_labels:
+            raise ConfigError("predict gives labels, which this run does not learn; `probabilities` gives its maps.")
         return self.predictor.predict(self._case(source, spacing_mm, affine, grid))
 
     def probabilities(

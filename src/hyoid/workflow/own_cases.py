@@ -36,6 +36,7 @@ from .answers import (
     validation_answers,
 )
 from .prepared import prepared, unlabelled_of
+from .purpose import check_writable
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
@@ -129,6 +130,7 @@ def before_of(asked: Experiment, fingerprint: Fingerprint) -> Before | None:
     if asked.planning.before is None:
         return None
     first = open_run(asked.planning.before)
+    check_writable(first.task, first.path)
     _, saw = honest_cases(first, fingerprint)
     if saw and not asked.planning.before_saw:
         raise ConfigError(

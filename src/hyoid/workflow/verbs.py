@@ -92,7 +92,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from .beginning import check_parts, earlier_plan
     from .forecast import forecast
     from .own_cases import before_of, with_before
-    from .purpose import check_loss, metrics_of, task_of
+    from .purpose import check_loss, metrics_of, not_written, task_of
     from .question import check_structures, plan_changes
 
     with folder.timed("plan"):
@@ -120,6 +120,8 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         finished.write(folder.experiment_file)
     for line in (*fingerprint.describe(), *forecast(folder)):
         log.info(line)
+    if not task.answers_labels:
+        log.warning(not_written(task, folder.path))
     return finished.decided
 
 
@@ -276,9 +278,11 @@ def predict(
     from .answers import predict_entries, predictor_of
     from .origin import origin_of
     from .own_cases import predict_validation
+    from .purpose import check_writable
     from .question import check_no_run, check_prediction, with_options
 
     folder = open_run(run)
+    check_writable(folder.task, folder.path)
     if not images:
         given = (into, backend, memory, format)
         if changes or probabilities or any(one is not None for one in given):
