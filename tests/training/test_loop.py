@@ -256,3 +256,19 @@ def test_a_killed_training_goes_on_bit_for_bit(tiny, tmp_path):
     tiny.fit(run, steps=20, resume=True)
     tiny.fit(tmp_path / "whole", steps=20)
     assert same(weights(run), weights(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"f1:ball": 0.5}, "Task Classes decides by 'dice', but `score` gave f1:ball; it must give 'dice' or"),
+        ({}, "decides by 'dice', but `score` gave nothing; it must"),
+        (0.5, "Task Classes: `score` must give a dict of numbers by their names; it gave 0.5 for ball_4."),
+        ({"dice": None}, "it gave {'dice': None} for ball_4."),
+    ],
+)
+def test_scores_that_cannot_decide_are_refused(tiny, tmp_path, monkeypatch, given, sentence):
+    monkeypatch.setattr(type(tiny.task), "score", lambda *_: given)
+    with pytest.raises(HyoidError) as caught:
+        tiny.fit(tmp_path / "run", steps=2)
+    assert sentence in str(caught.value)

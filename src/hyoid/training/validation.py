@@ -6,14 +6,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
+from ..core.errors import ConfigError
 from ..core.progress import log
 from ..prediction.predictor import Predictor
 from ..preparation.store import Store
-from ..tasks.task import mean_known
+from ..tasks.task import Task, mean_known
 from .clock import Clock, Rounds
 from .plateau import FEWEST, Round, rounds_for
 from .sampler import holds_numbers, truth_of
@@ -37,11 +38,30 @@ def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
     truth = np.asarray(truth_of(task, store, case_id))
     answer = predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
     scores = task.score(answer, truth if holds_numbers(task) else truth[0], store.grid(case_id))
+    if not isinstance(scores, Mapping) or not all(isinstance(value, SupportsFloat) for value in scores.values()):
+        raise ConfigError(
+            f"Task {type(task).__name__}: `score` must give a dict of numbers by their names; it gave {scores!r} for"
+            f" {case_id}."
+        )
     annotated = store.annotated(case_id)
     if annotated is None:
         return scores
     unknown = set(task.structures) - set(annotated)
     return {key: math.nan if key.partition(":")[2] in unknown else value for key, value in scores.items()}
+
+
+def check_decides(task: Task, scores: Scores) -> None:
+    """Refuse scores among which none is the one that decides.
+
+    Raises:
+        ConfigError: When no score has the name that the task decides by.
+    """
+    name = task.decides.name
+    if not any(f"{key}:".startswith(f"{name}:") for key in scores):
+        raise ConfigError(
+            f"Task {type(task).__name__} decides by {name!r}, but `score` gave {', '.join(scores) or 'nothing'}; it"
+            f" must give {name!r} or '{name}:STRUCTURE', as NaN where nothing can be said."
+        )
 
 
 def mean_scores(cases: Mapping[str, Scores]) -> Scores:
@@ -142,6 +162,7 @@ class Validator:
         self.spent_seconds += seconds
         self.seconds_per_cost = seconds / sum(self.costs[:num_cases])
         self.scores = mean_scores(cases)
+        check_decides(self.predictor.task, self.scores)
         compared = {case_id: cases[case_id] for case_id in self.ids[: self.num_cases or num_cases]}
         means, of = mean_scores(compared), self.predictor.task.decides.of
         of_structures = tuple(of({name: value}) for name, value in means.items())
