@@ -378,3 +378,34 @@ def test_a_regime_that_answers_no_task_is_not_validated(tiny, tmp_path, monkeypa
 def test_a_job_knows_whether_it_is_a_whole_training(tiny, tmp_path):
     job = tiny.job(tmp_path, steps=2)
     assert job.whole and not replace(job, progress=(0, 0.9)).whole
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (lambda _: None, "or an empty one to skip the turn; it gave None."),
+        (lambda loss: loss, "it gave tensor("),
+        (lambda _: {"loss": 0.5}, "it gave 0.5 as 'loss'."),
+        (lambda loss: {"loss": loss.expand(3)}, "it gave a tensor of shape (3,) as 'loss'."),
+        (lambda _: {"loss": torch.tensor(2.0)}, "it gave 'loss' = 2 without gradient."),
+    ],
+)
+def test_losses_that_cannot_be_minimised_are_refused(tiny, tmp_path, monkeypatch, given, sentence):
+    class Faulty(Restoring):
+        def losses(self, turn, batches, progress):
+            return given(super().losses(turn, batches, progress)["restored"])
+
+    shelve(monkeypatch, "faulty", Faulty)
+    with pytest.raises(ConfigError, match="regime 'faulty': `losses` of turn 'net' must give a dict") as caught:
+        tiny.fit(tmp_path, {"regime": "faulty"}, steps=2)
+    assert sentence in str(caught.value)
+
+
+def test_a_loss_without_gradient_may_stand_beside_others(tiny, tmp_path, monkeypatch):
+    class Counting(Restoring):
+        def losses(self, turn, batches, progress):
+            return super().losses(turn, batches, progress) | {"none": torch.zeros(())}
+
+    shelve(monkeypatch, "counting", Counting)
+    tiny.fit(tmp_path, {"regime": "counting"}, steps=2)
+    assert read_curves(tmp_path)["none"] == [0, 0]

@@ -185,7 +185,7 @@ class Learner:
         optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for batches in group:
-            losses = self.regime.losses(name, batches, progress)
+            losses = self._losses(name, batches, progress)
             if losses:
                 self.fabric.backward(torch.stack(list(losses.values())).sum() / len(group))
             for key, value in losses.items():
@@ -197,10 +197,33 @@ class Learner:
         optimiser.step()
         return sums, length
 
+    def _losses(self, turn: str, batches: Batches, progress: float) -> Mapping[str, Tensor]:
+        """The losses of a turn, refused where they cannot be added up and followed back to weights."""
+        losses = self.regime.losses(turn, batches, progress)
+        wrong = None
+        if not isinstance(losses, Mapping):
+            wrong = f"{losses!r}"
+        else:
+            for name, value in losses.items():
+                if not isinstance(value, Tensor):
+                    wrong = f"{value!r} as {name!r}"
+                elif value.ndim:
+                    wrong = f"a tensor of shape {tuple(value.shape)} as {name!r}"
+            if wrong is None and losses and not any(value.requires_grad for value in losses.values()):
+                wrong = (
+                    f"{', '.join(f'{name!r} = {value.item():g}' for name, value in losses.items())} without gradient"
+                )
+        if wrong is not None:
+            raise ConfigError(
+                f"regime {self.settings.regime!r}: `losses` of turn {turn!r} must give a dict of scalar tensors with a"
+                f" gradient, or an empty one to skip the turn; it gave {wrong}."
+            )
+        return losses
+
     def passes(self, batches: Batches, progress: float) -> None:
         """Forward and backward as in a step, of which nothing remains."""
         name = next(iter(self.turns))
-        losses = self.regime.losses(name, batches, progress)
+        losses = self._losses(name, batches, progress)
         if losses:
             self.fabric.backward(torch.stack(list(losses.values())).sum())
         self.optimisers[name].zero_grad(set_to_none=True)
