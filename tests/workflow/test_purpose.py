@@ -13,12 +13,13 @@ from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.extensions import load_extensions
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
+from hyoid.core.registry import Entry
 from hyoid.datasets.dataset import open_dataset
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import Experiment
 from hyoid.files.formats import write_image
 from hyoid.run_folder import RunFolder
-from hyoid.tasks import task_for
+from hyoid.tasks import Task, task_for, tasks
 from hyoid.training.settings import TrainingSettings
 from hyoid.workflow.purpose import check_loss, metrics_of, task_of
 
@@ -107,3 +108,13 @@ def test_an_option_of_a_metric_that_the_task_does_not_measure_is_refused(pointin
     asked = Experiment(data="", evaluation={"options": {"nsd": {"tolerance_mm": 2.0}}})
     with pytest.raises(ConfigError, match=r"evaluation\.options: nsd is not measured"):
         metrics_of(asked, task_for(Labels(names=("cell",), values=((1,),), objects=True), "pointing"), [])
+
+
+@pytest.mark.parametrize("given", [3, None, Task])
+def test_a_builder_that_gives_no_task_is_refused_while_planning(cells, tmp_path, monkeypatch, given):
+    monkeypatch.setitem(tasks._entries, "number", Entry("number", lambda labels: given, ()))
+    with pytest.raises(
+        ConfigError, match=r"task 'number': what was registered must give an object .*; it gave "
+    ) as caught:
+        hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=["task=number"])
+    assert str(caught.value).endswith(f"it gave {given!r}.")
