@@ -175,3 +175,17 @@ def test_an_engine_of_another_plan_is_refused():
     engine = predictor_of(2).engine
     with pytest.raises(ConfigError, match="computes a 2D net of 1 channels, and the plan is for one of 3D"):
         Predictor(engine, make_plan((8, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [(np.zeros((3, 4)), "it gave an array of shape (3, 4)."), (None, "it gave NoneType."), (7, "it gave int.")],
+)
+def test_an_answer_of_another_shape_than_the_image_is_refused(monkeypatch, given, sentence):
+    monkeypatch.setattr(Objects, "assemble", lambda *_: given)
+    predictor = Predictor.of(Bright(2, 1), Objects(), make_plan((16, 16), classes=1))
+    with pytest.raises(
+        ConfigError, match=r"Task Objects: `assemble` must give an array of the shape \(20, 20\)"
+    ) as caught:
+        predictor.predict_labels(np.zeros((1, 20, 20), np.float32))
+    assert sentence in str(caught.value)

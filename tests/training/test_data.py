@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hyoid.augmentation.policies import build_policy
+from hyoid.core.errors import ConfigError
 from hyoid.core.labels import Labels
 from hyoid.tasks import task_for
 from hyoid.training.data import Feed, encode
@@ -157,3 +158,21 @@ def test_voxels_outside_are_ignored_in_the_target(labels):
     target, counts = encode(task_for(labels), torch.tensor([[OUTSIDE, 0, 3]]))
     assert (target[..., 0] == -1).all() and (target[..., 1:] >= 0).all()
     assert counts.tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (torch.zeros(1, 2), "must give a tensor of shape (1, 3), or with channels (1, C, 3); it gave shape (1, 2)."),
+        (torch.zeros(1, 3, 2), "it gave shape (1, 3, 2)."),
+        (torch.zeros(3), "it gave shape (3,)."),
+        (torch.zeros(()), "it gave shape ()."),
+        (None, "it gave a NoneType."),
+    ],
+)
+def test_a_target_of_another_size_than_the_patch_is_refused(monkeypatch, given, sentence):
+    task = task_for(Labels.of({3: "a"}))
+    monkeypatch.setattr(type(task), "encode", lambda *_: given)
+    with pytest.raises(ConfigError, match="Task Classes: `encode` must give") as caught:
+        encode(task, torch.tensor([[0, 0, 3]]))
+    assert sentence in str(caught.value)

@@ -13,6 +13,7 @@ import numpy as np
 from ..classical.random_field import refine
 from ..core.boxes import Filled
 from ..core.case import Case, Image
+from ..core.errors import ConfigError
 from ..core.grid import Grid
 from ..engines.engine import Engine
 from ..ops.resample import decode_onto, onto
@@ -176,5 +177,11 @@ class Answering(ABC):
         """All maps of a prepared image, float16, and the answer that the task assembles of them."""
         with room_for((self.task.channels, *prepared.grid.shape), self.settings.memory_gb) as maps:
             self._fill(maps, case, prepared, advance)
-            answer = np.asarray(self.task.assemble(maps, prepared.grid), self.task.dtype)
-            yield maps, Image(answer[None], prepared.grid, "labels")
+            answer = self.task.assemble(maps, prepared.grid)
+            if np.shape(answer) != prepared.grid.shape:
+                got = f"an array of shape {np.shape(answer)}" if hasattr(answer, "shape") else type(answer).__name__
+                raise ConfigError(
+                    f"Task {type(self.task).__name__}: `assemble` must give an array of the shape {prepared.grid.shape}"
+                    f" of its image; it gave {got}."
+                )
+            yield maps, Image(np.asarray(answer, self.task.dtype)[None], prepared.grid, "labels")

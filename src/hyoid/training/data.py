@@ -20,6 +20,7 @@ from torch import Tensor
 from ..augmentation.device import augmented_on, portable
 from ..augmentation.patches import Cut, Patch, augmented
 from ..core.case import Batch
+from ..core.errors import ConfigError
 from ..core.machine import cores
 from ..tasks.task import Task
 from .sampler import OUTSIDE, Drawn, Sampler
@@ -239,9 +240,19 @@ def encode(
     Returns:
         What `task.encode` gave, with -1 in voxels that do not count where the task ignores by the target; and (B, *S)
         bool, False in these voxels.
+
+    Raises:
+        ConfigError: When the target is no tensor with the samples and voxels of the labels.
     """
     outside = labels == OUTSIDE
     target = task.encode(labels.masked_fill(outside, 0) if truth is None else truth)
+    size, got = tuple(labels.shape), tuple(target.shape) if isinstance(target, Tensor) else None
+    if got != size and (got is None or len(got) != len(size) + 1 or (got[0], *got[2:]) != size):
+        expected = f"{size}, or with channels {(size[0], 'C', *size[1:])}".replace("'", "")
+        what = f"a {type(target).__name__}" if got is None else f"shape {got}"
+        raise ConfigError(
+            f"Task {type(task).__name__}: `encode` must give a tensor of shape {expected}; it gave {what}."
+        )
     hidden, by_target = outside, task.ignores == "target"
     if not by_target and task.labels.ignore is not None:
         hidden = hidden | (labels == task.labels.ignore)
