@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import own  # noqa: F401  (its kind of spec is read back)
 from ..net import NetSpec, nets
 from . import (  # noqa: F401  (their rows stand on the shelf)
     attention,
