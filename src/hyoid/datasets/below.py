@@ -10,7 +10,8 @@ from ..core.progress import log
 from ..files.dicom import holds_volume, is_dicom
 from ..files.formats import is_image, stem_of
 from .entry import listed
-from .layouts import IMAGE_FOLDERS, LABEL_FOLDERS, RUN, TARGET_FOLDERS, images_of, mixed_folders, subfolder
+from .layouts import RUN, images_of, mixed_folders
+from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, subfolder
 
 ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""

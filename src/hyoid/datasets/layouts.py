@@ -12,14 +12,8 @@ from ..files.dicom import annotation_below, holds_volume
 from ..files.formats import is_image, stem_of, suffix_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
 from .entry import Entry, Found, listed
+from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
 
-IMAGE_FOLDERS = ("images", "imagestr", "image", "imgs", "img", "inputs", "scans")
-LABEL_FOLDERS = (
-    "labels", "labelstr", "label", "masks", "mask", "annotations", "annotation", "segmentations",
-    "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt",
-)  # fmt: skip
-TARGET_FOLDERS = ("targets", "targetstr", "target")
-UNLABELLED_FOLDERS = ("unlabelled", "unlabeled", "imagesunl")
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
 
@@ -79,12 +73,6 @@ def one_of_pairs(files: Sequence[Path]) -> list[Path]:
 def _voxels_of(file: Path) -> Path:
     """The file that holds the voxels: `a.img` for `a.hdr`, otherwise the file itself."""
     return file.with_name(_HEADER.sub(r".img\1", file.name))
-
-
-def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first of these folders that is there, whatever the case of its letters."""
-    below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
-    return next((below[name] for name in names if name in below), None)
 
 
 def group_channels(

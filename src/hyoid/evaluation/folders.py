@@ -165,7 +165,7 @@ def _unpaired(
 
 def _annotations_in(place: Path) -> str:
     """A hint where a whole data set was named, with a leading space; else empty."""
-    from ..datasets.layouts import LABEL_FOLDERS, subfolder
+    from ..datasets.places import LABEL_FOLDERS, subfolder
 
     inner = subfolder(place, LABEL_FOLDERS) if place.is_dir() else None
     return f" If {place} is a data set, name its annotations, {inner}." if inner else ""
