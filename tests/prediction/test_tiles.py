@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyoid.prediction.tiles import Tiling, Window, blend_weights, cheapest_tile, read_box, stitch, tile_starts, windows
+from hyoid.prediction.tiles import Tiling, Window, blend_weights, cheapest_tile, stitch, tile_starts, windows
 
 
 def cut(shape, tile, margin=None, share=0.5, border="zero"):
@@ -167,24 +167,3 @@ def test_progress_adds_up_to_one():
     tiling = cut((30, 30), (8, 8))
     list(stitch(lambda x: x, np.zeros((1, 30, 30), np.float32), tiling, 4, advance=told.append))
     assert sum(told) == pytest.approx(1)
-
-
-def test_boxes_beyond_the_image_are_zero_or_mirrored():
-    image = np.arange(5)[None]
-    np.testing.assert_array_equal(read_box(image, (-3,), (10,)), [[0, 0, 0, 0, 1, 2, 3, 4, 0, 0]])
-    np.testing.assert_array_equal(read_box(image, (-3,), (10,), "mirror"), [[3, 2, 1, 0, 1, 2, 3, 4, 3, 2]])
-    np.testing.assert_array_equal(read_box(image, (7,), (2,)), [[0, 0]])
-
-
-@pytest.mark.parametrize(
-    ("start", "shape"), [((-7, 2), (25, 3)), ((3, -9), (4, 30)), ((0, 0), (5, 6)), ((9, 9), (3, 3))]
-)
-def test_mirroring_is_numpys_reflection(start, shape):
-    image = np.random.default_rng(0).standard_normal((2, 5, 6))
-    padded = np.pad(image, ((0, 0), (20, 20), (20, 20)), mode="reflect")
-    part = tuple(slice(s + 20, s + 20 + n) for s, n in zip(start, shape, strict=True))
-    np.testing.assert_array_equal(read_box(image, start, shape, "mirror"), padded[(slice(None), *part)])
-
-
-def test_an_image_of_one_voxel_can_be_mirrored():
-    np.testing.assert_array_equal(read_box(np.full((1, 1), 7), (-2,), (5,), "mirror"), np.full((1, 5), 7))

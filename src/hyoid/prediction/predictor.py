@@ -20,6 +20,7 @@ from ..engines.torch import TorchEngine
 from ..nets.net import Net
 from ..ops.resample import onto
 from ..planning.plan import Plan
+from ..preparation.boxes import Border
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
@@ -28,7 +29,7 @@ from .cascade import ANSWERED
 from .memory import check_size, fitting
 from .settings import PredictionSettings
 from .slabs import Piece, all_pieces, same_voxels
-from .tiles import GROWN, Border, Tiling, Window, cheapest_tile, stitch, windows
+from .tiles import GROWN, Tiling, Window, cheapest_tile, stitch, windows
 from .whole import check_assembling
 
 Slabs = Callable[[Window | None], Iterator[tuple[int, torch.Tensor]]]

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..preparation.boxes import Border, read_box
 
 if TYPE_CHECKING:
     import torch
 
-Border = Literal["zero", "mirror"]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
 """Tiles (B, C, *input tile) in, answers (B, K, *tile) out; the seam for ensembles and other backends."""
 Index = tuple[int, ...]
@@ -71,43 +72,6 @@ def blend_weights(size: int, tile: int, starts: Sequence[int], sigma: float = 1 
     for start in starts:
         total[start : start + tile] += bell
     return np.stack([bell / total[start : start + tile] for start in starts])
-
-
-def read_box(array: np.ndarray, start: Sequence[int], shape: Sequence[int], border: Border = "zero") -> np.ndarray:
-    """The box of an array (C, *S) whose first voxel is `start`; it may reach outside.
-
-    Args:
-        array: Shape (C, *S); a memory map is read only where the box lies.
-        start: First voxel along each spatial axis, possibly negative.
-        shape: Voxels along each spatial axis.
-        border: What lies outside: zeros, or the image mirrored at its outermost voxels.
-
-    Reference:
-        ronneberger2015unet (mirrored borders).
-    """
-    sizes = array.shape[1:]
-    if border == "mirror":
-        reach = zip(start, shape, sizes, strict=True)
-        indices = [_mirrored(np.arange(first, first + length), size) for first, length, size in reach]
-        box = array[(slice(None), *(slice(int(i.min()), int(i.max()) + 1) for i in indices))]
-        for axis, index in enumerate(indices, 1):
-            if (np.diff(index) != 1).any():
-                box = np.take(box, index - index.min(), axis)
-        return np.ascontiguousarray(box)
-    inside = [slice(max(0, a), max(0, min(n, a + m))) for a, m, n in zip(start, shape, sizes, strict=True)]
-    part = array[(slice(None), *inside)]
-    if part.shape[1:] == tuple(shape):
-        return np.ascontiguousarray(part)
-    box = np.zeros((array.shape[0], *shape), part.dtype)
-    place = [slice(max(0, -a), max(0, -a) + m) for a, m in zip(start, part.shape[1:], strict=True)]
-    box[(slice(None), *place)] = part
-    return box
-
-
-def _mirrored(index: np.ndarray, size: int) -> np.ndarray:
-    period = max(1, 2 * (size - 1))
-    index = index % period
-    return np.minimum(index, period - index) if size > 1 else np.zeros_like(index)
 
 
 @dataclass(frozen=True)

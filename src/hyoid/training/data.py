@@ -39,6 +39,7 @@ class Sample(NamedTuple):
         target: What the task's `encode` gave, of the size of the net's answer; None where the case has no truth.
         weight: (*target) weight in the loss, or None.
         other: A second image (C, *patch), or None.
+        annotated: (K,) bool, which structures were annotated in the case; None when all were.
     """
 
     case_id: str
@@ -46,6 +47,7 @@ class Sample(NamedTuple):
     target: Tensor | None = None
     weight: Tensor | None = None
     other: Tensor | None = None
+    annotated: Tensor | None = None
 
 
 @dataclass
@@ -150,55 +152,50 @@ class Feed:
     def _made(self, drawn: Drawn, compute: Callable[[Cut], Patch]) -> Sample:
         """The sample, augmented by `compute` and encoded."""
         sampler, case_id = self.sampler, drawn.case_id
+        annotated = None if all(drawn.annotated) else torch.tensor(drawn.annotated)
         patch = compute(drawn.cut)
         image = self._flat(patch.image, sampler.halo)
         other = None if drawn.other is None else self._flat(compute(drawn.other).image, sampler.halo)
         if patch.labels is None:
-            return Sample(case_id, image, other=other)
+            return Sample(case_id, image, other=other, annotated=annotated)
         labels = self._flat(patch.labels, sampler.margin)
         truth = None if patch.target is None else self._flat(patch.target, sampler.margin)[None]
-        known = torch.tensor([self.annotated(case_id)], dtype=torch.bool)
-        partly = self.unannotated == "ignored" and not known.all()
-        target, counts = encode(sampler.task, labels, truth, known.to(labels.device) if partly else None)
+        partly = None if annotated is None or self.unannotated == "kept" else annotated[None].to(labels.device)
+        target, counts = encode(sampler.task, labels, truth, partly)
         halo = sampler.halo[-self.dims :]
         weight = None if patch.weight is None else trimmed(self._flat(patch.weight, sampler.margin)[0], halo)
         if sampler.task.ignores == "weight":
             mask = trimmed(counts[0], halo)
             weight = mask.float() if weight is None else weight * mask
-        return Sample(case_id, image, trimmed(target[0], halo), weight, other)
+        return Sample(case_id, image, trimmed(target[0], halo), weight, other, annotated)
 
     def _flat(self, part: Any, ends: Sequence[int]) -> Tensor:
         """A part (C, *S) as a tensor without its ends, and with as many axes as the net has."""
         inner = trimmed(torch.as_tensor(part), ends)
         return inner.squeeze(1) if inner.ndim - 1 > self.dims else inner
 
-    def annotated(self, case_id: str) -> list[bool]:
-        """Which structures were annotated in a labelled case."""
-        names = self.sampler.store.annotated(case_id)
-        return [names is None or name in names for name in self.sampler.task.structures]
-
     def _collate(self, drawn: Sequence[Sample | Drawn]) -> Batch:
         """A batch on the device."""
         task, compute = self.sampler.task, partial(augmented_on, self.device)
         samples = [one if isinstance(one, Sample) else self._made(one, compute) for one in drawn]
-        ids, images, targets, weights, others = zip(*samples, strict=True)
+        ids, images, targets, weights, others, annotated = zip(*samples, strict=True)
         image = self._stacked(images)
         assert image is not None
         known = [one.target is not None for one in samples]
-        annotated = [[mine and a for a in self.annotated(one)] for one, mine in zip(ids, known, strict=True)]
+        every = torch.ones(len(task.structures), dtype=torch.bool)
+        marks = [(every if a is None else a) & mine for a, mine in zip(annotated, known, strict=True)]
         return Batch(
             image=image,
             target=self._stacked(targets, blank=-1 if task.ignores == "target" else 0),
             weight=self._stacked(weights),
             case_ids=ids,
-            labelled=self._marks(known),
-            annotated=self._marks(annotated),
+            labelled=self._marks(torch.tensor(known)),
+            annotated=self._marks(torch.stack(marks)),
             other=self._stacked(others),
         )
 
-    def _marks(self, values: list[Any]) -> Tensor | None:
+    def _marks(self, marks: Tensor) -> Tensor | None:
         """Truth values on the device; None when all are true."""
-        marks = torch.tensor(values, dtype=torch.bool)
         return None if marks.all() else marks.to(self.device)
 
     def _stacked(self, parts: Sequence[Tensor | None], blank: float = 0) -> Tensor | None:

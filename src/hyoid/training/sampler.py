@@ -18,7 +18,7 @@ from ..augmentation.policies import Policy
 from ..augmentation.transform import Changes
 from ..core.errors import ConfigError
 from ..ops.warp import Warp
-from ..prediction.tiles import read_box
+from ..preparation.boxes import Border, read_box
 from ..preparation.store import Store
 from ..tasks.task import Task
 
@@ -40,11 +40,13 @@ class Drawn(NamedTuple):
 
     Attributes:
         case_id: Where it was cut.
+        annotated: For each structure of the task whether it was annotated in the case.
         cut: The sample itself; it has labels where the case is labelled.
         other: A second image: that of another case, or another view; None in streams without.
     """
 
     case_id: str
+    annotated: tuple[bool, ...]
     cut: Cut
     other: Cut | None = None
 
@@ -123,11 +125,17 @@ class Sampler:
         """Voxels around the patch, at each end of an axis, that are cut for the task to encode."""
         return tuple(self.task.halo if n > 1 else 0 for n in self.policy.frame.shape)
 
+    def annotated(self, case_id: str) -> tuple[bool, ...]:
+        """For each structure of the task whether it was annotated in the case."""
+        names = self.store.annotated(case_id)
+        return tuple(names is None or name in names for name in self.task.structures)
+
     def draw(self, number: int, index: int, stream: str = "labelled") -> Drawn:
         """Sample `index` of batch `number` of a stream, drawn and read with the halo around it."""
         code = STREAMS[stream]
         rng = np.random.default_rng((self.seed, number, index, code) if code else (self.seed, number, index))
         case_id = self._case(rng, number, index, stream)
+        annotated = self.annotated(case_id)
         labelled = stream == "labelled" or (stream != "unlabelled" and self.store.is_labelled(case_id))
         shape, target = self._shape(case_id), self._target
         start = place(rng, shape, target, self._focus(rng, case_id, index) if labelled else None)
@@ -141,12 +149,12 @@ class Sampler:
         if stream == "pairs":
             other, begin = partner
             moved = replace(warp, offset=warp.offset + np.subtract(begin, start))
-            return Drawn(case_id, cut, self._cut(other, False, moved))
+            return Drawn(case_id, annotated, cut, self._cut(other, False, moved))
         if stream == "views":
             again = Patch(cut.parts.image.copy())
             changes = self._policy.draw_intensity(rng, len(again.image))
-            return Drawn(case_id, cut, replace(cut, parts=again, changes=changes))
-        return Drawn(case_id, cut)
+            return Drawn(case_id, annotated, cut, replace(cut, parts=again, changes=changes))
+        return Drawn(case_id, annotated, cut)
 
     def _case(self, rng: np.random.Generator, number: int, index: int, stream: str) -> str:
         ids, code = self.cases(stream), STREAMS[stream]
@@ -200,7 +208,7 @@ class Sampler:
         padded = [n + 2 * r for n, r in zip(self._shape(case_id), self._reach, strict=True)]
         start, shape = needed_box(warp, padded)
         inside = [s - r for s, r in zip(start, self._reach, strict=True)]
-        border: Literal["zero", "mirror"] = "mirror" if any(self.margin) else "zero"
+        border: Border = "mirror" if any(self.margin) else "zero"
 
         def read(array: Any, kind: type = np.float32) -> np.ndarray:
             return read_box(array, inside, shape, border).astype(kind, copy=False)

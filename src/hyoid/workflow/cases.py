@@ -28,6 +28,7 @@ class Cases(Dataset[dict[str, Any]]):
     - `image`: (C, *S) float32; patches (1, h, w) are flat for a 2D net on volumes, whole cases are not
     - `target`: what the task makes of the annotation, such as class indices (*S), -1 where voxels do not count
     - `weight`: (*S) float32 of a patch, with `training.voxel_weights` only
+    - `annotated`: (K,) bool, which structures were annotated, of a case in which not all were
     - `case_id`: the name of the case
 
     Attributes:
@@ -52,10 +53,10 @@ class Cases(Dataset[dict[str, Any]]):
     def _whole(self, case_id: str) -> Sample:
         store, task = self.feed.sampler.store, self.feed.sampler.task
         image, truth = (torch.tensor(part[:]) for part in (store.image(case_id), truth_of(task, store, case_id)))
-        known = torch.tensor([self.feed.annotated(case_id)], dtype=torch.bool)
+        known = torch.tensor([self.feed.sampler.annotated(case_id)], dtype=torch.bool)
         labels, numbers = (torch.zeros_like(truth[:1]), truth[None]) if holds_numbers(task) else (truth, None)
         target, _ = encode(task, labels.int(), numbers, None if known.all() else known)
-        return Sample(case_id, image.float(), target[0])
+        return Sample(case_id, image.float(), target[0], annotated=None if known.all() else known[0])
 
 
 def cases(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError
-from ..prediction.tiles import read_box
+from ..preparation.boxes import read_box
 from ..preparation.store import Store
 from ..run_folder import RunFolder
 from .prepared import prepared, prepared_folder

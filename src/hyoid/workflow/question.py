@@ -203,8 +203,8 @@ PLANNED = ("data", "fold", "num_folds", "patients_on_both_sides", "planning")
 
 def check_edits(folder: RunFolder) -> None:
     """Refuse an edit of settings that only planning reads, in a run that is planned already."""
-    before = _completed(folder.read_json("asked.json").get("experiment", {}))
     now = folder.experiment.model_dump(mode="json")
+    before = _completed(folder.read_json("asked.json").get("experiment", {}))
     edits = [edit for name in PLANNED if name in before for edit in _differences(before[name], now[name], name)]
     if edits:
         raise ConfigError(

@@ -205,32 +205,30 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         check_device(experiment.device, f"{folder.experiment_file}: ")
+        device = resolved_device(experiment.device)
         with folder.timed("prepare"):
             store = prepare_cases(folder)
         settings = experiment.training
         if experiment.threads is not None and settings.workers is None:
             settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})
-        device = resolved_device(experiment.device)
+        job = Job(
+            folder.task,
+            store,
+            folder.split.training,
+            folder.split.validation,
+            decided,
+            settings,
+            folder.weights,
+            unlabelled=unlabelled_of(folder),
+            steps=settings.steps,
+            seconds=settings.seconds,
+            seed=experiment.seed,
+            resume=resume,
+            accelerator=experiment.device,
+        )
         alone = forget_peak(device)
         with folder.timed("train"):
-            outcome = fit(
-                decided.net.build() if going_on else first_net(experiment),
-                Job(
-                    folder.task,
-                    store,
-                    folder.split.training,
-                    folder.split.validation,
-                    decided,
-                    settings,
-                    folder.weights,
-                    unlabelled=unlabelled_of(folder),
-                    steps=settings.steps,
-                    seconds=settings.seconds,
-                    seed=experiment.seed,
-                    resume=resume,
-                    accelerator=experiment.device,
-                ),
-            )
+            outcome = fit(decided.net.build() if going_on else first_net(experiment), job)
         memory = {"memory_gb": peak_gb(device), "memory_of": "training" if alone else "the process"}
         training = asdict(outcome) | memory | {"machine": machine()}
         folder.write_json("training.json", training)

@@ -31,10 +31,6 @@ class Supervised(Regime):
         self.loss = DeepSupervision(loss)
         self._counts: Tensor | None = None
 
-    def before_step(self, progress: float) -> None:
-        """Let terms grow that grow."""
-        self.loss.at(progress)
-
     def losses(self, turn: str, batches: Mapping[str, Batch], progress: float) -> dict[str, Tensor]:
         """The loss of a labelled batch."""
         batch = batches["labelled"]
@@ -44,6 +40,7 @@ class Supervised(Regime):
         if self.task.counts:
             counts = count_voxels(logits[0], batch.target)
             self._counts = counts if self._counts is None else self._counts + counts
+        self.loss.at(progress)  # for terms that grow
         return {"loss": self.loss(logits, batch.target, batch.weight)}
 
     def counted(self) -> Tensor | None:
