@@ -43,6 +43,7 @@ OTHER: dict[str, Any] = {
     "labels.values": [[2], [1], [3]],
     "labels.ignore": 3,
     "labels.paint": [3, 2, 1],
+    "labels.codes": [["SCT", "10200004", "Liver"], None, None],
     "planning.preset": "nnunet",
     "planning.memory_gb": 4.0,
     "planning.before": "nowhere",
@@ -141,6 +142,7 @@ DEEP = {"plan.net.deep_supervision": True}
 CRF = {"prediction.refine": "dense_crf"}
 TILES = {"prediction.whole": 0, "plan.patch": [8, 16, 16]}
 WITH: dict[str, dict[str, Any]] = {
+    "labels.codes": {"prediction.format": "seg.nrrd"},
     "training.optimiser.momentum": {"training.optimiser.name": "sgd"},
     "prediction.overlap": TILES,
     "prediction.whole": TILES,
@@ -190,6 +192,7 @@ def outcome(run: Path) -> str:
             digest.update(name.encode() + weights.get_tensor(name).tobytes())
     for answer in sorted(hyoid.predict(run)):
         digest.update(answer.name.encode() + hyoid.read_image(answer, "labels").array.tobytes())
+        digest.update(answer.read_bytes() if answer.name.endswith(".seg.nrrd") else b"")
     hyoid.evaluate(run)
     digest.update((run / "cases.csv").read_bytes())
     digest.update(json.dumps(json.loads((run / "report.json").read_text()), sort_keys=True).encode())

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import yaml
 
 from hyoid.core.errors import ConfigError
-from hyoid.core.labels import Labels
+from hyoid.core.labels import Code, Labels
+
+BAD_CODES = ("SCT", 7, ["SCT", "1"], ["SCT", None, "a"], ["SCT", 1.5, "a"], ["SCT", "1|2", "a"], ["S" * 17, "1", "a"])
 
 
 def test_one_structure_for_each_value():
@@ -44,6 +47,8 @@ def test_left_and_right_are_found(names, pairs):
         {"names": ["a"], "values": [[]]},
         {"names": ["a"], "values": [[1]], "ignore": 1},
         {"names": ["a"], "values": [[1]], "paint": [1, 2]},
+        {"names": ["a"], "values": [[1]], "codes": [None, None]},
+        *({"names": ["a"], "values": [[1]], "codes": [code]} for code in BAD_CODES),
         {"names": ["a", "b"], "values": [[1], [2]], "objects": True},
         {"names": ["a"], "values": [[7]], "objects": True},
         {"names": ["a"], "values": [[1]], "objects": True, "ignore": 255},
@@ -52,6 +57,13 @@ def test_left_and_right_are_found(names, pairs):
 def test_contradictions_are_refused(wrong):
     with pytest.raises(ConfigError, match="labels file"):
         Labels.parse(wrong, "labels file")
+
+
+def test_a_code_comes_back_from_yaml_as_it_was():
+    labels = Labels(names=("liver", "spleen"), values=((1,), (2,)), codes=(["SCT", 10200004, "Liver"], None))
+    assert labels.codes == (Code("SCT", "10200004", "Liver"), None) == labels.coded
+    assert Labels.parse(yaml.safe_load(labels.to_yaml())) == labels
+    assert Labels.of({1: "a", 2: "b"}).coded == (None, None)
 
 
 def test_numbered_objects_become_the_value_of_their_structure():

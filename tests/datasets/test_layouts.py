@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.datasets.dataset import Dataset, find_images, open_dataset, read_case
+from hyoid.datasets.tables import labels_from_yaml
 from hyoid.files.formats import write_image
 
 BOX = Grid.plain((6, 7, 8), (1.0, 1.0, 2.0))
@@ -222,6 +224,29 @@ def test_labels_yaml_names_values(tmp_path):
     (tmp_path / "labels.yaml").write_text("1: liver\ntumour: [2]\nignore: 5\n")
     labels = open_dataset(tmp_path).labels
     assert labels.names == ("liver", "tumour") and labels.ignore == 5
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_labels_yaml_gives_codes(tmp_path, wrapped):
+    lines = {1: "liver", "tumour": [2], "codes": {"liver": ["SCT", 10200004, "Liver"]}}
+    codes = lines.pop("codes") if wrapped else None
+    tree = {"labels": lines, "codes": codes} if wrapped else lines
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(tree))
+    assert labels_from_yaml(tmp_path / "labels.yaml")[0].coded == (("SCT", "10200004", "Liver"), None)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ({"livr": ["SCT", "1", "a"]}, r"`codes` names 'livr', but the structures are liver\."),
+        ({"liver": ["SCT", "1"]}, r"labels\.yaml: codes\.0 = .* a code is a scheme, a value and a meaning"),
+        ("SCT", r"label 'codes' needs a whole number"),
+    ],
+)
+def test_wrong_codes_in_labels_yaml_are_refused(tmp_path, codes, message):
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump({1: "liver", "codes": codes}))
+    with pytest.raises(DataError, match=message):
+        labels_from_yaml(tmp_path / "labels.yaml")
 
 
 def test_a_folder_for_each_case_with_a_file_for_each_object(tmp_path):

@@ -27,7 +27,8 @@ from hyoid.files.formats import (
 )
 from hyoid.prediction.settings import PredictionSettings
 
-LABELS = Labels(names=("liver", "left kidney"), values=((1,), (7,)))
+LIVER = ("SCT", "10200004", "Liver")
+LABELS = Labels(names=("liver", "left kidney"), values=((1,), (7,)), codes=(LIVER, None))
 AFFINE = np.array([[0, 0, 2.5, -20.0], [-0.8, 0, 0, 7.0], [0, 1.25, 0, 33.5], [0, 0, 0, 1]])
 
 
@@ -64,6 +65,11 @@ def test_3d_slicer_finds_its_segments(tmp_path):
     assert [facts[f"Segment{n}_LabelValue"] for n in (0, 1)] == ["1", "7"]
     assert facts["Segment1_Extent"] == "0 4 0 5 0 6" and facts["Segment0_Layer"] == "0"
     assert facts["Segment0_Color"] == " ".join(f"{part / 255:.6f}" for part in colour_of(0))
+    assert facts["Segment0_Tags"] == (
+        "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical"
+        " Structure~SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^|"
+    )
+    assert "Segment1_Tags" not in facts
     assert facts["Segmentation_MasterRepresentation"] == "Binary labelmap"
     np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(read), answer().array[0].transpose(2, 1, 0))
 
@@ -76,7 +82,9 @@ def test_ome_zarr_says_what_its_values_mean(tmp_path, whole):
     else:
         write_boxes(path, image.array[0], image.grid, tmp_path / "source.tif", LABELS)
     told = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]["image-label"]
-    assert told["properties"] == [{"label-value": 1, "name": "liver"}, {"label-value": 7, "name": "left kidney"}]
+    code = {"scheme": "SCT", "value": "10200004", "meaning": "Liver"}
+    liver = {"label-value": 1, "name": "liver", "code": code}
+    assert told["properties"] == [liver, {"label-value": 7, "name": "left kidney"}]
     assert told["colors"][1] == {"label-value": 7, "rgba": [*colour_of(1), 255]}
 
 

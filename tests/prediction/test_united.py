@@ -117,8 +117,10 @@ def test_a_structure_is_averaged_over_the_members_that_know_it():
 
 def test_a_value_that_means_two_structures_is_replaced(caplog):
     caplog.set_level("INFO")
-    tasks = [task_for(ORGANS), task_for(Labels.of({1: "kidney", 3: "spleen"}))]
-    assert union_of(tasks, ["a", "b"]).labels.written == (1, 2, 4)
+    kidney = ("SCT", "64033007", "Kidney")
+    second = Labels(names=("kidney", "spleen"), values=((1,), (3,)), codes=(kidney, None))
+    labels = union_of([task_for(ORGANS), task_for(second)], ["a", "b"]).labels
+    assert labels.written == (1, 2, 4) and labels.coded == (None, None, kidney)
     assert "kidney of b is written as 4" in caplog.text
 
 

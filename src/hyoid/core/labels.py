@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from .settings import Settings
 
 _SIDES = (("left", "right"), ("l", "r"), ("lt", "rt"), ("lh", "rh"), ("sin", "dex"))
+
+_LONGEST = (16, 64, 64)
+
+
+class Code(NamedTuple):
+    """What a terminology calls a structure, as DICOM has it: `Code("SCT", "10200004", "Liver")`."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+def _code(given: Any) -> Code | None:
+    """A code of which every part fits into DICOM and into the tags of 3D Slicer, whose separators are `~ ^ |`."""
+    if given is None:
+        return None
+    several = given if isinstance(given, list | tuple) else ()
+    parts = [str(part).strip() if type(part) in (str, int) else "" for part in several]
+    fits = [0 < len(part) <= most and part.isprintable() for part, most in zip(parts, _LONGEST, strict=False)]
+    if len(parts) != 3 or not all(fits) or set("".join(parts)) & set("~^|\\"):
+        raise ValueError(
+            "a code is a scheme, a value and a meaning, such as [SCT, 10200004, Liver], of up to 16, 64 and 64 letters"
+            " and without ~ ^ | \\"
+        )
+    return Code(*parts)
 
 
 class Labels(Settings):
@@ -28,6 +54,9 @@ class Labels(Settings):
     ignore: int | None = Field(None, description="Value of voxels that were not annotated; never trained or judged.")
     paint: tuple[int, ...] = Field((), description="Value written for each structure; its first value when empty.")
     objects: bool = Field(False, description="Whether positive values number objects of the one structure.")
+    codes: tuple[Annotated[Code | None, BeforeValidator(_code)], ...] = Field(
+        (), description="For each structure its code [scheme, value, meaning], such as [SCT, 10200004, Liver], or none."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Labels:
@@ -39,6 +68,8 @@ class Labels(Settings):
             raise ValueError("a structure needs at least one value, and 0 is background")
         if self.paint and len(self.paint) != len(self.names):
             raise ValueError("`paint` needs one value for each structure")
+        if self.codes and len(self.codes) != len(self.names):
+            raise ValueError("`codes` needs one code or null for each structure")
         if self.ignore is not None and any(self.ignore in group for group in self.values):
             raise ValueError(f"value {self.ignore} is both a structure and ignored")
         if self.objects and self.values != ((1,),):
@@ -62,6 +93,11 @@ class Labels(Settings):
     def written(self) -> tuple[int, ...]:
         """The value a prediction writes for each structure."""
         return self.paint or tuple(group[0] for group in self.values)
+
+    @property
+    def coded(self) -> tuple[Code | None, ...]:
+        """The code of each structure, or None."""
+        return self.codes or (None,) * len(self.names)
 
     @property
     def known_values(self) -> tuple[int, ...]:

@@ -95,8 +95,8 @@ def described(path: Path, found: Found) -> Found:
     """The cases with the structures and channels that a dataset.json declares."""
     tree = _tree(path)
     labels = found.labels
-    if isinstance(declared := tree.get("labels"), dict):
-        labels = tables.labels_from_mapping(path, declared, tuple(map(int, tree.get("regions_class_order") or ())))
+    if isinstance(tree.get("labels"), dict):
+        labels = tables.labels_from_mapping(path, tree, tuple(map(int, tree.get("regions_class_order") or ())))
     channels = tree.get("channel_names") or tree.get("modality")
     names = [str(channels[key]) for key in sorted(channels, key=int)] if isinstance(channels, dict) else []
     return replace(found, labels=labels, channel_names=tuple(names))

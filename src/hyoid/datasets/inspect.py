@@ -220,8 +220,11 @@ def _groups(dataset: Dataset) -> str:
 
 
 def _labels(dataset: Dataset) -> str:
-    pairs = zip(dataset.labels.names, dataset.labels.values, strict=True)
-    listed = ", ".join(f"{name} ({'+'.join(map(str, values))})" for name, values in pairs)
+    rows = zip(dataset.labels.names, dataset.labels.values, dataset.labels.coded, strict=True)
+    listed = ", ".join(
+        f"{name} ({'+'.join(map(str, values))}{f', {code.scheme} {code.value}' if code else ''})"
+        for name, values, code in rows
+    )
     return listed + (f", ignored ({dataset.labels.ignore})" if dataset.labels.ignore is not None else "")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.labels import Labels
 from ..core.trees import load_yaml
 from ..files.formats import stem_of
@@ -67,28 +67,38 @@ def facts_by_case(path: Path) -> dict[str, Row]:
 def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
     """Structures of a labels.yaml, and whether it says `instances: true` (values number objects).
 
-    Lines are `value: name`, `name: value` or `name: [values]`, and `ignore: value`.
+    Lines are `value: name`, `name: value` or `name: [values]`, and `ignore: value`; below `codes:` they are
+    `name: [scheme, value, meaning]`.
     """
     tree = read_tree(path)
     if not isinstance(tree, dict):
         raise DataError(f"{path}: expected lines such as `1: liver`.")
     if tree.get("instances") is True:
         return None, True
-    return labels_from_mapping(path, tree.get("labels", tree)), False
+    return labels_from_mapping(path, tree), False
 
 
 def labels_from_manifest(path: Path) -> Labels | None:
     """Structures that a YAML manifest declares under `labels:`, or None."""
     tree = read_tree(path) if path.suffix.lower() != ".csv" else None
-    return labels_from_mapping(path, tree["labels"]) if isinstance(tree, dict) and "labels" in tree else None
+    return labels_from_mapping(path, tree) if isinstance(tree, dict) and "labels" in tree else None
 
 
-def labels_from_mapping(path: Path, declared: Mapping[Any, Any], paint: tuple[int, ...] = ()) -> Labels:
-    """Labels from `value: name` or `name: value(s)`; background is left out, `ignore` is set apart."""
+def labels_from_mapping(path: Path, tree: Mapping[Any, Any], paint: tuple[int, ...] = ()) -> Labels:
+    """Labels from `value: name` or `name: value(s)`, of a tree or of its `labels`.
+
+    Background is left out; `ignore` and `codes`, which may stand beside `labels`, are set apart.
+    """
+    if not isinstance(declared := tree.get("labels", tree), Mapping):
+        raise DataError(f"{path}: expected lines such as `1: liver` below `labels`; got {declared!r}.")
+    codes: Mapping[str, Any] = {}
     names: list[str] = []
     values: list[tuple[int, ...]] = []
     ignore = None
-    for key, value in declared.items():
+    for key, value in {"codes": tree.get("codes"), **declared}.items():
+        if key == "codes" and isinstance(value, dict | None):
+            codes = value or {}
+            continue
         name, group = (str(value), (key,)) if _is_whole(key) and not _is_whole(value) else (str(key), value)
         numbers = tuple(int(v) for v in (group if isinstance(group, list | tuple) else (group,)) if _is_whole(v))
         if not numbers:
@@ -100,11 +110,14 @@ def labels_from_mapping(path: Path, declared: Mapping[Any, Any], paint: tuple[in
             values.append(numbers)
     if not names:
         raise DataError(f"{path}: no structure beside background is declared.")
+    if unknown := [str(name) for name in codes if name not in names]:
+        raise DataError(f"{path}: `codes` names {unknown[0]!r}, but the structures are {', '.join(names)}.")
+    coded = [codes.get(name) for name in names] if codes else []
     try:
-        return Labels(names=tuple(names), values=tuple(values), ignore=ignore, paint=paint)
-    except ValueError as error:
-        reason = str(error).split("Value error, ")[-1].split(" [")[0]
-        raise DataError(f"{path}: the labels do not fit together: {reason}.") from None
+        found = {"names": names, "values": values, "ignore": ignore, "paint": paint, "codes": coded}
+        return Labels.parse(found, str(path))
+    except ConfigError as error:
+        raise DataError(str(error)) from None
 
 
 def _is_whole(value: Any) -> bool:

@@ -192,7 +192,7 @@ def write_image(path: str | Path, image: Image, like: str | Path | None = None, 
         image: What; labels are written in the smallest unsigned type that holds them.
         like: The source file of the case; where the format allows, its header (affine, codes, units) is kept
             exactly.
-        labels: What the values mean; names and colours are written where the format has room (NRRD, OME-Zarr).
+        labels: What the values mean; names, colours and codes are written where the format has room (NRRD, OME-Zarr).
 
     Raises:
         DataError: When the format cannot hold this image, or `like` has another grid.

@@ -152,7 +152,7 @@ def _facts(node: Any) -> dict[str, Any]:
 def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
     """Write an image of one resolution, chunk by chunk; with an OME-Zarr source its version and scale stay exactly.
 
-    Names and colours of labels go into the metadata `image-label`.
+    Names, colours and codes of labels go into the metadata `image-label`.
     """
     zarr = _zarr(path)
     source = _source(like) if like is not None and like.name.lower().endswith(FORMAT.suffixes) else None
@@ -162,7 +162,8 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
     facts: dict[str, Any] = {"multiscales": [{"version": version, **_described(names, grid, source)}]}
     if labels is not None:
         colours = [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, v in enumerate(labels.written)]
-        names_of = [{"label-value": v, "name": n} for n, v in zip(labels.names, labels.written, strict=True)]
+        rows = zip(labels.names, labels.written, labels.coded, strict=True)
+        names_of = [{"label-value": v, "name": n} | ({"code": c._asdict()} if c else {}) for n, v, c in rows]
         facts["image-label"] = {"version": version, "colors": colours, "properties": names_of}
     attributes = {"ome": {"version": version, **facts}} if kind == 3 else facts
     group = zarr.create_group(store=path, zarr_format=kind, attributes=attributes)

@@ -50,7 +50,9 @@ def union_of(tasks: Sequence[Task], names: Sequence[str]) -> Task:
                 taken.add(written)
                 log.info("%s of %s is written as %d, since its value means something else.", structure, name, written)
             values[structure], paint[structure] = group, written
-    labels = Labels(names=tuple(values), values=tuple(values.values()), paint=tuple(paint.values()))
+    codes = {n: c for task in tasks[::-1] for n, c in zip(task.labels.names, task.labels.coded, strict=True) if c}
+    coded = tuple(map(codes.get, values)) if codes else ()
+    labels = Labels(names=tuple(values), values=tuple(values.values()), paint=tuple(paint.values()), codes=coded)
     return type(first)(labels)
 
 

@@ -320,8 +320,10 @@ def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Imag
 
 
 def fingerprint_of(folder: RunFolder) -> str:
-    """What the answers depend on: weights and settings of prediction."""
-    return hashlib.sha256(f"{folder.digest}{folder.experiment.prediction.to_yaml()}".encode()).hexdigest()[:16]
+    """What the answers depend on: weights, settings of prediction, and codes that are written into them."""
+    experiment = folder.experiment
+    codes = experiment.task_labels.codes or ""
+    return hashlib.sha256(f"{folder.digest}{experiment.prediction.to_yaml()}{codes}".encode()).hexdigest()[:16]
 
 
 def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:

@@ -42,7 +42,8 @@ def task_of(asked: Experiment, dataset: Dataset) -> Task:
             f" {has!r}; choose another task, or other data."
         )
     if task.truth == "instances" and not labels.objects:
-        return task_for(Labels(names=labels.names, values=((1,),), ignore=labels.ignore, objects=True), asked.task)
+        one: dict[str, Any] = {"names": labels.names, "ignore": labels.ignore, "codes": labels.codes}
+        return task_for(Labels(**one, values=((1,),), objects=True), asked.task)
     return task
 
 
