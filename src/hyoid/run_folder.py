@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
+from .core.digest import sha256_of
 from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
 from .core.files import atomic_path
@@ -171,7 +172,7 @@ class RunFolder:
     @property
     def digest(self) -> str:
         """SHA-256 of its weights."""
-        return hashlib.sha256(self.trained.read_bytes()).hexdigest()
+        return sha256_of(self.trained)
 
     @cached_property
     def experiment(self) -> Experiment:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from hyoid.core.errors import DataError
 from hyoid.training.checkpoint import (
@@ -13,6 +14,7 @@ from hyoid.training.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
+from hyoid.training.transfer import start_from
 from phantoms import OneConvolution
 
 
@@ -83,3 +85,38 @@ def test_an_optimiser_goes_on_where_it_was(kind):
     whole, parts = run(5), run(3, run(2))
     assert all(torch.equal(whole[0][name], parts[0][name]) for name in whole[0])
     assert all(torch.equal(whole[1][name], parts[1][name]) for name in whole[1])
+
+
+def changed(path, what):
+    """Change one byte of a file: in the numbers, or in the facts of its header."""
+    content = bytearray(path.read_bytes())
+    place = len(content) - 3 if what == "numbers" else content.index(b"0.25")
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["numbers", "facts"])
+def test_a_changed_byte_is_noticed(tmp_path, what):
+    write_checkpoint(tmp_path / "x.safetensors", {"a": torch.ones(3, dtype=torch.bfloat16)}, {"dice": 0.25})
+    read_checkpoint(tmp_path / "x.safetensors")
+    changed(tmp_path / "x.safetensors", what)
+    with pytest.raises(DataError, match=r"x\.safetensors: this file has changed since it was written; copy or"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_file_without_a_checksum_is_read(tmp_path):
+    save_file({"a": torch.ones(3)}, tmp_path / "x.safetensors")
+    assert read_checkpoint(tmp_path / "x.safetensors")[1] == {}
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_answer_and_begin_nothing(tmp_path, value):
+    net = OneConvolution(2, 2)
+    torch.nn.init.constant_(net.conv.bias, value)
+    write_checkpoint(tmp_path / "x.safetensors", below("average", net.state_dict()), {})
+    for use in (
+        lambda: load_weights(net, tmp_path / "x.safetensors"),
+        lambda: start_from(net, tmp_path / "x.safetensors", 2),
+    ):
+        with pytest.raises(DataError, match=r"x\.safetensors: the weights conv\.bias are not finite numbers; copy or"):
+            use()

@@ -10,6 +10,7 @@ Read in this order:
 - `trees`: YAML as data
 - `settings`: Settings, frozen strict trees that read and write YAML
 - `registry`: Registry, a named shelf of parts
+- `digest`: whether bytes are still those that were written
 - `files`: atomic writing
 - `lock`: a file that one program holds at a time
 - `stopping`: Stop, how work is asked to end early

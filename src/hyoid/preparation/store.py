@@ -9,7 +9,6 @@ when complete:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,6 +21,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from ..core.case import Case, Image
+from ..core.digest import short_name
 from ..core.errors import DataError, HyoidError
 from ..core.files import atomic_path
 from ..core.grid import Grid
@@ -310,4 +310,4 @@ def _source_key(dataset: Source, entry: Any) -> str:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return short_name(json.dumps(value, sort_keys=True, default=str))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
+from ..core.digest import short_name
 from ..core.files import atomic_path
 from ..core.progress import log
 from ..evaluation.report import Report
@@ -25,18 +25,14 @@ def write_card(folder: str | Path, report: Report, facts: RunFacts) -> Path:
         return target
     text = model_card(report, facts)
     with atomic_path(target) as path:
-        path.write_text(f"{text}\n<!-- hyoid {_digest(text)} -->\n", encoding="utf-8")
+        path.write_text(f"{text}\n<!-- hyoid {short_name(text)} -->\n", encoding="utf-8")
     return target
 
 
 def _as_written(card: str) -> bool:
     """Whether nobody has changed a card: its last line tells what stood above it."""
     text, _, mark = card.rpartition("\n<!-- hyoid ")
-    return mark.strip() == f"{_digest(text)} -->"
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
+    return mark.strip() == f"{short_name(text)} -->"
 
 
 def model_card(report: Report, facts: RunFacts) -> str:

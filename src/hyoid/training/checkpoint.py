@@ -1,15 +1,19 @@
-"""Checkpoints: tensors and facts in one safetensors file, written atomically; nothing is ever unpickled."""
+"""Checkpoints: tensors and facts in one safetensors file, written atomically; nothing is ever unpickled.
+
+A checksum of all of it is kept in the header of the file, and is compared whenever the file is read.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..core.digest import checksum
 from ..core.errors import DataError, HyoidError
 from ..core.files import atomic_path
 
@@ -26,9 +30,11 @@ def write_checkpoint(path: str | Path, tensors: Mapping[str, torch.Tensor], fact
     from safetensors.torch import save_file
 
     solid = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(dict(facts))
+    header = {"facts": text, "crc32": checksum(_bytes_of(solid, text))}
     with atomic_path(path) as temporary:
         try:
-            save_file(solid, temporary, {"facts": json.dumps(dict(facts))})
+            save_file(solid, temporary, header)
         except SafetensorError as error:
             raise HyoidError(f"{path}: the checkpoint could not be written ({error}).") from None
 
@@ -37,7 +43,7 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name and the facts that were written with them.
 
     Raises:
-        DataError: When there is no checkpoint or it is damaged.
+        DataError: When there is no checkpoint, it is damaged, or it is not what was written.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -45,10 +51,34 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
         raise DataError(f"{path}: there is no checkpoint here; train first.")
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+            header = file.metadata() or {}
+            text = header.get("facts", "{}")
+            facts, tensors = json.loads(text), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: this is not a readable checkpoint ({error}); {_remedy(Path(path))}.") from None
+    # files of other programs and of earlier versions have no checksum
+    if header.get("crc32", found := checksum(_bytes_of(tensors, text))) != found:
+        raise DataError(f"{path}: this file has changed since it was written; {_remedy(Path(path))}.")
+    return tensors, facts
+
+
+def check_finite(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that are NaN or infinite, which answer nothing.
+
+    Raises:
+        DataError: Naming the file and the first such weight.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise DataError(f"{path}: the weights {name} are not finite numbers; {_remedy(Path(path))}.")
+
+
+def _bytes_of(tensors: Mapping[str, torch.Tensor], text: str) -> Iterator[bytes | memoryview]:
+    """All that a checkpoint holds, in one order."""
+    yield text.encode()
+    for name, tensor in sorted(tensors.items()):
+        yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+        yield tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _remedy(path: Path) -> str:
@@ -70,11 +100,12 @@ def load_weights(net: nn.Module, path: str | Path, averaged: bool = True) -> dic
         The facts of the checkpoint: step, seconds, Dice.
 
     Raises:
-        DataError: When the weights are those of another net.
+        DataError: When the weights are those of another net, or not finite.
     """
     tensors, facts = read_checkpoint(path)
     last = {} if averaged else part(tensors, facts.get("predicts", "net"))  # a kept module is only there as average
     names = last or part(tensors, "average")
+    check_finite(path, names)
     try:
         net.load_state_dict(names)
     except RuntimeError as error:

@@ -257,7 +257,7 @@ class Learner:
         Raises:
             HyoidError: When the average of the weights is not finite.
         """
-        if not all(bool(weight.isfinite().all()) for weight in self.predicted.parameters()):
+        if not all(bool(weight.isfinite().all()) for weight in self.predicted.state_dict().values()):
             raise HyoidError(
                 f"Training stopped after step {step}: its weights are not finite. Lower"
                 " training.optimiser.learning_rate."

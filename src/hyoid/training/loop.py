@@ -20,7 +20,7 @@ from ..nets.net import Net
 from ..prediction.predictor import Predictor
 from ..prediction.settings import PredictionSettings
 from .accelerator import Batches, augments, one_ahead
-from .checkpoint import below, read_checkpoint, write_checkpoint
+from .checkpoint import below, check_finite, read_checkpoint, write_checkpoint
 from .clock import Clock
 from .compiling import Compiler
 from .data import Feed, default_workers
@@ -301,6 +301,7 @@ class _Training:
         tensors, facts = read_checkpoint(self.job.last)
         if facts["seed"] != self.job.seed:
             raise ConfigError(f"{self.job.last}: this training began with seed {facts['seed']}, not {self.job.seed}.")
+        check_finite(self.job.last, {name: one for name, one in tensors.items() if not name.startswith("optimiser")})
         self.learner.restore(tensors, facts)
         self.clock.restore(facts["clock"])
         self.compiler.compiled = facts["compiled"]

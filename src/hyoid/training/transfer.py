@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..core.errors import ConfigError, DataError, closest
 from ..nets.net import Net
 from ..nets.pyramids.published import adapt_channels, inflate
-from .checkpoint import part, read_checkpoint
+from .checkpoint import check_finite, part, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def start_from(net: Net, weights: str | Path, in_channels: int) -> Taken:
         in_channels: Channels of the image.
 
     Raises:
-        DataError: When the file is not readable or nothing fits.
+        DataError: When the file is not readable, nothing fits, or weights are not finite.
     """
     tensors, _ = read_checkpoint(weights)
     theirs = part(tensors, "average") or part(tensors, "net") or tensors
@@ -68,6 +68,7 @@ def start_from(net: Net, weights: str | Path, in_channels: int) -> Taken:
     # counts of batches tell nothing of a net
     if not any(value.is_floating_point() for value in fitted.values()):
         raise DataError(f"{weights}: none of its {len(theirs)} tensors fits this net; start from the same kind of net.")
+    check_finite(weights, fitted)
     net.load_state_dict(fitted, strict=False)
     same = tuple(name for name in fitted if name not in adapted)
     return Taken(same, tuple(adapted), tuple(name for name in ours if name not in fitted))

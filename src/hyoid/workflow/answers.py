@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.case import Case, Image
+from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.machine import use_threads
@@ -42,7 +42,7 @@ from ..prediction.predictor import Predictor
 from ..prediction.united import United
 from ..preparation.pipeline import Before
 from ..run_folder import EnsembleFolder, RunFolder, open_run
-from ..training.checkpoint import load_weights, read_checkpoint
+from ..training.checkpoint import load_weights
 from .large import answer_large, too_large
 from .origin import Outcome, noted
 from .patches import patches_of
@@ -102,10 +102,9 @@ def predictor_of(
 def net_of(folder: RunFolder) -> Net:
     """The net of a run with its weights."""
     weights = folder.trained
-    if not read_checkpoint(weights)[1].get("finished"):
-        log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     net = folder.experiment.decided.net.build()
-    load_weights(net, weights)
+    if not load_weights(net, weights).get("finished"):
+        log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     return net
 
 
@@ -323,7 +322,7 @@ def fingerprint_of(folder: RunFolder) -> str:
     """What the answers depend on: weights, settings of prediction, and codes that are written into them."""
     experiment = folder.experiment
     codes = experiment.task_labels.codes or ""
-    return hashlib.sha256(f"{folder.digest}{experiment.prediction.to_yaml()}{codes}".encode()).hexdigest()[:16]
+    return short_name(f"{folder.digest}{experiment.prediction.to_yaml()}{codes}")
 
 
 def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...core.digest import sha256_of
 from ...core.errors import ConfigError, DataError, HyoidError
 from ...core.files import atomic_path
 from ...core.progress import log, stage
@@ -132,8 +132,7 @@ def _download(url: str, path: Path) -> None:
 
 
 def _check_digest(path: Path, source: Source, what: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if not found.startswith(source.sha256):
         raise DataError(f"{what} is not {source.file}: its sha256 begins with {found[:8]}, not {source.sha256[:8]}.")
 
