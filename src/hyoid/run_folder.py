@@ -73,7 +73,8 @@ class RunFolder:
         if not folder.experiment_file.is_file():
             inside = sorted(one.parent.name for one in folder.path.glob("*/experiment.yaml"))
             if inside:
-                raise ConfigError(f"{path}: this is not a run, but these in it are: {', '.join(inside)}; name one.")
+                what = "an ensemble, which answers" if (folder.path / "ensemble.yaml").is_file() else "not a run"
+                raise ConfigError(f"{path}: this is {what}, but these in it are runs: {', '.join(inside)}; name one.")
             raise ConfigError(
                 f"{path}: this is not a run (it has no experiment.yaml); `hyoid plan DATA --into {path}` starts one."
             )

@@ -163,3 +163,12 @@ def test_a_change_reaches_into_a_mapping_of_groups():
 def test_an_unknown_name_in_a_group_of_several_names_the_closest(change):
     with pytest.raises(ConfigError, match=r"step'\. Did you mean 'steps'\? Known here: steps, shape\."):
         Several().changed([change])
+
+
+class Open(Settings):
+    inner: Inner | None = None
+
+
+def test_what_lies_in_an_empty_group_is_set_with_all_of_it():
+    with pytest.raises(ConfigError, match=r"plan\.inner is null, so plan\.inner\.steps cannot be set alone"):
+        Open().changed(["inner.steps=3"], group="plan.")

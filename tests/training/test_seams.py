@@ -309,6 +309,12 @@ def test_settings_that_do_not_fit_the_regime_are_refused_before_it_is_built(aske
     assert sentence in str(caught.value)
 
 
+def test_a_turn_is_refused_what_the_optimiser_of_the_training_ignores():
+    asked = TrainingSettings.parse({"optimiser": {"name": "sgd"}, "turns": {"net": {"betas": [0.5, 0.9]}}})
+    with pytest.raises(ConfigError, match="but sgd would ignore it"):
+        build_regime(asked, {"net": torch.nn.Identity(), "task": None, "loss": None})
+
+
 def test_an_option_without_a_usual_value_must_be_given(monkeypatch):
     class Needy(Regime):
         def __init__(self, net, source: str):

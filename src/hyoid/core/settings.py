@@ -83,16 +83,19 @@ class Settings(BaseModel):
         values = self.model_dump(mode="json", exclude=without)
         return yaml.dump(values, Dumper=_FlowLists, sort_keys=False, allow_unicode=True, width=100)
 
-    def changed(self, changes: dict[str, Any] | list[str] | tuple[str, ...], where: str = "--set") -> Self:
+    def changed(
+        self, changes: dict[str, Any] | list[str] | tuple[str, ...], where: str = "--set", group: str = ""
+    ) -> Self:
         """A copy with some values replaced, such as `{"training.steps": 200}` or `["training.steps=200"]`.
 
         Values given as text are read as YAML, so `3`, `[1, 2]` and `true` mean what they look like, and `null` leaves
-        a choice open. A message about what does not fit says where it came from.
+        a choice open. A message about what does not fit says where it came from, and names the `group` of a tree, such
+        as "plan.", that these settings are.
         """
         pairs = changes.items() if isinstance(changes, dict) else [split_change(change) for change in changes]
         tree = self.model_dump(mode="json")
         for key, value in pairs:
-            _put(type(self), tree, key, value)
+            _put(type(self), tree, key, value, group)
         return type(self).parse(tree, where)
 
 
@@ -137,7 +140,7 @@ def split_change(change: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {change}: {text!r} is not a readable value.") from None
 
 
-def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> None:
+def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any, group: str) -> None:
     *groups, last = key.split(".")
     node = tree
     for depth, name in enumerate(groups):
@@ -145,11 +148,14 @@ def _put(model: type[BaseModel], tree: dict[str, Any], key: str, value: Any) -> 
         if name not in node and get_origin(_kind_at(model, place, tree)) is dict:
             node[name] = {}
         if not isinstance(node.get(name), dict):
-            raise ConfigError(_unknown(key, name, _fields_at(model, place, tree) or node))
+            if _fields_at(model, (*place, name), tree):
+                whole = ".".join(groups[: depth + 1])
+                raise ConfigError(f"{group}{whole} is null, so {group}{key} cannot be set alone; set all of {whole}.")
+            raise ConfigError(_unknown(group + key, name, _fields_at(model, place, tree) or node))
         node = node[name]
     fields = _fields_at(model, tuple(groups), tree)
     if fields and last not in (*node, *fields):  # options of a part have no fields to check here
-        raise ConfigError(_unknown(key, last, fields))
+        raise ConfigError(_unknown(group + key, last, fields))
     node[last] = value
 
 

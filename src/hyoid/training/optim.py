@@ -84,22 +84,27 @@ def check_optimisers(settings: TrainingSettings) -> None:
     """
     chosen: dict[str, OptimiserSettings | TurnSettings] = {"optimiser": settings.optimiser}
     chosen |= {f"turns.{turn}": one for turn, one in settings.turns.items()}
-    takes: dict[str, Collection[str]] = {}
+    every: list[str] = []
     for place, one in chosen.items():
         try:
-            takes |= {one.name: signature(optimisers[one.name].build).parameters} if one.name else {}
+            every += [optimisers[one.name].name] if one.name else []
         except ConfigError as error:
             raise ConfigError(f"training.{place}.name: {error}") from None
     for place, one in chosen.items():
-        names = list(takes) if place == "optimiser" else [one.name] if one.name else []
-        for field in NOT_FOR_ALL:
-            value = getattr(one, field, None)
-            is_usual = value in (None, OptimiserSettings.model_fields[field].default)
-            if names and not is_usual and not any(field in takes[name] for name in names):
-                raise ConfigError(
-                    f"training.{place}.{field} is {value}, but {' and '.join(names)} would ignore it; leave it out, or "
-                    f"set training.{place}.name to an optimiser that takes {field}."
-                )
+        check_taken(one, place, every if place == "optimiser" else [one.name] if one.name else [])
+
+
+def check_taken(one: OptimiserSettings | TurnSettings, place: str, names: Collection[str]) -> None:
+    """Refuse a value that none of these optimisers takes; a ConfigError names its place below `training`."""
+    taken = {field for name in names for field in signature(optimisers[name].build).parameters}
+    for field in NOT_FOR_ALL:
+        value = getattr(one, field, None)
+        is_usual = value in (None, OptimiserSettings.model_fields[field].default)
+        if names and not is_usual and field not in taken:
+            raise ConfigError(
+                f"training.{place}.{field} is {value}, but {' and '.join(names)} would ignore it; leave it out, or "
+                f"set training.{place}.name to an optimiser that takes {field}."
+            )
 
 
 def build_optimiser(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..core.case import Batch
 from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
-from .optim import check_optimisers
+from .optim import check_optimisers, check_taken
 from .settings import OptimiserSettings, TrainingSettings
 
 SURROUNDINGS = ("self", "net", "task", "loss", "plan", "dims", "in_channels", "make_net")
@@ -191,4 +191,7 @@ def _with_settings(turn: Turn, name: str, settings: TrainingSettings) -> Turn:
     asked = settings.turns.get(name)
     changes = {} if asked is None else {key: value for key, value in asked if value is not None}
     own = {key: changes.pop(key) for key in ("every", "start") if key in changes}
-    return replace(turn, optimiser=usual.model_copy(update=changes), **own)
+    merged = usual.model_copy(update=changes)
+    if asked is not None:
+        check_taken(asked, f"turns.{name}", [merged.name])
+    return replace(turn, optimiser=merged, **own)

@@ -110,7 +110,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
             fingerprint, task, asked.planning, budget.seconds, budget.steps, device=device, earlier=earlier
         )
         decided = with_before(decided, before)
-        decisions = {"labels": task.labels, "plan": decided.changed(plan_changes(changes))}
+        decisions = {"labels": task.labels, "plan": decided.changed(plan_changes(changes), group="plan.")}
         finished = asked.model_copy(update=decisions | metrics_of(asked, task, changes))
         check_parts(finished, task)
         folder.write_json("dataset.json", dataset.to_dict())
