@@ -19,7 +19,7 @@ from hyoid.training.learner import Learner
 from hyoid.training.loop import fit
 from hyoid.training.monitor import read_curves
 from hyoid.training.ranks import Ranks
-from hyoid.training.regime import Regime, Turn, check_regime, regimes
+from hyoid.training.regime import Regime, Turn, build_regime, check_regime, regimes
 from hyoid.training.settings import OptimiserSettings, TrainingSettings
 from seams import REGIMES, Adversary, MeanTeacher
 
