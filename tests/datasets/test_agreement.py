@@ -4,19 +4,29 @@ from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
+from hyoid.datasets import agreement
 from hyoid.datasets.agreement import turn_between
 from hyoid.datasets.dataset import open_dataset
-from hyoid.files.formats import write_image
+from hyoid.files.formats import read_header, write_image
+from hyoid.files.header import Header
 
 AFFINE = np.array([[0.9, -0.2, 0.0, 5.0], [0.2, 1.1, 0.1, 6.0], [0.0, -0.1, 2.5, 7.0], [0, 0, 0, 1]])
 GRID = Grid.from_affine(AFFINE, (4, 5, 6))
 A, B = Path("image.nii.gz"), Path("label.nii.gz")
+
+
+@pytest.fixture(autouse=True)
+def files_without_doubt(monkeypatch):
+    """A and B, which are not on disk, have headers that give one orientation."""
+    sure = Header("NIfTI-1", GRID, 1, "int16")
+    monkeypatch.setattr(agreement, "read_header", lambda path: sure if path in (A, B) else read_header(path))
 
 
 @pytest.mark.parametrize("codes", ["".join(c) for p in permutations(["LR", "PA", "IS"]) for c in product(*p)])
@@ -86,3 +96,68 @@ def test_mismatched_labels_are_refused_when_opened(tmp_path):
 def test_small_differences_are_told(tmp_path):
     data_set(tmp_path, replace(GRID, origin_mm=tuple(o + 0.03 for o in GRID.origin_mm)))
     assert any("which is let pass" in note for note in open_dataset(tmp_path).notes)
+
+
+BOX = (slice(2, 6), slice(1, 4), slice(5, 8))
+PLAIN, AWAY = np.diag([1.0, 1.0, 2.0, 1.0]), np.diag([1.0, 1.0, 2.0, 1.0])
+AWAY[:3, 3] = -80, -120, -60
+TURNED = np.array([[-1, 0, 0, 15], [0, -1, 0, 15], [0, 0, 2.0, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ((PLAIN, TURNED), (TURNED, None)),
+        ((PLAIN, TURNED), (None, TURNED)),
+        ((AWAY, TURNED), (TURNED, TURNED)),
+        ((TURNED, None), (PLAIN, TURNED)),
+        ((None, None), (TURNED, TURNED)),
+        ((AWAY, AWAY), (None, None)),
+    ],
+)
+def test_a_contradicted_or_missing_orientation_turns_nothing(tmp_path, image, label):
+    voxels = np.zeros((16, 16, 12), np.uint8)
+    voxels[BOX] = 1
+    for folder, forms in (("images", image), ("labels", label)):
+        one = nibabel.Nifti1Image(voxels, None)
+        one.header["pixdim"][1:4] = 1, 1, 2
+        one.header.set_sform(forms[0], None if forms[0] is None else 2)
+        one.header.set_qform(forms[1], None if forms[1] is None else 1)
+        (tmp_path / folder).mkdir()
+        nibabel.save(one, tmp_path / folder / "a.nii")
+    dataset = open_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0], voxels)
+    assert any("taken as stored" in note for note in dataset.notes)
+
+
+def test_labels_that_fit_no_form_are_not_turned_by_a_contradicted_one(tmp_path):
+    one = nibabel.Nifti1Image(np.ones((16, 16, 12), np.uint8), None)
+    one.header.set_sform(PLAIN, 2)
+    one.header.set_qform(TURNED, 1)
+    for folder, image in (
+        ("images", one),
+        ("labels", nibabel.Nifti1Image(one.dataobj, PLAIN @ np.diag([1, -1, 1, 1]))),
+    ):
+        (tmp_path / folder).mkdir()
+        nibabel.save(image, tmp_path / folder / "a.nii")
+    with pytest.raises(DataError, match="contradicted or not given, so nothing is turned"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".nrrd"])
+def test_volumes_that_do_not_say_how_they_lie_take_labels_as_stored(tmp_path, suffix):
+    array, grid = np.arange(120, dtype=np.uint8).reshape(4, 5, 6), Grid.plain((4, 5, 6), (1.0, 1.0, 2.0))
+    path = tmp_path / "images" / f"a{suffix}"
+    write_image(path, Image(array[None], grid))
+    if suffix == ".nrrd":  # as programs without a notion of the body write it
+        head = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 5 6\nspacings: 1 1 2\nencoding: raw\n\n"
+        path.write_bytes(head + array.tobytes(order="F"))
+    write_image(
+        tmp_path / "labels" / "a.nii.gz",
+        Image(
+            (array > 60)[None].astype(np.uint8),
+            replace(grid, direction=((1.0, 0, 0), (0, -1.0, 0), (0, 0, 1.0))),
+            "labels",
+        ),
+    )
+    np.testing.assert_array_equal(open_dataset(tmp_path).read("a").truth.array[0], array > 60)

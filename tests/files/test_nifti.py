@@ -118,3 +118,49 @@ def test_several_gzip_members_are_one_file(tmp_path):
     content = nibabel.Nifti1Image(RNG.integers(0, 99, (4, 5, 6)).astype(np.int16), AFFINE).to_bytes()
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(content[:400]) + gzip.compress(content[400:]))
     agrees(tmp_path / "a.nii.gz")
+
+
+def with_header(path, affine, fields):
+    """A volume of zeros whose two forms are this affine, but for these fields."""
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((4, 5, 6))
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
+    for name, value in fields.items():
+        target, key = {"qfac": ("pixdim", 0), "sizes": ("pixdim", slice(1, 4))}.get(name, (name, ...))
+        header[target][key] = value
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    path.write_bytes(bytes(header.binaryblock) + bytes(4 + 4 * 120))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"qfac": 0}, ""),
+        ({"qfac": np.nan}, ""),
+        ({"sizes": (-0.8, 1.25, 2.5)}, ""),
+        ({"quatern_b": 0.6, "quatern_c": 0.8, "quatern_d": 1e-3}, "sform and qform differ"),
+        ({"quatern_b": 3.0}, "The qform is damaged"),
+        ({"quatern_c": np.nan}, "The qform is damaged"),
+        ({"qoffset_x": np.inf}, "The qform is damaged"),
+        ({"srow_x": 0, "srow_y": 0, "srow_z": 0}, "The sform is damaged"),
+        ({"srow_y": np.nan}, "The sform is damaged"),
+        ({"sform_code": 0, "qfac": 0}, "pixdim[0] is neither 1 nor -1"),
+    ],
+)
+def test_one_sound_form_suffices(tmp_path, fields, words):
+    affine = AFFINE if np.linalg.det(AFFINE) > 0 else AFFINE @ np.diag([-1, 1, 1, 1])
+    with_header(tmp_path / "a.nii", affine, fields)
+    found = read_header(tmp_path / "a.nii")
+    np.testing.assert_allclose(found.grid.affine, affine, atol=1e-5)
+    assert words in " ".join(found.notes) and found.placed
+
+
+@pytest.mark.parametrize(("excess", "fine"), [(1e-6, True), (1e-2, False)])
+def test_a_quaternion_alone_may_be_longer_than_1_by_rounding(tmp_path, excess, fine):
+    with_header(tmp_path / "a.nii", np.diag([-1, -1, 1, 1]), {"sform_code": 0, "quatern_d": np.sqrt(1 + excess)})
+    if fine:
+        np.testing.assert_allclose(read_header(tmp_path / "a.nii").grid.affine, np.diag([-1, -1, 1, 1]), atol=1e-6)
+    else:
+        with pytest.raises(DataError, match=r"a\.nii: The quaternion of the qform is no rotation"):
+            read_header(tmp_path / "a.nii")

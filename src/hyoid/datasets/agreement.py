@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..files.formats import read_header
+from ..files.header import Header
 from ..ops.resample import onto
 
 TOLERANCE = 0.1
@@ -37,27 +40,55 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
     """How the other file's axes become those of the image; nothing to do when the grids are equal.
 
     Small disagreement (a tenth of a voxel at the corners, such as rounding in a qform) is tolerated. Where one
-    of the files does not know its voxel size, only shapes are compared.
+    of the files does not know its voxel size, only shapes are compared. An orientation that a header contradicts
+    (sform and qform differ) or does not give turns nothing: the array is taken as stored where any of the
+    orientations that the headers hold allows that.
 
     Raises:
         DataError: When the two files do not show the same voxels, naming both.
     """
     (image_path, grid), (other_path, mine) = image, other
-    if mine.shape == grid.shape and (
-        not (grid.calibrated and mine.calibrated) or offset_in_voxels(grid, mine) <= TOLERANCE
-    ):
+    if coincide(grid, mine):
         return Turn(mine, mine)
-    if grid.dims == mine.dims == 3 and grid.calibrated and mine.calibrated:
+    headers = read_header(image_path), read_header(other_path)
+    if _as_stored(grid, mine, *headers):
+        return Turn(mine, mine)
+    volumes = grid.dims == mine.dims == 3 and grid.calibrated and mine.calibrated
+    certain = all(map(_is_certain, headers))
+    if volumes and certain:
         turned = mine.oriented(grid.orientation)
-        if turned.shape == grid.shape and offset_in_voxels(grid, turned) <= TOLERANCE:
+        if coincide(grid, turned):
             return Turn(mine, turned)
     other_name, image_name = other_path.name, image_path.name
     if other_name == image_name:
         other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
+    doubt = (
+        ""
+        if certain or not volumes
+        else " The orientation in a header is contradicted or not given, so nothing is turned."
+    )
     raise DataError(
-        f"{case}: {other_name} and {image_name} are not on one grid: {difference(grid, mine)}"
+        f"{case}: {other_name} and {image_name} are not on one grid: {difference(grid, mine)}{doubt}"
         f" Resample one onto the other, or correct the header ({other_path}, {image_path})."
     )
+
+
+def coincide(grid: Grid, mine: Grid) -> bool:
+    """Whether each voxel lies where the other's does but for rounding; by shapes alone where a size is unknown."""
+    measured = grid.calibrated and mine.calibrated
+    return mine.shape == grid.shape and (not measured or offset_in_voxels(grid, mine) <= TOLERANCE)
+
+
+def _as_stored(grid: Grid, mine: Grid, image: Header, other: Header) -> bool:
+    """Whether the arrays fit as they are by some orientation that the two headers allow."""
+    if not (image.placed and other.placed):
+        return mine.shape == grid.shape and np.allclose(grid.spacing_mm, mine.spacing_mm, rtol=1e-3)
+    return any(coincide(one, two) for one, two in product((grid, *image.others), (mine, *other.others)))
+
+
+def _is_certain(header: Header) -> bool:
+    """Whether a header gives one orientation and no other."""
+    return header.placed and all(one.orientation == header.grid.orientation for one in header.others)
 
 
 def offset_in_voxels(grid: Grid, other: Grid) -> float:

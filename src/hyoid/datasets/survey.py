@@ -161,4 +161,6 @@ def _remarks(turned: bool, grid: Grid, mine: Grid) -> list[str]:
         return ["Labels have their axes in another order than the image; they are turned to fit."]
     if not (grid.calibrated and mine.calibrated) or (off := offset_in_voxels(grid, mine)) < 1e-3:
         return []
+    if off > TOLERANCE:
+        return ["The headers contradict each other, or give no orientation; labels are taken as stored, not turned."]
     return [f"Headers of image and labels differ by {off:.1g} voxels, which is let pass (up to {TOLERANCE} is)."]

@@ -23,6 +23,8 @@ class Header:
         channels: Number of channels.
         dtype: Type of the numbers as `read_image` gives them, such as "int16".
         notes: What a person should know about how this file is read, one sentence each.
+        others: Other grids that the header describes just as well, such as the qform of NIfTI beside its sform.
+        placed: False when the file does not say how its axes lie in the body, and the grid assumes it.
     """
 
     format: str
@@ -30,6 +32,8 @@ class Header:
     channels: int
     dtype: str
     notes: tuple[str, ...] = ()
+    others: tuple[Grid, ...] = ()
+    placed: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:

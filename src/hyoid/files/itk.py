@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,6 +19,13 @@ from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
+_UNIT_MM = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"), 1e-3),
+    "nm": 1e-6,
+    "cm": 10.0,
+    "m": 1e3,
+}
 _NAMES = {".seg.nrrd": "NRRD", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
 
 # Context, category and regions of a TerminologyEntry of 3D Slicer, around the type, which is the code of a structure.
@@ -67,7 +74,7 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
         numbers = numbers.swapaxes(0, 2)
     result = SimpleITK.GetImageFromArray(np.ascontiguousarray(numbers), isVector=several)
     source = _reader(like) if like is not None and like.suffix.lower() in _NAMES else None
-    copied = source is not None and source.GetDimension() >= grid.dims
+    copied = source is not None and source.GetDimension() >= grid.dims and _unit(cast(Path, like)) in (1.0, None)
     spacing, origin, direction = _frame(source, grid.dims) if copied else _lps(grid)
     result.SetSpacing(spacing)
     result.SetOrigin(origin)
@@ -137,10 +144,39 @@ def _facts(path: Path, reader: Any) -> Header:
     pixel = SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
     if "complex" in pixel:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
-    name = _NAMES[path.suffix.lower()]
+    name, fields, unit = _NAMES[path.suffix.lower()], _fields(path), _unit(path)
+    known = bool(fields & {"spacings", "space directions", "elementspacing", "elementsize"})
+    if not known:
+        notes.append("The header gives no voxel size; lengths are in voxels.")
+    elif unit is None:
+        notes.append("The unit of lengths is not known here; millimetres are assumed.")
+    elif unit != 1:
+        notes.append(f"Lengths are converted to millimetres (factor {unit:g}).")
     if path.suffix.lower() in (".nrrd", ".mha"):  # in the others the voxels lie elsewhere
         check_plausible(path, math.prod(reader.GetSize()) * reader.GetNumberOfComponents())
-    return Header(name, _grid(reader, min(dims, 3)), channels, _dtype(pixel), tuple(notes))
+    placed = name != "NRRD" or "space" in fields
+    grid = _grid(reader, min(dims, 3), unit or 1.0, known)
+    return Header(name, grid, channels, _dtype(pixel), tuple(notes), placed=placed)
+
+
+def _text(path: Path) -> str:
+    """The lines of a header, before the voxels."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    return re.split(rb"\r?\n\r?\n|ElementDataFile", head, maxsplit=1)[0].decode(errors="replace")
+
+
+def _fields(path: Path) -> set[str]:
+    """Names of the fields of a header, lower case."""
+    return {match[1].lower() for match in re.finditer(r"^(\w[\w ]*?) *[:=]", _text(path), re.MULTILINE)}
+
+
+def _unit(path: Path) -> float | None:
+    """Millimetres in the unit of a header; 1 where none is named, None where it is unknown or not one."""
+    found = re.search(r"^(?:(?:space )?units:|DistanceUnits *=) *(.*)$", _text(path), re.MULTILINE | re.IGNORECASE)
+    words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} if found else set()
+    scales = {_UNIT_MM.get(word) for word in words}
+    return 1.0 if not scales else scales.pop() if len(scales) == 1 else None
 
 
 def _dtype(pixel: str) -> str:
@@ -149,24 +185,27 @@ def _dtype(pixel: str) -> str:
 
 
 def _frame(reader: Any, dims: int) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Spacing, origin and direction (row by row) of the first axes."""
+    """Spacing, origin and direction (row by row) of the first axes; a negative spacing turns its axis round."""
     whole = np.asarray(reader.GetDirection()).reshape(reader.GetDimension(), -1)
-    return reader.GetSpacing()[:dims], reader.GetOrigin()[:dims], tuple(whole[:dims, :dims].ravel().tolist())
+    spacing = np.asarray(reader.GetSpacing()[:dims])
+    direction = whole[:dims, :dims] * np.where(spacing < 0, -1.0, 1.0)
+    return tuple(np.abs(spacing).tolist()), reader.GetOrigin()[:dims], tuple(direction.ravel().tolist())
 
 
-def _grid(reader: Any, dims: int) -> Grid:
+def _grid(reader: Any, dims: int, unit: float, known: bool) -> Grid:
     spacing, origin, flat = _frame(reader, dims)
     direction = np.asarray(flat).reshape(dims, dims)
     shape = reader.GetSize()[:dims]
     affine = np.eye(dims + 1)
     affine[:dims, :dims] = direction * np.asarray(spacing)
     affine[:dims, dims] = origin
+    affine[:dims] *= unit
     if dims == 3:
         affine[:3] = _TO_RAS @ affine[:3]
     else:  # rows come first in a flat image
         affine[:2] = affine[[1, 0]][:, [1, 0, 2]]
         shape = shape[::-1]
-    return Grid.from_affine(affine, shape)
+    return Grid.from_affine(affine, shape, known)
 
 
 def _lps(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:

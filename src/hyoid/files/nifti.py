@@ -18,6 +18,8 @@ from .sniff import beginning, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
 _PLANE_BYTES = 1 << 26  # of labels that are written at once
+_FORMS = ("sform", "qform")
+_ROUNDING = 1e-3  # by which the square of a quaternion may be longer than 1
 _RGB = {128: 3, 2304: 4}  # NIfTI codes of RGB24 and RGBA32
 
 
@@ -259,7 +261,7 @@ def _channels_first(array: np.ndarray) -> np.ndarray:
 def _facts(path: Path, header: Any) -> Header:
     space, channels = _shape(path, header)
     notes: list[str] = []
-    affine, known = _affine(path, header, space, notes)
+    grids = _grids(path, header, space, notes)
     sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
     if channels > 1 and int(header["datatype"]) not in _RGB:
         notes.append(f"Shape {'x'.join(map(str, sizes))}: the last axis is taken as {channels} channels.")
@@ -268,32 +270,63 @@ def _facts(path: Path, header: Any) -> Header:
     if _scaling(header) != (1.0, 0.0):
         name = "float32" if dtype.itemsize <= 2 else "float64"
     kind = "NIfTI-1" if header["sizeof_hdr"] == 348 else "NIfTI-2"
-    return Header(kind, Grid.from_affine(affine, space, known), channels, name, tuple(notes))
+    placed = any(int(header[f"{form}_code"]) > 0 for form in _FORMS)
+    return Header(kind, grids[0], channels, name, tuple(notes), tuple(grids[1:]), placed)
 
 
-def _affine(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -> tuple[np.ndarray, bool]:
-    """The affine in millimetres by the rules of the standard (sform, then qform, then voxel sizes alone)."""
+def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -> list[Grid]:
+    """The grids of the sound forms, first the one that counts: the sform, then the qform, else voxel sizes alone.
+
+    A form that is unsound does no harm beside a sound one.
+    """
     from nibabel.volumeutils import shape_zoom_affine
 
-    qform, sform = (int(header[key]) > 0 for key in ("qform_code", "sform_code"))
-    scale = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     sizes = np.abs(np.asarray(header["pixdim"][1:4], float))
-    known = bool(sform or (np.isfinite(sizes).all() and (sizes > 0).all()))
-    try:
-        usable = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
-        affine = header.get_sform() if sform else header.get_qform() if qform else shape_zoom_affine(space, usable)
-        if sform and qform:
-            gap = float(np.abs(header.get_qform() - affine).max())
-            if gap > 1e-2:
-                notes.append(f"sform and qform differ by {gap:.3g}; the sform is used, as the standard says.")
-    except Exception as error:
-        raise DataError(f"{path}: the header's orientation is damaged ({error}).") from None
-    if not (sform or qform):
-        notes.append("The header gives no orientation (both codes are 0); left-to-right order LAS is assumed.")
+    known = np.isfinite(sizes) & (sizes > 0)
+    sizes = np.where(known, sizes, 1.0)
+    forms = [form for form in _FORMS if int(header[f"{form}_code"]) > 0]
+    scale = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     if scale != 1.0:
         notes.append(f"Lengths are converted to millimetres (factor {scale:g}).")
-        affine = np.diag([scale] * 3 + [1.0]) @ affine
-    return np.asarray(affine, float), known
+    grids: dict[str, Grid] = {}
+    unsound: dict[str, str] = {}
+    for form in forms or ["sizes"]:
+        try:
+            affine = header.get_sform() if form == "sform" else shape_zoom_affine(space, sizes)
+            affine = np.array(_qform(header, sizes) if form == "qform" else affine, float)
+            affine[:3] *= scale
+            grids[form] = Grid.from_affine(affine, space, bool(form == "sform" or known.all()))
+        except DataError as error:
+            unsound[form] = str(error)
+    if not grids:
+        raise DataError(f"{path}: {next(iter(unsound.values()))}")
+    if not forms:
+        notes.append("The header gives no orientation (both codes are 0); left-to-right order LAS is assumed.")
+    if unsound:
+        notes.append(f"The {next(iter(unsound))} is damaged; the orientation is that of the {next(iter(grids))}.")
+    if next(iter(grids)) == "qform" and abs(float(header["pixdim"][0])) != 1:
+        notes.append("pixdim[0] is neither 1 nor -1; 1 is taken, as the standard says.")
+    if len(grids) > 1 and (gap := float(np.abs(grids["sform"].affine - grids["qform"].affine).max())) > 1e-2 * scale:
+        notes.append(f"sform and qform differ by {gap:.3g}; the sform is used, as the standard says.")
+    return list(grids.values())
+
+
+def _qform(header: Any, sizes: np.ndarray) -> np.ndarray:
+    """The affine of the quaternion as nifti1.h has it: rounding that makes it longer than 1 is levelled, and a
+    pixdim[0] that is not negative means 1."""
+    from nibabel.quaternions import quat2mat
+
+    vector = np.array([float(header[f"quatern_{part}"]) for part in "bcd"])
+    square = float(vector @ vector)
+    if not square <= 1 + _ROUNDING:
+        raise DataError(f"The quaternion of the qform is no rotation (its square length is {square:.6g}).")
+    rest = 1 - square
+    turn = np.asarray(quat2mat((np.sqrt(rest) if rest > 1e-7 else 0.0, *vector)))
+    handed = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
+    affine = np.eye(4)
+    affine[:3, :3] = turn * sizes * (1.0, 1.0, handed)
+    affine[:3, 3] = [float(header[f"qoffset_{axis}"]) for axis in "xyz"]
+    return affine
 
 
 def _open_mgh(path: Path) -> tuple[Any, Header]:

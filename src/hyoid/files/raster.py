@@ -203,7 +203,8 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
     elif array.ndim == 4:
         notes.append(f"Shape {array.shape}: the first axis is taken as channels.")
     channels, *shape = _arranged(array).shape
-    return Header("NPY", Grid.plain(shape), channels, str(array.dtype.newbyteorder("=")), tuple(notes))
+    dtype = str(array.dtype.newbyteorder("="))
+    return Header("NPY", Grid.plain(shape), channels, dtype, tuple(notes), placed=False)
 
 
 _LARGEST = {".png": 65535, ".bmp": 255}

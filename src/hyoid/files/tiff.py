@@ -150,7 +150,7 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     spacing = _spacing(tiff, page, len(shape))
     dtype = "uint8" if page.photometric == 3 or page.dtype == bool else str(np.dtype(page.dtype).newbyteorder("="))
     name = "OME-TIFF" if tiff.is_ome else "TIFF"
-    return Header(name, Grid.plain(shape, spacing), channels, dtype, tuple(notes)), series
+    return Header(name, Grid.plain(shape, spacing), channels, dtype, tuple(notes), placed=False), series
 
 
 def _check_axes(path: Path, sizes: dict[str, int], series: Any) -> None:

@@ -1,0 +1,63 @@
+"""Units, missing voxel sizes and negative spacings of NRRD and MetaImage."""
+
+import numpy as np
+import pytest
+
+from hyoid.files.formats import read_header, read_image, write_image
+
+VOXELS = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
+DIRECTIONS = "space dimension: 3\nspace directions: (380,0,0) (0,380,0) (0,0,760)\n"
+MICRONS = 'space units: "microns" "microns" "microns"\n'
+
+
+def nrrd(path, fields):
+    head = f"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 5 6\n{fields}encoding: raw\n\n"
+    path.write_bytes(head.encode() + VOXELS.tobytes(order="F"))
+    return path
+
+
+def mha(path, fields):
+    head = f"ObjectType = Image\nNDims = 3\nDimSize = 4 5 6\nElementType = MET_UCHAR\n{fields}ElementDataFile = LOCAL\n"
+    path.write_bytes(head.encode() + VOXELS.tobytes(order="F"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "fields", "spacing"),
+    [
+        (nrrd, DIRECTIONS + MICRONS, (0.38, 0.38, 0.76)),
+        (nrrd, "spacings: 380 380 760\n" + MICRONS[6:], (0.38, 0.38, 0.76)),
+        (nrrd, "spacings: 1 1 2\n" + MICRONS[6:].replace("microns", "cm"), (10, 10, 20)),
+        (nrrd, "spacings: 1 1 2\n", (1, 1, 2)),
+        (nrrd, "", None),
+        (mha, "ElementSpacing = 380 380 760\nDistanceUnits = um\n", (0.38, 0.38, 0.76)),
+        (mha, "ElementSpacing = 1 1 2\nDistanceUnits = mm\n", (1, 1, 2)),
+        (mha, "Offset = 0 0 0\n", None),
+    ],
+)
+def test_lengths_are_millimetres_or_unknown(tmp_path, make, fields, spacing):
+    path = make(tmp_path / f"a.{make.__name__}", fields)
+    image, notes = read_image(path), " ".join(read_header(path).notes)
+    assert image.grid.calibrated == (spacing is not None)
+    np.testing.assert_allclose(image.grid.spacing_mm, spacing or (1, 1, 1))
+    assert ("millimetres" in notes) == ("icron" in fields or "cm" in fields or "um" in fields)
+    assert ("no voxel size" in notes) == (spacing is None)
+    write_image(tmp_path / f"b.{make.__name__}", image, like=path)
+    assert read_image(tmp_path / f"b.{make.__name__}").grid.matches(image.grid)
+
+
+def test_a_unit_that_is_not_known_is_told(tmp_path):
+    path = nrrd(tmp_path / "a.nrrd", DIRECTIONS + MICRONS.replace("microns", "cubits"))
+    assert any("unit of lengths is not known" in note for note in read_header(path).notes)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd", ".nii.gz"])
+def test_a_negative_spacing_turns_its_axis_round_and_is_written_so(tmp_path, suffix):
+    fields = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 1 2 3\nElementSpacing = 1 1 -2\n"
+    image = read_image(mha(tmp_path / "a.mha", fields), "labels")
+    assert image.grid.orientation == "LPI" and image.grid.spacing_mm == (1, 1, 2)
+    np.testing.assert_allclose(image.grid.to_world(np.array([0, 0, 5])), (-1, -2, 3 - 10))
+    write_image(tmp_path / f"b{suffix}", image, like=tmp_path / "a.mha")
+    back = read_image(tmp_path / f"b{suffix}", "labels")
+    assert back.grid.matches(image.grid)
+    np.testing.assert_array_equal(back.array[0], VOXELS)
