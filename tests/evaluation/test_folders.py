@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, evaluate_folders
 from hyoid.files.formats import write_image
+from hyoid.ops.resample import onto
 
 REFERENCE = np.zeros((12, 14), np.uint8)
 REFERENCE[2:8, 3:9] = 1
@@ -246,3 +249,55 @@ def test_a_shifted_prediction_is_refused_with_both_origins(tmp_path):
 def test_a_folder_that_is_not_there_is_called_missing(folders, tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder"):
         evaluate_folders(tmp_path / "nowhere", folders[1])
+
+
+VOLUME = np.zeros((5, 6, 7), np.uint8)
+VOLUME[1:4, 2:4, 1:3] = 1
+PLACE = Grid.from_affine(np.diag([-1.0, -1.0, 2.0, 1.0]), VOLUME.shape)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "SAL", "PIR"])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_answers_in_another_order_of_axes_are_turned(tmp_path, codes, suffix):
+    reference = Image(VOLUME[None], PLACE, "labels")
+    write_image(tmp_path / "r" / "a.nii.gz", reference)
+    write_image(tmp_path / "p" / f"a{suffix}", onto(reference, PLACE.oriented(codes)))
+    found = evaluate_folders(tmp_path / "p", tmp_path / "r")
+    assert found.rows[0].values["dice"] == 1
+    assert any("turned to the axes of the reference: a." in note for note in found.notes) == (codes != "LPS")
+
+
+def test_numbers_of_objects_are_turned_too(tmp_path):
+    (tmp_path / "labels.yaml").write_text("instances: true\n")
+    numbered = VOLUME.copy()
+    numbered[0, 0, :2], numbered[4, 5, 5:] = 2, 3
+    reference = Image(numbered[None], PLACE, "labels")
+    write_image(tmp_path / "r" / "a.nii.gz", reference)
+    write_image(tmp_path / "p" / "a.nii.gz", onto(reference, PLACE.oriented("SAL")))
+    found = evaluate_folders(tmp_path / "p", tmp_path / "r", settings=EvaluationSettings(metrics=("panoptic_quality",)))
+    assert found.rows[0].values["panoptic_quality"] == 1
+
+
+@pytest.mark.parametrize(("shift", "fine"), [(0.02, True), (0.4, False)])
+def test_headers_may_differ_by_rounding_as_in_training(tmp_path, shift, fine):
+    write_image(tmp_path / "r" / "a.nii.gz", Image(VOLUME[None], PLACE, "labels"))
+    near = replace(PLACE, origin_mm=(shift, 0.0, 0.0))
+    write_image(tmp_path / "p" / "a.nii.gz", Image(VOLUME[None], near, "labels"))
+    if fine:
+        assert evaluate_folders(tmp_path / "p", tmp_path / "r").rows[0].values["dice"] == 1
+    else:
+        with pytest.raises(DataError, match=r"p/a\.nii\.gz and r/a\.nii\.gz are not on one grid: they start at"):
+            evaluate_folders(tmp_path / "p", tmp_path / "r")
+
+
+def test_tiny_pixels_of_another_size_are_refused(tmp_path):
+    put(tmp_path / "p", "a.ome.tif", REFERENCE, (1e-4, 1e-4))
+    put(tmp_path / "r", "a.ome.tif", REFERENCE, (2e-4, 2e-4))
+    with pytest.raises(DataError, match=r"spacings 0\.0001x0\.0001 and 0\.0002x0\.0002 mm"):
+        evaluate_folders(tmp_path / "p", tmp_path / "r")
+
+
+def test_names_are_one_in_every_spelling_of_their_letters(tmp_path):
+    for folder, form in (("p", "NFD"), ("r", "NFC")):
+        put(tmp_path / folder, unicodedata.normalize(form, "b\u00e4r.png"), REFERENCE)
+    assert evaluate_folders(tmp_path / "p", tmp_path / "r").cases == ("b\u00e4r",)

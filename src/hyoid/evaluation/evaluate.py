@@ -15,7 +15,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log, track
-from ..datasets.agreement import difference
+from ..datasets.agreement import coincide, difference
 from ..metrics.objects import Objects
 from ..metrics.pair import pairs_of
 from .confusion import Confusion, table_of
@@ -171,11 +171,7 @@ def _label_array(case: str, what: str, image: Image) -> np.ndarray:
 
 
 def _check_grids(case: str, prediction: Grid, reference: Grid) -> None:
-    if prediction.calibrated and reference.calibrated:
-        same = prediction.matches(reference, tolerance_mm=1e-2)
-    else:
-        same = prediction.shape == reference.shape
-    if not same:
+    if not coincide(reference, prediction):
         raise DataError(
             f"{case}: prediction and reference are not on one grid: {difference(reference, prediction)} Put the "
             "prediction onto the grid of the reference, or correct the header."

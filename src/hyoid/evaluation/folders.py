@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ import numpy as np
 
 from ..core.case import Image
 from ..core.errors import DataError
+from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log
+from ..datasets.agreement import Turn, turn_between
 from ..datasets.entry import annotated_in, listed
 from .evaluate import Judged, Numbers, evaluate_pairs
 from .report import EvaluationSettings, Report
@@ -92,10 +95,16 @@ def pair_folders(
     notes = _unpaired(guesses, truths, missing, predictions, references)
     beside = (_folder(references), _folder(references).parent)
     declared, instances = (labels, False) if labels else _declared(beside)
-    truth_marks = _looked_at(truths, workers, pieces=declared is None)
+    truth_marks, truth_grids = _looked_at(truths, workers, pieces=declared is None)
     truth_encoding, labels = _reference_encoding(truth_marks, declared, instances, notes)
     judged = {case: path for case, path in guesses.items() if case in truths}
-    guess_marks = _looked_at(judged, workers, pieces=len(labels.names) == 1)
+    guess_marks, guess_grids = _looked_at(judged, workers, pieces=len(labels.names) == 1)
+    turns = {
+        case: turn_between(case, (truths[case], truth_grids[case]), (path, guess_grids[case]))
+        for case, path in judged.items()
+    }
+    if turned := [case for case, turn in turns.items() if turn.changes]:
+        notes.append(f"{_count(turned, 'prediction')} turned to the axes of the reference: {listed(turned)}.")
     guess_encoding = _prediction_encoding(guess_marks, labels, truth_encoding, notes)
     facts = _facts(beside, list(truths))
     groups = groups if groups is not None else _groups(facts, notes)
@@ -104,10 +113,10 @@ def pair_folders(
     todo = [
         Judged(
             case,
-            _reader(guesses.get(case), guess_encoding, truth, truth_encoding),
+            _reader(guesses.get(case), guess_encoding, truth, truth_encoding, turns.get(case)),
             groups.get(case, ""),
             facts.get(case, {}),
-            _numbers(guesses.get(case), truth) if truth_encoding.kind == "instances" else None,
+            _numbers(guesses.get(case), truth, turns.get(case)) if truth_encoding.kind == "instances" else None,
             annotated_in(facts.get(case, {})),
         )
         for case, truth in truths.items()
@@ -128,7 +137,8 @@ def _images_in(place: str | Path, other: str | Path) -> dict[str, Path]:
         raise DataError(f"{root}: no such folder.")
     paths = label_images_below(root, Path(other)) if root.is_dir() else {root: stem_of(root)} if is_image(root) else {}
     found: dict[str, Path] = {}
-    for path, stem in paths.items():
+    for path, name in paths.items():
+        stem = unicodedata.normalize("NFC", name)  # one letter has several spellings, by the system it was written on
         if stem in found:
             raise DataError(f"{root}: {found[stem].name} and {path.name} have one name; keep one of them.")
         found[stem] = path
@@ -171,12 +181,13 @@ def _annotations_in(place: Path) -> str:
     return f" If {place} is a data set, name its annotations, {inner}." if inner else ""
 
 
-def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> list[Marks]:
-    """The facts of each mask; its pieces only where values might be numbers of objects or shades of grey."""
+def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> tuple[list[Marks], dict[str, Grid]]:
+    """The facts and the grid of each mask; pieces only where values might be numbers of objects or shades of grey."""
     from ..datasets.masks import look_at
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(pool.map(lambda case: look_at(case, paths[case], pieces)[0], paths))
+        looks = list(pool.map(lambda case: look_at(case, paths[case], pieces), paths))
+    return [marks for marks, _ in looks], {case: grid for case, (_, grid) in zip(paths, looks, strict=True)}
 
 
 def _reference_encoding(
@@ -249,13 +260,19 @@ def _num_values(marks: Marks) -> int:
 
 
 def _reader(
-    prediction: Path | None, prediction_encoding: Encoding, reference: Path, reference_encoding: Encoding
+    prediction: Path | None,
+    prediction_encoding: Encoding,
+    reference: Path,
+    reference_encoding: Encoding,
+    turn: Turn | None,
 ) -> Callable[[], tuple[Image | None, Image]]:
     from ..datasets.masks import read_labels
 
     def read() -> tuple[Image | None, Image]:
-        guess = None if prediction is None else Image(*read_labels(prediction, prediction_encoding), "labels")
-        return guess, Image(*read_labels(reference, reference_encoding), "labels")
+        truth = Image(*read_labels(reference, reference_encoding), "labels")
+        if prediction is None or turn is None:
+            return None, truth
+        return Image(turn(read_labels(prediction, prediction_encoding)[0]), truth.grid, "labels"), truth
 
     return read
 
@@ -272,17 +289,17 @@ def _declared(folders: Sequence[Path]) -> tuple[Labels | None, bool]:
     return next((found for folder in folders if any(found := declared_beside(folder))), (None, False))
 
 
-def _numbers(prediction: Path | None, reference: Path) -> Callable[[], Numbers]:
+def _numbers(prediction: Path | None, reference: Path, turn: Turn | None) -> Callable[[], Numbers]:
     """Reads object numbers; a prediction with one value beside background holds a mask and no numbers."""
     from ..datasets.masks import grey, read_raw
     from ..files.formats import whole_numbers
 
     def read(path: Path) -> np.ndarray:
-        return whole_numbers(path, grey(path, read_raw(path)[0]))[0]
+        return whole_numbers(path, grey(path, read_raw(path)[0]))
 
     def numbers() -> Numbers:
-        guess = None if prediction is None else read(prediction)
-        return guess if guess is not None and len(np.unique(guess)) > 2 else None, read(reference)
+        guess = None if prediction is None or turn is None else turn(read(prediction))[0]
+        return guess if guess is not None and len(np.unique(guess)) > 2 else None, read(reference)[0]
 
     return numbers
 
