@@ -154,7 +154,7 @@ def test_a_patient_in_the_test_part_is_a_leak():
     apart = facts(ids=["t1", "t2"], patient=["b", "c"], split=["test"] * 2)
     found = grouping(used, apart)
     assert found.rule == "group" and set(found.groups) == set(IDS[:4])
-    assert "such as 'b' with t1 in 'test' and case02 in 'train'" in found.leak
+    assert "such as 'b' with t1 in 'test' and case02 in 'training'" in found.leak
 
 
 def test_a_split_without_patients_knows_no_groups():

@@ -197,8 +197,8 @@ def test_cases_csv_gives_facts(tmp_path):
     (tmp_path / "cases.csv").write_text("case,patient,age\na,p1,60\nunused,p2,61\n")
     dataset = open_dataset(tmp_path)
     assert dataset.read("a").facts["age"] == "60"
-    assert any("no row for 1 cases: b" in note for note in dataset.notes)
-    assert "1 of 2 rows of cases.csv match no image, the first is of 'unused'." in dataset.notes
+    assert "cases.csv has no row for 1 cases: b." in dataset.warnings
+    assert "1 of 2 rows of cases.csv match no image: 'unused'." in dataset.warnings
     assert any("b have no patient" in warning for warning in dataset.warnings)
 
 
@@ -214,7 +214,7 @@ def test_cases_csv_of_which_no_row_matches_is_a_warning(tmp_path):
 
 def test_cases_csv_without_case_column(tmp_path):
     pair(tmp_path, "a")
-    (tmp_path / "cases.csv").write_text("subject,age\na,60\n")
+    (tmp_path / "cases.csv").write_text("site,age\na,60\n")
     with pytest.raises(DataError, match="expected a column `case`"):
         open_dataset(tmp_path)
 

@@ -25,6 +25,7 @@ from .entry import Entry, Found, TruthFiles, listed
 from .layouts import find
 from .masks import Encoding, grey, read_labels, read_raw, structure_files, value_counts
 from .recognise import recognise
+from .splits import LEFT_OUT, own_part, parts
 from .survey import Look, Seen, implausible, look_at_all
 
 __all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
@@ -44,7 +45,7 @@ class Dataset:
         notes: What was decided while reading, one sentence each.
         warnings: What may go wrong, one sentence each.
         seen: Facts of each case from headers and annotations.
-        held_out: Cases that an explicit split marks as test; never trained on or validated with.
+        held_out: Cases that an explicit split marks as test or leaves out; never trained on or validated with.
         unlabelled: Cases without annotation, in order of their ids; for regimes that learn from images alone.
         truth: What the cases are annotated with.
     """
@@ -158,8 +159,16 @@ class Dataset:
         if not training:
             log.warning("%s: only one group of cases; validation uses the training cases and flatters.", self.root)
             training = validation
-        facts, others = ({entry.id: entry.facts for entry in some} for some in (self.cases, self.unlabelled))
-        return training, validation, groups.teaching(self.grouping, facts, others, validation)
+        judged = (*validation, *(entry.id for entry in self.held_out))
+        facts, others = (
+            {entry.id: entry.facts for entry in some} for some in ((*self.cases, *self.held_out), self.unlabelled)
+        )
+        return training, validation, groups.teaching(self.grouping, facts, others, judged)
+
+    @property
+    def test(self) -> tuple[str, ...]:
+        """Ids of the annotated cases that are marked as test, in order."""
+        return tuple(one.id for one in self.held_out if one.is_labelled and own_part(one.facts) == "test")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON, so that a run remembers its data set without scanning again."""
@@ -201,7 +210,7 @@ def open_dataset(path: str | Path) -> Dataset:
     labelled, others = ([look for look in looks if (look.case in without) == bare] for bare in (False, True))
     channel_names = _channels([entry for entry in entries if entry.is_labelled], labelled, found.channel_names, notes)
     _check_alike(others, labelled[0], len(channel_names))
-    cases, held_out = _held_out(path, entries, notes)
+    cases, held_out = _held_out(path, entries, notes, warnings)
     unlabelled = tuple(entry for entry in cases if not entry.is_labelled)
     cases = tuple(entry for entry in cases if entry.is_labelled)
     warnings += _partly([*cases, *held_out], labels)
@@ -267,12 +276,25 @@ def _check_alike(looks: Sequence[Look], example: Look, channels: int) -> None:
             )
 
 
-def _held_out(path: Path, entries: Sequence[Entry], notes: list[str]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    held_out = tuple(e for e in entries if e.facts.get("split", "").lower() in groups.TEST_WORDS)
-    if held_out:
-        notes.append(f"{len(held_out)} cases are marked {held_out[0].facts['split']!r} and kept out.")
+def _held_out(
+    path: Path, entries: Sequence[Entry], notes: list[str], warnings: list[str]
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """Cases to learn from or validate with, and those of a test or of no part."""
+    part = parts({entry.id: entry.facts for entry in entries if entry.is_labelled})
+    part = {entry.id: part.get(entry.id) or own_part(entry.facts) for entry in entries}
+    kept, left = ([entry for entry in entries if part[entry.id] == which] for which in ("test", LEFT_OUT))
+    if kept:
+        notes.append(f"{len(kept)} cases are marked as test and kept out; `hyoid evaluate RUN --test` judges them.")
+    if blank := [entry.id for entry in left if not own_part(entry.facts)]:
+        warnings.append(
+            f"{len(blank)} cases are in no part of the split and left out ({listed(blank)}); write `train` where a"
+            " case should always teach."
+        )
+    if spared := [entry.id for entry in left if entry.id not in blank]:
+        notes.append(f"{len(spared)} cases are marked as left out ({listed(spared)}).")
+    held_out = tuple(entry for entry in entries if part[entry.id] in ("test", LEFT_OUT))
     if all(entry in held_out for entry in entries if entry.is_labelled):
-        raise DataError(f"{path}: every case is marked as test; none is left to train on.")
+        raise DataError(f"{path}: every case is marked as test or left out; none is left to train on.")
     return tuple(entry for entry in entries if entry not in held_out), held_out
 
 

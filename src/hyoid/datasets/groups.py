@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
 
 from .entry import listed
+from .splits import LEFT_OUT, folds_of, is_explicit, own_part, parts
 
 GROUP_COLUMNS = ("patient", "pair", "subject", "group")
 """Columns that keep cases together, in order; `group` counts only where none of the others is given, since
 beside `patient` it usually names a disease."""
 
+_NO_PATIENTS = ("split", "fold", "annotated")
+_PERSON = re.compile(r"(id|nr|no|code|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
 STACK_COLUMNS = ("slice", "section", "frame")
 _STACK_ID = re.compile(r"^(?:(.*)[_\-. ])?(slice|section|sec|frame|sl|z|t)[_\-. ]?(\d+)$", re.IGNORECASE)
 
@@ -30,7 +34,7 @@ class Grouping:
     warnings: tuple[str, ...] = ()
     leak: str = ""  # who is on both sides of an explicit split, in a sentence
     known: bool = False  # whether a column or names tell several groups
-    split: Mapping[str, str] = field(default_factory=dict)  # what an explicit split says of each case (rule "split")
+    split: Mapping[str, str] = field(default_factory=dict)  # the part of each case in an explicit split (rule "split")
 
 
 def grouping(
@@ -39,8 +43,9 @@ def grouping(
     """How these cases (id: facts) may be split without leaking; those held out for a test should share no group."""
     everything = {**facts, **(held_out or {})}
     ids = sorted(facts)
-    split = {i: row.get("split") or row.get("fold") or "" for i, row in everything.items()}
-    explicit = _names_validation(split[i] for i in ids)
+    split = parts(everything)
+    named = {split[i] for i in ids} - {"training"}
+    explicit = is_explicit(split[i] for i in ids)
     column = next((c for c in GROUP_COLUMNS if any(facts[i].get(c) for i in ids)), None)
     if column is not None:
         found = _by_column(ids, facts, column)
@@ -48,36 +53,30 @@ def grouping(
         found = replace(found, leak=leak, warnings=(*found.warnings, leak) if leak else found.warnings)
     else:
         found = _stacks(ids, facts) or Grouping("case", {i: i for i in ids}, {}, (), tuple(_leaks(ids)))
+        found = replace(found, warnings=(*found.warnings, *_unused(ids, facts)))
     if not explicit:
-        return found
+        idle = [f"All cases are {part!r} in the split, which does not say who validates." for part in named]
+        return replace(found, warnings=(*found.warnings, *idle))
     decided = "The split column decides which cases validate."
-    warnings = found.warnings if column is not None else ()
+    warnings = found.warnings if column is not None else tuple(_unused(ids, facts))
     return replace(found, rule="split", notes=(decided,), warnings=warnings, split={i: split[i] for i in ids})
 
 
 def _straddling(facts: Mapping[str, Mapping[str, str]], column: str, split: Mapping[str, str]) -> str:
     """A sentence on groups that an explicit split puts on both sides; empty when there are none."""
-    parts: dict[str, dict[str, str]] = {}
+    sides_of: dict[str, dict[str, str]] = {}
     for case in sorted(facts):
-        if group := facts[case].get(column):
-            parts.setdefault(group, {}).setdefault(_side(split[case]), case)
-    torn = {group: sides for group, sides in parts.items() if len(sides) > 1}
+        if (group := facts[case].get(column)) and split[case] != LEFT_OUT:
+            sides_of.setdefault(group, {}).setdefault(split[case], case)
+    torn = {group: sides for group, sides in sides_of.items() if len(sides) > 1}
     if not torn:
         return ""
     group, sides = next(iter(torn.items()))
-    example = " and ".join(f"{case} in {split[case] or 'no part'!r}" for _, case in sorted(sides.items())[:2])
+    example = " and ".join(f"{case} in {split[case]!r}" for _, case in sorted(sides.items())[:2])
     return (
-        f"The split leaks: {len(torn)} of {len(parts)} {column}s lie in several parts ({listed(list(torn))}), such as"
-        f" {group!r} with {example}. Put all cases of one {column} into one part."
+        f"The split leaks: {len(torn)} of {len(sides_of)} {column}s lie in several parts ({listed(list(torn))}), such"
+        f" as {group!r} with {example}. Put all cases of one {column} into one part."
     )
-
-
-def _side(word: str) -> str:
-    """The part that a word of a split column means; a numbered fold is one of its own, anything else teaches."""
-    word = word.lower()
-    if word.isdigit():
-        return word
-    return "validation" if word in VALIDATION_WORDS else "test" if word in TEST_WORDS else "training"
 
 
 def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], column: str) -> Grouping:
@@ -94,7 +93,7 @@ def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], 
     """Validation ids of each fold; an explicit split gives the folds it names."""
     ids = sorted(found.groups)
     if found.rule == "split":
-        return _explicit(found.split)
+        return folds_of(found.split)
     names = sorted(set(found.groups.values()))
     if found.rule == "stack" and len(names) < num_folds:
         ordered = sorted(ids, key=lambda i: (found.groups[i], found.order[i]))
@@ -105,10 +104,10 @@ def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], 
         members[found.groups[case]].append(case)
     shuffled = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
     shuffled.sort(key=lambda name: -len(members[name]))  # stable: large groups first, chance among equals
-    parts: list[list[str]] = [[] for _ in range(min(num_folds, len(names)))]
+    dealt: list[list[str]] = [[] for _ in range(min(num_folds, len(names)))]
     for name in shuffled:
-        min(parts, key=len).extend(members[name])
-    return tuple(tuple(sorted(part)) for part in parts)
+        min(dealt, key=len).extend(members[name])
+    return tuple(tuple(sorted(part)) for part in dealt)
 
 
 def teaching(
@@ -127,8 +126,8 @@ def teaching(
     words = {found.split.get(i) for i in validation} - {None}
 
     def validates(case: str, row: Mapping[str, str]) -> bool:
-        word = row.get("split") or row.get("fold") or ""
-        explicit = word.lower() in VALIDATION_WORDS or word in words
+        part = own_part(row)
+        explicit = part == "validation" or part in words
         return explicit or row.get(column) in patients or _neighbour(found, case, row) in validation
 
     return tuple(case for case in sorted(unlabelled) if not validates(case, unlabelled[case]))
@@ -141,22 +140,6 @@ def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None
     stack, place = ("stack", int(number)) if number else (match[1] or "stack", int(match[3])) if match else ("", 0)
     slices = [i for i in found.order if found.groups[i] == stack]
     return min(slices, key=lambda i: abs(found.order[i] - place), default=None)
-
-
-def _names_validation(words: Iterable[str]) -> bool:
-    """Whether a split column says which cases validate: numbered folds, or a word such as `val`."""
-    found = set(words)
-    return len(found) > 1 and (all(map(str.isdigit, found)) or "validation" in map(_side, found))
-
-
-def _explicit(split: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    words = set(split.values())
-    names = sorted(words, key=int) if all(map(str.isdigit, words)) else ["validation"]
-    return tuple(tuple(sorted(i for i, word in split.items() if _side(word) == name)) for name in names)
-
-
-VALIDATION_WORDS = ("val", "valid", "validation", "dev")
-TEST_WORDS = ("test", "holdout", "held_out", "unused", "exclude")
 
 
 def _stacks(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> Grouping | None:
@@ -199,3 +182,21 @@ def _leaks(ids: Sequence[str]) -> list[str]:
         f"{together} cases share the beginning of their names, such as {example[0]} and {example[1]}; if they are of"
         " one patient, a random split leaks. Add a cases.csv with columns case and patient."
     ]
+
+
+def _unused(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Warnings on columns that may be patients under another name: a few cases in a row share each entry."""
+    found = []
+    for column in dict.fromkeys(name for i in ids for name in facts[i] if name not in _NO_PATIENTS):
+        entries = [facts[i].get(column, "") for i in ids]
+        kinds, blocks = len(set(entries)), sum(1 for _ in groupby(entries))
+        if (
+            "" not in entries
+            and max(3, len(ids) / 6) <= kinds < len(ids)
+            and (blocks == kinds or _PERSON.search(column))
+        ):
+            found.append(
+                f"The column `{column}` is not used, but several cases share each of its {kinds} entries. If these are"
+                " patients, call it `patient`, so that none is on both sides of the split."
+            )
+    return found

@@ -1,9 +1,15 @@
-"""Names of the folders in which data sets keep images and annotations."""
+"""Where data sets keep images and annotations: usual names of folders, and files that a table names."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PureWindowsPath
+
+from ..core.errors import DataError
+from ..files.formats import stem_of, suffix_of
 
 IMAGE_FOLDERS = ("images", "imagestr", "image", "imgs", "img", "inputs", "scans")
 LABEL_FOLDERS = (
@@ -18,3 +24,56 @@ def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
     """The first of these folders that is there, whatever the case of its letters."""
     below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
     return next((below[name] for name in names if name in below), None)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds the files that a table names, also where it was written on another machine or names them shortly.
+
+    Attributes:
+        table: The table.
+        folders: Names of the folders beside it in which such files usually lie.
+    """
+
+    table: Path
+    folders: tuple[str, ...]
+
+    def file(self, name: str) -> Path:
+        """The file of a name.
+
+        Raises:
+            DataError: When it is not there.
+        """
+        if (found := self.find(name)) is None:
+            inside = f" nor in {', '.join(f'{folder.name}/' for folder in self._usual)}" if self._usual else ""
+            raise DataError(f"{self.table}: names {name}, which is not there{inside}.")
+        return found
+
+    def find(self, name: str) -> Path | None:
+        """The file beside the table, in a usual folder, at the end of a longer path, or of this stem; or None."""
+        if (beside := self.table.parent / name).exists():
+            return beside
+        path = PureWindowsPath(name)  # takes both kinds of slashes
+        parts = path.parts[1:] if path.anchor else path.parts
+        for start in range(len(parts)):
+            cut_to_name = 0 < start == len(parts) - 1
+            for place in (*self._usual, *(() if cut_to_name else (self.table.parent,))):
+                for form in ("NFC", "NFD"):
+                    if (
+                        found := place.joinpath(*(unicodedata.normalize(form, part) for part in parts[start:]))
+                    ).exists():
+                        return found
+        same = [] if suffix_of(name) else self._by_stem.get(unicodedata.normalize("NFC", path.name), [])
+        return same[0] if len(same) == 1 else None
+
+    @cached_property
+    def _usual(self) -> list[Path]:
+        below = {folder.name.lower(): folder for folder in self.table.parent.iterdir() if folder.is_dir()}
+        return [below[name] for name in self.folders if name in below]
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for file in (file for folder in self._usual for file in sorted(folder.iterdir()) if suffix_of(file)):
+            found.setdefault(unicodedata.normalize("NFC", stem_of(file)), []).append(file)
+        return found

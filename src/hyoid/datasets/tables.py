@@ -2,39 +2,104 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from ..core.errors import ConfigError, DataError
 from ..core.labels import Labels
 from ..core.trees import load_yaml
-from ..files.formats import stem_of
+from .columns import given, understood
 
-ID_COLUMNS = ("case", "id", "case_id", "name")
-Row = dict[str, str]
+_SEPARATORS = ",;\t|"
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV (comma, semicolon or tab) or YAML table, keys in lower case, values as text."""
-    if path.suffix.lower() in (".yaml", ".yml", ".json"):
-        content = read_tree(path)
-        rows = content.get("cases", content) if isinstance(content, dict) else content
-        if isinstance(rows, dict):
-            rows = [{"case": key, **(value if isinstance(value, dict) else {})} for key, value in rows.items()]
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise DataError(f"{path}: expected a list of cases with columns such as image and label.")
-        return [{str(k).strip().lower(): _text(v) for k, v in row.items()} for row in rows]
+class Table(NamedTuple):
+    """The rows of a table that say anything, with columns of patients and parts under our own names.
+
+    Attributes:
+        path: Its file.
+        rows: Values as text by column.
+        lines: The line of each row in the file, or its place in a list.
+        notes: Which columns were read under another name.
+    """
+
+    path: Path
+    rows: Sequence[Mapping[str, str]]
+    lines: Sequence[int]
+    notes: Sequence[str]
+
+    def cells(self, column: str) -> list[str]:
+        """The entries of a column, empty where none is given."""
+        return [given(row.get(column, "")) for row in self.rows]
+
+
+def read_table(path: Path) -> Table:
+    """A CSV (comma, semicolon, tab or bar, in any usual encoding) or YAML table.
+
+    Raises:
+        DataError: When it is no table, a row has more cells than the header, or the words of a split are unknown.
+    """
+    numbered = _listed_rows(path) if path.suffix.lower() in (".yaml", ".yml", ".json") else _csv_rows(path)
+    filled = {line: row for line, row in numbered.items() if any(map(given, row.values()))}
+    rows, notes = understood(path, list(filled.values()))
+    return Table(path, rows, list(filled), notes)
+
+
+def _listed_rows(path: Path) -> dict[int, dict[str, str]]:
+    content = read_tree(path)
+    rows = content.get("cases", content) if isinstance(content, dict) else content
+    if isinstance(rows, dict):
+        rows = [{"case": key, **(value if isinstance(value, dict) else {})} for key, value in rows.items()]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path}: expected a list of cases with columns such as image and label.")
+    return {place: {str(k).strip().lower(): _text(v) for k, v in row.items()} for place, row in enumerate(rows, 1)}
+
+
+def _csv_rows(path: Path) -> dict[int, dict[str, str]]:
+    """Rows by their line; the first row that is not empty names the columns, after a line such as `sep=;`."""
     text = _read_text(path)
-    first = text.split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
-    return [{str(k).strip().lower(): (v or "").strip() for k, v in row.items() if k is not None} for row in reader]
+    said = re.match(r"\s*sep=(.)[ \t]*\r?\n", text, re.IGNORECASE)
+    separator = said[1] if said else _separator(text)
+    reader = csv.reader(io.StringIO(text[said.end() :] if said else text, newline=""), delimiter=separator)
+    ahead = said[0].count("\n") if said else 0
+    try:
+        lines = [(reader.line_num + ahead, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num + ahead} is no row of a table ({error}).") from None
+    lines = [(line, cells) for line, cells in lines if any(cells)]
+    if not lines:
+        return {}
+    names = [name.lower() for name in lines[0][1]]
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise DataError(f"{path}: two columns are called `{twice[0]}`; rename one.")
+    for line, cells in lines[1:]:
+        if any(cells[len(names) :]):
+            raise DataError(
+                f"{path}: line {line} has {len(cells)} cells, but there are {len(names)} columns; put entries that"
+                f" hold {separator!r} between quotes."
+            )
+    return {line: {n: c for n, c in zip_longest(names, cells, fillvalue="") if n} for line, cells in lines[1:]}
+
+
+def _separator(text: str) -> str:
+    """What divides the header, and the most of the first rows."""
+    lines = [line for line in text.splitlines() if line.strip()][:50]
+
+    def fits(separator: str) -> tuple[bool, int, int]:
+        widths = [len(cells) for cells in csv.reader(lines, delimiter=separator)] or [0]
+        return widths[0] > 1, sum(width > 1 for width in widths), widths.count(widths[0])
+
+    return max(_SEPARATORS, key=fits)
 
 
 def read_tree(path: Path) -> Any:
@@ -47,21 +112,6 @@ def read_tree(path: Path) -> Any:
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
         raise DataError(f"{path}: this is not readable {kind} ({' '.join(str(error).split())}).") from None
-
-
-def facts_by_case(path: Path) -> dict[str, Row]:
-    """The rows of cases.csv by case id, without the id column."""
-    rows = read_rows(path)
-    column = next((name for name in ID_COLUMNS if rows and name in rows[0]), None)
-    if rows and column is None:
-        raise DataError(f"{path}: expected a column `case` with the image names; found {', '.join(rows[0])}.")
-    found: dict[str, Row] = {}
-    for row in rows:
-        case = stem_of(row.pop(str(column)))
-        if case in found:
-            raise DataError(f"{path}: case {case!r} has two rows.")
-        found[case] = row
-    return found
 
 
 def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
@@ -131,7 +181,19 @@ def _text(value: Any) -> str:
 
 
 def _read_text(path: Path) -> str:
+    """The text of a file in UTF-8, UTF-16 or, as older spreadsheets write it, Windows-1252."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({error}).") from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise DataError(f"{path}: this is a workbook, not text; save it as CSV UTF-8.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-16-le"] * (data[1:2] == b"\0") + ["utf-16-be"] * (data[:1] == b"\0") + ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            if "\0" not in (text := data.decode(encoding)):
+                return text
+    raise DataError(f"{path}: this is not text; save it as UTF-8.")

@@ -306,12 +306,12 @@ def _numbers(prediction: Path | None, reference: Path, turn: Turn | None) -> Cal
 
 def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     """What a cases.csv in one of these folders says of each case; empty when there is none."""
-    from ..datasets.tables import facts_by_case
+    from ..datasets.declared import facts_of
 
     for path in (folder / "cases.csv" for folder in folders):
         if path.is_file():
-            known = facts_by_case(path)
-            return {case: known.get(case) or known.get(Path(case).name, {}) for case in cases}
+            known = facts_of(path, cases)[0]
+            return {case: known.get(case, {}) for case in cases}
     return {}
 
 
