@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from hyoid.core.errors import DataError
@@ -85,7 +85,7 @@ def test_missing_slices_are_named(tmp_path):
 
 def test_repeated_positions_are_named(tmp_path):
     write_series(tmp_path)
-    write_slice(tmp_path / "again.dcm", VOLUME[0], (-10.0, 20.0, 5.0))
+    write_slice(tmp_path / "again.dcm", VOLUME[0] + 1, (-10.0, 20.0, 5.0))
     with pytest.raises(DataError, match="several slices lie at one position"):
         read_image(tmp_path)
 
@@ -188,3 +188,86 @@ def test_a_folder_of_segmentations_is_no_series(tmp_path):
         read_image(tmp_path)
     with pytest.raises(DataError, match=r"1.dcm: this is a DICOM segmentation \(SEG\), which hyoid does not read"):
         read_image(tmp_path / "1.dcm")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (
+            "ImageOrientationPatient",
+            (
+                [0.99234475, 0.1235001, 0, -0.1235001, 0.99234475, 0],
+                [0.99234475, 0.1234999, 0, -0.1234999, 0.99234475, 0],
+            ),
+        ),
+        ("EchoTime", ("2.5", "2.50")),
+        ("EchoTime", ("2.4600", "2.4601")),
+        ("PixelSpacing", (["0.5859375", "0.5859375"], ["0.585938", "0.585938"])),
+    ],
+)
+def test_numbers_that_differ_by_rounding_tear_no_series(tmp_path, name, values):
+    for k, pixels in enumerate(VOLUME):
+        write_slice(tmp_path / f"{k}.dcm", pixels, (0, 0, 2.5 * k), **{name: values[k % 2]})
+    image = read_image(tmp_path)
+    np.testing.assert_array_equal(image.array[0], VOLUME.transpose(2, 1, 0))
+    assert image.grid.spacing_mm[2] == pytest.approx(2.5)
+
+
+def test_echoes_stay_apart(tmp_path):
+    for k, pixels in enumerate(VOLUME):
+        write_slice(tmp_path / f"{k}.dcm", pixels, (0, 0, 2.5 * (k // 2)), EchoTime=("2.3", "4.6")[k % 2])
+    np.testing.assert_array_equal(read_image(tmp_path).array[0], VOLUME[::2].transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_copies_of_a_slice_are_left_out_and_told(tmp_path, renamed):
+    write_series(tmp_path)
+    ds = pydicom.dcmread(tmp_path / "003.dcm")
+    if renamed:
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    ds.save_as(tmp_path / "003 (1).dcm")
+    np.testing.assert_array_equal(read_image(tmp_path).array[0], VOLUME.transpose(2, 1, 0))
+    assert any("hold a slice again are left out (1, such as 003" in note for note in read_header(tmp_path).notes)
+
+
+def test_slices_that_share_a_name_by_mistake_are_kept(tmp_path):
+    write_series(tmp_path, SOPInstanceUID="1.2.3")
+    assert read_image(tmp_path).grid.shape == (12, 10, 6)
+
+
+def multi_frame(path: Path, pairs: list[tuple[float, float]]) -> None:
+    write_slice(
+        path, VOLUME.reshape(-1, VOLUME.shape[2]), Rows=VOLUME.shape[1], NumberOfFrames=len(VOLUME), Modality="MR"
+    )
+    ds = pydicom.dcmread(path)
+    measures, plane = Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [0.5, 0.75], 2.0
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    frames = []
+    for k in range(len(VOLUME)):
+        frame, place = Dataset(), Dataset()
+        place.ImagePositionPatient = [0, 0, 2.0 * k]
+        frame.PlanePositionSequence, frame.PlaneOrientationSequence = [place], [plane]
+        frame.PixelMeasuresSequence = [measures]
+        if k < len(pairs):
+            scale = Dataset()
+            scale.RescaleSlope, scale.RescaleIntercept = pairs[k]
+            frame.PixelValueTransformationSequence = [scale]
+        frames.append(frame)
+    ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [Dataset()], frames
+    ds.save_as(path)
+
+
+@pytest.mark.parametrize("step", [1, 0.5])
+def test_each_frame_is_rescaled_by_its_own_slope(tmp_path, step):
+    multi_frame(tmp_path / "a.dcm", [(1 + step * k, 10 * k) for k in range(6)])
+    right = [VOLUME[k] * (1 + step * k) + 10 * k for k in range(6)]
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_allclose(image.array[0], np.transpose(right, (2, 1, 0)))
+    assert (image.array.dtype.kind == "f") == (step == 0.5)
+
+
+def test_frames_without_a_slope_among_others_are_refused(tmp_path):
+    multi_frame(tmp_path / "a.dcm", [(1, 0), (2, 0)])
+    with pytest.raises(DataError, match="2 of 6 frames have a rescale slope"):
+        read_image(tmp_path / "a.dcm")

@@ -182,7 +182,10 @@ def as_pydicom(path, image):
     assert image.grid.shape[:2] == ((ds.Rows, ds.Columns) if image.grid.dims == 2 else (ds.Columns, ds.Rows))
     frames = int(ds.get("NumberOfFrames") or 1)
     assert image.grid.shape[2:] == ((frames,) if image.grid.dims == 3 else ())
-    slope, intercept = float(ds.get("RescaleSlope") or 1), float(ds.get("RescaleIntercept") or 0)
+    slope, intercept = (
+        float(ds.get("RescaleSlope") or ds.get("DoseGridScaling") or 1),
+        float(ds.get("RescaleIntercept") or 0),
+    )
     numbers = ds.pixel_array.astype(float)
     if image.grid.dims == 3 and frames == 1:
         np.testing.assert_allclose(image.array[0, :, :, 0].T, numbers * slope + intercept, atol=1e-2)

@@ -33,6 +33,7 @@ _REFUSED = {
     "ECG": "a recording of an electrocardiogram and holds no image",
 }
 _ANNOTATIONS = ("SEG", "RTSTRUCT")
+_TRANSFORMATION = "PixelValueTransformationSequence"
 _MOST_LOOKED_AT = 300
 _BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError, OSError, NotImplementedError)
 _quiet = threading.Lock()
@@ -133,16 +134,17 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
     files = series_files(folder)
     if not files:
         raise DataError(f"{folder}: expected a folder of DICOM slices; it holds no DICOM file.")
-    groups: dict[tuple[Any, ...], list[tuple[Path, Any]]] = {}
+    groups: list[list[tuple[Path, Any]]] = []
     skipped = []
     for file in files:
         ds = _fields(file, pixels)
         if "Rows" not in ds or _reason_to_refuse(ds) or "LOCALIZER" in str(ds.get("ImageType", "")):
             skipped.append(file.name)
             continue
-        pose = tuple(np.round(np.asarray(ds.get("ImageOrientationPatient") or (0,), float), 3))
-        key = (str(ds.get("SeriesInstanceUID")), pose, _frame_shape(ds), str(ds.get("EchoTime")))
-        groups.setdefault(key, []).append((file, ds))
+        group = next((one for one in groups if _are_alike(one[0][1], ds)), [])
+        if not group:
+            groups.append(group)
+        group.append((file, ds))
     if not groups:
         reason = _reason_to_refuse(_fields(files[0], pixels=False))
         told = f" {files[0].name} is {reason}." if reason else ""
@@ -151,12 +153,44 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
         )
     if skipped:
         notes.append(f"{len(skipped)} DICOM files that are not slices are left out, such as {skipped[0]}.")
-    best = max(groups.values(), key=len)
+    best = max((_without_copies(group, notes) for group in groups), key=len)
     if len(groups) > 1:
         notes.append(f"The folder holds {len(groups)} series; the largest ({len(best)} slices) is read.")
     if len(best) > 1 and any(_frames(ds) > 1 for _, ds in best):
         raise DataError(f"{folder}: holds several multi-frame files of one series; read one of them by its file name.")
     return best
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Whether two slices are of one series, direction and echo; their numbers may differ by rounding."""
+    words = [(str(ds.get("SeriesInstanceUID")), _frame_shape(ds)) for ds in (one, other)]
+    numbers = [
+        [float(n) for n in (*(ds.get("ImageOrientationPatient") or (0,)), ds.get("EchoTime") or 0)]
+        for ds in (one, other)
+    ]
+    same = words[0] == words[1] and len(numbers[0]) == len(numbers[1])
+    return same and bool(np.allclose(numbers[0], numbers[1], rtol=1e-3, atol=1e-3))
+
+
+def _without_copies(slices: list[tuple[Path, Any]], notes: list[str]) -> list[tuple[Path, Any]]:
+    """The slices without those that a folder holds twice: at one position, and of one name or with equal pixels."""
+    places: dict[tuple[float, ...], list[tuple[Path, Any]]] = {}
+    copies = []
+    for file, ds in slices:
+        kept = places.setdefault(tuple(float(n) for n in ds.get("ImagePositionPatient") or ()), [])
+        name = ds.get("SOPInstanceUID")
+        if any((name and name == one.get("SOPInstanceUID")) or _same_pixels(other, file) for other, one in kept):
+            copies.append(file.name)
+        else:
+            kept.append((file, ds))
+    if copies:
+        notes.append(f"Files that hold a slice again are left out ({len(copies)}, such as {copies[0]}).")
+    return [one for one in slices if one[0].name not in copies]
+
+
+def _same_pixels(one: Path, other: Path) -> bool:
+    pixels = [_fields(path, pixels=True).get("PixelData") for path in (one, other)]
+    return pixels[0] is not None and pixels[0] == pixels[1]
 
 
 def _parsed(path: Path, pixels: bool) -> Any:
@@ -221,21 +255,31 @@ def _grid(path: Path, slices: list[tuple[Path, Any]], notes: list[str]) -> Grid:
     return flat_grid(slices[0][1], (rows, columns), notes)
 
 
-def _rescale(ds: Any) -> tuple[float, float]:
-    if "SharedFunctionalGroupsSequence" in ds:
-        for group in (ds.SharedFunctionalGroupsSequence, ds.get("PerFrameFunctionalGroupsSequence") or []):
-            found = group[0].get("PixelValueTransformationSequence") if group else None
-            if found:
-                return float(found[0].get("RescaleSlope", 1)), float(found[0].get("RescaleIntercept", 0))
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
+def _rescales(ds: Any) -> list[tuple[float, float]]:
+    """Slope and intercept of each frame, or those of all."""
+    shared = (ds.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    groups = [frame for frame in ds.get("PerFrameFunctionalGroupsSequence") or [] if _TRANSFORMATION in frame]
+    items = [group[_TRANSFORMATION][0] for group in groups or ([shared] if _TRANSFORMATION in shared else [])]
+    dose = _number(ds, "DoseGridScaling", 1.0)
+    pairs = [(_number(item, "RescaleSlope", dose), _number(item, "RescaleIntercept", 0.0)) for item in items or [ds]]
+    if len(set(pairs)) == 1:
+        return pairs[:1]
+    if len(pairs) != _frames(ds):
+        raise ValueError(f"{len(pairs)} of {_frames(ds)} frames have a rescale slope")
+    return pairs
+
+
+def _number(ds: Any, name: str, absent: float) -> float:
+    return absent if ds.get(name) is None else float(ds.get(name))
 
 
 def _dtype(slices: list[tuple[Path, Any]]) -> str:
     ds = slices[0][1]
     if _is_colour(ds):
         return "uint8" if int(ds.get("BitsAllocated") or 8) == 8 else f"uint{ds.BitsAllocated}"
-    if "FloatPixelData" in ds or not all(number.is_integer() for _, one in slices for number in _rescale(one)):
+    if "FloatPixelData" in ds or not all(
+        number.is_integer() for _, one in slices for pair in _rescales(one) for number in pair
+    ):
         return "float32"
     ranges = [_range(one) for _, one in slices]
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
@@ -247,12 +291,12 @@ def _dtype(slices: list[tuple[Path, Any]]) -> str:
 def _range(ds: Any) -> tuple[float, float]:
     """Least and largest number the stored bits can give after rescaling."""
     bits = int(ds.get("BitsAllocated") or 16)
-    if _rescale(ds) != (1.0, 0.0):
+    pairs = _rescales(ds)
+    if pairs != [(1.0, 0.0)]:
         bits = int(ds.get("BitsStored") or bits)
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if ds.get("PixelRepresentation") else (0, (1 << bits) - 1)
-    slope, intercept = _rescale(ds)
-    first, last = sorted((low * slope + intercept, high * slope + intercept))
-    return first, last
+    ends = [end * slope + intercept for slope, intercept in pairs for end in (low, high)]
+    return min(ends), max(ends)
 
 
 def _pixels(path: Path, ds: Any, dtype: np.dtype) -> np.ndarray:
@@ -270,9 +314,10 @@ def _pixels(path: Path, ds: Any, dtype: np.dtype) -> np.ndarray:
         array = (np.int64(1) << int(ds.BitsStored)) - 1 - array.astype(np.int64)
     if _is_colour(ds):
         return array
-    slope, intercept = _rescale(ds)
-    if (slope, intercept) == (1.0, 0.0):
+    pairs = _rescales(ds)
+    if pairs == [(1.0, 0.0)]:
         return array.astype(dtype)
+    slope, intercept = pairs[0] if len(pairs) == 1 else np.array(pairs).T[..., None, None]
     return (array.astype(np.float64) * slope + intercept).astype(dtype)
 
 

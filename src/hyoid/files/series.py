@@ -87,9 +87,10 @@ def volume_grid(name: str, planes: list[Plane], frame_shape: tuple[int, int], no
     """
     planes = sorted(planes, key=lambda plane: plane.depth)
     first = planes[0]
-    if any(np.abs(p.along_row - first.along_row).max() > 1e-2 for p in planes):
+    turned = [np.abs([p.along_row - first.along_row, p.along_column - first.along_column]).max() for p in planes]
+    if max(turned) > 1e-2:
         raise DataError(f"{name}: the slices do not lie parallel to each other; keep one direction.")
-    if any(p.spacing_mm != first.spacing_mm for p in planes):
+    if not np.allclose([p.spacing_mm for p in planes], first.spacing_mm, rtol=1e-4):
         raise DataError(f"{name}: the slices differ in pixel spacing; keep those of one kind.")
     step = _step(name, planes, notes)
     affine = np.eye(4)
