@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import Field
 from .core.digest import sha256_of
 from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
-from .core.files import atomic_path
+from .core.files import atomic_path, remove_leftovers
 from .core.lock import alone
 from .core.machine import cores, use_threads
 from .core.progress import log
@@ -140,9 +140,16 @@ class RunFolder:
         """Energy of each stage so far."""
         return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Inside the block no other program plans or trains this run; a HyoidError names one that does."""
-        return alone(self.path / ".lock", "this run")
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside the block no other program writes into this run; a HyoidError names one that does.
+
+        What killed programs left half-written goes first.
+        """
+        with alone(self.path / ".lock", "this run") as sure:
+            for folder in (self.path, self.weights, self.predictions, self.path / "before") if sure else ():
+                remove_leftovers(folder)
+            yield
 
     @contextmanager
     def logged(self) -> Iterator[None]:

@@ -8,13 +8,17 @@ import pytest
 
 from hyoid.core import lock
 from hyoid.core.errors import HyoidError
-from hyoid.core.lock import alone
+from hyoid.core.lock import alone, sharing
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from hyoid.core.lock import alone
-with alone(Path(sys.argv[1]), "this run"):
+from hyoid.core.files import atomic_path
+from hyoid.core.lock import alone, sharing
+path = Path(sys.argv[1])
+with alone(path, "this run") if len(sys.argv) == 2 else sharing(path), atomic_path(path.parent / "x" / "half") as half:
+    half.parent.mkdir(exist_ok=True)
+    half.write_text("")
     print("held", flush=True)
     time.sleep(60)
 """
@@ -47,3 +51,26 @@ def test_where_nothing_can_be_locked_work_goes_on_with_a_warning(tmp_path, monke
     monkeypatch.setattr(lock, "_hold", refuse)
     with alone(tmp_path / "lock", "this run"):
         assert "keeps no locks (Operation not supported); let no other program work on this run." in caplog.text
+
+
+def test_what_a_killed_program_left_goes_once_nobody_works_there(tmp_path):
+    folder, mine = tmp_path / "x", tmp_path / "x" / ".hidden.txt"
+    folder.mkdir()
+    mine.write_text("not of this program")
+    command = [sys.executable, "-c", HOLD, str(folder), "shared"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with sharing(folder):
+            assert len(list(folder.glob(".*.half"))) == 1  # of a living program
+        other.kill()
+    with sharing(folder), sharing(folder):
+        assert sorted(path.name for path in folder.iterdir()) == [".hidden.txt", ".lock"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(HyoidError, match="file: nothing can be written here"),
+        alone(tmp_path / "file" / "lock", "this run"),
+    ):
+        raise AssertionError

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_a_broken_case_is_named_and_leaves_nothing(dataset: Folder, tmp_path: Pa
         prepare_all(dataset, SETTINGS, tmp_path / "store", workers=1)
     (folder,) = (tmp_path / "store").iterdir()
     assert "a" in Store.open(folder).ids and "b.1" not in Store.open(folder).ids
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [".lock"]
 
 
 def test_a_missing_file_is_named(dataset: Folder, tmp_path: Path):
@@ -147,7 +148,7 @@ def test_an_interrupted_write_leaves_the_earlier_case(dataset: Folder, tmp_path:
         store.write(Case("a", other.image, other.truth))
     again = Store.open(store.folder)
     np.testing.assert_array_equal(np.asarray(again.image("a")), before)
-    assert not [path for path in store.folder.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in store.folder.iterdir() if path.name.startswith(".")] == [".lock"]
 
 
 def test_a_written_case_replaces_what_was_read(dataset: Folder, tmp_path: Path):
@@ -252,7 +253,7 @@ def test_progress_counts_the_cases_that_are_new(dataset: Folder, tmp_path: Path)
         prepare_all(dataset, SETTINGS, tmp_path / "store")
         dataset.cases[0].label.touch()
         prepare_all(dataset, SETTINGS, tmp_path / "store")
-    assert Notes.said == [("prepare", 3), ("prepare", 1)]
+    assert Notes.said == [("check", 3), ("prepare", 3), ("check", 3), ("prepare", 1)]
 
 
 def test_facts_are_plain_json(dataset: Folder, tmp_path: Path):
@@ -337,3 +338,51 @@ def test_places_of_numbered_objects_are_listed_under_their_class():
     classed, expected = sample_places(np.minimum(labels, 1), "case")
     assert counts == expected == {1: 17} and list(places) == [1]
     np.testing.assert_array_equal(places[1], classed[1])
+
+
+def flip(path: Path) -> None:
+    """Change one bit near the end of a file."""
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+HARMS = {
+    "image.npy has changed since it was written": lambda case: flip(case / "image.npy"),
+    "labels.npy has changed since it was written": lambda case: flip(case / "labels.npy"),
+    "places.npy is gone": lambda case: (case / "places.npy").unlink(),
+    "image.npy is gone": lambda case: (case / "image.npy").unlink(),
+    "image.npy has changed since": lambda case: (case / "image.npy").write_bytes(b""),
+    "facts.json has changed since it was written": lambda case: (case / "facts.json").write_text(
+        (case / "facts.json").read_text().replace('"offset": [', '"offset": [1')
+    ),
+    "facts.json: no prepared case can be read here": lambda case: (case / "facts.json").write_text("{"),
+    "facts.json: no prepared case can be read": lambda case: (case / "facts.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("told", HARMS)
+def test_a_prepared_case_that_is_not_as_written_is_made_again(dataset: Folder, tmp_path: Path, told: str, caplog):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    before = np.asarray(store.image("a")), np.array(store.labels("a"))
+    HARMS[told](store.folder / "a")
+    with pytest.raises(DataError, match=r"no prepared case|`hyoid prepare` makes it again"):
+        Store.open(store.folder, ["a"])
+    dataset.read_ids.clear()
+    again = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    file, _, what = told.replace(":", "").partition(" ")
+    assert dataset.read_ids == ["a"]
+    assert re.search(rf"a/{re.escape(file)}: .*{what}.*makes it again.* This is done now\.", caplog.text)
+    for one, other in zip(before, (np.asarray(again.image("a")), again.labels("a")), strict=True):
+        np.testing.assert_array_equal(one, other)
+    Store.open(store.folder, ["a"])
+
+
+def test_a_case_from_before_there_were_checksums_is_made_again_in_silence(dataset: Folder, tmp_path: Path, caplog):
+    store = prepare_all(dataset, SETTINGS, tmp_path / "store")
+    facts = json.loads((store.folder / "a" / "facts.json").read_text())
+    del facts["checksums"]
+    (store.folder / "a" / "facts.json").write_text(json.dumps(facts))
+    dataset.read_ids.clear()
+    prepare_all(dataset, SETTINGS, tmp_path / "store")
+    assert dataset.read_ids == ["a"] and not caplog.text

@@ -6,10 +6,11 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .errors import HyoidError
+from .files import remove_leftovers
 from .progress import log
 
 if sys.platform == "win32":
@@ -20,18 +21,25 @@ if sys.platform == "win32":
     def _hold(file: int) -> None:
         os.lseek(file, _FAR, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    def _share(file: int) -> None:
+        raise OSError("Windows has no locks that several programs hold")
 else:
     import fcntl
 
     def _hold(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _share(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
 
 @contextmanager
-def alone(path: Path, what: str) -> Iterator[None]:
+def alone(path: Path, what: str) -> Iterator[bool]:
     """Inside the block no other program, nor another such block of this one, holds the file.
 
-    The file stays, and tells who held it last: a file that is deleted can be held by two at once.
+    The file stays, and tells who held it last: a file that is deleted can be held by two at once. The block is given
+    whether the file system keeps locks.
 
     Args:
         path: The file; made when it is missing.
@@ -40,8 +48,13 @@ def alone(path: Path, what: str) -> Iterator[None]:
     Raises:
         HyoidError: When another holds it, naming its process and machine.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise HyoidError(f"{path.parent}: nothing can be written here ({error.strerror}).") from None
+    with opened as file:
+        sure = True
         try:
             _hold(file.fileno())
         except (BlockingIOError, PermissionError):
@@ -51,7 +64,24 @@ def alone(path: Path, what: str) -> Iterator[None]:
         except OSError as error:
             text = "%s: this file system keeps no locks (%s); let no other program work on %s."
             log.warning(text, path.parent, error.strerror, what)
+            sure = False
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
+        yield sure
+
+
+@contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Inside the block any number of programs write into a folder; the first removes what killed ones left there.
+
+    Where locks cannot be shared nothing is removed.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            file = stack.enter_context((folder / ".lock").open("a"))
+            with suppress(BlockingIOError):
+                _hold(file.fileno())
+                remove_leftovers(folder)
+            _share(file.fileno())
         yield

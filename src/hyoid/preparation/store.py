@@ -5,6 +5,8 @@ when complete:
 
     <folder>/<key of the settings>/settings.yaml
     <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy target.npy extra-*.npy facts.json
+
+`facts.json` has a checksum of each file, compared once in a process when a store is opened or filled.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
@@ -21,11 +24,12 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from ..core.case import Case, Image
-from ..core.digest import short_name
+from ..core.digest import checksum, checksum_of, short_name
 from ..core.errors import DataError, HyoidError
 from ..core.files import atomic_path
 from ..core.grid import Grid
-from ..core.progress import track
+from ..core.lock import sharing
+from ..core.progress import log, track
 from .packing import Scaled, pack, sample_places, smallest_type
 from .pipeline import PreparationSettings, prepare
 
@@ -48,14 +52,17 @@ class Store:
         """The store in a folder: all cases that are complete, or these.
 
         Raises:
-            DataError: When one of these cases is not there.
+            DataError: When one of these cases is not there, or not as it was written.
         """
         folder = Path(folder)
         found = sorted(unquote(path.parent.name) for path in folder.glob("*/facts.json") if path.parent.name[0] != ".")
         missing = sorted(set(ids or ()) - set(found))
         if missing:
             raise DataError(f"{folder}: no prepared case {missing[0]!r}; prepare the data set again.")
-        return cls(folder, tuple(found if ids is None else ids))
+        store = cls(folder, tuple(found if ids is None else ids))
+        for case_id in store.ids:
+            store.check(case_id)
+        return store
 
     def write(
         self,
@@ -89,6 +96,9 @@ class Store:
             }
             for name, array in (extra or {}).items():
                 np.save(folder / f"extra-{name}.npy", array)
+            sums = {file.name: checksum_of(file) for file in sorted(folder.iterdir())}
+            text = json.dumps(facts, default=str)
+            facts["checksums"] = sums | {"facts.json": checksum([text.encode()])}
             (folder / "facts.json").write_text(json.dumps(facts, default=str), encoding="utf-8")
         for known in list(self._cache):
             if known[0] == case.id:
@@ -154,10 +164,29 @@ class Store:
             path = self._folder(case_id) / "facts.json"
             try:
                 known = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(known, dict):
+                    raise ValueError("these are no facts")
             except (OSError, ValueError) as error:
-                raise DataError(f"{path}: no prepared case can be read here ({error}); prepare again.") from error
+                raise DataError(
+                    f"{path}: no prepared case can be read here ({error}); `hyoid prepare` makes it again."
+                ) from error
             self._cache[case_id, "facts"] = known
         return known
+
+    def check(self, case_id: str) -> None:
+        """Compare the files of a case with the checksums that were taken when they were written.
+
+        Raises:
+            DataError: Naming a file that is gone or has changed.
+        """
+        facts, folder = dict(self.facts(case_id)), self._folder(case_id)
+        for name, expected in facts.pop("checksums", {"facts.json": None}).items():
+            file = folder / name
+            is_facts = name == "facts.json"
+            found = checksum([json.dumps(facts).encode()]) if is_facts else _checksum_of(file)
+            if found != expected:
+                what = "is gone" if found is None else "has changed since it was written"
+                raise DataError(f"{file}: this prepared file {what}; `hyoid prepare` makes it again.")
 
     def _folder(self, case_id: str) -> Path:
         return self.folder / quote(case_id, safe=" ()+,=@").replace(".", "%2E")
@@ -250,12 +279,16 @@ def prepare_all(
     extra, entries = extra or {}, dataset.cases if entries is None else entries
     store = Store(store_folder(settings, folder, extra, numbered), tuple(entry.id for entry in entries))
     keys = {entry.id: _source_key(dataset, entry) for entry in entries}
-    waiting = [case_id for case_id in store.ids if not _is_valid(store, case_id, keys[case_id])]
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        flaws = list(track(pool.map(lambda i: _flaw(store.folder, i, keys[i]), store.ids), "check", len(store.ids)))
+    waiting = [case_id for case_id, flaw in zip(store.ids, flaws, strict=True) if flaw is not None]
+    for flaw in filter(None, flaws):
+        log.warning("%s This is done now.", flaw)
     if not (store.folder / "settings.yaml").exists():
         settings.write(store.folder / "settings.yaml")
 
     def one(case_id: str) -> None:
-        if _is_valid(store, case_id, keys[case_id]):
+        if _flaw(store.folder, case_id, keys[case_id]) is None:
             return  # Another run that shares the store was faster.
         try:
             case = dataset.read(case_id, numbered) if numbered else dataset.read(case_id)
@@ -265,8 +298,9 @@ def prepare_all(
         except Exception as error:
             raise _naming(case_id, error) from error
 
-    for _ in track(_finished(one, waiting, workers), "prepare", len(waiting)):
-        pass
+    with sharing(store.folder):
+        for _ in track(_finished(one, waiting, workers), "prepare", len(waiting)):
+            pass
     return store
 
 
@@ -288,12 +322,36 @@ def _naming(case_id: str, error: Exception) -> HyoidError:
     return DataError(f"{case_id}: this case could not be prepared ({type(error).__name__}: {error}).")
 
 
-def _is_valid(store: Store, case_id: str, key: str) -> bool:
+def _flaw(folder: Path, case_id: str, key: str) -> str | None:
+    """What is wrong with the files of a prepared case; nothing to tell where it was never made, or of another source.
+
+    None when it is as it was written, from this source.
+    """
+    store = Store(folder, (case_id,))
+    if not store._folder(case_id).exists():
+        return ""
     try:
         facts = store.facts(case_id)
-    except DataError:
-        return False
-    return facts["version"] == VERSION and facts["key"] == key
+        if facts.get("version") != VERSION or facts.get("key") != key or "checksums" not in facts:
+            return ""
+        store.check(case_id)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _checksum_of(file: Path) -> str | None:
+    """The checksum of a file, computed once in a process unless the file is written again; None when it is gone."""
+    try:
+        stat = file.stat()
+        return _summed(file, stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1 << 17)
+def _summed(file: Path, size: int, mtime_ns: int) -> str:
+    return checksum_of(file)
 
 
 def _source_key(dataset: Source, entry: Any) -> str:

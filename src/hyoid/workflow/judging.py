@@ -89,15 +89,15 @@ def evaluate(
     def timed(stage: str) -> AbstractContextManager[None]:
         return nullcontext() if elsewhere else folder.timed(stage)
 
-    with timed("evaluate"):
-        found = judge_validation(folder, folder.workers, changes)
-    if baseline:
-        with timed("prepare"):
-            store = prepare_cases(folder)
-        with timed("baseline"):
-            found = replace(found, baselines=judge_baselines(folder, store, found, folder.workers))
-    target = Path(into or folder.path)
-    found.write(target)
+    with nullcontext() if elsewhere else folder.alone():
+        with timed("evaluate"):
+            found = judge_validation(folder, folder.workers, changes)
+        if baseline:
+            with timed("prepare"):
+                store = prepare_cases(folder)
+            with timed("baseline"):
+                found = replace(found, baselines=judge_baselines(folder, store, found, folder.workers))
+        found.write(Path(into or folder.path))
     return found
 
 

@@ -47,9 +47,8 @@ def predict_validation(folder: RunFolder) -> list[Path]:
 
     In an ensemble each case is answered by the members that did not learn from it.
     """
-    made_by = fingerprint_of(folder)
-    stale = folder.read_json("predictions.json").get("made_by") != made_by
-    done = {case_id for case_id, path in answers_of(folder).items() if not stale and _is_readable(path)}
+    made_by, done = fingerprint_of(folder), _answered(folder)
+    stale = not done
     scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
     groups: dict[tuple[int, ...], list[str]] = {}
     for case_id, numbers in folder.unseen.items():
@@ -70,6 +69,13 @@ def predict_validation(folder: RunFolder) -> list[Path]:
                 stale = False
             predict_entries(predictor, cases, waiting, folder.predictions, scattered=scattered)
     return list(validation_answers(folder).values())
+
+
+def _answered(folder: RunFolder) -> set[str]:
+    """Cases with an answer that the same weights and settings gave."""
+    if folder.read_json("predictions.json").get("made_by") != fingerprint_of(folder):
+        return set()
+    return {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
 
 
 def _is_readable(path: Path) -> bool:
@@ -106,8 +112,9 @@ def cases_of(folder: RunFolder) -> Dataset:
         return dataset
     first = run_before(before)
     honest, _ = honest_cases(first, folder.fingerprint)
-    if honest:
-        predict_validation(first)
+    if honest and not set(first.unseen) <= _answered(first):
+        with first.alone():
+            predict_validation(first)
     found = validation_answers(first) if honest else {}
     answers = {mine: found[its] for mine, its in honest.items()}
     place, wanted = folder.path / "before", first.experiment.prediction.format

@@ -35,7 +35,7 @@ def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool =
         raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
     if again and folder.experiment.decided.preparation.before is None:
         prepared(folder)
-    store, draw = Store.open(prepared_folder(folder), ids), np.random.default_rng(0)
+    store, draw = Store.open(prepared_folder(folder), ids[:COUNT]), np.random.default_rng(0)
     return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))
 
 

@@ -156,7 +156,7 @@ def prepare(run: str | Path) -> Path:
     from .own_cases import prepare_cases
 
     folder = RunFolder.open(run)
-    with folder.timed("prepare"):
+    with folder.alone(), folder.timed("prepare"):
         return prepare_cases(folder).folder
 
 
@@ -290,7 +290,7 @@ def predict(
                 " `refine: dense_crf` below `prediction:`;"
                 f" then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
-        with folder.timed("predict"):
+        with folder.alone(), folder.timed("predict"):
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
@@ -330,7 +330,7 @@ def report(run: str | Path) -> Path:
             f"{folder.path / 'training.json'}: this is missing, and tells what training took; put it back, or train in "
             "another folder."
         )
-    with folder.timed("report"):
+    with folder.alone(), folder.timed("report"):
         found, told = Report.read(folder.path), of_run(folder)
         found.write(folder.path, told.to_dict())
         write_card(folder.path, found, told)
