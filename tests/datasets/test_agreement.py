@@ -161,3 +161,45 @@ def test_volumes_that_do_not_say_how_they_lie_take_labels_as_stored(tmp_path, su
         ),
     )
     np.testing.assert_array_equal(open_dataset(tmp_path).read("a").truth.array[0], array > 60)
+
+
+COARSE = Grid.from_affine(np.diag([2.0, 2.0, 2.0, 1.0]), (6, 6, 8))
+FINE = Grid.from_affine(np.array([[1.0, 0, 0, -0.5], [0, 1, 0, -0.5], [0, 0, 2, 0], [0, 0, 0, 1]]), (12, 12, 8))
+
+
+def test_labels_and_channels_on_grids_of_their_own_are_resampled_and_told(tmp_path):
+    for case in ("a", "b"):
+        for channel, grid in enumerate((FINE, COARSE)):
+            places = grid.to_world(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1))
+            write_image(tmp_path / f"imagesTr/{case}_{channel:04d}.nii.gz", Image(places[None, ..., 1] + 100, grid))
+        labels = np.zeros((1, *COARSE.shape), np.uint8)
+        labels[0, 2:4] = 1
+        write_image(tmp_path / f"labelsTr/{case}.nii.gz", Image(labels, COARSE, "labels"))
+    dataset = open_dataset(tmp_path)
+    case = dataset.read("a")
+    assert case.image.grid.matches(FINE) and case.truth.grid.matches(FINE)
+    np.testing.assert_allclose(case.image.array[1, :, 2:-2], case.image.array[0, :, 2:-2], atol=0.1)
+    assert case.truth.array[0, 4:8].all() and case.truth.array.sum() == 4 * 12 * 8
+    for what in ("Channels", "Labels"):
+        assert any(f"a and 1 more: {what} have a grid of their own (such as 2x2x2 mm" in n for n in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("other", "kind", "fits"),
+    [
+        (replace(COARSE, shape=(6, 6, 5)), "intensities", True),  # 62 % of the image
+        (replace(COARSE, shape=(6, 6, 5)), "labels", False),
+        (replace(COARSE, shape=(6, 6, 3)), "intensities", False),
+        (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), "intensities", True),
+        (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), "labels", False),  # the shape of the image, and another size
+        (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), None, False),
+        (replace(COARSE, origin_mm=(50.0, 0.0, 0.0)), "intensities", False),
+    ],
+)
+def test_only_files_that_cover_the_image_are_resampled(other, kind, fits):
+    if fits:
+        turn = turn_between("case", (A, FINE), (B, other), kind)
+        assert turn.changes and turn(np.ones((1, *other.shape))).shape == (1, *FINE.shape)
+        return
+    with pytest.raises(DataError, match="not on one grid"):
+        turn_between("case", (A, FINE), (B, other), kind)

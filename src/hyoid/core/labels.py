@@ -42,8 +42,9 @@ class Labels(Settings):
     """Structure names and the file values they are made of; 0 is always background.
 
     A structure made of several values is a region; regions may overlap (whole tumour contains core).
-    Prediction paints structures in the order they are listed, so a later one covers an earlier one. A task without
-    structures, such as restoration, has labels without names.
+    Prediction writes the value that exactly the structures of a voxel share. Where there is none it paints structures
+    in the order they are listed, so a later one covers an earlier one. A task without structures, such as restoration,
+    has labels without names.
 
     Annotations may number objects, such as nuclei (`objects: true`): there is one structure then, and any positive
     value is an object of it. Objects of several kinds need several annotations, one structure in each.

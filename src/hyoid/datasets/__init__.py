@@ -8,6 +8,7 @@ Read in this order:
 - `cases`: `find_images` and `read_case`, images to predict
 - `below`: images in a folder and the folders below it, named by where they lie
 - `survey`: one quick pass over headers and annotations
+- `structures`: those with a file of their own, also where they overlap
 - `masks`: how annotations are stored and mapped; `recognise`: which way a set uses
 - `agreement`: whether image and annotation lie on one grid
 - `groups`: folds that do not leak

@@ -1,4 +1,4 @@
-"""Whether two files of one case lie on the same grid, and the sentence that says so when they do not."""
+"""Whether two files of one case show the same place, what is done to fit them, and the sentence when they do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.case import Image
+from ..core.case import Image, Kind
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..files.formats import read_header
@@ -18,34 +18,62 @@ from ..ops.resample import onto
 TOLERANCE = 0.1
 """Share of a voxel by which two headers may disagree at the corners: rounding, not another place."""
 
+LEAST_COVER: dict[Kind, float] = {"intensities": 0.5, "labels": 0.9}
+"""Share of the image that a file on a grid of its own must cover, so that its header is believed and it is resampled.
+
+Nobody knows what lies beyond; there an image repeats its smallest number, and nothing is labelled.
+"""
+
 
 @dataclass(frozen=True)
 class Turn:
-    """How an array on one grid comes to lie on the same voxels in another order."""
+    """How an array on one grid comes to lie on another: the same voxels in another order, or resampled.
+
+    Attributes:
+        cover: Share of the other grid that the array reaches when it is resampled; None for the same voxels.
+    """
 
     source: Grid
     target: Grid
+    kind: Kind = "intensities"
+    cover: float | None = None
 
     @property
     def changes(self) -> bool:
         """Whether anything moves."""
         return self.source is not self.target
 
+    @property
+    def remark(self) -> str:
+        """What happens to the array, as the end of a sentence; empty when nothing moves."""
+        if self.cover is None:
+            return "axes in another order; they are turned to fit" if self.changes else ""
+        beyond = "" if self.cover > 0.999 else f" and cover {100 * self.cover:.3g} % of it"
+        return (
+            f"a grid of their own (such as {_x(self.source.spacing_mm)} mm on {_x(self.target.spacing_mm)} mm); they"
+            f" are resampled where their headers put them{beyond}"
+        )
+
     def __call__(self, array: np.ndarray) -> np.ndarray:
-        """The array (C, *S) in the other order."""
-        return onto(Image(array, self.source), self.target).array if self.changes else array
+        """The array (C, *S) on the other grid; resampled intensities become float32."""
+        if not self.changes:
+            return array
+        fill = float(array.min()) if self.kind == "intensities" else 0
+        return onto(Image(array, self.source, self.kind), self.target, fill=fill).array
 
 
-def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) -> Turn:
-    """How the other file's axes become those of the image; nothing to do when the grids are equal.
+def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], resampled: Kind | None = None) -> Turn:
+    """How the other file comes to lie on the grid of the image; nothing to do when the grids are equal.
 
     Small disagreement (a tenth of a voxel at the corners, such as rounding in a qform) is tolerated. Where one
     of the files does not know its voxel size, only shapes are compared. An orientation that a header contradicts
     (sform and qform differ) or does not give turns nothing: the array is taken as stored where any of the
-    orientations that the headers hold allows that.
+    orientations that the headers hold allows that. Volumes on another grid are resampled when
+    their kind is given as `resampled` and they cover the image; labels of the image's own shape are not, since their
+    header contradicts their shape.
 
     Raises:
-        DataError: When the two files do not show the same voxels, naming both.
+        DataError: When the two files do not show the same place, naming both.
     """
     (image_path, grid), (other_path, mine) = image, other
     if coincide(grid, mine):
@@ -59,6 +87,9 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) 
         turned = mine.oriented(grid.orientation)
         if coincide(grid, turned):
             return Turn(mine, turned)
+        cover = _cover(grid, mine)
+        if resampled and cover >= LEAST_COVER[resampled] and (resampled != "labels" or turned.shape != grid.shape):
+            return Turn(mine, grid, resampled, cover)
     other_name, image_name = other_path.name, image_path.name
     if other_name == image_name:
         other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
@@ -95,6 +126,14 @@ def offset_in_voxels(grid: Grid, other: Grid) -> float:
     """Largest distance between corresponding corners, in voxels of the first grid; shapes must agree."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape], indexing="ij")).reshape(grid.dims, -1).T
     return float(np.abs(grid.to_index(other.to_world(corners)) - corners).max())
+
+
+def _cover(grid: Grid, other: Grid) -> float:
+    """Share of a grid that lies inside the voxels of another."""
+    steps = [np.linspace(0, n - 1, min(n, 16)) for n in grid.shape]
+    places = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, grid.dims)
+    index = other.to_index(grid.to_world(places))
+    return float(((index >= -0.5 - TOLERANCE) & (index <= np.array(other.shape) - 0.5 + TOLERANCE)).all(1).mean())
 
 
 def difference(grid: Grid, mine: Grid) -> str:

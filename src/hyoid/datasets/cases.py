@@ -63,7 +63,7 @@ def read_case(entry: Entry, channels: int | None = None) -> Case:
     parts = [read_image(path) for path in entry.images]
     grid = parts[0].grid
     arrays = [
-        turn_between(entry.id, (entry.images[0], grid), (path, part.grid))(part.array)
+        turn_between(entry.id, (entry.images[0], grid), (path, part.grid), "intensities")(part.array)
         for path, part in zip(entry.images, parts, strict=True)
     ]
     array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
@@ -85,6 +85,19 @@ def read_target(entry: Entry, grid: Grid, truth: TruthFiles) -> Image:
     array = turn_between(entry.id, (entry.images[0], grid), (entry.target, part.grid))(part.array)
     check_finite(array, entry.id, str(entry.target))
     return Image(in_c_order(array), grid, "field" if truth == "field" else "intensities")
+
+
+def channel_remarks(entry: Entry) -> list[str]:
+    """What is done to channels that do not lie on the grid of the first.
+
+    Raises:
+        DataError: When they show another place.
+    """
+    if len(entry.images) == 1:
+        return []
+    first, *others = [(path, read_header(path).grid) for path in entry.images]
+    turns = [turn_between(entry.id, first, other, "intensities") for other in others]
+    return [f"Channels have {turn.remark}." for turn in turns if turn.remark]
 
 
 def open_case(entry: Entry, channels: int | None = None) -> Case | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,16 +17,17 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.progress import log
-from ..files.formats import read_header, stem_of, whole_numbers
+from ..files.formats import read_header, whole_numbers
 from ..files.order import in_c_order
 from . import groups
 from .agreement import turn_between
 from .cases import find_images, read_case, read_target
 from .entry import Entry, Found, TruthFiles, listed
 from .layouts import find
-from .masks import Encoding, grey, read_labels, read_raw, structure_files, value_counts
+from .masks import Encoding, grey, read_labels, read_raw, value_counts
 from .recognise import recognise
 from .splits import LEFT_OUT, own_part, parts
+from .structures import name_of, structure_files
 from .survey import Look, Seen, implausible, look_at_all
 
 __all__ = ["Dataset", "Entry", "find_images", "open_dataset", "read_case"]
@@ -227,7 +229,7 @@ def open_dataset(path: str | Path) -> Dataset:
 
 
 def _with_names(entry: Entry, files: Mapping[str, int]) -> Entry:
-    names = [stem_of(file) for file in entry.label] if isinstance(entry.label, tuple) else []
+    names = [name_of(file, files) for file in entry.label] if isinstance(entry.label, tuple) else []
     if not names or set(names) >= files.keys():
         return entry
     return replace(entry, facts={"annotated": ";".join(names), **entry.facts})
@@ -299,12 +301,14 @@ def _held_out(
 
 
 def _remarks(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """Remarks on single cases, those that several share told once."""
-    cases: dict[str, list[str]] = {}
+    """Remarks on single cases, those that several share told once, with the figures of the first."""
+    cases: dict[str, list[tuple[str, str]]] = {}
     for case, notes in told:
         for note in notes:
-            cases.setdefault(note, []).append(case)
-    return [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {n}" for n, names in cases.items()]
+            cases.setdefault(re.sub(r"\d[\d.e+-]*", "0", note), []).append((case, note))
+    return [
+        f"{(a := alike[0])[0]}{f' and {len(alike) - 1} more' if alike[1:] else ''}: {a[1]}" for alike in cases.values()
+    ]
 
 
 def _examples(numbers: Mapping[int, str]) -> str:
@@ -334,5 +338,5 @@ def _channels(
 
 def _turned(entry: Entry, image: Grid, array: np.ndarray, grid: Grid) -> Image:
     """Labels that lie on a grid of their own, on that of the image."""
-    turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid))
+    turn = turn_between(entry.id, (entry.images[0], image), (entry.first_label, grid), "labels")
     return Image(in_c_order(turn(array)), image, "labels")

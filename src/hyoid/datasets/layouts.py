@@ -140,7 +140,7 @@ def _pair_of_folders(folder: Path) -> Found | None:
         raise DataError(f"{labels}: expected annotations with the names of the images; the folder holds none.")
     stems = {stem_of(file) for file in files}
     bases = {match[1] for stem in stems if (match := _CHANNEL.match(stem))}
-    marks = {_image_name(name, stems | bases): mark for name, mark in marks.items()}
+    marks = {_image_name(name, stems | bases): mark for name, mark in _by_case(marks, stems | bases).items()}
     if len(files) == 1 and not marks.keys() & (stems | bases) and len(marks) > 1:
         objects = tuple(mark for mark in marks.values() if isinstance(mark, Path))
         return with_tables(folder, "one image with a file for each object", [Entry(folder.name, tuple(files), objects)])
@@ -195,6 +195,18 @@ def _marks(labels: Path) -> dict[str, _Mark]:
                 raise DataError(f"{item}: two annotations are called {stem_of(item)!r}; keep one.")
             marks[stem_of(item)] = item
     return marks
+
+
+def _by_case(marks: dict[str, _Mark], known: set[str]) -> dict[str, _Mark]:
+    """Annotations by case where labels/ has a folder for each structure with a file for each case; else as they are."""
+    files = [file for mark in marks.values() if isinstance(mark, tuple) for file in mark]
+    names = [_image_name(stem_of(file), known) for file in files]
+    if marks.keys() & known or not all(isinstance(mark, tuple) for mark in marks.values()) or not known & set(names):
+        return marks
+    cases: dict[str, tuple[Path, ...]] = {}
+    for name, file in zip(names, files, strict=True):
+        cases[name] = (*cases.get(name, ()), file)
+    return {**cases}
 
 
 def _image_name(name: str, known: set[str]) -> str:

@@ -6,7 +6,6 @@ structure. An `Encoding` says which; applying it gives whole numbers as `Labels.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +17,12 @@ from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.grid import Grid
-from ..core.labels import Labels
 from ..core.settings import Settings
-from ..files.formats import read_stored, stem_of, suffix_of, whole_numbers
+from ..files.formats import read_header, read_stored, suffix_of, whole_numbers
 from ..ops.scan import count_values
+from .agreement import turn_between
+from .entry import listed
+from .structures import LARGEST, combined, name_of, parts_of
 
 _LOSSY = (".jpg", ".jpeg")
 
@@ -38,10 +39,13 @@ class Encoding(Settings):
     files: dict[str, int] = Field(
         {}, repr=False, description="Value of the structure in each file name (kind structures)."
     )
+    overlaps: dict[int, int] = Field(
+        {}, repr=False, description="Value of voxels in which several structures lie, by combined number."
+    )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Stores know an encoding by these words, so those of other kinds stay as they were.
-        return [(name, value) for name, value in super().__repr_args__() if name != "files" or value]
+        return [(name, value) for name, value in super().__repr_args__() if value or name not in ("files", "overlaps")]
 
     def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
         """Label values (1, *S) of an annotation as its file has it."""
@@ -53,6 +57,8 @@ class Encoding(Settings):
             return result
         if self.kind in ("values", "structures"):
             whole = whole_numbers(path, grey(path, array))
+            for number, value in self.overlaps.items():
+                whole[whole == number] = value
             small = whole.dtype.itemsize <= 2 or whole.min() < 0
             return whole if small else whole.astype(np.min_scalar_type(int(whole.max())), copy=False)
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
@@ -64,7 +70,7 @@ class Encoding(Settings):
             packed = int(raw) if raw > 255 or int(raw) in self.colours else int(raw) * 0x010101  # a grey file
             return self.colours.index(packed) + 1 if packed in self.colours else 0
         if self.kind in ("values", "structures"):
-            return round(raw)
+            return self.overlaps.get(round(raw), round(raw))
         return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
 
 
@@ -85,30 +91,16 @@ class Marks:
 
 
 def read_raw(label: Path | tuple[Path, ...], files: Mapping[str, int] | None = None) -> tuple[np.ndarray, Grid]:
-    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1, or those of the names."""
+    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1, or those of the names.
+
+    Where structures of `files` overlap, their numbers are `combined`.
+    """
     if isinstance(label, Path):
         stored = read_stored(label, as_labels=True)
         return stored.array, stored.header.grid
-    return _united(label, [files[stem_of(file)] for file in label] if files else range(1, len(label) + 1))
-
-
-def structure_files(labels: Sequence[Path | tuple[Path, ...] | None], declared: Labels | None) -> dict[str, int]:
-    """Value of each structure that has a file of its own, by the name of the file; empty where files are objects.
-
-    The files of a case are structures when the declared labels name them all; without declared labels when there are
-    several names, at least two cases share each, and they are more than one word with a number.
-    """
-    groups = [label for label in labels if isinstance(label, tuple)]
-    cases = Counter(stem_of(file) for group in groups for file in group)
-    names = sorted(cases)
-    if not groups or len(groups) < sum(label is not None for label in labels):
-        return {}
-    if declared is not None:
-        values = dict(zip(declared.names, (group[0] for group in declared.values), strict=True))
-        return {name: values[name] for name in names} if set(names) <= values.keys() else {}
-    words = {re.sub(r"[-_. ]?\d+$", "", name) for name in names}
-    shared = min(cases.values()) > 1 and len(words) > 1
-    return {name: value for value, name in enumerate(names, 1)} if shared else {}
+    if files:
+        return _united(label, [files[name_of(file, files)] for file in label], max(files.values()) + 1)
+    return _united(label, range(1, len(label) + 1))
 
 
 def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.ndarray, Grid]:
@@ -203,19 +195,41 @@ def _is_hollow(mask: np.ndarray) -> bool:
     return bool(binary_fill_holes(mask[top:bottom, left:right]).sum() > 8 * len(places))
 
 
-def _united(files: Sequence[Path], numbers: Sequence[int]) -> tuple[np.ndarray, Grid]:
-    """One number for each file, where its mask is; a later file covers an earlier one."""
-    result, grid = None, None
+def _united(files: Sequence[Path], numbers: Sequence[int], base: int | None = None) -> tuple[np.ndarray, Grid]:
+    """One number for each file, where its mask is; they meet by `combined`, or the later one stays without `base`."""
+    first = read_header(files[0]).grid
+    result = np.zeros((1, *first.shape), np.min_scalar_type(max(numbers)))
     for number, file in zip(numbers, files, strict=True):
         stored = read_stored(file, as_labels=True)
-        mask = grey(file, stored.array)
-        if result is None:
-            result, grid = np.zeros((1, *mask.shape[1:]), np.min_scalar_type(max(numbers))), stored.header.grid
-        if mask.shape != result.shape:
-            raise DataError(f"{file}: has shape {mask.shape[1:]}, but {files[0].name} has {result.shape[1:]}.")
-        result[mask > mask.max() / 2] = number
-    assert result is not None and grid is not None
-    return result, grid
+        turn = turn_between(file.parent.name, (files[0], first), (file, stored.header.grid), "labels")
+        mask = turn(_single_mask(file, stored.array))
+        if base is None or not (before := result[mask]).any():
+            result[mask] = number
+            continue
+        values, places = np.unique(before, return_inverse=True)
+        met = [combined(parts_of(int(value), base) | {number}, base) for value in values]
+        if max(met) > LARGEST:
+            raise DataError(f"{file}: too many structures lie in one voxel; take some of their files out.")
+        result = result.astype(np.promote_types(result.dtype, np.min_scalar_type(max(met))), copy=False)
+        result[mask] = np.array(met, result.dtype)[places.ravel()]
+    return result, first
+
+
+def _single_mask(file: Path, array: np.ndarray) -> np.ndarray:
+    """Where the one object of a file is (1, *S); grey edges are cut in the middle.
+
+    Raises:
+        DataError: When the file holds several values, as one does that has several structures.
+    """
+    values = grey(file, array)
+    most = values.max()
+    between = values[(values > 0) & (values < most)]
+    if between.size and most < 200 and (between == np.rint(between)).all():
+        raise DataError(
+            f"{file}: expected 0 and one other value, since each object or structure has a file of its own; it holds"
+            f" {listed([f'{value:g}' for value in np.unique(between)])} and {most:g}."
+        )
+    return np.asarray(values > most / 2)
 
 
 def total_counts(marks: Sequence[Marks]) -> Counter[float]:

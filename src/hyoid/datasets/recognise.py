@@ -11,6 +11,7 @@ from ..core.errors import DataError
 from ..core.labels import Labels
 from .entry import listed
 from .masks import FEW, MANY, Encoding, Marks, total_counts
+from .structures import with_overlaps
 
 
 def recognise(
@@ -40,6 +41,12 @@ def recognise(
             f"Each structure has a file of its own ({listed(list(files))}); a structure without a file was not"
             " annotated, and an empty file says that it is absent."
         )
+        numbers = {round(raw) for one in marks for raw in one.counts}
+        named, overlaps, pairs = with_overlaps(declared or _named(encoding, []), files, numbers)
+        if overlaps:
+            encoding = encoding.model_copy(update={"overlaps": overlaps})
+            declared = named
+            notes.append(f"Structures overlap ({listed(pairs)}); they are learnt as regions.")
     else:
         encoding = Encoding(kind="instances") if instances else _encoding(marks, declared, notes)
     found = {encoding.value_of(raw) for one in marks for raw, n in one.counts.items() if n or one.fractional}

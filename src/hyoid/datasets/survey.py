@@ -18,7 +18,8 @@ from ..core.progress import track
 from ..core.settings import Settings
 from ..files.formats import read_header
 from ..files.header import Header
-from .agreement import TOLERANCE, offset_in_voxels, turn_between
+from .agreement import TOLERANCE, Turn, offset_in_voxels, turn_between
+from .cases import channel_remarks
 from .entry import Entry, TruthFiles
 from .masks import Encoding, Marks, look_at
 
@@ -112,13 +113,15 @@ def _look_once(
     headers = [read_header(path) for path in images]
     grid = headers[0].grid
     notes = [note for header in headers for note in header.notes]
-    for path, header in zip(images[1:], headers[1:], strict=True):
-        turn_between(case, (images[0], grid), (path, header.grid))
+    notes += channel_remarks(Entry(case, images))
     marks = None
     if label is not None:
+        first, *others = (label,) if isinstance(label, Path) else label
+        mine = read_header(first).grid
+        turns = [turn_between(case, (first, mine), (file, read_header(file).grid), "labels") for file in others]
+        notes += [f"Files of objects or structures have {turn.remark}." for turn in turns if turn.remark]
         marks, mine = look_at(case, label, files=dict(files))
-        first = label if isinstance(label, Path) else label[0]
-        notes += _remarks(turn_between(case, (images[0], grid), (first, mine)).changes, grid, mine)
+        notes += _remarks(turn_between(case, (images[0], grid), (first, mine), "labels"), grid, mine)
     channels = sum(header.channels for header in headers)
     return Look(case, headers[0], channels, marks, tuple(dict.fromkeys(notes)))
 
@@ -156,9 +159,9 @@ SMALLEST_VOXEL_MM = 1e-3
 """Beyond these a header is doubted; microscopes that write TIFF do have voxels below a micrometre."""
 
 
-def _remarks(turned: bool, grid: Grid, mine: Grid) -> list[str]:
-    if turned:
-        return ["Labels have their axes in another order than the image; they are turned to fit."]
+def _remarks(turn: Turn, grid: Grid, mine: Grid) -> list[str]:
+    if turn.changes:
+        return [f"Labels have {turn.remark}."]
     if not (grid.calibrated and mine.calibrated) or (off := offset_in_voxels(grid, mine)) < 1e-3:
         return []
     if off > TOLERANCE:

@@ -18,6 +18,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.machine import use_threads
 from ..core.progress import log
+from ..datasets.cases import channel_remarks
 from ..datasets.dataset import Dataset, read_case
 from ..datasets.entry import listed
 from ..evaluation.belief import Measuring, write_beliefs
@@ -175,7 +176,11 @@ def predict_entries(
     empty: list[str] = []
 
     def read(case_id: str) -> Case:
-        return checked(read_case(by_id[case_id], channels) if scattered is None else dataset.read(case_id))
+        if scattered is not None:
+            return checked(dataset.read(case_id))
+        for remark in channel_remarks(by_id[case_id]):
+            log.warning("%s: %s", case_id, remark)
+        return checked(read_case(by_id[case_id], channels))
 
     def checked(case: Case) -> Case:
         if calibrated and not case.image.grid.calibrated:
