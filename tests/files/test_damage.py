@@ -1,6 +1,9 @@
 """Wrong inputs and the sentence each gives."""
 
+import contextlib
 import gzip
+import tracemalloc
+import zlib
 
 import nibabel
 import numpy as np
@@ -13,6 +16,7 @@ from hyoid.core.grid import Grid
 from hyoid.datasets.dataset import find_images, open_dataset, read_case
 from hyoid.datasets.tables import labels_from_yaml
 from hyoid.files.formats import read_header, read_image, write_image
+from soak import seeds
 
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
@@ -105,7 +109,7 @@ def test_headers_without_their_voxels(tmp_path, name):
 def test_headers_that_claim_more_than_the_file_can_hold(tmp_path):
     nrrd = "NRRD0004\ntype: short\ndimension: 3\nsizes: 40000 40000 400\nencoding: gzip\nendian: little\n\n"
     (tmp_path / "a.nrrd").write_text(nrrd)
-    refuses(tmp_path / "a.nrrd", "GB of voxels")
+    refuses(tmp_path / "a.nrrd", "bytes of voxels")
 
 
 def test_plain_nifti_named_gz_reads(tmp_path):
@@ -192,3 +196,48 @@ def test_an_empty_table_is_said_to_be_empty(tmp_path):
     (tmp_path / "labels.yaml").write_text("\n")
     with pytest.raises(DataError, match=r"labels\.yaml: the file is empty"):
         labels_from_yaml(tmp_path / "labels.yaml")
+
+
+def cut_to(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize("slice_", [0, 5])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+def test_a_series_with_a_cut_first_or_last_slice_is_refused(tmp_path, slice_, share):
+    seeds.IMAGES["dicom_series"](tmp_path)
+    cut_to(tmp_path / "series" / f"{slice_}.dcm", share)
+    with pytest.raises(DataError, match=rf"{slice_}\.dcm|frames without a position"):
+        read_image(tmp_path / "series")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in seeds.IMAGES if name.startswith("dicom_")))
+def test_dicom_pixels_with_changed_bytes_are_refused_or_read(tmp_path, name):
+    seeds.IMAGES[name](tmp_path)
+    path = max(tmp_path.rglob("*.dcm"))
+    whole = path.read_bytes()
+    for place in range(len(whole) - 200, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with contextlib.suppress(DataError):
+            read_image(min(tmp_path.iterdir()))
+
+
+def test_lossless_jpeg_is_read_digit_for_digit(tmp_path):
+    seeds.IMAGES["dicom_lossless"](tmp_path)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").array[0, ..., 0].T, seeds.VOLUME[0].astype(int) - 1024)
+
+
+def test_deflated_dicom_is_inflated_no_further_than_its_header_needs(tmp_path):
+    seeds.IMAGES["dicom_deflated"](tmp_path)
+    whole = (tmp_path / "a.dcm").read_bytes()
+    start = 144 + int.from_bytes(whole[140:144], "little")
+    bomb = zlib.compressobj(wbits=-15)
+    padding = (0xFFFCFFFC).to_bytes(4, "little") + b"OB\0\0" + (200 << 20).to_bytes(4, "little")
+    packed = bomb.compress(zlib.decompress(whole[start:], -15) + padding)
+    packed += b"".join(bomb.compress(bytes(1 << 20)) for _ in range(200)) + bomb.flush()
+    (tmp_path / "a.dcm").write_bytes(whole[:start] + packed)
+    tracemalloc.start()
+    assert read_image(tmp_path / "a.dcm").array.shape == (1, 20, 24, 1)
+    assert tracemalloc.get_traced_memory()[1] < 190 << 20
+    tracemalloc.stop()

@@ -1,10 +1,22 @@
-"""Damage as it happens, and as somebody might do on purpose: each function gives other bytes for the bytes of a file."""
+"""Damage as it happens, and as somebody might do on purpose: each function changes the bytes of a file."""
 
 import re
 from random import Random
 
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
-WORDS = (b"0", b"-1", b"1", b"65536", b"2147483648", b"99999999999", b"18446744073709551616", b"1e400", b"nan", b"", b"x")
+WORDS = (
+    b"0",
+    b"-1",
+    b"1",
+    b"65536",
+    b"2147483648",
+    b"99999999999",
+    b"18446744073709551616",
+    b"1e400",
+    b"nan",
+    b"",
+    b"x",
+)
 
 
 def cut(data: bytearray, draw: Random) -> None:

@@ -3,6 +3,7 @@
 Each line on standard input is `[task, path]`; each line on the pipe named by the first argument is an answer.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -66,10 +67,8 @@ def _status(name: str) -> int:
 
 
 def _forget_peak() -> None:
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def _attempt(task: str, path: str) -> dict[str, object]:
@@ -91,6 +90,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with os.fdopen(int(sys.argv[1]), "w") as answers:
+        print("ready", file=answers, flush=True)
         for line in sys.stdin:
             print(json.dumps(_attempt(*json.loads(line))), file=answers, flush=True)
 

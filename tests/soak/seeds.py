@@ -31,7 +31,9 @@ def _itk(folder: Path, name: str, packed: bool, array: np.ndarray = VOLUME) -> N
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array), str(folder / name), useCompression=packed)
 
 
-def slice_of(plane: np.ndarray, syntax: str, number: int = 0, series: str = "1.2.3", frame: bytes | None = None) -> Dataset:
+def slice_of(
+    plane: np.ndarray, syntax: str, number: int = 0, series: str = "1.2.3", frame: bytes | None = None
+) -> Dataset:
     """A CT slice (or colour picture) with these pixels, or with this frame encoded in the transfer syntax."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
@@ -88,7 +90,11 @@ def _pillow_stack(folder: Path) -> None:
 def _zarr(folder: Path, version: int, compressor: object, shards: tuple[int, ...] | None = None) -> None:
     axes = [{"name": n, "type": "space", "unit": "millimeter"} for n in "zyx"]
     steps = [{"type": "scale", "scale": [2.0, 0.7, 0.8]}]
-    facts = {"multiscales": [{"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]}
+    facts = {
+        "multiscales": [
+            {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+        ]
+    }
     attributes = {"ome": {"version": "0.5", **facts}} if version == 3 else facts
     group = zarr.create_group(store=folder / "a.ome.zarr", zarr_format=version, attributes=attributes)
     array = group.create_array(
@@ -143,10 +149,16 @@ IMAGES = {
     "dicom_deflated": lambda f: _dicom(f, "a.dcm", VOLUME[0], DEFLATED),
     "dicom_jpeg": lambda f: _dicom(f, "a.dcm", PLANE, JPEG, imagecodecs.jpeg8_encode(PLANE)),
     "dicom_lossless": lambda f: _dicom(
-        f, "a.dcm", VOLUME[0].view(np.uint16), LOSSLESS, imagecodecs.jpeg8_encode(VOLUME[0].view(np.uint16), lossless=True)
+        f,
+        "a.dcm",
+        VOLUME[0].view(np.uint16),
+        LOSSLESS,
+        imagecodecs.jpeg8_encode(VOLUME[0].view(np.uint16), lossless=True),
     ),
     "dicom_jpeg_ls": lambda f: _dicom(f, "a.dcm", PLANE, JPEG_LS, imagecodecs.jpegls_encode(PLANE)),
-    "dicom_jpeg_2000": lambda f: _dicom(f, "a.dcm", PLANE, JPEG_2000, imagecodecs.jpeg2k_encode(PLANE, codecformat="j2k", reversible=True)),
+    "dicom_jpeg_2000": lambda f: _dicom(
+        f, "a.dcm", PLANE, JPEG_2000, imagecodecs.jpeg2k_encode(PLANE, codecformat="j2k", reversible=True)
+    ),
     "dicom_colour": lambda f: _dicom(f, "a.dcm", COLOUR, EXPLICIT),
     "dicom_rle": _run_length,
     "dicom_series": _series,

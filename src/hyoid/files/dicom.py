@@ -17,9 +17,10 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.grid import Grid
+from .dicom_bytes import decoded, fields, is_cut_slice, packed, pixel_bytes
 from .header import Format, Header, Stored
 from .series import Plane, flat_grid, frame_planes, plane_of, volume_grid
-from .sniff import beginning, refusal
+from .sniff import beginning, check_plausible, damaged, refusal
 
 _REFUSED = {
     "SEG": "a DICOM segmentation (SEG), which hyoid does not read; make a label image of it first, for example with"
@@ -137,7 +138,9 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
     groups: list[list[tuple[Path, Any]]] = []
     skipped = []
     for file in files:
-        ds = _fields(file, pixels)
+        ds = _whole(file, pixels)
+        if is_cut_slice(ds):
+            raise damaged(file, "its header ends before it says how large the slice is")
         if "Rows" not in ds or _reason_to_refuse(ds) or "LOCALIZER" in str(ds.get("ImageType", "")):
             skipped.append(file.name)
             continue
@@ -194,18 +197,24 @@ def _same_pixels(one: Path, other: Path) -> bool:
 
 
 def _parsed(path: Path, pixels: bool) -> Any:
-    ds = _fields(path, pixels)
+    ds = _whole(path, pixels)
     if not ("Rows" in ds or "SOPClassUID" in ds or "Modality" in ds):
         raise DataError(f"{path}: expected a DICOM image, but the file holds none of its fields.")
     return ds
 
 
-def _fields(path: Path, pixels: bool) -> Any:
-    import pydicom
+def _whole(path: Path, pixels: bool) -> Any:
+    """The fields of a file that is as long as these say."""
+    ds = _fields(path, pixels)
+    if "Rows" in ds:
+        check_plausible(path, pixel_bytes(ds), packed(ds))
+    return ds
 
+
+def _fields(path: Path, pixels: bool) -> Any:
     head = beginning(path)
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
+        return fields(path, head, pixels)
     except Exception as error:
         raise refusal(path, "a DICOM file", error) from None
 
@@ -301,10 +310,10 @@ def _range(ds: Any) -> tuple[float, float]:
 
 def _pixels(path: Path, ds: Any, dtype: np.dtype) -> np.ndarray:
     """Decoded and rescaled numbers of one file, colours as RGB."""
-    from pydicom.pixels import apply_color_lut, pixel_array
+    from pydicom.pixels import apply_color_lut
 
     try:
-        array = pixel_array(ds) if hasattr(ds, "file_meta") else ds.pixel_array
+        array = decoded(ds)
         if ds.get("PhotometricInterpretation") == "PALETTE COLOR":
             array = apply_color_lut(array, ds)
             return (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array
@@ -325,6 +334,8 @@ def _decoding_error(path: Path, error: Exception) -> DataError:
     words = " ".join(str(error).split())
     if "bytes of pixel data is less" in words or "end of" in words.lower():
         return DataError(f"{path}: the pixel data is cut short ({words[:120]}). Copy the file again.")
+    if "exceptions were raised" in words or isinstance(error, MemoryError):
+        return damaged(path, error if isinstance(error, MemoryError) else words.rpartition(": ")[2])
     if "plugins" in words or "decompress" in words:
         return DataError(f"{path}: the compressed pixels cannot be decoded; convert the file to an uncompressed one.")
     return DataError(f"{path}: the pixel data cannot be read ({words[:160]}).")

@@ -6,6 +6,14 @@ from pathlib import Path
 
 from ..core.errors import DataError
 
+DEFLATE = 1032
+"""How many times smaller deflate makes data at the most, as its format sets."""
+
+ANY = 5000
+"""The same of other compressions, as images that show anything reach it."""
+
+_FEW = 1 << 28  # bytes that do no harm, whatever the file says
+
 _BEGINNINGS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer; the image itself was never downloaded (run `git lfs pull`)"),
     (b"\x89PNG", "a PNG image"),
@@ -57,26 +65,34 @@ def describe(head: bytes) -> str:
     return "data of an unknown kind"
 
 
-def check_plausible(path: Path, num_bytes: int) -> None:
-    """Refuse a header that claims far more voxels than a file of this size can hold, before memory is asked for.
+def check_plausible(path: Path, num_bytes: int, packed: int = ANY, size: int | None = None) -> None:
+    """Refuse a header that claims more voxels than its file can hold, before memory is asked for.
+
+    Args:
+        path: The file.
+        num_bytes: What the voxels take in memory.
+        packed: How many times smaller they are in the file, at the most; 1 when they are not compressed.
+        size: Bytes of the file; of other ones when they hold the voxels.
 
     Raises:
-        DataError: When more than a gigabyte is claimed and the best compression could not have saved the rest.
+        DataError: When even the best compression could not have saved the rest.
     """
-    size = path.stat().st_size
-    if num_bytes > 1 << 30 and num_bytes > 5000 * size:
-        raise damaged(path, f"its header claims {num_bytes / 1e9:.1f} GB of voxels, the file has {size} bytes")
+    size = path.stat().st_size if size is None else size
+    if num_bytes > packed * size and (packed == 1 or num_bytes > _FEW):
+        raise damaged(path, f"its header claims {num_bytes:,} bytes of voxels, the file has {size:,}")
 
 
 def damaged(path: Path, reason: object) -> DataError:
-    """The error for a file of the right kind that cannot be read."""
+    """The error for a file of the right kind that cannot be read; lack of memory is no fault of the file."""
+    if isinstance(reason, MemoryError) or "allocate memory" in str(reason):
+        return DataError(f"{path}: there is not enough memory to read it. Close other programs, or crop the image.")
     return DataError(f"{path}: the file is damaged or cut short ({_words(path, reason)}). Copy or download it again.")
 
 
 def refusal(path: Path, expected: str, reason: object) -> DataError:
     """The error for a file that was taken for `expected`, such as "a PNG image", and that its reader could not read."""
     found = describe(beginning(path)) if path.is_file() else "a folder"
-    if found == expected:
+    if found == expected or isinstance(reason, MemoryError):
         return damaged(path, reason)
     if found == "data of an unknown kind":
         return DataError(f"{path}: expected {expected}, but it cannot be read as one ({_words(path, reason)}).")
