@@ -184,7 +184,7 @@ def test_empty_and_missing_folders(tmp_path):
         read_image(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "hint"), [("a.gz", ""), ("a.gif", ""), ("a.nrdd", " Did you mean '.nrrd'?")])
+@pytest.mark.parametrize(("name", "hint"), [("a.gz", ""), ("a.webp", ""), ("a.nrdd", " Did you mean '.nrrd'?")])
 def test_only_near_suffixes_are_suggested(tmp_path, name, hint):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DataError, match="does not read") as caught:

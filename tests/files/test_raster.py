@@ -1,11 +1,19 @@
 """Pictures of every mode, and arrays in .npy files."""
 
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Picture
+from PIL import ImageOps
 
 from hyoid.core.errors import DataError
-from hyoid.files.formats import read_header, read_image
+from hyoid.datasets.dataset import open_dataset
+from hyoid.evaluation import evaluate_folders
+from hyoid.files.formats import read_header, read_image, read_stored, suffix_for_labels, write_image
 
 RNG = np.random.default_rng(6)
 RGBA = RNG.integers(0, 255, (20, 30, 4)).astype(np.uint8)
@@ -44,12 +52,121 @@ def test_photographs_in_cmyk_become_rgb(tmp_path):
     assert read_image(tmp_path / "a.jpg").channels == 3 == read_header(tmp_path / "a.jpg").channels
 
 
-def test_a_rotation_tag_is_told_and_not_followed(tmp_path):
+def stored_with(path: Path, array: np.ndarray, tag: int) -> Path:
+    """A picture whose pixels are these and whose EXIF tag asks for a turned view."""
     exif = Picture.Exif()
-    exif[274] = 6
-    Picture.fromarray(RGBA[..., 0]).save(tmp_path / "a.jpg", exif=exif)
-    assert read_image(tmp_path / "a.jpg").grid.shape == (20, 30)
-    assert any("EXIF" in note for note in read_header(tmp_path / "a.jpg").notes)
+    exif[274] = tag
+    path.parent.mkdir(exist_ok=True)
+    Picture.fromarray(array).save(path, exif=exif)
+    return path
+
+
+def test_a_rotation_tag_is_told_and_pixels_are_as_stored(tmp_path):
+    path = stored_with(tmp_path / "a.jpg", RGBA[..., 0], 6)
+    assert read_image(path).grid.shape == (20, 30)
+    assert any("EXIF" in note for note in read_header(path).notes)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("shape", [(20, 30), (24, 24)])
+def test_masks_fit_the_view_that_exif_asks_for_and_answers_the_stored_pixels(tmp_path, tag, shape):
+    array = RNG.integers(0, 255, shape).astype(np.uint8)
+    mask = np.where(RNG.random(shape) < 0.3, 2, 0).astype(np.uint8)
+    image = stored_with(tmp_path / "images" / "a.png", array, tag)
+    drawn = ImageOps.exif_transpose(Picture.open(stored_with(tmp_path / "b.png", mask, tag)))
+    (tmp_path / "labels").mkdir()
+    Picture.fromarray(np.asarray(drawn)).save(tmp_path / "labels" / "a.png")
+    truth = open_dataset(tmp_path).read("a").truth
+    np.testing.assert_array_equal(truth.array[0], mask)
+    answer = tmp_path / "answers" / "a.png"
+    write_image(answer, truth, like=image)
+    with Picture.open(answer) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), mask)
+        np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(picture)), np.asarray(drawn))
+    assert evaluate_folders(answer.parent, tmp_path / "labels").rows[0].values["dice"] == 1
+
+
+def test_a_mask_that_only_fits_the_stored_pixels_is_taken_so(tmp_path):
+    stored_with(tmp_path / "images" / "a.png", RGBA[..., 0], 6)
+    mask = (RGBA[..., 1] > 200).astype(np.uint8)
+    stored_with(tmp_path / "labels" / "a.png", mask, 1)
+    np.testing.assert_array_equal(open_dataset(tmp_path).read("a").truth.array[0], mask)
+
+
+@pytest.mark.parametrize(("bits", "classes"), [(1, 1), (2, 3), (4, 15)])
+def test_masks_of_few_bits_keep_their_values(tmp_path, bits, classes):
+    mask = RNG.integers(0, classes + 1, (20, 32)).astype(np.uint8)
+    packed = np.packbits(np.unpackbits(mask[..., None], axis=-1)[..., 8 - bits :].reshape(20, -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    content = b"\x89PNG\r\n\x1a\n"
+    head = struct.pack(">IIBBBBB", 32, 20, bits, 0, 0, 0, 0)
+    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    (tmp_path / "a.png").write_bytes(content)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(mask, bitspersample=bits if bits > 1 else None, photometric="minisblack")
+    for name in ("a.png", "a.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name, "labels").array[0], mask)
+
+
+@pytest.mark.parametrize("most", [1, 3, 255, 4095, 65535])
+def test_masks_in_pgm_keep_their_values(tmp_path, most):
+    mask = RNG.integers(0, most + 1, (20, 30)).astype(np.uint16)
+    numbers = mask.astype(">u2" if most > 255 else "u1").tobytes()
+    (tmp_path / "a.pgm").write_bytes(b"P5\n30 20\n%d\n" % most + numbers)
+    labels = read_image(tmp_path / "a.pgm", "labels")
+    np.testing.assert_array_equal(labels.array[0], mask)
+    write_image(tmp_path / "b.pgm", labels, like=tmp_path / "a.pgm")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.pgm", "labels").array[0], mask)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".pgm", ".ppm", ".pbm"])
+def test_gif_and_pnm_are_read_and_answered_without_loss(tmp_path, suffix):
+    picture = {".ppm": RGBA[..., :3], ".pbm": RGBA[..., 0] > 127}.get(suffix, RGBA[..., 0])
+    Picture.fromarray(picture).save(tmp_path / f"a{suffix}")
+    image = read_image(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(image.array[0], picture[..., 0] if picture.ndim == 3 else picture)
+    assert image.channels == read_header(tmp_path / f"a{suffix}").channels
+    assert suffix_for_labels(tmp_path / f"a{suffix}") == (".png" if suffix == ".gif" else ".pgm")
+    (tmp_path / f"cut{suffix}").write_bytes((tmp_path / f"a{suffix}").read_bytes()[:60])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read_image(tmp_path / f"cut{suffix}")
+
+
+def test_masks_in_gif_are_grey_levels_whatever_the_order_of_the_palette(tmp_path):
+    mask = np.where(RGBA[..., 0] > 127, 2, 0).astype(np.uint8)
+    Picture.fromarray(mask).save(tmp_path / "a.gif", optimize=True)
+    labels = read_image(tmp_path / "a.gif", "labels")
+    np.testing.assert_array_equal(labels.array[0], mask)
+
+
+WHITE, BLACK = np.full((20, 30, 3), 255, np.uint8), np.zeros((20, 30, 3), np.uint8)
+SEEN = (RGBA[..., 0] > 127)[..., None]
+DRAWN = np.where(SEEN, (9, 0, 200), WHITE).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize(
+    ("colours", "alpha", "expected"),
+    [
+        (WHITE, 255 * SEEN, WHITE * SEEN),
+        (BLACK, 255 * SEEN, 255 * SEEN),
+        (np.where(SEEN, BLACK, WHITE), 255 * SEEN, 255 * SEEN),
+        (DRAWN, 255 * SEEN, np.where(SEEN, DRAWN, 0)),
+        (WHITE * SEEN, 255 + 0 * SEEN, WHITE * SEEN),
+        (WHITE * SEEN, 0 * SEEN, WHITE * SEEN),
+        (WHITE, 0 * SEEN, BLACK),
+    ],
+)
+def test_masks_in_the_alpha_channel(tmp_path, suffix, colours, alpha, expected):
+    picture = np.concatenate([colours, alpha], axis=-1).astype(np.uint8)
+    if suffix == ".tif":
+        tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", extrasamples=["unassalpha"])
+    else:
+        Picture.fromarray(picture).save(tmp_path / "a.png")
+    found = read_stored(tmp_path / f"a{suffix}", as_labels=True).array
+    np.testing.assert_array_equal(np.moveaxis(found, 0, -1), expected if len(found) == 3 else expected[..., :1])
+    assert len(found) == 3 or (expected[..., :1] == expected).all()
 
 
 def test_print_resolution_is_no_pixel_size(tmp_path):

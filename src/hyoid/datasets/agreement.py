@@ -79,6 +79,8 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
     if coincide(grid, mine):
         return Turn(mine, mine)
     headers = read_header(image_path), read_header(other_path)
+    if grid.dims == mine.dims == 2 and coincide(grid, turned := _the_same_way_up(mine, grid)):
+        return Turn(mine, turned)
     if _as_stored(grid, mine, *headers):
         return Turn(mine, mine)
     volumes = grid.dims == mine.dims == 3 and grid.calibrated and mine.calibrated
@@ -105,13 +107,31 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
 
 
 def coincide(grid: Grid, mine: Grid) -> bool:
-    """Whether each voxel lies where the other's does but for rounding; by shapes alone where a size is unknown."""
-    measured = grid.calibrated and mine.calibrated
-    return mine.shape == grid.shape and (not measured or offset_in_voxels(grid, mine) <= TOLERANCE)
+    """Whether each voxel lies where the other's does but for rounding; by shapes alone where a size is unknown.
+
+    Pictures of unknown pixel size must also be seen the same way up.
+    """
+    if mine.shape != grid.shape:
+        return False
+    if grid.calibrated and mine.calibrated:
+        return offset_in_voxels(grid, mine) <= TOLERANCE
+    return grid.dims == 3 or grid.calibrated or mine.calibrated or bool(np.allclose(grid.direction, mine.direction))
+
+
+def _the_same_way_up(mine: Grid, grid: Grid) -> Grid:
+    """The pixels of a picture in the order in which their axes point as those of the other grid do."""
+    turn = np.linalg.inv(np.asarray(grid.direction)) @ np.asarray(mine.direction)
+    axes = np.abs(turn).argmax(axis=1)
+    turned = mine.transposed(axes.tolist())
+    for axis in np.flatnonzero(turn[[0, 1], axes] < 0):
+        turned = turned.flipped(int(axis))
+    return turned
 
 
 def _as_stored(grid: Grid, mine: Grid, image: Header, other: Header) -> bool:
     """Whether the arrays fit as they are by some orientation that the two headers allow."""
+    if grid.dims == mine.dims == 2 and not (grid.calibrated and mine.calibrated):
+        return mine.shape == grid.shape
     if not (image.placed and other.placed):
         return mine.shape == grid.shape and np.allclose(grid.spacing_mm, mine.spacing_mm, rtol=1e-3)
     return any(coincide(one, two) for one, two in product((grid, *image.others), (mine, *other.others)))

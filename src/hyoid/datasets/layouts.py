@@ -247,7 +247,17 @@ def _by_ending(files: list[Path]) -> list[Entry]:
 
 
 def _by_format(files: list[Path]) -> list[Entry]:
-    order = [".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".png"]  # of two formats the mask is in the lossless one
+    order = [
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".pgm",
+        ".png",
+        ".gif",
+    ]  # of two formats the mask is in the lossless one
     by_stem: dict[str, list[Path]] = {}
     for file in files:
         by_stem.setdefault(stem_of(file), []).append(file)

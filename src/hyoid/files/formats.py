@@ -44,6 +44,8 @@ for _name, _format in {
     "itk": itk.FORMAT,
     "picture": raster.PICTURE,
     "jpeg": raster.JPEG,
+    "gif": raster.GIF,
+    "pnm": raster.PNM,
     "npy": raster.NPY,
     "tiff": tiff.FORMAT,
     "dicom": dicom.FORMAT,
@@ -106,9 +108,9 @@ def suffix_for_labels(path: str | Path, wanted: str | None = None) -> str:
         return suffix
     if Path(path).is_dir() or suffix in ("", *dicom.FORMAT.suffixes):
         return ".nii.gz"
-    if suffix in nifti.FORMAT.suffixes:
-        return suffix if suffix in (".nii", ".nii.gz") else ".nii.gz"
-    return suffix if _format_of(Path(path)).lossless else ".png"
+    entry = _format_of(Path(path))
+    written = entry.written or entry.suffixes
+    return ".png" if not entry.lossless else suffix if suffix in written else written[0]
 
 
 def is_image(path: Path) -> bool:

@@ -43,10 +43,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image as it lies in the file: its native numbers, shape (C, *grid.shape), and its header."""
+    """An image as it lies in the file: its native numbers, shape (C, *grid.shape), and its header.
+
+    The palette gives red, green and blue (n, 3) of each number where an annotation is stored by a palette.
+    """
 
     array: np.ndarray
     header: Header
+    palette: np.ndarray | None = None
 
 
 Write = Callable[[Path, Filled, Grid, Path | None, Labels | None], None]

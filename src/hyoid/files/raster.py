@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and NPY: flat images (NPY also volumes) that do not know their pixel size."""
+"""PNG, JPEG, BMP, GIF, PNM and NPY: flat images (NPY also volumes) that do not know their pixel size."""
 
 from __future__ import annotations
 
@@ -15,34 +15,39 @@ from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .sniff import beginning, refusal
+from .views import ORIENTATION, TURNED, tag_of, unveiled, viewed
 
-_EXPECTED = {"PNG": "a PNG image", "JPEG": "a JPEG image", "BMP": "a BMP image"}
+_EXPECTED = {"PPM": "a PNM image", **{name: f"a {name} image" for name in ("PNG", "JPEG", "BMP", "GIF")}}
 _ALPHA = "The transparency channel is left out."
 
 
 def read(path: Path, as_labels: bool = False) -> Stored:
     """A picture as (C, rows, columns): 1 or 3 channels; annotations with a palette stay indices."""
     with _opened(path) as picture:
-        if _deep_colour(picture):
-            return _read_deep_colour(path)
+        palette, deep, steps = None, _deep_colour(picture), _steps(picture)  # known until the pixels are decoded
         try:
-            picture.load()
-            array, notes = _pixels(picture, as_labels)
+            if deep:
+                array, more = _deep_pixels(path, as_labels)
+            elif as_labels:
+                array, palette, more = _label_pixels(picture, steps)
+            else:
+                array, more = _pixels(picture)
         except (OSError, ValueError, SyntaxError) as error:
             raise refusal(path, _EXPECTED.get(str(picture.format), "an image"), error) from None
-        notes += _remarks(picture)
-        return _stored(array, str(picture.format), notes)
+        notes = (*more, *_remarks(picture))
+        header = Header(str(picture.format), _grid(picture), len(array), str(array.dtype), notes)
+        return Stored(array, header, palette)
 
 
 def read_header(path: Path) -> Header:
     """Size, channels and type of a picture, without decoding it."""
     with _opened(path) as picture:
-        mode, (width, height) = picture.mode, picture.size
+        mode = picture.mode
         channels = 3 if mode in _COLOUR else 1
         deep = mode.startswith("I;16") or _deep_colour(picture)
         dtype = "uint16" if deep else {"I": "int32", "F": "float32"}.get(mode, "uint8")
         notes = ([_ALPHA] if mode in _WITH_ALPHA else []) + _remarks(picture)
-        return Header(str(picture.format), Grid.plain((height, width)), channels, dtype, tuple(notes))
+        return Header(str(picture.format), _grid(picture), channels, dtype, tuple(notes))
 
 
 def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, labels: Labels | None = None) -> None:
@@ -51,9 +56,14 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
 
     numbers = _fitting(path, np.asarray(array), grid)
     rows = numbers if numbers.ndim == 2 else np.moveaxis(numbers, 0, -1)
-    options: dict[str, Any] = {"compress_level": 4} if path.suffix.lower() == ".png" else {}
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        options = {"quality": 95}
+    suffix = path.suffix.lower()
+    options: dict[str, Any] = {".png": {"compress_level": 4}, ".jpg": {"quality": 95}, ".jpeg": {"quality": 95}}.get(
+        suffix, {}
+    )
+    if suffix != ".bmp" and (tag := tag_of(grid)) != 1:
+        exif = Picture.Exif()
+        exif[ORIENTATION] = tag
+        options["exif"] = exif
     Picture.fromarray(np.ascontiguousarray(rows)).save(path, **options)
 
 
@@ -111,35 +121,68 @@ def _opened(path: Path) -> Any:
         return Picture.open(path)
     except Exception as error:
         suffix = path.suffix.lower().lstrip(".")
-        name = "PNG" if head.startswith(b"\x89PNG") else {"jpg": "JPEG", "jpeg": "JPEG"}.get(suffix, suffix.upper())
+        known = {"jpg": "JPEG", "jpeg": "JPEG"} | dict.fromkeys(_PNM, "PPM")
+        name = "PNG" if head.startswith(b"\x89PNG") else known.get(suffix, suffix.upper())
         raise refusal(path, _EXPECTED.get(name, f"a {name} image"), error) from None
 
 
+_PNM = ("pgm", "ppm", "pnm", "pbm")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 _WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
-def _pixels(picture: Any, as_labels: bool) -> tuple[np.ndarray, list[str]]:
-    """The decoded picture as (rows, columns) or (rows, columns, 3)."""
+def _pixels(picture: Any) -> tuple[np.ndarray, list[str]]:
+    """The decoded picture (C, rows, columns) as it is seen."""
     mode = picture.mode
     if mode in ("L", "I", "F", "RGB") or mode.startswith("I;16"):
-        return np.asarray(picture), []
+        return _channels_first(np.asarray(picture)), []
     if mode == "1":
-        return np.asarray(picture, np.uint8), ["1-bit image, read as 0 and 1."]
-    if mode == "P" and as_labels:
-        return np.asarray(picture), ["Palette indices are taken as label values."]
+        return np.asarray(picture, np.uint8)[None], ["1-bit image, read as 0 and 1."]
     if mode in ("LA", "La"):
-        return np.asarray(picture.convert("LA"))[..., 0], [_ALPHA]
-    return np.asarray(picture.convert("RGBA"))[..., :3], [_ALPHA] if mode in _WITH_ALPHA else []
+        return np.asarray(picture.convert("LA"))[None, ..., 0], [_ALPHA]
+    rgb = _channels_first(np.asarray(picture.convert("RGBA"))[..., :3])
+    return rgb, [_ALPHA] if mode in _WITH_ALPHA else []
+
+
+def _label_pixels(picture: Any, steps: float) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """The values of an annotation (C, rows, columns) as they are stored, and the palette that they refer to."""
+    mode = picture.mode
+    if mode in ("L", "I") and steps != 1:
+        stored = np.rint(np.asarray(picture) / steps)
+        return stored.astype(np.uint8 if stored.max() < 256 else np.int32)[None], None, []
+    if mode != "P" and mode not in _WITH_ALPHA:
+        array, notes = _pixels(picture)
+        return array, None, notes
+    rgba = _channels_first(np.asarray(picture.convert("RGBA")))
+    colours, notes = unveiled(rgba[:3], rgba[3])
+    if mode != "P" or (picture.format == "GIF" and (colours == colours[:1]).all()):  # GIF has no grey of its own
+        return colours, None, notes
+    indices, palette = np.asarray(picture), np.zeros((256, 3), np.uint8)
+    palette[indices] = np.moveaxis(np.broadcast_to(colours, rgba[:3].shape), 0, -1)
+    return indices[None], palette, []
+
+
+def _steps(picture: Any) -> float:
+    """Grey levels that Pillow gives to one of the file: it stretches 2 and 4 bits of PNG, and the levels of PNM."""
+    kind = picture.tile[0].args if picture.tile else ""
+    if picture.format == "PPM" and isinstance(kind, tuple):
+        return float((65535 if picture.mode == "I" else 255) / kind[-1])
+    return {"L;2": 85.0, "L;4": 17.0}.get(kind, 1.0) if isinstance(kind, str) else 1.0
+
+
+def _grid(picture: Any) -> Grid:
+    return viewed(picture.size[::-1], _tag(picture))
+
+
+def _tag(picture: Any) -> int:
+    return int(picture.getexif().get(ORIENTATION, 1))
 
 
 def _remarks(picture: Any) -> list[str]:
     notes = []
     if getattr(picture, "n_frames", 1) > 1:
         notes.append(f"The file holds {picture.n_frames} frames; the first is read.")
-    if picture.getexif().get(274, 1) != 1:
-        notes.append("The EXIF tag asks for a rotated view; pixels are read as stored.")
-    return notes
+    return [*notes, TURNED] if _tag(picture) in range(2, 9) else notes
 
 
 def _deep_colour(picture: Any) -> bool:
@@ -147,21 +190,20 @@ def _deep_colour(picture: Any) -> bool:
     return bool(picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and "16" in str(picture.tile))
 
 
-def _read_deep_colour(path: Path) -> Stored:
+def _deep_pixels(path: Path, as_labels: bool) -> tuple[np.ndarray, list[str]]:
     import imagecodecs
 
     try:
-        array = imagecodecs.png_decode(path.read_bytes())
+        array = _channels_first(imagecodecs.png_decode(path.read_bytes()))
     except Exception as error:
         raise refusal(path, "a PNG image", error) from None
-    notes = [_ALPHA] if array.shape[-1] in (2, 4) else []
-    array = array[..., :3] if array.shape[-1] > 2 else array[..., 0]
-    return _stored(array, "PNG", notes)
+    if len(array) not in (2, 4):
+        return array, []
+    return unveiled(array[:-1], array[-1]) if as_labels else (array[:-1], [_ALPHA])
 
 
-def _stored(array: np.ndarray, name: str, notes: list[str]) -> Stored:
-    array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
-    return Stored(array, Header(name, Grid.plain(array.shape[1:]), len(array), str(array.dtype), tuple(notes)))
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
 
 
 def _fitting(path: Path, array: np.ndarray, grid: Grid) -> np.ndarray:
@@ -175,7 +217,7 @@ def _fitting(path: Path, array: np.ndarray, grid: Grid) -> np.ndarray:
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.rint(array))):
         raise DataError(f"{path}: a {name} file holds whole numbers; write these to .tif, .nii.gz or .npy.")
     low, high = array.min(), array.max()
-    deep = 65535 if name == ".png" and channels == 1 else 255
+    deep = 65535 if name in (".png", ".pgm") and channels == 1 else 255
     if low < 0 or high > deep:
         raise DataError(f"{path}: a {name} file holds 0 to {deep}; got {low} to {high}. Choose .tif.")
     narrow = deep == 255 or (high <= 255 and array.dtype != np.uint16)
@@ -209,5 +251,16 @@ def _npy_facts(path: Path, array: np.ndarray) -> Header:
 
 _LARGEST = {".png": 65535, ".bmp": 255}
 PICTURE = Format("PNG or BMP", (".png", ".bmp"), read, read_header, write, dims=(2,), largest=_LARGEST)
+GIF = Format("GIF", (".gif",), read, read_header, lossless=False, dims=(2,))
+PNM = Format(
+    "PNM",
+    tuple(f".{end}" for end in _PNM),
+    read,
+    read_header,
+    write,
+    written=(".pgm",),
+    dims=(2,),
+    largest={".pgm": 65535},
+)
 JPEG = Format("JPEG", (".jpeg", ".jpg"), read, read_header, write, lossless=False)
 NPY = Format("NPY", (".npy",), read_npy, read_npy_header, write_npy, open=open_npy, in_parts=True)

@@ -19,6 +19,8 @@ _BEGINNINGS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"BM", "a BMP image"),
+    (b"GIF8", "a GIF image"),
+    (tuple(b"P%d%c" % (kind, gap) for kind in range(1, 7) for gap in b" \t\r\n"), "a PNM image"),
     ((b"II*\0", b"MM\0*", b"II+\0"), "a TIFF image"),
     (b"NRRD", "an NRRD image"),
     ((b"ObjectType", b"NDims"), "a MetaImage"),

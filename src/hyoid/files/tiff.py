@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..core.labels import Labels
 from .header import Format, Header, Stored
 from .sniff import beginning, check_plausible, refusal
 from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
+from .views import unveiled
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
@@ -33,13 +35,19 @@ def read(path: Path, as_labels: bool = False) -> Stored:
             array = series.asarray()
         except Exception as error:
             raise _decoding_error(path, series.keyframe, error) from None
-        page, axes = series.keyframe, _axes(series)
-        if page.photometric == 3 and not as_labels:
-            array, axes = np.moveaxis((np.asarray(page.colormap)[:, array] >> 8).astype(np.uint8), 0, -1), axes + "C"
+        page, axes, palette = series.keyframe, _axes(series), None
+        if page.photometric == 3:
+            palette = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
+            if not as_labels:
+                array, axes, palette = palette[array], axes + "C", None
         if page.photometric == 0 and array.dtype.kind in "bu" and (not as_labels or page.compression in _FAX):
             array = ~array if array.dtype == bool else np.asarray((1 << page.bitspersample) - 1 - array, array.dtype)
-    array = arranged(array, axes, header.channels)
-    return Stored(array.astype(np.uint8) if array.dtype == bool else array, header)
+    veiled = as_labels and page.dtype in (np.uint8, np.uint16) and page.samplesperpixel in (2, 4) and page.extrasamples
+    array = arranged(array, axes, page.samplesperpixel if veiled else header.channels)
+    if veiled:
+        array, notes = unveiled(array[:-1], array[-1])
+        header = replace(header, channels=len(array), notes=(*notes, *header.notes))
+    return Stored(array.astype(np.uint8) if array.dtype == bool else array, header, palette)
 
 
 def read_header(path: Path) -> Header:
