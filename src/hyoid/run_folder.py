@@ -14,16 +14,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .core.digest import sha256_of
 from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
-from .core.files import atomic_path, remove_leftovers
+from .core.files import append_to, inside, name_problem, remove_leftovers, write_text
 from .core.lock import alone
 from .core.machine import cores, use_threads
 from .core.progress import log
 from .core.settings import Settings
+from .core.trees import load_json
 from .experiment import Experiment
 from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
@@ -46,6 +47,13 @@ class Split(Settings):
     training: tuple[str, ...] = Field(description="Cases the net learns from.")
     validation: tuple[str, ...] = Field(description="Cases it is judged on.")
     unlabelled: tuple[str, ...] = Field((), description="Cases without annotation that it may learn from.")
+
+    @field_validator("training", "validation", "unlabelled")
+    @classmethod
+    def _stay_inside(cls, cases: tuple[str, ...]) -> tuple[str, ...]:
+        if problems := list(filter(None, map(name_problem, cases))):
+            raise ValueError(problems[0])
+        return cases
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class RunFolder:
     @property
     def predictions(self) -> Path:
         """Answers to the validation cases."""
-        return self.path / "predictions"
+        return inside(self.path, "predictions")
 
     @property
     def prepared(self) -> Path:
@@ -109,7 +117,7 @@ class RunFolder:
         """A JSON file of the run; empty when it is not there yet."""
         file = self.path / name
         try:
-            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+            return dict(load_json(file.read_text(encoding="utf-8"))) if file.exists() else {}
         except ValueError:
             raise DataError(
                 f"{file}: this is not readable JSON; delete it and run the stage that writes it again."
@@ -118,8 +126,7 @@ class RunFolder:
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the run."""
         text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
-        with atomic_path(self.path / name) as temporary:
-            temporary.write_text(f"{text}\n", encoding="utf-8")
+        write_text(self.path / name, f"{text}\n")
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -147,7 +154,7 @@ class RunFolder:
         What killed programs left half-written goes first.
         """
         with alone(self.path / ".lock", "this run") as sure:
-            for folder in (self.path, self.weights, self.predictions, self.path / "before") if sure else ():
+            for folder in (self.path, self.weights, self.predictions, inside(self.path, "before")) if sure else ():
                 remove_leftovers(folder)
             yield
 
@@ -155,19 +162,20 @@ class RunFolder:
     def logged(self) -> Iterator[None]:
         """Inside the block, notices and warnings also go to log.txt, which grows with every command."""
         self.path.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        file = append_to(self.path / "log.txt")
+        handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         try:
             yield
         finally:
             log.removeHandler(handler)
-            handler.close()
+            file.close()
 
     @property
     def weights(self) -> Path:
         """Checkpoints."""
-        return self.path / "weights"
+        return inside(self.path, "weights")
 
     @property
     def trained(self) -> Path:
@@ -215,6 +223,8 @@ class RunFolder:
 
         try:
             return Dataset.from_dict(RunFolder(self.planned).read_json("dataset.json"))
+        except DataError as error:
+            raise DataError(f"{self.planned / 'dataset.json'}: {error}") from None
         except (KeyError, TypeError, ValueError):
             raise DataError(
                 f"{self.planned / 'dataset.json'}: this is missing, or not what `hyoid plan` wrote; put it back, or "

@@ -30,6 +30,7 @@ from hyoid.workflow.answers import (
     fingerprint_of,
     predict_entries,
 )
+from hyoid.workflow.origin import Record
 
 from .test_large import predictor_for
 
@@ -48,7 +49,9 @@ def answered(source: Path, into: Path, **options) -> list[Path]:
 
 
 def noted(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    """What calls noted when they ended."""
+    lines = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    return [line for line in lines if "begun" in line]
 
 
 def test_answers_without_a_structure_are_told(tmp_path, monkeypatch, caplog):
@@ -103,7 +106,7 @@ def test_a_call_that_is_stopped_notes_what_it_wrote(tmp_path, monkeypatch):
     predict = predictor.predict
 
     def stopping(case, *rest):
-        assert images_below(source) and (tmp_path / "in" / "out" / "answers.jsonl").read_text() == ""
+        assert images_below(source) and noted(source / "out") == []
         seen.append(case.id)
         if case.id == "b":
             raise KeyboardInterrupt
@@ -141,8 +144,9 @@ def answered_run(tmp_path) -> RunFolder:
     (folder.weights / "last.safetensors").write_bytes(b"weights")
     folder.write_json("predictions.json", {"made_by": fingerprint_of(folder)})
     for case_id in folder.split.validation:
-        entry = folder.dataset.entry(case_id)
-        write_image(answer_file(folder.predictions, entry, None), folder.dataset.read(case_id).truth)
+        file = answer_file(folder.predictions, folder.dataset.entry(case_id), None)
+        Record(folder.predictions).claim([file])
+        write_image(file, folder.dataset.read(case_id).truth)
     return folder
 
 
@@ -199,6 +203,8 @@ def test_answers_that_are_folders_are_found(tmp_path):
     experiment = SimpleNamespace(prediction=PredictionSettings())
     dataset = SimpleNamespace(cases=[entry])
     folder = SimpleNamespace(dataset=dataset, predictions=tmp_path / "predictions", experiment=experiment)
+    assert answers_of(folder) == {}
+    (tmp_path / "predictions" / "answers.jsonl").write_text('{"writes": ["sheet.ome.zarr"]}\n{"wri')
     assert answers_of(folder) == {"sheet": tmp_path / "predictions" / "sheet.ome.zarr"}
 
 
@@ -226,6 +232,42 @@ def test_answers_do_not_lie_among_images(tmp_path):
         with pytest.raises(ConfigError, match="would lie among images"):
             answered(source, into)
     assert not (source / "answers.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "a_liver.nii.gz", "ward/b.nii.gz"])
+def test_what_hyoid_did_not_write_is_never_covered(name, tmp_path):
+    source, file = volumes(tmp_path / "in", "a", "ward/b"), tmp_path / "labels" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"annotation")
+    with pytest.raises(ConfigError, match=f"take the place of {file.name}, which answers.jsonl there does not list"):
+        answered(source, tmp_path / "labels", probabilities=True)
+    assert [one for one in (tmp_path / "labels").rglob("*") if one.is_file()] == [file]
+    assert file.read_bytes() == b"annotation"
+
+
+def test_what_came_while_others_were_answered_is_not_covered_and_killed_calls_may_be_repeated(tmp_path, monkeypatch):
+    source, into = volumes(tmp_path / "in", "a", "b"), tmp_path / "out"
+    predictor = predictor_for((8, 8, 8))
+    predict = predictor.predict
+    into.mkdir()
+
+    def slow(case, *rest):
+        if case.id == "b":
+            (into / "b.nii.gz").write_bytes(b"annotation")
+        return predict(case, *rest)
+
+    monkeypatch.setattr(predictor, "predict", slow)
+    with pytest.raises(DataError, match="1 of 2 images were not predicted: b"):
+        predict_entries(predictor, DATASET, find_images(source, 1), into)
+    assert (into / "b.nii.gz").read_bytes() == b"annotation"
+    (into / "b.nii.gz").unlink()
+    with (into / "answers.jsonl").open("a") as file:
+        file.write('{"begun": "2026-01-01T')
+    assert len(answered(source, into)) == len(answered(source, into)) == 2
+    assert Record(into).listed == {"a.nii.gz", "b.nii.gz"}
+    (into / "mine.nii.gz").write_bytes(b"annotation")
+    Record(into).forget()
+    assert [one.name for one in into.iterdir()] == ["mine.nii.gz"]
 
 
 def test_probabilities_never_take_the_name_of_an_answer_or_of_one_another(tmp_path):

@@ -1,16 +1,88 @@
-"""Writing files so that nothing half-written is ever left under a final name."""
+"""Writing files: whole or not at all, inside the folder they belong to, readable for whom the umask allows."""
 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TextIO, cast
 
-from .errors import HyoidError
+from .errors import DataError, HyoidError
+
+_NOTHING_LEFT = 1 << 20
+"""Free bytes of a disk below which whatever failed to be written is put down to it."""
+
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+def name_problem(name: str) -> str:
+    """Why a file that is named after a case or structure could lie outside its folder; empty when it cannot."""
+    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
+    anchored = PurePosixPath(name).is_absolute() or PureWindowsPath(name).root
+    if name.strip() and not anchored and ".." not in parts and all(ord(letter) >= 32 for letter in name):
+        return ""
+    return (
+        f"{name!r} cannot name a file in a folder; expected a name that is not empty or absolute, without '..' and "
+        "control characters"
+    )
+
+
+def check_name(name: str, where: str = "A case") -> str:
+    """The name of a case, unless a file that is named after it could lie outside its folder.
+
+    Raises:
+        DataError: When it is empty, absolute, or contains `..` or a control character such as NUL.
+    """
+    if problem := name_problem(name):
+        raise DataError(f"{where}: {problem}.")
+    return name
+
+
+def readable(name: str) -> str:
+    """A file name as text: where its bytes are not UTF-8 they are read as Windows-1252, which includes Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp1252", "replace")
+    return name
+
+
+def inside(folder: str | Path, name: str | Path) -> Path:
+    """The path of this name in a folder.
+
+    Raises:
+        HyoidError: When it leads out of the folder, by `..` or by a link.
+    """
+    path = Path(folder) / name
+    if not path.resolve().is_relative_to(Path(folder).resolve()):
+        raise HyoidError(f"{path}: this leads out of {folder}, to {path.resolve()}; hyoid writes inside only.")
+    return path
+
+
+def append_to(path: Path, mode: str = "a") -> TextIO:
+    """A text file to add to, which is made when it is missing; a link is refused, since it may lead anywhere.
+
+    Raises:
+        OSError: When it cannot be opened.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    return cast(TextIO, open(path, mode, encoding="utf-8", errors="backslashreplace", newline="", opener=opened))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text as UTF-8; bytes of file names that are not UTF-8 become escapes, which JSON and YAML read back."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}\..+")
 
@@ -33,9 +105,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if temporary.is_dir():
             _replace_folder(temporary, target)
         else:
+            if (
+                temporary.stat().st_mode & 0o777 == 0o600
+            ):  # as libraries that write through a file of `tempfile` leave it
+                temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(target)
-    except OSError as error:
-        raise HyoidError(f"{target}: could not be written ({error.strerror or error}).") from error
+    except Exception as error:
+        full = "" if isinstance(error, HyoidError) else _full(target.parent)
+        if full or isinstance(error, OSError):
+            raise HyoidError(
+                f"{target}: could not be written ({full or getattr(error, 'strerror', '') or error})."
+            ) from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
@@ -49,6 +130,14 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def _full(folder: Path) -> str:
+    """That the disk is full, where it is; libraries tell it in many words, or as damage."""
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _NOTHING_LEFT:
+            return "the disk is full"
+    return ""
 
 
 def _replace_folder(temporary: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
+from .files import name_problem
 from .settings import Settings
 
 _SIDES = (("left", "right"), ("l", "r"), ("lt", "rt"), ("lh", "rh"), ("sin", "dex"))
@@ -63,6 +64,8 @@ class Labels(Settings):
     def _check(self) -> Labels:
         if len(self.names) != len(self.values):
             raise ValueError("labels need one name and at least one value for each structure")
+        if problems := list(filter(None, map(name_problem, self.names))):
+            raise ValueError(f"names: {problems[0]}")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"structure names repeat: {', '.join(self.names)}")
         if any(not group or 0 in group for group in self.values):

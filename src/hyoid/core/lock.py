@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .errors import HyoidError
-from .files import remove_leftovers
+from .files import append_to, remove_leftovers
 from .progress import log
 
 if sys.platform == "win32":
@@ -50,7 +50,7 @@ def alone(path: Path, what: str) -> Iterator[bool]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        opened = path.open("a+", encoding="utf-8")
+        opened = append_to(path, "a+")
     except OSError as error:
         raise HyoidError(f"{path.parent}: nothing can be written here ({error.strerror}).") from None
     with opened as file:

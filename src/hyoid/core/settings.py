@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError, closest
-from .files import atomic_path
+from .files import write_text
 from .trees import load_yaml
 
 LONGEST_VALUE = 60
@@ -75,8 +75,7 @@ class Settings(BaseModel):
 
     def write(self, path: str | Path) -> None:
         """Write the settings as YAML, under a temporary name first."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.to_yaml(), encoding="utf-8")
+        write_text(path, self.to_yaml())
 
     def to_yaml(self, without: Any = None) -> str:
         """The settings as YAML text that `parse` reads back to an equal object; some fields may be left out."""
@@ -135,7 +134,7 @@ def split_change(change: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {change}: expected key=value, such as training.steps=200.")
     try:
-        return key.strip(), yaml.safe_load(text)
+        return key.strip(), load_yaml(text)
     except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {change}: {text!r} is not a readable value.") from None
 

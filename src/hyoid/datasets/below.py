@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..core.errors import DataError
+from ..core.files import readable
 from ..core.progress import log
 from ..files.dicom import holds_volume, is_dicom
 from ..files.formats import is_image, stem_of
@@ -78,7 +79,9 @@ class _Walk:
         inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
         skipped = {*(file.name for file in files), *mixed_folders(folder)}
         for one, beyond in self._entered(folder, passed, skipped, _ANNOTATIONS):
-            yield from self.images(one, place if one == inner else f"{place}{one.name}/", beyond, one == inner)
+            yield from self.images(
+                one, place if one == inner else f"{place}{readable(one.name)}/", beyond, one == inner
+            )
 
     def all_images(self, folder: Path, place: str, passed: _Passed) -> _Images:
         """Images and annotations alike."""
@@ -86,7 +89,7 @@ class _Walk:
         for file in files:
             yield file, place + stem_of(file)
         for one, beyond in self._entered(folder, passed, {file.name for file in files}):
-            yield from self.all_images(one, f"{place}{one.name}/", beyond)
+            yield from self.all_images(one, f"{place}{readable(one.name)}/", beyond)
 
     def _entered(
         self, folder: Path, passed: _Passed, skipped: Collection[str], annotations: Collection[str] = ()

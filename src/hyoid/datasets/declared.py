@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..core.files import check_name
 from ..files.formats import stem_of, suffix_of
 from . import tables
 from .columns import IDS, IMAGES, LABELS, bare, columns_of, given, understood
@@ -58,6 +59,8 @@ def from_manifest(path: Path) -> Found:
     if id_column:
         _check_filled(table, f"case in `{id_column}`", table.cells(id_column))
     ids = [_plain_id(name) for name in table.cells(id_column)] if id_column else _ids([some[0] for some in names])
+    for line, case in zip(table.lines, ids, strict=True):
+        check_name(case, f"{path}, row {line}")
     used = (*columns, label_column, id_column, *_TARGET_COLUMNS)
     entries: list[Entry] = []
     for case, row, some in zip(ids, table.rows, names, strict=True):

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from ..core.errors import DataError
+from ..core.files import check_name, readable
 from ..core.labels import Labels
 
 TruthFiles = Literal["labels", "image", "field"]
 """What files may annotate cases with: label values, a target image, or a field of displacements."""
+
+
+FilePath = Annotated[Path, BeforeValidator(lambda path: Path(path)), PlainSerializer(str)]
+"""A path that a run remembers, of any bytes; pydantic alone takes UTF-8 only."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +31,19 @@ class Entry:
         label: The annotation, several files when each holds one object or structure, or None.
         facts: What the tables say of this case.
         target: The image or field that the net should give for this case, or None.
+
+    Raises:
+        DataError: When the id could not name a file in a folder of answers.
     """
 
     id: str
-    images: tuple[Path, ...]
-    label: Path | tuple[Path, ...] | None = None
+    images: tuple[FilePath, ...]
+    label: FilePath | tuple[FilePath, ...] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
-    target: Path | None = None
+    target: FilePath | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", check_name(readable(self.id)))
 
     @property
     def is_labelled(self) -> bool:

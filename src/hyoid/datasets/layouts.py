@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import DataError
+from ..core.files import readable
 from ..files.dicom import annotation_below, holds_volume
 from ..files.formats import is_image, stem_of, suffix_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
@@ -189,7 +190,7 @@ def _marks(labels: Path) -> dict[str, _Mark]:
         if item.name.startswith("."):
             continue
         if item.is_dir() and (objects := images_of(item)):
-            marks[item.name] = tuple(objects)
+            marks[readable(item.name)] = tuple(objects)
         elif item.is_file() and is_image(item):
             if stem_of(item) in marks:
                 raise DataError(f"{item}: two annotations are called {stem_of(item)!r}; keep one.")

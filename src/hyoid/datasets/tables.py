@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ import yaml
 
 from ..core.errors import ConfigError, DataError
 from ..core.labels import Labels
-from ..core.trees import load_yaml
+from ..core.trees import load_json, load_yaml
 from .columns import given, understood
 
 _SEPARATORS = ",;\t|"
@@ -108,8 +107,8 @@ def read_tree(path: Path) -> Any:
     if not text.strip():
         raise DataError(f"{path}: the file is empty.")
     try:
-        return json.loads(text) if path.suffix.lower() == ".json" else load_yaml(text)
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        return load_json(text) if path.suffix.lower() == ".json" else load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
         kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
         raise DataError(f"{path}: this is not readable {kind} ({' '.join(str(error).split())}).") from None
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..core.errors import HyoidError
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.progress import log
+from ..core.trees import load_json
 from . import onnx, openvino, torch
 from .agreement import Sameness
 from .engine import Program, engines
@@ -76,15 +77,15 @@ class Programs:
         note = self._note(name, tiles)
         if note is not None and note.is_file() and self.kept(name, tiles, must_exist=True):
             with suppress(ValueError, TypeError):
-                return Sameness(**json.loads(note.read_text()))
+                return Sameness(**load_json(note.read_text()))
         return None
 
     def note(self, name: str, tiles: Tensor, same: Sameness) -> None:
         """Keep how alike they are; where nothing can be written, the program is judged again next time."""
         note = self._note(name, tiles)
         if note is not None:
-            with suppress(HyoidError), atomic_path(note) as path:
-                path.write_text(json.dumps(same._asdict()))
+            with suppress(HyoidError):
+                write_text(note, json.dumps(same._asdict()))
 
 
 def _first_line(error: Exception) -> str:

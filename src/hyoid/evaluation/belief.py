@@ -17,9 +17,10 @@ import numpy as np
 
 from ..core.case import Image
 from ..core.errors import DataError
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.grid import Grid
 from ..core.labels import Labels
+from ..core.trees import load_json
 from ..metrics.lesions import Candidates, candidates
 from ..ops.morphology import components
 from ..ops.resample import onto
@@ -141,17 +142,21 @@ class Measuring:
         return replace(found, lesions=lesions, false=tuple(round(score, 4) for score in one.false))
 
 
+def file_of(folder: str | Path, case: str) -> Path:
+    """Where what was found of a case is kept: beside its answer."""
+    return Path(folder) / f"{case}{SUFFIX}"
+
+
 def write_beliefs(folder: str | Path, case: str, beliefs: Sequence[Belief]) -> None:
     """Keep what was found of a case beside its answer."""
-    with atomic_path(Path(folder) / f"{case}{SUFFIX}") as path:
-        rows = [asdict(one) | {"values": plain(one.values)} for one in beliefs]
-        path.write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
+    rows = [asdict(one) | {"values": plain(one.values)} for one in beliefs]
+    write_text(file_of(folder, case), json.dumps(rows, ensure_ascii=False) + "\n")
 
 
 def read_beliefs(path: Path) -> list[Belief]:
     """What `write_beliefs` kept."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = load_json(path.read_text(encoding="utf-8"))
         return [
             Belief(
                 row["case"],

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.progress import log
 from ..core.result import Column, Line, Result, Table
 from ..metrics.objects import Objects
@@ -261,8 +261,8 @@ class Comparison(Result):
 
     def write(self, folder: str | Path) -> None:
         """Write comparison.json."""
-        with atomic_path(Path(folder) / "comparison.json") as path:
-            path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
+        write_text(Path(folder) / "comparison.json", f"{text}\n")
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,23 @@ def schema() -> dict[str, Any]:
     return dict(json.loads(files("hyoid.evaluation").joinpath("report.schema.json").read_text(encoding="utf-8")))
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_text(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula; an apostrophe before it says that it is text."""
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA) else cell
+    return cell
+
+
+def as_stored(cell: str) -> str:
+    """What `as_text` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
 def plain(value: Any) -> Any:
     """Values as JSON has them: six decimals, null for what is not finite; entries of a mapping that are None go."""
     if isinstance(value, Mapping):

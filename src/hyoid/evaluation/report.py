@@ -17,14 +17,15 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from ..core.errors import ConfigError, DataError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, write_text
 from ..core.result import Line, Result, Table
 from ..core.settings import Settings
+from ..core.trees import load_json
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
 from ..metrics.shelves import of_label_images
 from .confusion import Confusion
 from .paired import by_group, detectable_difference
-from .record import FORMAT, plain
+from .record import FORMAT, as_stored, as_text, plain
 from .rows import Row, Summary, fitting, flat, summary_table
 from .statistics import Spread, mean_of_known, spread
 from .subgroups import Subgroup, subgroups, tells_kinds
@@ -302,16 +303,16 @@ class Report(Result):
             story: What is known of the run beside the numbers, kept in report.json.
         """
         root = Path(folder)
+        write_text(root / "report.json", json.dumps(self.to_dict(story), indent=2, ensure_ascii=False) + "\n")
         with atomic_path(root / "cases.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_FIXED_COLUMNS, *self.settings.metrics, *self.columns])
+            writer.writerow(map(as_text, [*_FIXED_COLUMNS, *self.settings.metrics, *self.columns]))
             for row in self.rows:
                 facts = [row.case, row.group, row.structure, row.finding]
                 numbers = [row.reference_size, row.prediction_size, *(row.values[m] for m in self.settings.metrics)]
                 known = self.facts.get(row.case, {})
-                writer.writerow([*facts, *map(_cell, numbers), *(known.get(name, "") for name in self.columns)])
-        with atomic_path(root / "report.json") as path:
-            path.write_text(json.dumps(self.to_dict(story), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+                cells = [*facts, *map(_cell, numbers), *(known.get(name, "") for name in self.columns)]
+                writer.writerow(map(as_text, cells))
 
     @classmethod
     def read(cls, folder: str | Path) -> Report:
@@ -322,10 +323,11 @@ class Report(Result):
         """
         root = Path(folder)
         try:
-            facts = json.loads((root / "report.json").read_text(encoding="utf-8"))
+            facts = load_json((root / "report.json").read_text(encoding="utf-8"))
             settings = EvaluationSettings.parse(facts["settings"], str(root / "report.json"))
             with (root / "cases.csv").open(newline="", encoding="utf-8") as file:
-                table = list(csv.DictReader(file))
+                head, *lines = ([as_stored(cell) for cell in cells] for cells in csv.reader(file))
+            table = [dict(zip(head, cells, strict=True)) for cells in lines if cells]
             marks = facts.get("references", {})
             rows = tuple(_row(cells, settings.metrics, marks.get(cells["case"], {})) for cells in table)
             other = set(_FIXED_COLUMNS) | set(settings.metrics)

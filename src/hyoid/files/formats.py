@@ -14,7 +14,7 @@ import numpy as np
 from ..core.boxes import Boxes, Filled
 from ..core.case import Image, Kind
 from ..core.errors import ConfigError, DataError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, readable
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.registry import Registry
@@ -62,9 +62,9 @@ def suffix_of(path: str | Path) -> str:
 
 
 def stem_of(path: str | Path) -> str:
-    """The file name without its known ending."""
+    """The file name without its known ending, as text."""
     name = Path(path).name
-    return name[: len(name) - len(suffix_of(path))]
+    return readable(name[: len(name) - len(suffix_of(path))])
 
 
 def label_suffixes(dims: int | None = None, largest: int = 0) -> list[str]:

@@ -30,6 +30,7 @@ from ..core.files import atomic_path
 from ..core.grid import Grid
 from ..core.lock import sharing
 from ..core.progress import log, track
+from ..core.trees import load_json
 from .packing import Scaled, pack, sample_places, smallest_type
 from .pipeline import PreparationSettings, prepare
 
@@ -163,7 +164,7 @@ class Store:
         if known is None:
             path = self._folder(case_id) / "facts.json"
             try:
-                known = json.loads(path.read_text(encoding="utf-8"))
+                known = load_json(path.read_text(encoding="utf-8"))
                 if not isinstance(known, dict):
                     raise ValueError("these are no facts")
             except (OSError, ValueError) as error:

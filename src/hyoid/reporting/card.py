@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.digest import short_name
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.progress import log
 from ..evaluation.report import Report
 from .claim import Item, items, limitations, mean_of
@@ -24,8 +24,7 @@ def write_card(folder: str | Path, report: Report, facts: RunFacts) -> Path:
         log.info("%s was edited and stays as it is; delete it to have a new one.", target)
         return target
     text = model_card(report, facts)
-    with atomic_path(target) as path:
-        path.write_text(f"{text}\n<!-- hyoid {short_name(text)} -->\n", encoding="utf-8")
+    write_text(target, f"{text}\n<!-- hyoid {short_name(text)} -->\n")
     return target
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.duration import duration
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..evaluation.report import Report
 from .facts import RunFacts
 from .figures import name_of
@@ -97,8 +97,7 @@ def environment() -> Environment:
 
 def write_filled(target: Path, jinja: Environment, template: str, **content: Any) -> Path:
     """Write a page from its template, and give its path."""
-    with atomic_path(target) as path:
-        path.write_text(jinja.from_string(_text(template)).render(content), encoding="utf-8")
+    write_text(target, jinja.from_string(_text(template)).render(content))
     return target
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from ..core.digest import checksum
 from ..core.errors import DataError, HyoidError
 from ..core.files import atomic_path
+from ..core.trees import load_json
 
 Tensors = dict[str, torch.Tensor]
 
@@ -53,7 +54,7 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             text = header.get("facts", "{}")
-            facts, tensors = json.loads(text), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            facts, tensors = load_json(text), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: this is not a readable checkpoint ({error}); {_remedy(Path(path))}.") from None
     # files of other programs and of earlier versions have no checksum

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.files import atomic_path
+from ..core.files import append_to, atomic_path, write_text
 from ..tasks.task import Task
 
 FIRST = ("step", "progress", "seconds", "learning_rate")
@@ -99,7 +99,7 @@ class Monitor:
         }
         row |= scores or {}
         columns = self._widened(row)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with append_to(self.path) as file:
             writer = csv.DictWriter(file, columns, "", lineterminator="\n")
             writer.writerow({name: f"{value:.6g}" if name not in FIRST else value for name, value in row.items()})
         if self._board is not None:
@@ -150,8 +150,7 @@ class Monitor:
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        with atomic_path(self.path) as temporary:
-            temporary.write_text("".join(lines[: num_rows + 1]), encoding="utf-8")
+        write_text(self.path, "".join(lines[: num_rows + 1]))
 
 
 def read_curves(folder: str | Path) -> dict[str, list[float | None]]:

@@ -21,7 +21,7 @@ from ..core.progress import log
 from ..datasets.cases import channel_remarks
 from ..datasets.dataset import Dataset, read_case
 from ..datasets.entry import listed
-from ..evaluation.belief import Measuring, write_beliefs
+from ..evaluation.belief import Measuring, file_of, write_beliefs
 from ..evaluation.certainty import Certainty
 from ..evaluation.evaluate import Judged, evaluate_pairs
 from ..evaluation.report import Report
@@ -31,6 +31,7 @@ from ..files.formats import (
     read_image,
     suffix_for_labels,
     suffix_for_probabilities,
+    suffix_of,
     write_image,
 )
 from ..nets.net import Net
@@ -45,7 +46,7 @@ from ..preparation.pipeline import Before
 from ..run_folder import EnsembleFolder, RunFolder, open_run
 from ..training.checkpoint import load_weights
 from .large import answer_large, too_large
-from .origin import Outcome, noted
+from .origin import Outcome, Record, noted
 from .patches import patches_of
 from .purpose import check_writable
 from .question import check_device, check_structures
@@ -168,8 +169,11 @@ def predict_entries(
             raise ConfigError(
                 f"{into}: the answer to {case_id} would lie among images, beside {beside}; choose another --into."
             )
+    maps = [f"{case_id}_{name}" for case_id in by_id for name in _written_maps(predictor.task)] if probabilities else []
     if probabilities:
         _check_names_of_probabilities(predictor, by_id)
+    record = Record(into)
+    record.check_free([*by_id, *maps])
     channels = len(dataset.channel_names)
     calibrated = all(seen.calibrated for seen in dataset.seen.values())
     measuring: dict[str, Measuring] = {}
@@ -197,14 +201,16 @@ def predict_entries(
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
         source = by_id[case.id].images[0]
+        further = {} if maps is None else _maps_by_file(predictor, maps, case.id, into)
+        record.claim([outcome.files[case.id], *further, *([file_of(into, case.id)] if case.id in measuring else [])])
         if case.id in measuring:
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
         write_image(outcome.files[case.id], labels, source, predictor.task.labels)
         outcome.written.add(case.id)
         if scattered is None and not labels.array.any():
             empty.append(case.id)
-        if maps is not None:
-            _write_probabilities(predictor, maps, case.id, into, source)
+        for file, one in further.items():
+            write_image(file, one, source if suffix_for_labels(source) == suffix_of(file) else None)
 
     large = too_large(predictor, entries, channels, memory_gb, probabilities)
     whole = [case_id for case_id in by_id if case_id not in large]
@@ -214,6 +220,7 @@ def predict_entries(
         for case_id, case in large.items():
             with failing(case_id, outcome.fail):
                 source = by_id[case_id].images[0]
+                record.claim([outcome.files[case_id]])
                 answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
                 outcome.written.add(case_id)
     if empty:
@@ -259,12 +266,13 @@ def _written_maps(task: Task) -> tuple[str, ...]:
     return task.structures if task.probable else task.outputs
 
 
-def _write_probabilities(predictor: Answering, maps: Image, case_id: str, into: Path, source: Path) -> None:
-    suffix = suffix_for_probabilities(predictor.settings.format, maps.grid.dims)
-    like, names = source if suffix_for_labels(source) == suffix else None, _written_maps(predictor.task)
-    for name, channel in zip(names, maps.array[-len(names) :], strict=True):
-        one = Image(channel[None].astype("float32"), maps.grid, "probabilities")
-        write_image(into / f"{case_id}_{name}{suffix}", one, like)
+def _maps_by_file(predictor: Answering, maps: Image, case_id: str, into: Path) -> dict[Path, Image]:
+    """Each map that is written where probabilities are wanted, and its file."""
+    suffix, names = suffix_for_probabilities(predictor.settings.format, maps.grid.dims), _written_maps(predictor.task)
+    return {
+        into / f"{case_id}_{name}{suffix}": Image(channel[None].astype("float32"), maps.grid, "probabilities")
+        for name, channel in zip(names, maps.array[-len(names) :], strict=True)
+    }
 
 
 def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
@@ -290,10 +298,11 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
 
 
 def answers_of(folder: RunFolder) -> dict[str, Path]:
-    """Files of predicted validation cases, folders where these are OME-Zarr, by case id."""
+    """Recorded files of predicted validation cases, folders where these are OME-Zarr, by case id."""
     wanted = folder.experiment.prediction.format
     files = {entry.id: answer_file(folder.predictions, entry, wanted) for entry in folder.dataset.cases}
-    return {case_id: path for case_id, path in files.items() if path.exists()}
+    record = Record(folder.predictions)
+    return {case_id: path for case_id, path in files.items() if path in record}
 
 
 def validation_answers(folder: RunFolder) -> dict[str, Path]:

@@ -1,19 +1,28 @@
-"""What made the answers in a folder: a line of JSON for each call, in the order in which the calls ended."""
+"""What made the answers in a folder, and which files there are ours, as lines of JSON.
+
+Before a case is written, a line lists its files under `writes`; when a call ends, a line tells what made its answers.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core.errors import HyoidError
+from ..core.errors import ConfigError, HyoidError
+from ..core.files import append_to, inside
 from ..core.progress import log
+from ..core.trees import load_json
 from ..datasets.below import ANSWERS
+from ..files.formats import stem_of, suffix_of
 from ..prediction.answering import Answering
 from ..run_folder import RunFolder
 
@@ -71,10 +80,73 @@ def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: An
         _append(into, f"{json.dumps(line, ensure_ascii=False)}\n")
 
 
+@dataclass(frozen=True)
+class Record:
+    """The files of a folder that its answers.jsonl lists; no other file there is covered or deleted."""
+
+    into: Path
+
+    @cached_property
+    def listed(self) -> set[str]:
+        """Their paths below the folder."""
+        try:
+            lines = (self.into / ANSWERS).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return set()
+        found = set()
+        for line in lines:
+            with suppress(ValueError, TypeError, AttributeError):  # a line that a killed process left unfinished
+                told = load_json(line)
+                found |= {*told.get("writes", ()), *told.get("answers", ())}
+        return found
+
+    def __contains__(self, file: Path) -> bool:
+        return file.relative_to(self.into).as_posix() in self.listed and file.exists()
+
+    def check_free(self, names: Iterable[str]) -> None:
+        """Refuse names of files to come under which images lie that are not ours, whatever their format."""
+        for folder, stems in groupby(sorted(self.into / name for name in names), lambda path: path.parent):
+            there = {stem_of(one): one for one in (folder.iterdir() if folder.is_dir() else ()) if _is_file(one)}
+            for path in stems:
+                if (other := there.get(path.name)) is not None and other not in self:
+                    raise ConfigError(
+                        f"{self.into}: an answer would take the place of {other.name}, which {ANSWERS} there does not "
+                        "list as written by hyoid; choose another --into, or move that file away."
+                    )
+
+    def claim(self, files: Sequence[Path]) -> None:
+        """List files that are about to be written.
+
+        Raises:
+            HyoidError: When one would cover a file that is not ours, or lead out of the folder.
+        """
+        names = [file.relative_to(self.into).as_posix() for file in files]
+        for file, name in zip(files, names, strict=True):
+            if inside(self.into, name).exists() and name not in self.listed:
+                raise HyoidError(f"{file}: this file is not hyoid's and is not covered; move it away.")
+        if set(names) - self.listed:
+            _append(self.into, f"{json.dumps({'writes': names}, ensure_ascii=False)}\n")
+            self.listed.update(names)
+
+    def forget(self) -> None:
+        """Delete the listed files, and the list."""
+        for file in (self.into / name for name in self.listed):
+            if file.resolve().is_relative_to(self.into.resolve()):
+                shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
+        (self.into / ANSWERS).unlink(missing_ok=True)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or bool(suffix_of(path))
+
+
 def _append(into: Path, text: str) -> None:
     try:
         into.mkdir(parents=True, exist_ok=True)
-        with (into / ANSWERS).open("a", encoding="utf-8") as file:
+        with append_to(into / ANSWERS, "a+") as file:
+            end = file.tell()
+            file.seek(max(0, end - 1))
+            file.write("" if file.read(1) in ("", "\n") else "\n")  # after a line that was cut
             file.write(text)
     except OSError as error:
         raise HyoidError(f"{into}: could not be written ({error.strerror or error}).") from error

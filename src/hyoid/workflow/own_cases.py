@@ -5,7 +5,6 @@ A later stage of a cascade learns from the answers of the run before, which ente
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.case import Case
 from ..core.errors import ConfigError, DataError
+from ..core.files import inside
 from ..core.labels import Labels
 from ..core.progress import log
 from ..datasets.dataset import Dataset
@@ -35,6 +35,7 @@ from .answers import (
     run_before,
     validation_answers,
 )
+from .origin import Record
 from .prepared import prepared, unlabelled_of
 from .purpose import check_writable
 
@@ -64,7 +65,7 @@ def predict_validation(folder: RunFolder) -> list[Path]:
             cases = cases_of(folder.members[members[0]])
             check_format(predictor, waiting)
             if stale:  # only now: what is refused must not cost the earlier answers
-                shutil.rmtree(folder.predictions, ignore_errors=True)
+                Record(folder.predictions).forget()
                 folder.write_json("predictions.json", {"made_by": made_by})
                 stale = False
             predict_entries(predictor, cases, waiting, folder.predictions, scattered=scattered)
@@ -117,11 +118,12 @@ def cases_of(folder: RunFolder) -> Dataset:
             predict_validation(first)
     found = validation_answers(first) if honest else {}
     answers = {mine: found[its] for mine, its in honest.items()}
-    place, wanted = folder.path / "before", first.experiment.prediction.format
+    place, wanted = inside(folder.path, "before"), first.experiment.prediction.format
     entries = (*dataset.cases, *map(dataset.entry, unlabelled_of(folder)))
     others = [entry for entry in entries if entry.id not in answers]
     answers |= {entry.id: answer_file(place, entry, wanted) for entry in others}
-    if waiting := [entry for entry in others if not _is_readable(answers[entry.id])]:
+    record = Record(place)
+    if waiting := [one for one in others if answers[one.id] not in record or not _is_readable(answers[one.id])]:
         predict_entries(predictor_of(first), dataset, waiting, place)
     known = {one.name: getattr(dataset, one.name) for one in fields(dataset)}
     return Staged(**known, answers=answers, answered=first.task.labels)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
-from ..core.files import atomic_path
+from ..core.files import write_text
 from .signatures import verb
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def show_nets(
         return family(shape, in_channels, out_channels)
     found = sheet(name, shape, in_channels, out_channels)
     if svg is not None:
-        with atomic_path(svg) as temporary:
-            temporary.write_text(found.to_svg(), encoding="utf-8")
+        write_text(svg, found.to_svg())
     return found
 
 
