@@ -14,6 +14,7 @@
 - `loading`: load, a trained run that answers in memory; `cases`: prepared cases for somebody's own loop
 - `answers`: predicting cases into files and judging them
 - `own_cases`: the answers of a run to cases that judge it; how its net learns from cases after another run
+- `testing`: the cases that are kept for a test
 - `origin`: what made the answers in a folder
 - `prepared`: the prepared cases of a run
 - `patches`: patches of prepared cases, for what is calibrated on them

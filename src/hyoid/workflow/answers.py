@@ -275,8 +275,8 @@ def _maps_by_file(predictor: Answering, maps: Image, case_id: str, into: Path) -
     }
 
 
-def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Judged]:
-    """The validation cases of a run with what is to be judged; `answer` gives labels on the grid of a case's image."""
+def judged_cases(folder: RunFolder, ids: Sequence[str], answer: Callable[[Case], Image]) -> list[Judged]:
+    """Cases of a run with what is to be judged; `answer` gives labels on the grid of a case's image."""
     dataset = folder.dataset
     check_writable(folder.task, folder.path)
     objects = folder.experiment.task_labels.objects
@@ -294,7 +294,7 @@ def judged_cases(folder: RunFolder, answer: Callable[[Case], Image]) -> list[Jud
         group, facts = dataset.group_of(case_id), dataset.entry(case_id).facts
         return Judged(case_id, read, group, facts, numbers if numbered else None, dataset.annotated(case_id))
 
-    return [judged(case_id) for case_id in folder.split.validation]
+    return [judged(case_id) for case_id in ids]
 
 
 def answers_of(folder: RunFolder) -> dict[str, Path]:
@@ -341,14 +341,20 @@ def fingerprint_of(folder: RunFolder) -> str:
 
 def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:
     """The report of the validation cases of a run; settings may be changed for this once."""
-    answers = validation_answers(folder)
+    return judge(folder, validation_answers(folder), folder.predictions, workers, changes)
+
+
+def judge(
+    folder: RunFolder, answers: Mapping[str, Path], place: Path, workers: int, changes: Sequence[str] = ()
+) -> Report:
+    """The report of cases of a run by the files of their answers, which lie in one place."""
     experiment = folder.experiment.changed(tuple(changes))
-    cases = judged_cases(folder, lambda case: read_answer(folder, answers[case.id], case.image.grid))
+    cases = judged_cases(folder, tuple(answers), lambda case: read_answer(folder, answers[case.id], case.image.grid))
     settings = experiment.evaluation
     found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
-    sure = Certainty.read(folder.predictions, found.cases, found.structures)
+    sure = Certainty.read(place, found.cases, found.structures)
     if sure is None:
-        why = f"since some answers were made without measuring it; to have it, delete {folder.predictions}"
+        why = f"since some answers were made without measuring it; to have it, delete {place}"
         log.info("%s: how sure the net was is not told, %s and predict again.", folder.path, why)
         return found
     return replace(found, certainty=sure.to_dict(settings.confidence, settings.resamples, settings.seed))

@@ -25,6 +25,7 @@ def evaluate(
     into: str | Path | None = None,
     missing: Literal["error", "worst"] = "error",
     baseline: bool = False,
+    test: bool = False,
     changes: Sequence[str] = (),
 ) -> Report:
     """Measure predictions against references, with intervals by patient.
@@ -36,6 +37,8 @@ def evaluate(
             nothing is written into the run.
         missing: What a reference without prediction is: an error, or the worst case, as if nothing had been found.
         baseline: Also judge classical methods on the validation cases of the run.
+        test: Predict and judge the cases that the data set marks as test, which nothing has seen so far. The report
+            goes to RUN/test, and the run remembers each use: who chooses by these cases makes them validation cases.
         changes: A setting to change for this once, such as evaluation.metrics=[dice,aji]; may be given many times.
 
     Returns:
@@ -52,6 +55,7 @@ def evaluate(
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
+    from .testing import judge_test
 
     other = [change for change in changes if not change.startswith("evaluation.")]
     if other:
@@ -69,6 +73,10 @@ def evaluate(
         check_report_place(Path(into), described)
     if baseline and (references is not None or isinstance(open_run(predictions), EnsembleFolder)):
         raise ConfigError("--baseline is for a run: classical methods learn from its training cases.")
+    if test:
+        if references is not None or baseline or missing == "worst":
+            raise ConfigError("--test judges a run alone: leave out references, --baseline and --missing.")
+        return judge_test(open_run(predictions), None if into is None else Path(into), changes)
     if references is not None:
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = cores()

@@ -77,7 +77,7 @@ def _judged(folder: RunFolder, store: Store, name: str, baseline: Baseline, repo
         numbered = folder.experiment.task_labels.objects
         return found.with_array(components(found.array[0] > 0)[0][None]) if numbered else found
 
-    cases = judged_cases(folder, answer)
+    cases = judged_cases(folder, folder.split.validation, answer)
     found = evaluate_pairs(cases, folder.experiment.task_labels, report.settings, workers, stage=f"baseline {name}")
     # The first case may pay for compiling.
     return Rival(name, found, float(np.median(seconds)))

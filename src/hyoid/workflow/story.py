@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -96,6 +97,19 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
         },
         refined=folder.experiment.prediction.refine or "",
         split_rule=f"Each of {len(nets)} nets has its own cases to learn from",
+        overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
+    )
+
+
+def of_test(folder: RunFolder, answers: Mapping[str, Path]) -> RunFacts:
+    """The story of the test cases of a run or an ensemble."""
+    return RunFacts(
+        title=f"{folder.path.resolve().name}: test",
+        what=f"{len(answers)} test cases, never used for planning, training or choosing",
+        data=Path(folder.experiment.data).name,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        environment={**versions(), "weights": f"sha256 {folder.digest[:16]}"},
+        refined=folder.experiment.prediction.refine or "",
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 

@@ -1,0 +1,104 @@
+"""Judging the cases that are kept for a test: nothing before has seen them, and each use is counted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from ..core.errors import ConfigError
+from ..core.progress import log
+from ..datasets.entry import listed
+from ..evaluation.report import Report
+from ..planning.measure import digest_of
+from ..reporting.page import write_page
+from ..run_folder import RunFolder, open_run
+from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
+from .purpose import check_writable
+from .story import of_test
+
+USES, MADE_BY = "tested.json", "test_predictions.json"
+"""Files of a run: when its test cases were judged, and which weights and settings answered them."""
+
+
+def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()) -> Report:
+    """Predict and judge the test cases of a run or an ensemble, write the report, and count this use.
+
+    Args:
+        folder: The run; its members all answer in an ensemble.
+        into: Folder of cases.csv, report.json and report.html; RUN/test when None. Answers lie in RUN/test anyway.
+        changes: Settings of evaluation for this once.
+
+    Raises:
+        ConfigError: When the data set of the run marks no annotated case as test.
+    """
+    if not folder.dataset.test:
+        raise ConfigError(
+            f"{folder.path}: the data set of this run marks no annotated case as test; write `test` into a column"
+            " `split` of its table, and plan a new run."
+        )
+    check_writable(folder.task, folder.path)
+    log.info("%d test cases are judged, beside %d that validated.", len(folder.dataset.test), len(folder.unseen))
+    with folder.timed("test"):
+        answers = _answers(folder, folder.path / "test" / "predictions")
+        found = judge(folder, answers, folder.path / "test" / "predictions", folder.workers, changes)
+    notes = [_counted(folder), *_known(folder)]
+    log.info(" ".join(notes))
+    found = replace(found, notes=(*found.notes, *notes))
+    place, told = into or folder.path / "test", of_test(folder, answers)
+    found.write(place, told.to_dict())
+    write_page(place, found, told)
+    return found
+
+
+def _answers(folder: RunFolder, place: Path) -> dict[str, Path]:
+    """Files of the answers to the test cases, made where the same weights and settings have not made them yet."""
+    made_by, wanted = fingerprint_of(folder), folder.experiment.prediction.format
+    if folder.read_json(MADE_BY).get("made_by") != made_by:
+        shutil.rmtree(place, ignore_errors=True)
+    entries = [folder.dataset.entry(case_id) for case_id in folder.dataset.test]
+    files = {entry.id: answer_file(place, entry, wanted) for entry in entries}
+    if waiting := [entry for entry in entries if not files[entry.id].exists()]:
+        scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
+        predictor = predictor_of(folder)
+        folder.write_json(MADE_BY, {"made_by": made_by})
+        predict_entries(predictor, folder.dataset, waiting, place, scattered=scattered)
+    return files
+
+
+def _counted(folder: RunFolder) -> str:
+    """Note this use in the run, and give a sentence on all of them."""
+    used = {"date": datetime.now().astimezone().isoformat(timespec="seconds"), "made_by": fingerprint_of(folder)}
+    uses = [*folder.read_json(USES).get("judged", []), used]
+    folder.write_json(USES, {"judged": uses})
+    dates = listed([one["date"].replace("T", " ") for one in uses], 10)
+    if len(uses) == 1:
+        return f"The test cases were judged once ({dates})."
+    return (
+        f"The test cases were judged {len(uses)} times ({dates}), with {len({one['made_by'] for one in uses})} kinds of"
+        " weights and settings of prediction. If anything was chosen by them, they have become validation cases, and"
+        " the figures flatter."
+    )
+
+
+def _known(folder: RunFolder) -> list[str]:
+    """A warning on test cases whose very images a net behind the answers learned from, or was chosen by."""
+    digests = {one.digest: f"{one.id} of {run.path.name}" for run in _teachers(folder) for one in run.fingerprint.cases}
+    images = {case_id: folder.dataset.read(case_id).image.array for case_id in folder.dataset.test}
+    known = {case_id: digests[found] for case_id, array in images.items() if (found := digest_of(array)) in digests}
+    told = listed([f"{case_id} is {other}" for case_id, other in known.items()])
+    return [f"{len(known)} test cases are images of training or validation ({told}); the figures flatter."] * bool(
+        known
+    )
+
+
+def _teachers(folder: RunFolder) -> Iterator[RunFolder]:
+    """The runs behind the answers: members, runs before them in a cascade, and those whose weights they began with."""
+    for run in folder.members:
+        yield run
+        before, start = run.experiment.decided.preparation.before, run.experiment.training.start_from
+        for other in (before and before.run, start):
+            if other and RunFolder(Path(other)).is_run:
+                yield from _teachers(open_run(other))
