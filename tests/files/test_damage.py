@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import struct
 import tracemalloc
 import zlib
 
@@ -9,11 +10,13 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+import tifffile
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.datasets.dataset import find_images, open_dataset, read_case
+from hyoid.datasets.inspect import inspect_path
 from hyoid.datasets.tables import labels_from_yaml
 from hyoid.files.formats import read_header, read_image, write_image
 from soak import seeds
@@ -241,3 +244,38 @@ def test_deflated_dicom_is_inflated_no_further_than_its_header_needs(tmp_path):
     assert read_image(tmp_path / "a.dcm").array.shape == (1, 20, 24, 1)
     assert tracemalloc.get_traced_memory()[1] < 190 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in seeds.IMAGES if "tiff" in name))
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 0.97])
+def test_cut_stacks_of_pages_are_refused(tmp_path, name, share):
+    seeds.IMAGES[name](tmp_path)
+    path = min(tmp_path.iterdir())
+    cut_to(path, share)
+    refuses(path, "damaged or cut short")
+    with pytest.raises(DataError):
+        read_header(path)
+
+
+def test_an_imagej_stack_in_one_page_is_as_long_as_it_says(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(seeds.PLANE, description="ImageJ=1.54f\nimages=6\nslices=6\n", metadata=None)
+    refuses(tmp_path / "a.tif", "tells of 6 planes, 1 are there")
+
+
+def page_of(tags, following):
+    return (
+        struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *t) for t in tags) + struct.pack("<I", following)
+    )
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_chain_of_pages_that_comes_back_to_itself_is_refused(tmp_path, below):
+    tags = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)]
+    tags += [(277, 3, 1, 1), (278, 3, 1, 4), (279, 4, 1, 16)]
+    second = 24 + len(page_of(tags, 0)) + (12 if below else 0)
+    first = page_of([*tags, (330, 4, 1, second)], 0) if below else page_of(tags, second)
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<I", 24) + bytes(16) + first + page_of([], second))
+    refuses(tmp_path / "a.tif", "chain of pages comes back")
+    inspection = inspect_path(tmp_path / "a.tif")
+    assert "comes back" in inspection.problems[0]

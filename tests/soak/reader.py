@@ -10,6 +10,7 @@ import os
 import re
 import resource
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def _attempt(task: str, path: str) -> dict[str, object]:
     except HyoidError as error:
         outcome, words = "refused", [str(error)]
     except BaseException as error:
-        outcome, words = "raw", [f"{type(error).__name__}: {error}"]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        outcome, words = "raw", [f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"]
     return {"outcome": outcome, "words": words, "megabytes": (_status("VmHWM") - before) >> 10}
 
 

@@ -16,7 +16,8 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from .header import Format, Header, Stored
-from .sniff import beginning, check_plausible, refusal
+from .sniff import ANY, beginning, check_plausible, damaged, describe, refusal
+from .tiff_chain import fault_of
 from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
 from .views import unveiled
 
@@ -114,7 +115,8 @@ def _opened(path: Path) -> Any:
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what matters is said by our own errors
-    beginning(path)
+    if describe(beginning(path)) == "a TIFF image" and (fault := fault_of(path)):
+        raise damaged(path, fault)
     try:
         return tifffile.TiffFile(path)
     except Exception as error:
@@ -138,7 +140,9 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     except Exception as error:
         raise refusal(path, "a TIFF image", error) from None
     _check_axes(path, sizes, series)
-    check_plausible(path, series.nbytes)
+    plain = page.compression == 1 and all(page.databytecounts)
+    check_plausible(path, series.size * page.bitspersample // 8 if plain else series.nbytes, 1 if plain else ANY)
+    _check_planes(path, tiff, series)
     notes = []
     channels = sizes.get("C", 1)
     if page.photometric == 3:
@@ -172,6 +176,17 @@ def _check_axes(path: Path, sizes: dict[str, int], series: Any) -> None:
         raise DataError(f"{path}: some planes of this OME series are in other files that are missing; add them.")
 
 
+def _check_planes(path: Path, tiff: Any, series: Any) -> None:
+    """Refuse a file with fewer planes than its own description tells of."""
+    flat = series.keyframe.imagelength * series.keyframe.imagewidth
+    promised = int((tiff.imagej_metadata or {}).get("images", 1)) * series.keyframe.samplesperpixel
+    if tiff.is_ome and tiff.ome_metadata:
+        facts = _ome_facts(tiff.ome_metadata)
+        promised = math.prod(int(facts.get(f"Size{axis}", 1)) for axis in "ZCT")
+    if (found := math.prod(series.shape) // flat) < promised:
+        raise damaged(path, f"its description tells of {promised} planes, {found} are there")
+
+
 def _spacing(tiff: Any, page: Any, dims: int) -> tuple[float, ...] | None:
     """Pixel size in millimetres from OME or ImageJ; resolution tags alone are print settings and not believed."""
     if tiff.is_ome and tiff.ome_metadata:
@@ -186,11 +201,14 @@ def _spacing(tiff: Any, page: Any, dims: int) -> tuple[float, ...] | None:
     return tuple(spacing) if all(s > 0 for s in spacing) else None
 
 
-def _ome_spacing(xml: str, dims: int) -> tuple[float, ...] | None:
+def _ome_facts(xml: str) -> dict[str, str]:
+    """What the first image of an OME description says of its pixels."""
     element = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
-    if element is None:
-        return None
-    facts = dict(re.findall(r'(\w+)="([^"]*)"', element.group()))
+    return dict(re.findall(r'(\w+)="([^"]*)"', element.group())) if element else {}
+
+
+def _ome_spacing(xml: str, dims: int) -> tuple[float, ...] | None:
+    facts = _ome_facts(xml)
     spacing = []
     for axis in _SPACE[-dims:]:
         size = facts.get(f"PhysicalSize{axis}")

@@ -43,6 +43,8 @@ def tiles_of(path: Path, series: Any, axes: str, header: Header) -> Boxes | None
     if len(pages) != int(np.prod(leading)) or any(one is None or one.parent is not page.parent for one in pages):
         return None
     tile = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    if min(tile) < 1:
+        raise damaged(path, f"its pixels come in pieces of {tile}")
     flat = len(header.shape) == 2
     decode = _Decode(
         path, partial(page.decode, jpegheader=page.jpegheader), pages, leading, axes[: len(leading)], tile, dtype, flat
@@ -82,8 +84,8 @@ class _Decode:
         down, across = -(-key.imagelength // self.tile[0]), -(-key.imagewidth // self.tile[1])
         sample = channel if key.planarconfig == 2 and key.samplesperpixel > 1 else 0
         number = (sample * down + row) * across + column
-        size = page.databytecounts[number]
         try:
+            size = page.databytecounts[number]
             with self.path.open("rb") as file:
                 file.seek(page.dataoffsets[number])
                 data = file.read(size) if size else None
