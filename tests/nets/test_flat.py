@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hyoid.nets import build_spec, flat
-from hyoid.nets.flat import Conv3d, ConvTranspose3d, needs_slices
+from hyoid.nets.flat import Conv3d, ConvTranspose3d, learns_in_half, safe_sizes
+from hyoid.planning.gradients import is_right
 
 CONVOLUTIONS = [
     {"kernel_size": 3, "padding": 1},
@@ -45,27 +46,56 @@ def answer_and_gradients(layer: nn.Module, maps: Tensor) -> list[Tensor]:
         *((ConvTranspose3d, nn.ConvTranspose3d, options) for options in TRANSPOSED),
     ],
 )
-def test_slices_of_zeros_change_neither_answers_nor_gradients(kind, plain, options, layout, monkeypatch):
+def test_zeros_at_the_end_change_neither_answers_nor_gradients(kind, plain, options, layout, monkeypatch):
     torch.manual_seed(0)
     ours, theirs = kind(4, 6, **options).double(), plain(4, 6, **options).double()
     theirs.load_state_dict(ours.state_dict())
     maps = torch.randn(2, 4, 5, 7, 8, dtype=torch.float64).contiguous(memory_format=layout)
-    monkeypatch.setattr(flat, "needs_slices", lambda x: True)
+    monkeypatch.setattr(flat, "learns_in_half", lambda x: True)
+    monkeypatch.setattr(
+        flat, "safe_sizes", lambda sizes, *_: [n + more for n, more in zip(sizes, (7, 1, 3), strict=True)]
+    )
     for one, other in zip(answer_and_gradients(ours, maps), answer_and_gradients(theirs, maps), strict=True):
         torch.testing.assert_close(one, other)
     assert ours(maps).stride() == theirs(maps).stride()
 
 
-def test_only_large_maps_of_few_slices_that_are_learned_in_half_precision_get_them(monkeypatch):
+@pytest.mark.parametrize("size", [(2, 8, 8), (3, 6, 6), (4, 5, 1), (1, 8, 8), (8, 1, 4), (8, 2, 2)])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (Conv3d, {"kernel_size": 3, "padding": 1}),
+        (Conv3d, {"kernel_size": 3, "padding": 2}),
+        (Conv3d, {"kernel_size": 3, "padding": 1, "stride": 2}),
+        (Conv3d, {"kernel_size": 5, "padding": 2}),
+        (Conv3d, {"kernel_size": 5, "padding": 2, "stride": 2}),
+        (Conv3d, {"kernel_size": 7, "padding": 3}),
+        (Conv3d, {"kernel_size": 3, "padding": 1, "groups": 16}),
+        (Conv3d, {"kernel_size": 2, "padding": 1}),
+        (ConvTranspose3d, {"kernel_size": 3, "padding": 1}),
+        (ConvTranspose3d, {"kernel_size": 5, "padding": 2, "stride": 2, "output_padding": 1}),
+        (ConvTranspose3d, {"kernel_size": 2, "stride": 2}),
+    ],
+)
+def test_gradients_in_half_precision_are_those_in_full(kind, options, size):
+    assert is_right(kind(16, 16, **options), (2, 16, *size))
+
+
+def test_only_what_is_learned_in_half_precision_gets_them(monkeypatch):
     monkeypatch.setattr(flat, "MATRIX_UNITS", True)
-    thin, thick, small = torch.zeros(1, 1, 8, 96, 96), torch.zeros(1, 1, 16, 96, 96), torch.zeros(1, 1, 8, 32, 32)
-    assert not needs_slices(thin) and needs_slices(thin.bfloat16())
+    maps = torch.zeros(1, 1, 8, 4, 4)
+    assert not learns_in_half(maps) and learns_in_half(maps.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
-        assert needs_slices(thin) and not needs_slices(thick) and not needs_slices(small)
+        assert learns_in_half(maps)
         with torch.no_grad():
-            assert not needs_slices(thin)
+            assert not learns_in_half(maps)
+    assert safe_sizes((8, 96, 96), (3, 3, 3), (8, 96, 96)) == [16, 96, 96]
+    for enough in ((16, 96, 96), (8, 32, 32)):
+        assert safe_sizes(enough, (3, 3, 3), enough) == [*enough]
     monkeypatch.setattr(flat, "MATRIX_UNITS", False)
-    assert not needs_slices(thin.bfloat16())
+    assert safe_sizes((8, 96, 96), (3, 3, 3), (8, 96, 96)) == [8, 96, 96]
+    assert safe_sizes((2, 1, 6), (3, 5, 5), (2, 1, 6)) == [3, 5, 6]
+    assert safe_sizes((1, 6, 6), (3, 3, 3), (1, 6, 6)) == [1, 6, 6]
 
 
 @pytest.mark.slow

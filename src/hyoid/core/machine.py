@@ -33,6 +33,13 @@ def machine() -> dict[str, str]:
     return {name: text for name, text in lines.items() if text}
 
 
+def user_cache() -> Path:
+    """Where hyoid keeps what it can make again: HYOID_CACHE, or hyoid in XDG_CACHE_HOME or in ~/.cache."""
+    if own := os.environ.get("HYOID_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyoid"
+
+
 def use_threads(count: int | None) -> None:
     """Let torch compute with so many threads, at most one for each core; None leaves it as it is."""
     if count is not None:

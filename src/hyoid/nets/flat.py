@@ -1,40 +1,63 @@
-"""3D convolutions that are safe for flat maps on processors with matrix units (AMX).
+"""3D convolutions whose weights get right gradients in bfloat16, also from flat maps.
 
-There oneDNN's gradient of the weights in bfloat16 writes beyond its memory where maps have few slices and these are
-large: torch 2.13 crashes, hangs or computes on with 8 slices of 96 x 96. From 10 slices on it does not, at no size that
-was tried. So while a net learns, such maps get slices of zeros at their end, whose answers are left out: what padding
-with zeros does anyway, so that all others stay as they are.
+oneDNN's gradient of the weights in bfloat16 is wrong, and writes beyond its memory, in two cases:
+
+- on processors with avx512_bf16, where maps are shorter along an axis than the kernel: off by 1 to 1e36, or nan, with
+  2 slices and a kernel of 3, with 2 to 4 and one of 5, with 1 row and one of 5
+- on processors with matrix units (AMX), where maps have few slices and these are large: torch 2.13 crashes, hangs or
+  computes on with 8 slices of 96 x 96; from 10 slices on it does not, at no size that was tried
+
+So while a net learns, such maps get zeros at their end, and what is answered to them is left out: padding with zeros
+does the same, so all other answers stay as they are. `planning.gradients` looks whether that was enough.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 FEW, LARGE = 16, 64 * 64
-"""Fewer slices than this, of as many voxels, are not safe; with some room on either side."""
+"""Fewer slices than this, of as many voxels, are not safe with matrix units; with some room on either side."""
 
 MATRIX_UNITS = bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
 """Whether this processor has them."""
 
 
-def needs_slices(x: Tensor) -> bool:
-    """Whether the gradient of a convolution of such maps (B, C, D, H, W) is not safe here."""
-    learns = torch.is_grad_enabled() and x.device.type == "cpu"
+def learns_in_half(x: Tensor) -> bool:
+    """Whether a gradient of these maps will be computed in bfloat16 by the processor."""
     half = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-    return MATRIX_UNITS and learns and half and x.shape[2] < FEW and x.shape[3] * x.shape[4] >= LARGE
+    return half and torch.is_grad_enabled() and x.device.type == "cpu"
 
 
-def with_slices(x: Tensor) -> Tensor:
-    """The maps with slices of zeros at their end, as many as are lacking."""
-    return functional.pad(x, (0, 0, 0, 0, 0, FEW - x.shape[2]))
+def safe_sizes(sizes: Sequence[int], kernel: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """Along each axis the fewest voxels, not fewer than there are, of which the gradient of the weights is right.
+
+    Args:
+        sizes: Of the larger maps of the convolution along each axis, slices first.
+        kernel: Voxels of the kernel; 1 along axes with dilation, which are safe.
+        counts: Of the smaller maps; one slice alone is safe.
+    """
+    safe = [max(size, k) for size, k in zip(sizes, kernel, strict=True)]
+    if counts[0] == 1:
+        safe[0] = sizes[0]
+    if MATRIX_UNITS and sizes[0] < FEW and sizes[1] * sizes[2] >= LARGE:
+        safe[0] = FEW
+    return safe
 
 
-def without_slices(x: Tensor, count: int) -> Tensor:
-    """The first slices of maps, in the layout of all."""
-    first = x.narrow(2, 0, count)
+def lengthened(x: Tensor, more: Sequence[int]) -> Tensor:
+    """Maps with so many more zeros at the end of each axis."""
+    return functional.pad(x, [end for count in reversed(more) for end in (0, count)])
+
+
+def shortened(x: Tensor, counts: Sequence[int]) -> Tensor:
+    """The first voxels of maps along each axis, in the layout of all."""
     last = x.is_contiguous(memory_format=torch.channels_last_3d) and not x.is_contiguous()
+    first = x[..., : counts[0], : counts[1], : counts[2]]
     return first.contiguous(memory_format=torch.channels_last_3d if last else torch.contiguous_format)
 
 
@@ -42,11 +65,16 @@ class Conv3d(nn.Conv3d):
     """A convolution, padded with zeros if at all."""
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if x.ndim != 5 or not needs_slices(x):
+        if x.ndim != 5 or not learns_in_half(x):
             return super()._conv_forward(x, weight, bias)
-        reach = self.dilation[0] * (self.kernel_size[0] - 1) + 1
-        count = (x.shape[2] + 2 * int(self.padding[0]) - reach) // self.stride[0] + 1
-        return without_slices(super()._conv_forward(with_slices(x), weight, bias), count)
+        sizes, padding = x.shape[2:], cast(Sequence[int], self.padding)
+        axes = list(zip(sizes, self.kernel_size, self.stride, padding, self.dilation, strict=True))
+        counts = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes]
+        safe = safe_sizes(sizes, [k if d == 1 else 1 for _, k, _, _, d in axes], counts)
+        more = [wanted - n for wanted, n in zip(safe, sizes, strict=True)]
+        if not any(more):
+            return super()._conv_forward(x, weight, bias)
+        return shortened(super()._conv_forward(lengthened(x, more), weight, bias), counts)
 
 
 class ConvTranspose3d(nn.ConvTranspose3d):
@@ -54,8 +82,13 @@ class ConvTranspose3d(nn.ConvTranspose3d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """The enlarged maps."""
-        if x.ndim != 5 or output_size is not None or not needs_slices(x):
+        if x.ndim != 5 or output_size is not None or not learns_in_half(x):
             return super().forward(x, output_size)
-        reach = self.dilation[0] * (self.kernel_size[0] - 1) + 1
-        count = (x.shape[2] - 1) * self.stride[0] - 2 * int(self.padding[0]) + reach + self.output_padding[0]
-        return without_slices(super().forward(with_slices(x)), count)
+        sizes, padding = x.shape[2:], cast(Sequence[int], self.padding)
+        axes = list(zip(sizes, self.kernel_size, self.stride, padding, self.output_padding, self.dilation, strict=True))
+        counts = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + o for n, k, s, p, o, d in axes]
+        safe = safe_sizes(counts, [k if d == 1 else 1 for _, k, _, _, _, d in axes], sizes)
+        more = [-((n - wanted) // s) for wanted, n, s in zip(safe, counts, self.stride, strict=True)]
+        if not any(more):
+            return super().forward(x)
+        return shortened(super().forward(lengthened(x, more)), counts)

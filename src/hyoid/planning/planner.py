@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core.errors import ConfigError
 from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
@@ -24,6 +26,7 @@ from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
 from .fingerprint import Fingerprint
 from .frame import Frame, frame_of, mirror_axes
+from .gradients import wrong_gradients
 from .intensity import intensity_of, target_of
 from .learning import USABLE, Candidate
 from .plan import Expected, Plan
@@ -102,7 +105,17 @@ def make_plan(
         precisions(device),
         earlier,
     )
-    return _plan(ground, *(_auto if settings.preset == "auto" else _published)(ground, calibrate))
+    ranked = _auto if settings.preset == "auto" else _published
+    plan = _plan(ground, *ranked(ground, calibrate))
+    wrong = wrong_gradients(plan.net, plan.patch) if (device, plan.precision) == ("cpu", "bf16-mixed") else []
+    if not wrong:
+        return plan
+    told = f"bfloat16 gives wrong gradients on this processor, as of {wrong[0]}"
+    if settings.precision is not None:
+        raise ConfigError(f"planning.precision: {told}; leave this setting out, or set 32-true.")
+    ground = replace(ground, precisions=("32-true",))
+    options, reasons = ranked(ground, calibrate)
+    return _plan(ground, options, [f"numbers are float32: {told}", *reasons])
 
 
 def _published(ground: Ground, calibrate: Timer | None) -> tuple[list[Option], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import urllib.error
 import urllib.request
 import warnings
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ...core.digest import sha256_of
 from ...core.errors import ConfigError, DataError, HyoidError
 from ...core.files import atomic_path
+from ...core.machine import user_cache
 from ...core.progress import log, stage
 from .catalogue import NON_COMMERCIAL, Source, source_called
 from .published import load_published
@@ -91,10 +91,8 @@ def check_weights(net: nn.Module, weights: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept: HYOID_CACHE, or hyoid in XDG_CACHE_HOME or in ~/.cache."""
-    if own := os.environ.get("HYOID_CACHE"):
-        return Path(own) / "weights"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyoid" / "weights"
+    """Where fetched weights are kept."""
+    return user_cache() / "weights"
 
 
 def fetched(source: Source) -> Path:
