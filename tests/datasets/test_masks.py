@@ -1,5 +1,6 @@
 """However masks arrive, they are recognised, mapped, and it is told."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +346,119 @@ def test_black_and_white_masks_are_told(tmp_path, mode, words):
     Picture.fromarray(mask + np.arange(12, dtype=np.uint8)).save(tmp_path / "images" / "a.png")
     Picture.fromarray(mask).convert(mode).save(tmp_path / "labels" / "a.png")
     assert any(words in note and "is the structure" in note for note in open_dataset(tmp_path).notes)
+
+
+def noisy(mask: np.ndarray, most: int = 6) -> np.ndarray:
+    return (mask.astype(int) + RNG.integers(-most, most + 1, mask.shape)).clip(0, 255).astype(np.uint8)
+
+
+def was_jpeg(mask: np.ndarray) -> np.ndarray:
+    buffer = io.BytesIO()
+    Picture.fromarray(mask).save(buffer, "jpeg", quality=75)
+    return np.asarray(Picture.open(buffer))
+
+
+def resized(mask: np.ndarray) -> np.ndarray:
+    small = Picture.fromarray(mask).resize((47, 39), Picture.Resampling.BILINEAR)
+    return np.asarray(small.resize(mask.shape[::-1], Picture.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "lines"), [(noisy, False), (noisy, True), (was_jpeg, False), (was_jpeg, True), (resized, False)]
+)
+def test_shades_of_black_and_white_are_one_structure(tmp_path, spoil, lines):
+    mask = disc() if not lines else np.tile(np.arange(SHAPE[1]) % 17 < 2, (SHAPE[0], 1)) & disc(28)
+    masks = {name: spoil(np.roll(mask, k, 1).astype(np.uint8) * 255) for k, name in enumerate("abc")}
+    dataset = opened(tmp_path, masks)
+    assert dataset.labels.names == ("foreground",) and noted(dataset, "numbers above 127.5 are the structure")
+    found = dataset.read("a").truth.array[0] > 0
+    assert (found != mask).mean() < (0.02 if spoil is resized else 1e-9)
+
+
+@pytest.mark.parametrize("levels", [(0, 85, 170, 255), (0, 40, 255), (0, 128, 249)])
+def test_shades_of_several_levels_become_the_levels(tmp_path, levels):
+    clean = np.array(levels, np.uint8)[np.tile(np.arange(SHAPE[1]) // 5 % len(levels), (SHAPE[0], 1))]
+    dataset = opened(tmp_path, {name: noisy(clean, 5) for name in "ab"})
+    assert dataset.encoding.kind == "levels" and noted(dataset, "the nearest counts")
+    np.testing.assert_allclose([0, *(group[0] for group in dataset.labels.values)], levels, atol=2)
+    found = dataset.read("a").truth.array[0]
+    assert len(np.unique(found[clean == levels[1]])) == 1 and set(dataset.seen["a"].counts) == set(np.unique(found))
+    np.testing.assert_allclose(found.astype(int), clean, atol=2)
+
+
+def test_photographs_in_place_of_masks_are_refused(tmp_path):
+    photo = (ndimage.gaussian_filter(RNG.random(SHAPE), 2) * 1275 - 510).clip(0, 255).astype(np.uint8)
+    photo[0, :2] = 0, 255
+    with pytest.raises(DataError, match="a picture with several grey levels; save it as PNG"):
+        opened(tmp_path, {"a": noisy(photo)})
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_classes_in_many_small_areas_are_no_shades(tmp_path, size):
+    areas = RNG.choice([0, 1, 2, 3, 4, 5, 6, 255], (SHAPE[0] // size, SHAPE[1] // size)).astype(np.uint8)
+    dataset = opened(tmp_path, {"a": np.kron(areas, np.ones((size, size), np.uint8))[: SHAPE[0], : SHAPE[1]]})
+    assert dataset.encoding.kind == "values"
+    assert noted(dataset, "Value 255 beside classes that count from 1 usually marks borders")
+
+
+@pytest.mark.parametrize("factor", [0.9998, 254.1 / 255])
+def test_numbers_that_are_almost_whole_are_rounded_and_told(tmp_path, factor):
+    classes = disc(18).astype(np.float32) + disc(8)
+    dataset = volumes(tmp_path, dict.fromkeys("ab", classes * factor))
+    assert dataset.labels.values == ((1,), (2,)) and noted(dataset, "miss whole numbers by up to")
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0, 0], classes)
+
+
+def in_palette(mask: np.ndarray, colours: list[tuple[int, int, int]], path: Path) -> None:
+    picture = Picture.fromarray(mask, "P")
+    picture.putpalette([part for colour in colours for part in colour])
+    path.parent.mkdir(exist_ok=True, parents=True)
+    picture.save(path)
+
+
+NIGHT, RED, BLUE = (0, 0, 0), (200, 0, 0), (0, 0, 200)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_palettes_in_another_order_are_read_by_their_colours(tmp_path, suffix):
+    classes = disc(18).astype(np.uint8) + disc(8)
+    opened(tmp_path, {"a": classes, "b": classes})
+    in_palette(classes, [NIGHT, RED, BLUE], tmp_path / "masks" / f"a{suffix}")
+    in_palette((2 - classes).astype(np.uint8), [BLUE, RED, NIGHT], tmp_path / "masks" / f"b{suffix}")
+    for path in (tmp_path / "masks").glob("*.png") if suffix == ".tif" else ():
+        path.unlink()
+    dataset = open_dataset(tmp_path)
+    assert dataset.labels.names == ("colour_0000c8", "colour_c80000")
+    assert noted(dataset, "Palettes differ (#000000 is 0 in a, 2 in b)")
+    for name in "ab":
+        np.testing.assert_array_equal(dataset.read(name).truth.array[0], np.array([0, 2, 1])[classes])
+        assert dataset.seen[name].counts[1] == (classes == 2).sum()
+    (tmp_path / "labels.yaml").write_text("1: ring\n2: disc\n")
+    with pytest.raises(DataError, match="Save all annotations with one palette"):
+        open_dataset(tmp_path)
+
+
+def test_palettes_and_colours_in_one_set_are_colours(tmp_path):
+    classes = disc(18).astype(np.uint8) + disc(8)
+    opened(tmp_path, {"a": classes, "b": np.array([NIGHT, RED, BLUE], np.uint8)[classes]})
+    in_palette(classes, [NIGHT, RED, BLUE], tmp_path / "masks" / "a.png")
+    dataset = open_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.read("a").truth.array, dataset.read("b").truth.array)
+    assert len(dataset.labels.names) == 2
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (np.where(disc(), 0, 255).astype(np.uint8), "Value 255 covers 79 % of all voxels"),
+        (np.where(disc()[..., None], RED, (255, 255, 255)).astype(np.uint8), "#ffffff covers 79 % of all voxels"),
+    ],
+)
+def test_masks_that_label_their_background_are_remarked(tmp_path, mask, words):
+    assert any(words in warning for warning in opened(tmp_path, {"a": mask, "b": mask}).warnings)
+
+
+def test_what_is_transparent_in_a_mask_is_background_and_told(tmp_path):
+    table = np.array([[255, 255, 255, 0], [*RED, 255], [*BLUE, 255]], np.uint8)
+    dataset = opened(tmp_path, {"a": table[disc(18).astype(np.uint8) + disc(8)]})
+    assert dataset.labels.names == ("colour_0000c8", "colour_c80000") and noted(dataset, "Transparent pixels")

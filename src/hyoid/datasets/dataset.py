@@ -118,8 +118,8 @@ class Dataset:
         entry = self.entry(case_id)
         if self.encoding.kind not in ("instances", "objects") or entry.label is None:
             raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
-        array, grid = read_raw(entry.label)
-        numbers = whole_numbers(entry.first_label, grey(entry.first_label, array))
+        stored = read_raw(entry.label)
+        numbers, grid = whole_numbers(entry.first_label, grey(entry.first_label, stored.array)), stored.header.grid
         return _turned(entry, read_header(entry.images[0]).grid, numbers, grid)
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from pydantic import Field
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.settings import Settings
-from ..files.formats import read_header, read_stored, suffix_of, whole_numbers
+from ..files.formats import ALMOST_WHOLE, read_header, read_stored, suffix_of, whole_numbers
+from ..files.header import Stored
 from ..ops.scan import count_values
 from .agreement import turn_between
 from .entry import listed
@@ -30,12 +31,15 @@ _LOSSY = (".jpg", ".jpeg")
 class Encoding(Settings):
     """How the numbers in annotation files become label values."""
 
-    kind: Literal["values", "threshold", "instances", "objects", "structures", "colours"] = Field(
-        "values", description="Whole numbers, a threshold, ids of objects, a file per object or structure, or colours."
+    kind: Literal["values", "threshold", "levels", "instances", "objects", "structures", "colours"] = Field(
+        "values",
+        description="Whole numbers, a threshold, shades of levels, ids of objects, a file per object or structure, or"
+        " colours.",
     )
     threshold: float = Field(0.5, description="Numbers above this belong to the structure (kind threshold).")
     written: int = Field(1, description="Value the structure gets (threshold, instances, objects).")
     colours: tuple[int, ...] = Field((), description="Colours 0xRRGGBB; the first gets value 1 (kind colours).")
+    levels: tuple[int, ...] = Field((), description="Values of which each number is the nearest one (kind levels).")
     files: dict[str, int] = Field(
         {}, repr=False, description="Value of the structure in each file name (kind structures)."
     )
@@ -45,7 +49,8 @@ class Encoding(Settings):
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Stores know an encoding by these words, so those of other kinds stay as they were.
-        return [(name, value) for name, value in super().__repr_args__() if value or name not in ("files", "overlaps")]
+        later = ("files", "overlaps", "levels")
+        return [(name, value) for name, value in super().__repr_args__() if value or name not in later]
 
     def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
         """Label values (1, *S) of an annotation as its file has it."""
@@ -61,6 +66,8 @@ class Encoding(Settings):
                 whole[whole == number] = value
             small = whole.dtype.itemsize <= 2 or whole.min() < 0
             return whole if small else whole.astype(np.min_scalar_type(int(whole.max())), copy=False)
+        if self.kind == "levels":
+            return np.array(self.levels, np.uint8)[np.searchsorted(self._cuts, grey(path, array))]
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
         return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
 
@@ -71,7 +78,14 @@ class Encoding(Settings):
             return self.colours.index(packed) + 1 if packed in self.colours else 0
         if self.kind in ("values", "structures"):
             return self.overlaps.get(round(raw), round(raw))
+        if self.kind == "levels":
+            return self.levels[int(np.searchsorted(self._cuts, raw))]
         return self.written if raw > (self.threshold if self.kind == "threshold" else 0) else 0
+
+    @property
+    def _cuts(self) -> np.ndarray:
+        """Where the next level begins to be nearer."""
+        return (np.array(self.levels[:-1]) + np.array(self.levels[1:])) / 2
 
 
 @dataclass(frozen=True)
@@ -88,26 +102,41 @@ class Marks:
     num_files: int = 1  # more than 1 when each holds one object
     hollow: bool = False  # whether a flat mask is a closed line, not an area
     rgb: bool = False  # whether a grey mask is stored as three equal channels
+    rounding: float = 0.0  # by how much numbers miss whole ones that they stand for
+    thick: int = 0  # voxels of grey, between dark and bright, that lie inside areas of it
+    palette: Mapping[int, int] = field(default_factory=dict)  # packed colour of each number in use
+    notes: tuple[str, ...] = ()  # how the file is read
+
+    def in_colours(self) -> Marks:
+        """The same with the colours of a palette in place of its numbers."""
+        counts: Counter[float] = Counter()
+        for number, count in self.counts.items():
+            counts[self.palette.get(int(number), number)] += count
+        return replace(self, counts=counts, coloured=True) if self.palette else self
 
 
-def read_raw(label: Path | tuple[Path, ...], files: Mapping[str, int] | None = None) -> tuple[np.ndarray, Grid]:
-    """The numbers of an annotation (C, *S); one file per object gives object numbers from 1, or those of the names.
+def read_raw(label: Path | tuple[Path, ...], files: Mapping[str, int] | None = None) -> Stored:
+    """The numbers of an annotation as they are stored (C, *S).
 
-    Where structures of `files` overlap, their numbers are `combined`.
+    One file per object gives object numbers from 1, one file per structure the numbers that `files` gives to names;
+    where structures overlap, these are `combined`.
     """
     if isinstance(label, Path):
-        stored = read_stored(label, as_labels=True)
-        return stored.array, stored.header.grid
+        return read_stored(label, as_labels=True)
     if files:
-        return _united(label, [files[name_of(file, files)] for file in label], max(files.values()) + 1)
-    return _united(label, range(1, len(label) + 1))
+        array = _united(label, [files[name_of(file, files)] for file in label], max(files.values()) + 1)
+    else:
+        array = _united(label, range(1, len(label) + 1))
+    return Stored(array, read_header(label[0]))
 
 
 def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.ndarray, Grid]:
     """Label values (1, *S) of an annotation, and the grid its file gives."""
-    array, grid = read_raw(label, encoding.files)
-    first = label if isinstance(label, Path) else label[0]
-    return encoding.apply(first, array), grid
+    stored = read_raw(label, encoding.files)
+    array = stored.array
+    if encoding.kind == "colours" and stored.palette is not None:
+        array = np.moveaxis(stored.palette[array[0]], -1, 0)
+    return encoding.apply(label if isinstance(label, Path) else label[0], array), stored.header.grid
 
 
 def grey(path: Path, array: np.ndarray) -> np.ndarray:
@@ -129,7 +158,8 @@ def look_at(
     case: str, label: Path | tuple[Path, ...], pieces: bool = True, files: Mapping[str, int] | None = None
 ) -> tuple[Marks, Grid]:
     """The facts of one annotation, reading it once; pieces are only of use where the labels are not known."""
-    array, grid = read_raw(label, files)
+    stored = read_raw(label, files)
+    array, grid = stored.array, stored.header.grid
     path = label if isinstance(label, Path) else label[0]
     channels, array = len(array), grey(path, array)
     coloured = len(array) == 3 and array.dtype == np.uint8
@@ -140,9 +170,11 @@ def look_at(
     floating = array.dtype.kind == "f"
     if floating and not np.isfinite(array).all():
         raise DataError(f"{path}: labels hold NaN or infinite numbers.")
-    fractional = floating and bool(np.abs(array - np.rint(array)).max() > 1e-4)
+    rounding = float(np.abs(array - np.rint(array)).max()) if floating else 0.0
+    fractional = rounding > ALMOST_WHOLE
     num_files, rgb = 1 if isinstance(label, Path) else len(label), channels == 3 and len(array) == 1
-    marks = Marks(case, {}, coloured, fractional, floating, suffix_of(path) in _LOSSY, num_files=num_files, rgb=rgb)
+    lossy, notes = suffix_of(path) in _LOSSY, stored.header.notes if isinstance(label, Path) else ()
+    marks = Marks(case, {}, coloured, fractional, floating, lossy, 0, num_files, False, rgb, rounding, notes=notes)
     if fractional:
         above = int((array > 0.5).sum())
         return replace(marks, counts={float(array.min()): array.size - above, float(array.max()): above}), grid
@@ -152,7 +184,25 @@ def look_at(
         raise DataError(f"{path}: holds {len(counts)} different values; this looks like an image, not an annotation.")
     many = len(counts) > FEW and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
     hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
-    return replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow), grid
+    palette = _colours_in_use(stored.palette, counts) if stored.palette is not None else {}
+    marks = replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow)
+    return replace(marks, palette=palette, thick=_thick(whole[0], counts)), grid
+
+
+def _colours_in_use(palette: np.ndarray, counts: Mapping[float, int]) -> dict[int, int]:
+    packed = packed_colours(np.asarray(palette).T)[0]
+    return {int(number): int(packed[int(number)]) for number in counts}
+
+
+def _thick(array: np.ndarray, counts: Mapping[float, int]) -> int:
+    """Voxels of grey, a quarter to three quarters of white, that have only such neighbours; edges are thinner."""
+    white = max(counts)
+    if len(counts) < 3 or not 200 <= white <= 255 or (array.ndim == 3 and array.size > _LARGE):
+        return 0
+    from scipy.ndimage import binary_erosion
+
+    grey = (array > 0.25 * white) & (array < 0.75 * white)
+    return int(binary_erosion(grey, np.ones((3,) * array.ndim)).sum())
 
 
 FEW, MANY = 4, 12
@@ -195,7 +245,7 @@ def _is_hollow(mask: np.ndarray) -> bool:
     return bool(binary_fill_holes(mask[top:bottom, left:right]).sum() > 8 * len(places))
 
 
-def _united(files: Sequence[Path], numbers: Sequence[int], base: int | None = None) -> tuple[np.ndarray, Grid]:
+def _united(files: Sequence[Path], numbers: Sequence[int], base: int | None = None) -> np.ndarray:
     """One number for each file, where its mask is; they meet by `combined`, or the later one stays without `base`."""
     first = read_header(files[0]).grid
     result = np.zeros((1, *first.shape), np.min_scalar_type(max(numbers)))
@@ -212,7 +262,7 @@ def _united(files: Sequence[Path], numbers: Sequence[int], base: int | None = No
             raise DataError(f"{file}: too many structures lie in one voxel; take some of their files out.")
         result = result.astype(np.promote_types(result.dtype, np.min_scalar_type(max(met))), copy=False)
         result[mask] = np.array(met, result.dtype)[places.ravel()]
-    return result, first
+    return result
 
 
 def _single_mask(file: Path, array: np.ndarray) -> np.ndarray:

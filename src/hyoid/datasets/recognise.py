@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations, islice
 
@@ -11,6 +12,7 @@ from ..core.errors import DataError
 from ..core.labels import Labels
 from .entry import listed
 from .masks import FEW, MANY, Encoding, Marks, total_counts
+from .shades import are_shades, from_shades
 from .structures import with_overlaps
 
 
@@ -35,6 +37,8 @@ def recognise(
         DataError: When no voxel is labelled, or values occur that the declared labels do not name.
     """
     notes: list[str] = []
+    if _by_colour(marks, declared, notes):
+        marks = [one.in_colours() for one in marks]
     if files:
         encoding = Encoding(kind="structures", files=dict(files))
         notes.append(
@@ -61,13 +65,38 @@ def recognise(
     floating = [one.case for one in marks if one.floating and not one.fractional]
     if floating:
         notes.append(f"Labels are stored as floating point numbers in {_cases(floating)}; read as whole numbers.")
+    if rounded := [one.case for one in marks if one.rounding > 1e-4 and not one.fractional]:
+        most = max(one.rounding for one in marks if not one.fractional)
+        notes.append(f"Labels of {_cases(rounded)} miss whole numbers by up to {most:.2g} and are rounded.")
     if declared is None:
         labels = _named(encoding, sorted(found - {0}))
-        doubts = [*_strays(marks, encoding), *_doubtful_instances(marks, encoding)]
+        doubts = [*_strays(marks, encoding), *_doubtful_instances(marks, encoding), *_void(encoding, found)]
     else:
         labels, doubts = declared, _missing(found, declared)
         _check_declared(marks, encoding, declared)
-    return encoding, labels, notes, [*doubts, *_lonely(marks, encoding, labels), *_outlines(marks)]
+    return (
+        encoding,
+        labels,
+        notes,
+        [*doubts, *_lonely(marks, encoding, labels), *_outlines(marks), *_inverted(marks, encoding)],
+    )
+
+
+def _by_colour(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> bool:
+    """Whether palettes must be read by their colours: other files hold colours, or number the same ones differently."""
+    palettes = [one for one in marks if one.palette]
+    numbers: dict[int, dict[int, str]] = {}
+    for one in palettes:
+        for number, colour in one.palette.items():
+            numbers.setdefault(colour, {})[number] = one.case
+    torn = next((colour for colour, found in numbers.items() if len(set(found)) > 1), None)
+    if torn is not None and all(len(set(one.palette.values())) == len(one.palette) for one in palettes):
+        places = ", ".join(f"{number} in {case}" for number, case in sorted(numbers[torn].items()))
+        if declared is not None:
+            raise DataError(f"Palettes differ: #{torn:06x} is {places}. Save all annotations with one palette.")
+        notes.append(f"Palettes differ (#{torn:06x} is {places}); annotations are read by their colours.")
+        return True
+    return bool(palettes) and any(one.coloured for one in marks)
 
 
 def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str]) -> Encoding:
@@ -81,8 +110,8 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
     if any(one.coloured for one in marks):
         return _colours(marks, notes)
     single = declared.values[0][0] if declared and len(declared.known_values) == 2 else None
-    if any(one.lossy for one in marks) or ((declared is None or single) and _soft_edges(total)):
-        return _grey_mask(marks, total, single or 255, notes)
+    if any(one.lossy for one in marks) or ((declared is None or single) and are_shades(marks)):
+        return from_shades(marks, single or 255, single is not None, notes)
     positive = {v for v in total if v > 0}
     if single and positive == {255} and single != 255:
         notes.append(f"Masks are 0 and 255; 255 is read as the declared value {single}.")
@@ -135,32 +164,6 @@ def _colours(marks: Sequence[Marks], notes: list[str]) -> Encoding:
     listed = ", ".join(f"#{c:06x} = {i}" for i, c in enumerate(colours, 1))
     notes.append(f"Labels are colours on black: {listed}.")
     return Encoding(kind="colours", colours=tuple(colours))
-
-
-def _soft_edges(total: dict[float, int]) -> bool:
-    """Whether grey numbers between 0 and white are only the edges (or specks) of a black and white mask."""
-    white = max(total)
-    if not 200 <= white <= 255 or len(total) < 4 or min(total) < 0:
-        return False
-    between = {v: n for v, n in total.items() if 0 < v < white}
-    low, high = (sum(n for v, n in between.items() if (v < white / 2) == lower) for lower in (True, False))
-    share = (low + high) / sum(total.values())
-    if not low or not high or low + high > total[white]:
-        return False
-    return share < 0.005 or (len(between) >= 10 and share < 0.2)
-
-
-def _grey_mask(marks: Sequence[Marks], total: dict[float, int], written: int, notes: list[str]) -> Encoding:
-    white = max(total)
-    inner = sum(n for v, n in total.items() if 0.25 * white < v < 0.75 * white)
-    if inner > 0.1 * sum(n for v, n in total.items() if v >= 0.75 * white):
-        raise DataError(
-            f"{marks[0].case}: the annotation is a picture with several grey levels, and JPEG has changed their values;"
-            " save it as PNG with one value for each structure."
-        )
-    grey = [one.case for one in marks if len(one.counts) > 2]
-    notes.append(f"Masks have grey edges or specks in {_cases(grey)}; numbers above {white / 2:g} are the structure.")
-    return Encoding(kind="threshold", threshold=white / 2, written=written)
 
 
 def _are_instances(marks: Sequence[Marks], more_than: int = MANY) -> bool:
@@ -239,6 +242,34 @@ def _outlines(marks: Sequence[Marks]) -> list[str]:
     hollow = [one.case for one in marks if one.hollow]
     words = "fill them first if the inside is what you mean."
     return [f"Masks look like outlines in {_cases(hollow)}; {words}"] if len(hollow) > 0.5 * len(marks) else []
+
+
+def _void(encoding: Encoding, found: set[int]) -> list[str]:
+    """A warning of a greatest number beside classes that count from 1, which is hardly a class."""
+    classes = found - {0, 255, 65535}
+    voids = sorted(found & {255, 65535})
+    if encoding.kind != "values" or not voids or not classes or max(classes) > 2 * len(classes):
+        return []
+    return [
+        f"Value {voids[0]} beside classes that count from 1 usually marks borders or what nobody annotated; name the"
+        f" classes in a labels.yaml and write `ignore: {voids[0]}` there, or name it too if it is a structure."
+    ]
+
+
+def _inverted(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
+    """A warning of masks whose background may be what is labelled."""
+    total: Counter[int] = Counter()
+    for one in marks:
+        for raw, count in one.counts.items():
+            total[encoding.value_of(raw)] += count
+    value, most = total.most_common(1)[0]
+    share = most / sum(total.values())
+    if not value or share < 0.6 or not (len(total) == 2 or (encoding.kind == "colours" and 0 not in total)):
+        return []
+    what = f"#{encoding.colours[value - 1]:06x}" if encoding.kind == "colours" else f"Value {value}"
+    return [
+        f"{what} covers {100 * share:.0f} % of all voxels; if it is the background, make it 0 (black) in the masks."
+    ]
 
 
 def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:

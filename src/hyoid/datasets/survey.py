@@ -51,7 +51,8 @@ class Look:
     def seen(self, encoding: Encoding) -> Seen:
         """The facts to keep, with the annotation's numbers as label values."""
         counts: Counter[int] = Counter()
-        for raw, number in (self.marks.counts if self.marks else {}).items():
+        marks = self.marks.in_colours() if self.marks and encoding.kind == "colours" else self.marks
+        for raw, number in (marks.counts if marks else {}).items():
             counts[encoding.value_of(raw)] += number
         grid = self.header.grid
         return Seen(
@@ -121,6 +122,7 @@ def _look_once(
         turns = [turn_between(case, (first, mine), (file, read_header(file).grid), "labels") for file in others]
         notes += [f"Files of objects or structures have {turn.remark}." for turn in turns if turn.remark]
         marks, mine = look_at(case, label, files=dict(files))
+        notes += marks.notes
         notes += _remarks(turn_between(case, (images[0], grid), (first, mine), "labels"), grid, mine)
     channels = sum(header.channels for header in headers)
     return Look(case, headers[0], channels, marks, tuple(dict.fromkeys(notes)))

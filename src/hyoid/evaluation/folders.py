@@ -208,7 +208,7 @@ def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding
     """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
     from ..datasets.masks import Encoding
 
-    if any(one.coloured for one in marks):
+    if reference.kind == "colours" or any(one.coloured for one in marks):
         return reference
     found = {value for one in marks for value in one.counts if value}
     whole = not any(one.fractional or one.lossy for one in marks)
@@ -295,7 +295,7 @@ def _numbers(prediction: Path | None, reference: Path, turn: Turn | None) -> Cal
     from ..files.formats import whole_numbers
 
     def read(path: Path) -> np.ndarray:
-        return whole_numbers(path, grey(path, read_raw(path)[0]))
+        return whole_numbers(path, grey(path, read_raw(path).array))
 
     def numbers() -> Numbers:
         guess = None if prediction is None or turn is None else turn(read(prediction))[0]

@@ -27,6 +27,9 @@ from .sniff import damaged
 LARGEST_BLOCK = 2**28
 """Bytes that must be decoded at once beyond which a file is as good as whole, such as one compressed strip."""
 
+ALMOST_WHOLE = 0.05
+"""By how much a label may miss its whole number, as a slope in the header or a change of type makes it."""
+
 formats: Registry[Format] = Registry("file format")
 """Every format by name; `register` a builder that gives a `Format` to add one."""
 
@@ -264,7 +267,7 @@ def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise DataError(f"{path}: labels hold NaN or infinite numbers.")
     rounded = np.rint(array)
-    if np.abs(array - rounded).max() > 1e-4 or np.abs(rounded).max() > 2**31 - 1:
+    if np.abs(array - rounded).max() > ALMOST_WHOLE or np.abs(rounded).max() > 2**31 - 1:
         raise DataError(
             f"{path}: labels must be whole numbers; this file has fractions between {array.min():.4g} and"
             f" {array.max():.4g}, or numbers beyond 32 bits."

@@ -1,0 +1,93 @@
+"""Masks whose grey levels are noise, traces of JPEG or soft edges, and the levels that were meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from ..core.errors import DataError
+from .entry import listed
+from .masks import Encoding, Marks, total_counts
+
+_GAP = 20
+"""Grey levels without a voxel that keep two meant levels apart."""
+
+_FAIR = 0.002
+"""Share of all voxels that a level must have; what is rarer is an overshoot of another one."""
+
+_PIECES, _SPECK = 4, 12
+"""Shades lie in more pieces each than this, and their pieces have no more voxels than that; labels are larger areas."""
+
+
+def are_shades(marks: Sequence[Marks]) -> bool:
+    """Whether numbers up to white (255) are shades of few levels, and not label values."""
+    total = total_counts(marks)
+    return 200 <= max(total) <= 255 and min(total) >= 0 and (_soft_edges(marks, total) or _scattered(marks))
+
+
+def from_shades(marks: Sequence[Marks], written: int, single: bool, notes: list[str]) -> Encoding:
+    """The encoding that cuts shades half way between their levels: black and white, or several that are clear.
+
+    Args:
+        marks: Annotations whose numbers are shades.
+        written: Value of the structure where there are two levels.
+        single: Whether only one structure is known to be there.
+        notes: Gets a sentence on what was done.
+
+    Raises:
+        DataError: When there are several levels that run into each other.
+    """
+    total, lossy = total_counts(marks), any(one.lossy for one in marks)
+    white, levels = max(total), [] if lossy or single or _soft_edges(marks, total) else _levels(total)
+    grey = [one.case for one in marks if len(one.counts) > 2]
+    cases = grey[0] if len(grey) == 1 else f"{len(grey)} cases such as {grey[0] if grey else marks[0].case}"
+    if len(levels) > 2:
+        notes.append(f"Masks have shades around {listed([str(one) for one in levels])} in {cases}; the nearest counts.")
+        return Encoding(kind="levels", levels=tuple(levels))
+    if sum(one.thick for one in marks) > 0.1 * _inner(total):
+        changed = ", and JPEG has changed their values" if lossy else ""
+        raise DataError(
+            f"{marks[0].case}: the annotation is a picture with several grey levels{changed}; save it as PNG with one"
+            " value for each structure."
+        )
+    notes.append(f"Masks have grey edges or specks in {cases}; numbers above {white / 2:g} are the structure.")
+    return Encoding(kind="threshold", threshold=white / 2, written=written)
+
+
+def _inner(total: Mapping[float, int]) -> int:
+    white = max(total)
+    return sum(n for v, n in total.items() if 0.25 * white < v < 0.75 * white)
+
+
+def _soft_edges(marks: Sequence[Marks], total: Mapping[float, int]) -> bool:
+    """Whether numbers between 0 and white are only the edges (or specks) of a black and white mask."""
+    white, inner = max(total), _inner(total)
+    between = {v: n for v, n in total.items() if 0 < v < white}
+    low, high = (sum(n for v, n in between.items() if (v < white / 2) == lower) for lower in (True, False))
+    share = (low + high) / sum(total.values())
+    if not low or not high or inner > sum(n for v, n in total.items() if v >= 0.75 * white):
+        return False
+    return (share < 0.005 or (len(between) >= 10 and share < 0.2)) and sum(one.thick for one in marks) <= 0.1 * inner
+
+
+def _scattered(marks: Sequence[Marks]) -> bool:
+    many = [one for one in marks if one.pieces]
+    pieces, values = sum(one.pieces for one in many), sum(len(one.counts) for one in many)
+    shades = sum(n for one in many for v, n in one.counts.items() if 0 < v < 255)
+    return pieces > _PIECES * values and shades < _SPECK * pieces
+
+
+def _levels(total: Mapping[float, int]) -> list[int]:
+    """The mean of each group of neighbouring numbers, black and white where a group has them; empty if not clear."""
+    groups: list[list[float]] = []
+    for value in sorted(total):
+        if not groups or value - groups[-1][-1] > _GAP:
+            groups.append([])
+        groups[-1].append(value)
+    gaps = [right[0] - left[-1] for left, right in pairwise(groups)]
+    if not gaps or max(group[-1] - group[0] for group in groups) > min(gaps):
+        return []
+    voxels = [sum(total[v] for v in group) for group in groups]
+    large = [one for one, count in zip(groups, voxels, strict=True) if count > _FAIR * sum(voxels)]
+    means = [round(sum(v * total[v] for v in group) / sum(total[v] for v in group)) for group in large]
+    return [0 if 0 in one else 255 if 255 in one else mean for one, mean in zip(large, means, strict=True)]
