@@ -10,8 +10,7 @@ from PIL import Image
 
 from hyoid.core.errors import DataError
 from hyoid.datasets.dataset import Dataset, open_dataset
-from hyoid.datasets.declared import facts_of
-from hyoid.datasets.matching import matched
+from hyoid.datasets.facts import facts_of, matched
 
 IDS = [f"{k:03d}" for k in range(6)]
 
@@ -200,7 +199,7 @@ def test_the_label_of_a_longer_path_is_never_the_image_beside_the_table(tmp_path
 def test_rows_without_a_case_are_named_with_the_closest(tmp_path):
     (tmp_path / "cases.csv").write_text("case,patient\nscan_1,a\nscn_2,b\n")
     facts, notes, warnings = facts_of(tmp_path / "cases.csv", ["scan_1", "scan_2"])
-    assert facts == {"scan_1": {"patient": "a"}} and notes == []
+    assert facts == {"scan_1": {"patient": "a"}} and not notes
     assert warnings == [
         "cases.csv has no row for 1 cases: scan_2.",
         "1 of 2 rows of cases.csv match no image: 'scn_2' (closest: 'scan_2').",

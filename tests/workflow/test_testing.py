@@ -45,7 +45,7 @@ def test_test_cases_are_judged_apart_from_the_run(runs, tmp_path):
     split = (run / "split.yaml").read_text() + (run / "fingerprint.yaml").read_text()
     assert not any(case in split for case in found.cases)
     assert (run / "test" / "report.html").is_file() and not (run / "cases.csv").exists()
-    assert sorted(path.stem for path in (run / "test" / "predictions").glob("*.png")) == sorted(found.cases)
+    assert sorted(path.stem for path in (run / "test" / "predictions").glob("*/*.png")) == sorted(found.cases)
 
 
 def test_each_use_is_counted_and_told(runs, tmp_path):

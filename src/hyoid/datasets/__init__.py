@@ -4,7 +4,9 @@ Read in this order:
 
 - `dataset`: Dataset and `open_dataset`, what the rest of the house uses
 - `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement
-- `declared`: manifests and dataset.json; `tables`: how such files are parsed; `places`: usual names of folders
+- `declared`: manifests and dataset.json; `tables`: how such files are parsed; `columns`: what their columns are for
+- `facts`: which row is about which case; `places`: usual names of folders, and files that a table names
+- `splits`: who learns, validates and is kept for a test
 - `cases`: `find_images` and `read_case`, images to predict
 - `below`: images in a folder and the folders below it, named by where they lie
 - `survey`: one quick pass over headers and annotations

@@ -285,16 +285,16 @@ def _held_out(
     part = parts({entry.id: entry.facts for entry in entries if entry.is_labelled})
     part = {entry.id: part.get(entry.id) or own_part(entry.facts) for entry in entries}
     kept, left = ([entry for entry in entries if part[entry.id] == which] for which in ("test", LEFT_OUT))
+    spared = [entry.id for entry in left if own_part(entry.facts) == LEFT_OUT]
+    blank = [entry.id for entry in left if entry.id not in spared]
     if kept:
         notes.append(f"{len(kept)} cases are marked as test and kept out; `hyoid evaluate RUN --test` judges them.")
-    if blank := [entry.id for entry in left if not own_part(entry.facts)]:
-        warnings.append(
-            f"{len(blank)} cases are in no part of the split and left out ({listed(blank)}); write `train` where a"
-            " case should always teach."
-        )
-    if spared := [entry.id for entry in left if entry.id not in blank]:
+    if spared:
         notes.append(f"{len(spared)} cases are marked as left out ({listed(spared)}).")
-    held_out = tuple(entry for entry in entries if part[entry.id] in ("test", LEFT_OUT))
+    if blank:
+        where = "in no part of the split and left out"
+        warnings.append(f"{len(blank)} cases are {where} ({listed(blank)}); write `train` where they should teach.")
+    held_out = tuple(entry for entry in entries if entry in kept or entry in left)
     if all(entry in held_out for entry in entries if entry.is_labelled):
         raise DataError(f"{path}: every case is marked as test or left out; none is left to train on.")
     return tuple(entry for entry in entries if entry not in held_out), held_out

@@ -12,12 +12,13 @@ from ..core.errors import DataError
 from ..core.files import check_name
 from ..files.formats import stem_of, suffix_of
 from . import tables
-from .columns import IDS, IMAGES, LABELS, bare, columns_of, given, understood
+from .columns import IDS, IMAGES, LABELS, bare, given, understood
 from .entry import Entry, Found, TruthFiles, listed
-from .matching import matched, told
+from .facts import facts_of
 from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, Finder
 
 MANIFESTS = ("manifest.csv", "manifest.yaml", "manifest.yml", "dataset.csv", "dataset.yaml", "cases.csv")
+_IDLE = re.compile(r"\.(tsv|csv|xlsx?|ods)$|^splits_final\.json$", re.IGNORECASE)
 _TARGET_COLUMNS: dict[str, TruthFiles] = {"target": "image", "field": "field"}
 
 
@@ -27,7 +28,7 @@ def is_manifest(path: Path) -> bool:
         return path.is_file()
     table = tables.read_table(path)
     images, labels = _finders(path)
-    truths = (*_named(table, LABELS), *(c for c in columns_of(table.rows) if c in _TARGET_COLUMNS))
+    truths = (*table.named(LABELS), *(c for c in table.columns if c in _TARGET_COLUMNS))
     named = [c for some in _image_columns(table) for c in some]
     return all(any(_finds(f, table, c) for c in some) for f, some in ((images, named), (labels, truths)))
 
@@ -53,20 +54,23 @@ def from_manifest(path: Path) -> Found:
     if len(truths) + any(table.cells(label_column)) > 1:
         both = ", ".join(c for c in (label_column, *truths) if c)
         raise DataError(f"{path}: a data set has one kind of truth, but the table has {both}; take the others out.")
-    id_column = next(iter(_named(table, IDS, but=columns)), "")
+    id_column = next((c for c in table.named(IDS) if c not in columns), "")
     names = [[name for c in columns for name in _split(given(row.get(c, "")))] for row in table.rows]
     _check_filled(table, "image", names)
     if id_column:
         _check_filled(table, f"case in `{id_column}`", table.cells(id_column))
-    ids = [_plain_id(name) for name in table.cells(id_column)] if id_column else _ids([some[0] for some in names])
+    ids = (
+        [name.removesuffix(suffix_of(name)) for name in table.cells(id_column)]
+        if id_column
+        else _ids([some[0] for some in names])
+    )
     for line, case in zip(table.lines, ids, strict=True):
         check_name(case, f"{path}, row {line}")
     used = (*columns, label_column, id_column, *_TARGET_COLUMNS)
     entries: list[Entry] = []
     for case, row, some in zip(ids, table.rows, names, strict=True):
-        files, marks = (
-            tuple(map(f.file, n)) for f, n in ((images, some), (labels, _split(given(row.get(label_column, "")))))
-        )
+        files = tuple(map(images.file, some))
+        marks = tuple(map(labels.file, _split(given(row.get(label_column, "")))))
         target = labels.file(row[truths[0]]) if truths and given(row.get(truths[0], "")) else None
         if same := {*files} & {*marks, target}:
             raise DataError(f"{path}: {case}: {min(filter(None, same)).name} is named as image and as its own truth.")
@@ -90,34 +94,28 @@ def _finders(table: Path) -> tuple[Finder, Finder]:
     return Finder(table, IMAGE_FOLDERS), Finder(table, (*LABEL_FOLDERS, *TARGET_FOLDERS))
 
 
-def _named(table: tables.Table, names: Sequence[str], but: Sequence[str] = ()) -> list[str]:
-    """The columns whose name is one of these, in the order of these."""
-    columns = [c for c in columns_of(table.rows) if bare(c) in names and c not in but]
-    return sorted(columns, key=lambda c: names.index(bare(c)))
-
-
 def _image_columns(table: tables.Table) -> tuple[list[str], list[str]]:
     """Columns that name images, the best first; and `image_NAME` of channels, where the entries are files."""
-    beside = table.path.parent
-    named = [c for c in columns_of(table.rows) if re.match("(image|img)_", c) and bare(c) not in (*IMAGES, *IDS)]
-    channels = [
-        c for c in named if any(suffix_of(cell) or (cell and (beside / cell).exists()) for cell in table.cells(c))
-    ]
-    plain = _named(table, IMAGES)
-    return sorted(plain, key=lambda c: not any(map(suffix_of, table.cells(c)))), channels
+    named = [c for c in table.columns if re.match("(image|img)_", c) and bare(c) not in (*IMAGES, *IDS)]
+
+    def shows(cell: str) -> bool:
+        return bool(cell) and (bool(suffix_of(cell)) or (table.path.parent / cell).exists())
+
+    plain = sorted(table.named(IMAGES), key=lambda c: not any(map(suffix_of, table.cells(c))))
+    return plain, [c for c in named if any(map(shows, table.cells(c)))]
 
 
 def _channels(table: tables.Table, images: Finder) -> list[str]:
     """The columns with the channels; only one of several such as `image` and `image_path`."""
     plain, channels = _image_columns(table)
     best = next((c for c in plain if _finds(images, table, c)), plain[0] if plain and not channels else "")
-    columns = [c for c in columns_of(table.rows) if c == best or c in channels]
-    rest = [c for c in columns_of(table.rows) if bare(c) not in (*LABELS, *IDS) and c not in _TARGET_COLUMNS]
+    columns = [c for c in table.columns if c == best or c in channels]
+    rest = [c for c in table.columns if bare(c) not in (*LABELS, *IDS) and c not in _TARGET_COLUMNS]
     shown = [c for c in rest if all(map(suffix_of, filter(None, table.cells(c))))]
-    columns = columns or shown or _named(table, ["imageid"])
+    columns = columns or shown or table.named(["imageid"])
     columns = [c for c in columns if any(table.cells(c))]
     if not columns:
-        found = ", ".join(columns_of(table.rows))
+        found = ", ".join(table.columns)
         raise DataError(f"{table.path}: expected a column `image` or columns `image_NAME`; found {found}.")
     return columns
 
@@ -128,7 +126,7 @@ def _label_column(table: tables.Table, labels: Finder) -> str:
     Raises:
         DataError: When several hold files.
     """
-    columns = [c for c in _named(table, LABELS) if any(table.cells(c))]
+    columns = [c for c in table.named(LABELS) if any(table.cells(c))]
     filled = [c for c in columns if _finds(labels, table, c)]
     if len({tuple(table.cells(c)) for c in filled}) > 1:
         raise DataError(f"{table.path}: {' and '.join(filled)} both name annotations; take one out.")
@@ -140,49 +138,40 @@ def _finds(finder: Finder, table: tables.Table, column: str) -> bool:
     return any(finder.find(name) is not None for cell in table.cells(column) for name in _split(cell))
 
 
-def _plain_id(name: str) -> str:
-    return name[: len(name) - len(suffix_of(name))]
-
-
 def from_json(path: Path) -> Found | None:
     """The cases of a dataset.json that names its files; None when it only describes folders beside it.
 
     Annotated cases under `validation` and `test` or `testing` are those parts of a split; `fold` is a fact.
     """
-    tree, (images, labels) = _tree(path), _finders(path)
+    tree, finders = _tree(path), _finders(path)
     if isinstance(tree.get("dataset"), dict):  # nnU-Net with explicit files
-        rows = {
-            case: {"image": files["images"], "label": files.get("label")} for case, files in tree["dataset"].items()
-        }
-        named = [_of_json(row, images, labels, case) for case, row in rows.items()]
-        return Found("nnU-Net dataset.json with file names", named)
-    entries: list[Entry] = []
-    for part in ("training", "validation", "test", "testing"):
-        listed_rows: Any = tree.get(part)
-        rows_of = (
-            [row for row in listed_rows if isinstance(row, dict) and "image" in row]
-            if isinstance(listed_rows, list)
-            else []
-        )
-        if part == "training" and not (
-            len(rows_of) == len(listed_rows or ()) and any(row.get("label") for row in rows_of)
-        ):
-            return None
-        said = {} if part == "training" and not isinstance(tree.get("validation"), list) else {"split": part}
-        entries += [
-            _of_json({**said, **row}, images, labels) for row in rows_of if row.get("label") or part == "training"
-        ]
+        entries = [_of_json(files, files["images"], finders, case) for case, files in tree["dataset"].items()]
+        return Found("nnU-Net dataset.json with file names", entries)
+    rows = {part: tree.get(part) for part in ("training", "validation", "test", "testing")}
+    named = {
+        part: [row for row in some if isinstance(row, dict) and "image" in row]
+        for part, some in rows.items()
+        if isinstance(some, list)
+    }
+    training = named.get("training", [])
+    if training != rows["training"] or not any(row.get("label") for row in training):
+        return None
+    parts = {part: {} if part == "training" and "validation" not in named else {"split": part} for part in named}
+    entries = [
+        _of_json(parts[part] | row, row["image"], finders)
+        for part, some in named.items()
+        for row in some
+        if row.get("label") or part == "training"
+    ]
     facts, notes = understood(path, [entry.facts for entry in entries])
     entries = [replace(entry, facts=row) for entry, row in zip(entries, facts, strict=True)]
     return Found("Medical Segmentation Decathlon dataset.json", entries, notes=tuple(notes))
 
 
-def _of_json(row: Mapping[str, Any], images: Finder, labels: Finder, case: str = "") -> Entry:
-    some = row["image"] if isinstance(row["image"], list) else [row["image"]]
+def _of_json(row: Mapping[str, Any], names: str | list[str], finders: tuple[Finder, Finder], case: str = "") -> Entry:
+    some, (images, labels) = names if isinstance(names, list) else [names], finders
     label = labels.file(row["label"]) if row.get("label") else None
-    facts = {
-        str(k).lower(): str(v) for k, v in row.items() if k not in ("image", "label") and not isinstance(v, dict | list)
-    }
+    facts = {key.lower(): str(value) for key, value in row.items() if key not in ("image", "images", "label")}
     return Entry(case or stem_of(label or some[0]), tuple(map(images.file, some)), label, facts)
 
 
@@ -203,54 +192,14 @@ def with_tables(folder: Path, layout: str, entries: Sequence[Entry]) -> Found:
     warnings: list[str] = []
     for name in ("cases.csv", "cases.tsv"):
         if (folder / name).is_file():
-            facts, said, doubts = facts_of(folder / name, [entry.id for entry in entries])
-            entries = [replace(entry, facts={**facts.get(entry.id, {}), **entry.facts}) for entry in entries]
-            notes, warnings = [*notes, *said], [*warnings, *doubts]
+            found = facts_of(folder / name, [entry.id for entry in entries])
+            entries = [replace(entry, facts={**found.of.get(entry.id, {}), **entry.facts}) for entry in entries]
+            notes, warnings = [*notes, *found.notes], [*warnings, *found.warnings]
+    others = [file.name for file in sorted(folder.iterdir()) if _IDLE.search(file.name)]
+    if others and not any((folder / name).is_file() for name in ("cases.csv", "cases.tsv")):
+        notes.append(f"{listed(others)}: not read; what is known of cases, patients and parts belongs into cases.csv.")
     labels, instances = declared_beside(folder)
     return Found(layout, entries, labels, instances, notes=tuple(notes), warnings=tuple(warnings))
-
-
-def facts_of(path: Path, cases: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str], list[str]]:
-    """What a table says of each case that it knows, notes and warnings.
-
-    Rows are of the case that one of their columns of names tells; where none does, of the one that the patient is.
-    """
-    table = tables.read_table(path)
-    if not table.rows:
-        return {}, [], []
-    columns = _named(table, (*IDS, *IMAGES)) + [c for c in ("patient", "subject") if c in columns_of(table.rows)]
-    if not columns:
-        there = ", ".join(columns_of(table.rows))
-        raise DataError(f"{path}: expected a column `case` with the image names; found {there}.")
-    found = {column: matched(table.cells(column), cases) for column in columns}
-    column = max(columns, key=lambda c: len(set(found[c].values())))
-    names, of_row = table.cells(column), found[column]
-    if blank := [line for line, name in zip(table.lines, names, strict=True) if not name]:
-        raise DataError(f"{path}: line {blank[0]} has no `{column}`; name its case, or delete the line.")
-    facts: dict[str, dict[str, str]] = {}
-    for name, row in zip(names, table.rows, strict=True):
-        if of_row.get(name, name) in facts:
-            raise DataError(f"{path}: case {of_row[name]!r} has two rows.")
-        if name in of_row:
-            facts[of_row[name]] = {k: v for k, v in row.items() if k != column or column in ("patient", "subject")}
-    idle, unknown = [name for name in names if name not in of_row], [case for case in cases if case not in facts]
-    if not facts:
-        return (
-            {},
-            [],
-            [
-                f"No row of {path.name} matches an image: rows are of {listed(idle, 2)}; images are"
-                f" {listed(unknown, 2)}. Nothing it says of patients or splits is used; write names of images into it."
-            ],
-        )
-    lost = (
-        [f"{len(idle)} of {len(names)} rows of {path.name} match no image: {told(idle, unknown or cases)}."]
-        if idle
-        else []
-    )
-    bare_cases = [f"{path.name} has no row for {len(unknown)} cases: {listed(unknown)}."] if unknown else []
-    notes, warnings = ([], [*bare_cases, *lost]) if idle and unknown else ([*bare_cases, *lost], [])
-    return facts, [*table.notes, *notes], warnings
 
 
 def declared_beside(folder: Path) -> tuple[Any, bool]:

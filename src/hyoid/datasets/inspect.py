@@ -18,6 +18,7 @@ from ..files.formats import is_image, read_stored
 from ..files.header import Header
 from .dataset import Dataset, open_dataset
 from .entry import Entry, listed
+from .groups import GROUP_COLUMNS
 from .survey import Seen, implausible
 
 SHOWN_CASES = 12
@@ -214,7 +215,8 @@ def _row(dataset: Dataset, entry: Entry) -> dict[str, str]:
 def _groups(dataset: Dataset) -> str:
     rule = dataset.grouping.rule
     if dataset.has_groups and rule != "stack":
-        together = f"{len({dataset.group_of(case) for case in dataset.ids})} of cases that belong together"
+        columns = [f" (column `{c}`)" for c in GROUP_COLUMNS if any(entry.facts.get(c) for entry in dataset.cases)]
+        together = f"{len({dataset.group_of(case) for case in dataset.ids})}{next(iter(columns), ' stacks')}"
         return together + ("; folds are given by the split column" if rule == "split" else "")
     return {"stack": "slices of a stack", "split": "given by the split column"}.get(rule, "none known")
 

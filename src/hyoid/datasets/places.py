@@ -51,18 +51,17 @@ class Finder:
 
     def find(self, name: str) -> Path | None:
         """The file beside the table, in a usual folder, at the end of a longer path, or of this stem; or None."""
-        if (beside := self.table.parent / name).exists():
-            return beside
+        if (direct := self.table.parent / name).exists():
+            return direct
         path = PureWindowsPath(name)  # takes both kinds of slashes
         parts = path.parts[1:] if path.anchor else path.parts
         for start in range(len(parts)):
-            cut_to_name = 0 < start == len(parts) - 1
-            for place in (*self._usual, *(() if cut_to_name else (self.table.parent,))):
-                for form in ("NFC", "NFD"):
-                    if (
-                        found := place.joinpath(*(unicodedata.normalize(form, part) for part in parts[start:]))
-                    ).exists():
-                        return found
+            beside = [self.table.parent] if start == 0 or start < len(parts) - 1 else []
+            rest = "/".join(parts[start:])
+            for form in (unicodedata.normalize("NFC", rest), unicodedata.normalize("NFD", rest)):
+                for place in (*self._usual, *beside):
+                    if (place / form).exists():
+                        return place / form
         same = [] if suffix_of(name) else self._by_stem.get(unicodedata.normalize("NFC", path.name), [])
         return same[0] if len(same) == 1 else None
 

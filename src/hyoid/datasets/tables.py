@@ -17,7 +17,7 @@ import yaml
 from ..core.errors import ConfigError, DataError
 from ..core.labels import Labels
 from ..core.trees import load_json, load_yaml
-from .columns import given, understood
+from .columns import bare, columns_of, given, understood
 
 _SEPARATORS = ",;\t|"
 
@@ -36,6 +36,15 @@ class Table(NamedTuple):
     rows: Sequence[Mapping[str, str]]
     lines: Sequence[int]
     notes: Sequence[str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names, in order."""
+        return columns_of(self.rows)
+
+    def named(self, names: Sequence[str]) -> list[str]:
+        """The columns that mean one of these names, in the order of these."""
+        return sorted((c for c in self.columns if bare(c) in names), key=lambda c: names.index(bare(c)))
 
     def cells(self, column: str) -> list[str]:
         """The entries of a column, empty where none is given."""

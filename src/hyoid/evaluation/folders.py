@@ -306,11 +306,11 @@ def _numbers(prediction: Path | None, reference: Path, turn: Turn | None) -> Cal
 
 def _facts(folders: Sequence[Path], cases: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     """What a cases.csv in one of these folders says of each case; empty when there is none."""
-    from ..datasets.declared import facts_of
+    from ..datasets.facts import facts_of
 
     for path in (folder / "cases.csv" for folder in folders):
         if path.is_file():
-            known = facts_of(path, cases)[0]
+            known = facts_of(path, cases).of
             return {case: known.get(case, {}) for case in cases}
     return {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,11 +15,12 @@ from ..planning.measure import digest_of
 from ..reporting.page import write_page
 from ..run_folder import RunFolder, open_run
 from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
+from .origin import Record
 from .purpose import check_writable
 from .story import of_test
 
-USES, MADE_BY = "tested.json", "test_predictions.json"
-"""Files of a run: when its test cases were judged, and which weights and settings answered them."""
+USES = "tested.json"
+"""File of a run that says when its test cases were judged."""
 
 
 def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()) -> Report:
@@ -41,10 +41,12 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
         )
     check_writable(folder.task, folder.path)
     log.info("%d test cases are judged, beside %d that validated.", len(folder.dataset.test), len(folder.unseen))
-    with folder.timed("test"):
-        answers = _answers(folder, folder.path / "test" / "predictions")
-        found = judge(folder, answers, folder.path / "test" / "predictions", folder.workers, changes)
-    notes = [_counted(folder), *_known(folder)]
+    answers_place = folder.path / "test" / "predictions" / fingerprint_of(folder)
+    with folder.alone():
+        with folder.timed("test"):
+            answers = _answers(folder, answers_place)
+            found = judge(folder, answers, answers_place, folder.workers, changes)
+        notes = [_counted(folder), *_known(folder)]
     log.info(" ".join(notes))
     found = replace(found, notes=(*found.notes, *notes))
     place, told = into or folder.path / "test", of_test(folder, answers)
@@ -54,17 +56,13 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
 
 
 def _answers(folder: RunFolder, place: Path) -> dict[str, Path]:
-    """Files of the answers to the test cases, made where the same weights and settings have not made them yet."""
-    made_by, wanted = fingerprint_of(folder), folder.experiment.prediction.format
-    if folder.read_json(MADE_BY).get("made_by") != made_by:
-        shutil.rmtree(place, ignore_errors=True)
+    """Files of the answers to the test cases; those that were written there before stay."""
     entries = [folder.dataset.entry(case_id) for case_id in folder.dataset.test]
-    files = {entry.id: answer_file(place, entry, wanted) for entry in entries}
-    if waiting := [entry for entry in entries if not files[entry.id].exists()]:
+    files = {entry.id: answer_file(place, entry, folder.experiment.prediction.format) for entry in entries}
+    written = Record(place)
+    if waiting := [entry for entry in entries if files[entry.id] not in written]:
         scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
-        predictor = predictor_of(folder)
-        folder.write_json(MADE_BY, {"made_by": made_by})
-        predict_entries(predictor, folder.dataset, waiting, place, scattered=scattered)
+        predict_entries(predictor_of(folder), folder.dataset, waiting, place, scattered=scattered)
     return files
 
 
@@ -89,9 +87,8 @@ def _known(folder: RunFolder) -> list[str]:
     images = {case_id: folder.dataset.read(case_id).image.array for case_id in folder.dataset.test}
     known = {case_id: digests[found] for case_id, array in images.items() if (found := digest_of(array)) in digests}
     told = listed([f"{case_id} is {other}" for case_id, other in known.items()])
-    return [f"{len(known)} test cases are images of training or validation ({told}); the figures flatter."] * bool(
-        known
-    )
+    warning = f"{len(known)} test cases are images of training or validation ({told}); the figures flatter."
+    return [warning] if known else []
 
 
 def _teachers(folder: RunFolder) -> Iterator[RunFolder]:
