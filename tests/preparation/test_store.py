@@ -17,6 +17,7 @@ from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.grid import Grid
 from hyoid.core.progress import Listener, listening
 from hyoid.ops.resample import onto
+from hyoid.preparation import packing
 from hyoid.preparation.intensity import IntensitySettings
 from hyoid.preparation.packing import pack, sample_places
 from hyoid.preparation.pipeline import PreparationSettings, prepare
@@ -386,3 +387,15 @@ def test_a_case_from_before_there_were_checksums_is_made_again_in_silence(datase
     dataset.read_ids.clear()
     prepare_all(dataset, SETTINGS, tmp_path / "store")
     assert dataset.read_ids == ["a"] and not caplog.text
+
+
+def test_a_store_of_many_cases_keeps_few_files_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_most_open", lambda: 3)
+    store = Store(tmp_path, tuple("abcdefgh"))
+    for number, case_id in enumerate(store.ids):
+        store.write(Case(case_id, Image(np.full((1, 4, 4), number, np.float32), Grid.plain((4, 4)))))
+    first = store.image("a")
+    for number, case_id in enumerate(store.ids * 2):
+        assert np.all(store.image(case_id)[:] == number % len(store.ids))
+    assert len(store._maps._known) == 3
+    assert np.all(first[:] == 0)

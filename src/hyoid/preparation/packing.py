@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,6 +48,46 @@ class Scaled:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole image."""
         return self[:] if dtype is None else self[:].astype(dtype)
+
+
+class Maps:
+    """Arrays of files, mapped into memory: those that were asked for last, as many as a process may have files."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, np.ndarray] = {}  # the one that was asked for last comes last
+        self._lock = Lock()
+
+    def array(self, path: Path) -> np.ndarray:
+        """The array of an .npy file; only what is read of it takes memory.
+
+        Raises:
+            OSError, ValueError: When it cannot be read.
+        """
+        with self._lock:
+            known = self._known.pop(path, None)
+            if known is None:
+                known = np.load(path, mmap_mode="r")
+            self._known[path] = known
+            while len(self._known) > _most_open():
+                del self._known[next(iter(self._known))]
+            return known
+
+    def forget(self, folder: Path) -> None:
+        """Read the files of a folder anew from now on."""
+        with self._lock:
+            for path in [path for path in self._known if path.parent == folder]:
+                del self._known[path]
+
+
+@cache
+def _most_open() -> int:
+    """A quarter of the files that a process may have open, each of which a mapped array keeps."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:  # not on Windows, which has no such limit
+        return 1024
+    most = getrlimit(RLIMIT_NOFILE)[0]
+    return 1024 if most == RLIM_INFINITY else max(16, min(1024, most // 4))
 
 
 def pack(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:

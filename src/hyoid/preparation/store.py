@@ -31,7 +31,7 @@ from ..core.grid import Grid
 from ..core.lock import sharing
 from ..core.progress import log, track
 from ..core.trees import load_json
-from .packing import Scaled, pack, sample_places, smallest_type
+from .packing import Maps, Scaled, pack, sample_places, smallest_type
 from .pipeline import PreparationSettings, prepare
 
 VERSION = 1
@@ -46,7 +46,8 @@ class Store:
 
     folder: Path  # where one folder for each case lies
     ids: tuple[str, ...]  # the cases in it that belong to this store
-    _cache: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    _facts: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _maps: Maps = field(default_factory=Maps, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: str | Path, ids: Sequence[str] | None = None) -> Store:
@@ -101,9 +102,8 @@ class Store:
             text = json.dumps(facts, default=str)
             facts["checksums"] = sums | {"facts.json": checksum([text.encode()])}
             (folder / "facts.json").write_text(json.dumps(facts, default=str), encoding="utf-8")
-        for known in list(self._cache):
-            if known[0] == case.id:
-                self._cache.pop(known, None)
+        self._facts.pop(case.id, None)
+        self._maps.forget(self._folder(case.id))
 
     def image(self, case_id: str) -> Scaled | np.ndarray:
         """The image (C, *S); slicing it reads only that part, as float32."""
@@ -160,7 +160,7 @@ class Store:
 
     def facts(self, case_id: str) -> dict[str, Any]:
         """Everything about the case that is not an array."""
-        known = self._cache.get((case_id, "facts"))
+        known = self._facts.get(case_id)
         if known is None:
             path = self._folder(case_id) / "facts.json"
             try:
@@ -171,7 +171,7 @@ class Store:
                 raise DataError(
                     f"{path}: no prepared case can be read here ({error}); `hyoid prepare` makes it again."
                 ) from error
-            self._cache[case_id, "facts"] = known
+            self._facts[case_id] = known
         return known
 
     def check(self, case_id: str) -> None:
@@ -193,15 +193,12 @@ class Store:
         return self.folder / quote(case_id, safe=" ()+,=@").replace(".", "%2E")
 
     def _array(self, case_id: str, name: str) -> np.ndarray:
-        known = self._cache.get((case_id, name))
-        if known is None:
-            path = self._folder(case_id) / f"{name}.npy"
-            try:
-                known = np.load(path, mmap_mode="r")
-            except (OSError, ValueError) as error:
-                raise DataError(f"{case_id}: the prepared data set has no {name} for this case ({path}).") from error
-            self._cache[case_id, name] = known
-        return known
+        path = self._folder(case_id) / f"{name}.npy"
+        try:
+            return self._maps.array(path)
+        except (OSError, ValueError) as error:
+            why = f"{path}: {getattr(error, 'strerror', None) or 'this is no array'}"
+            raise DataError(f"{case_id}: the prepared data set has no {name} for this case ({why}).") from error
 
     def _scaled(self, case_id: str, name: str, facts: Mapping[str, Any]) -> Scaled | np.ndarray:
         stored = self._array(case_id, name)
