@@ -9,7 +9,7 @@ import pytest
 
 from hyoid.core.citations import bibliography
 from hyoid.core.errors import ConfigError
-from hyoid.metrics import SHELVES, Rules, of_label_images
+from hyoid.metrics import SHELVES, Rules, of_files
 
 OBJECTS, PROBABILITIES, IMAGES = (SHELVES[kind] for kind in ("objects", "probabilities", "images"))
 
@@ -120,10 +120,11 @@ def test_names_are_on_one_shelf_only():
     assert len(set(names)) == len(names)
 
 
-def test_an_evaluation_takes_metrics_of_masks_and_objects_only():
-    assert of_label_images("aji").name == "aji"
-    assert of_label_images("nsd", tolerance_mm=2.0).name == "nsd"
+def test_an_evaluation_takes_metrics_of_what_files_hold_only():
+    assert {of_files(name).name for name in ("psnr", "folds")} == {"psnr", "folds"}
+    assert of_files("aji").name == "aji"
+    assert of_files("nsd", tolerance_mm=2.0).name == "nsd"
     with pytest.raises(ConfigError, match="ece compares probabilities"):
-        of_label_images("ece")
+        of_files("ece")
     with pytest.raises(ConfigError, match="Did you mean"):
-        of_label_images("panoptic_qualty")
+        of_files("panoptic_qualty")

@@ -17,11 +17,12 @@ from hyoid.core.labels import Labels
 from hyoid.files.colours import colour_of
 from hyoid.files.formats import (
     check_suffix,
+    image_suffixes,
     label_suffixes,
     read_image,
     stem_of,
+    suffix_for_image,
     suffix_for_labels,
-    suffix_for_probabilities,
     write_boxes,
     write_image,
 )
@@ -133,6 +134,27 @@ def test_a_format_that_cannot_hold_labels_is_refused_with_those_that_can():
 
 
 @pytest.mark.parametrize(
+    ("wanted", "dims", "kind"),
+    [("png", 2, "intensities"), ("seg.nrrd", 3, "intensities"), ("tif", 3, "field"), ("ome.zarr", 3, "field")],
+)
+def test_a_format_that_cannot_hold_fractions_or_directions_is_refused(wanted, dims, kind):
+    with pytest.raises(ConfigError, match=rf"'{wanted}': (fields|images .*) of {dims} axes fit into .*nrrd"):
+        check_suffix(wanted, dims, kind=kind)
+    assert check_suffix("mha", dims, kind=kind) == ".mha" and check_suffix("tif", 2, kind=kind) == ".tif"
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (9, 11)), (3, (9, 11)), (2, (5, 9, 11)), (3, (5, 9, 11))])
+@pytest.mark.parametrize("kind", ["intensities", "field"])
+def test_images_and_fields_keep_their_fractions_and_channels(tmp_path, channels, shape, kind):
+    array = np.random.default_rng(0).normal(0, 900, (channels, *shape)).astype(np.float32)
+    for suffix in sorted({*image_suffixes(len(shape), kind)} - {".npy"}):
+        write_image(file := tmp_path / f"a{suffix}", Image(array, Grid.plain(shape, (1.5,) * len(shape)), kind))
+        again = read_image(file, kind)
+        assert again.kind == kind and again.array.dtype == np.float32 and again.grid.shape == shape
+        np.testing.assert_array_equal(again.array, array, err_msg=suffix)
+
+
+@pytest.mark.parametrize(
     ("wanted", "dims", "suffix"),
     [
         (None, 3, ".nii.gz"),
@@ -144,4 +166,4 @@ def test_a_format_that_cannot_hold_labels_is_refused_with_those_that_can():
     ],
 )
 def test_probabilities_follow_the_wanted_format_where_it_holds_fractions(wanted, dims, suffix):
-    assert suffix_for_probabilities(wanted, dims) == suffix
+    assert suffix_for_image(check_suffix(wanted) if wanted else "", dims) == suffix

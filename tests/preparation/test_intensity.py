@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyoid.core.errors import ConfigError
-from hyoid.preparation.intensity import IntensitySettings, schemes
+from hyoid.preparation.intensity import IntensitySettings, scaled_back, schemes
 
 OPTIONS = {
     "ct": {"lower": -900.0, "upper": 300.0, "mean": 40.0, "std": 80.0},
@@ -54,6 +54,27 @@ def test_constant_images_become_zeros(name, value):
 def test_ct_clips_and_standardises_with_the_data_set():
     result = scheme("ct", lower=-100.0, upper=200.0, mean=50.0, std=10.0)(np.array([-1000, 50, 60, 3000]), None)
     np.testing.assert_allclose(result, [-15, 0, 1, 15])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fixed", {"mean": 900.5, "std": 80.0}),
+        ("fixed", {"mean": 3.0, "std": 0.0}),
+        ("rgb", {"mean": 0.4, "std": 0.2}),
+        ("none", {}),
+        ("ct", OPTIONS["ct"]),
+    ],
+)
+def test_what_is_scaled_alike_in_all_images_is_scaled_back(name, options):
+    one = IntensitySettings(scheme=name, options=options)
+    np.testing.assert_allclose(scaled_back(one.build()(image(), None)[None], [one])[0], image(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["zscore", "percentiles"])
+def test_what_each_image_measures_cannot_be_scaled_back(name):
+    with pytest.raises(ConfigError, match=f"'{name}' measures each target.*choose fixed, ct, rgb, none"):
+        scaled_back(image()[None], [IntensitySettings(scheme=name)])
 
 
 def test_percentiles_are_not_moved_by_an_outlier():

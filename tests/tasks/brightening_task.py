@@ -1,6 +1,8 @@
-"""A task in an extension that learns images from images."""
+"""Tasks in an extension that learn images and a field from images."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -22,7 +24,7 @@ class Brightening(Task):
     counts = False
     ignores = "weight"
     channels = 1
-    outputs = ("bright",)
+    outputs: ClassVar[tuple[str, ...]] = ("bright",)
     structures = ()
 
     def __init__(self, labels: Labels) -> None:
@@ -43,10 +45,29 @@ class Brightening(Task):
     def score(self, answer: np.ndarray, truth: np.ndarray, grid: Grid) -> dict[str, float]:
         """1 where the answer is the target, less the further away it is."""
         assert answer.dtype == np.float32
-        return {"closeness": 1 - float(np.abs(answer - truth[0]).mean())}
+        return {"closeness": 1 - float(np.abs(answer - truth).mean())}
 
 
-@tasks.register("brightening", papers="ronneberger2015unet")
-def brightening(labels: Labels) -> Brightening:
-    """Brighter images."""
-    return Brightening(labels)
+class Twofold(Brightening):
+    """Two maps: both channels of the target, in one image."""
+
+    default_metrics = ()
+    channels = 2
+    outputs = ("bright", "dark")
+
+    def decode(self, maps: Array) -> Array:
+        """Both maps."""
+        return maps
+
+
+class Moving(Twofold):
+    """Three maps: how far each voxel moves."""
+
+    truth = "field"
+    channels = 3
+    outputs = ("right", "front", "up")
+
+
+tasks.register("brightening", papers="ronneberger2015unet")(Brightening)
+tasks.register("twofold")(Twofold)
+tasks.register("moving")(Moving)

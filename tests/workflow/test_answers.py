@@ -202,7 +202,8 @@ def test_answers_that_are_folders_are_found(tmp_path):
     (tmp_path / "predictions" / "sheet.ome.zarr").mkdir(parents=True)
     experiment = SimpleNamespace(prediction=PredictionSettings())
     dataset = SimpleNamespace(cases=[entry])
-    folder = SimpleNamespace(dataset=dataset, predictions=tmp_path / "predictions", experiment=experiment)
+    facts = {"task": SimpleNamespace(kind="labels"), "fingerprint": SimpleNamespace(dims=2)}
+    folder = SimpleNamespace(dataset=dataset, predictions=tmp_path / "predictions", experiment=experiment, **facts)
     assert answers_of(folder) == {}
     (tmp_path / "predictions" / "answers.jsonl").write_text('{"writes": ["sheet.ome.zarr"]}\n{"wri')
     assert answers_of(folder) == {"sheet": tmp_path / "predictions" / "sheet.ome.zarr"}

@@ -3,6 +3,7 @@
 Read in this order:
 
 - `evaluate`: `evaluate_case`, one case to rows; `evaluate_pairs`, many cases to a Report
+- `images`: an image or a field and its target, to rows
 - `identity`: a text that tells reference masks apart
 - `folders`: `evaluate_folders`, any two folders of label images to a Report
 - `confusion`: which structure is taken for which

@@ -18,8 +18,10 @@ from ..core.progress import log, track
 from ..datasets.agreement import coincide, difference
 from ..metrics.objects import Objects
 from ..metrics.pair import pairs_of
+from ..metrics.shelves import check_kind
 from .confusion import Confusion, table_of
 from .identity import mark_of_reference
+from .images import rows_of_image
 from .report import UNKNOWN, EvaluationSettings, Report, rounded
 from .rows import Row
 
@@ -58,29 +60,35 @@ def evaluate_case(
     group: str = "",
     numbers: Numbers = (None, None),
     annotated: Sequence[str] | None = None,
+    outputs: Sequence[str] = (),
 ) -> list[Row]:
-    """The rows of one case, one for each structure.
+    """The rows of one case, one for each structure, or for each channel of an image.
 
     Args:
         case: Case id.
-        prediction: Labels on the grid of the reference; None counts every structure as missed.
-        reference: Labels.
+        prediction: Labels on the grid of the reference; None counts every structure as missed. Or an image, or a field.
+        reference: The truth of the same kind.
         labels: Structures and their values.
         settings: Metrics and rules.
         group: Patient or other group; the case itself when empty.
         numbers: Object numbers (*S) of prediction and reference, for metrics of objects; pieces where None.
         annotated: Structures that were annotated, all when None; rows of others have no numbers.
+        outputs: What the channels of an image are called.
 
     Raises:
-        DataError: When the grids differ or an array has several channels.
-        ConfigError: When a metric does not fit the number of axes.
+        DataError: When the grids differ, or the arrays have not the channels they need.
+        ConfigError: When a metric does not fit the number of axes, or what is judged.
     """
     settings = settings or EvaluationSettings()
     chosen = settings.build()
+    check_kind(chosen, reference.kind)
     for metric in chosen:
         if reference.grid.dims not in metric.dims:
             needs = f"{metric.name} needs {metric.dims[0]}D images"
             raise ConfigError(f"metrics: {needs}; these have {reference.grid.dims} axes.")
+    if prediction is not None and reference.kind != "labels":
+        _check_grids(case, prediction.grid, reference.grid)
+        return rows_of_image((case, group or case), prediction, reference, outputs, settings)
     truth = _label_array(case, "reference", reference)
     if prediction is None:
         guess = np.zeros_like(truth)
@@ -113,6 +121,7 @@ def evaluate_pairs(
     workers: int = 1,
     notes: Sequence[str] = (),
     stage: str = "evaluate",
+    outputs: Sequence[str] = (),
 ) -> Report:
     """The report of many cases; as many as there are workers are in memory at a time.
 
@@ -123,6 +132,7 @@ def evaluate_pairs(
         workers: Threads.
         notes: Sentences for the report.
         stage: What a progress bar calls the work.
+        outputs: What the channels of images are called.
 
     Raises:
         DataError: When there are no cases, or one of them cannot be judged.
@@ -134,10 +144,13 @@ def evaluate_pairs(
 
     numbered = settings.objects == "numbers" and any(metric.compares is Objects for metric in settings.build())
 
-    def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray]:
+    def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray | None]:
         prediction, reference = one.read()
         numbers = one.numbers() if numbered and one.numbers else (None, None)
-        rows = evaluate_case(one.case, prediction, reference, labels, settings, one.group, numbers, one.annotated)
+        about = one.group, numbers, one.annotated, outputs
+        rows = evaluate_case(one.case, prediction, reference, labels, settings, *about)
+        if reference.kind != "labels":
+            return rows, reference.grid, None
         table = table_of(None if prediction is None else prediction.array[0], reference.array[0], labels)
         if one.annotated is not None:
             known = np.array([True, *(name in one.annotated for name in labels.names)])
@@ -160,8 +173,9 @@ def evaluate_pairs(
     known = calibrated == {True}
     size_unit = SIZE_UNITS[known][grids[0].dims]
     facts = {one.case: one.facts for one in todo if one.facts}
-    confused = Confusion.of(tables, labels)
-    return Report(rows, labels.names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
+    confused = None if tables[0] is None else Confusion.of(tables, labels)
+    names = labels.names or tuple(dict.fromkeys(row.structure for row in rows))
+    return Report(rows, names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
 
 
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:

@@ -22,7 +22,7 @@ from ..core.result import Line, Result, Table
 from ..core.settings import Settings
 from ..core.trees import load_json
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
-from ..metrics.shelves import of_label_images
+from ..metrics.shelves import HELD, of_files
 from .confusion import Confusion
 from .paired import by_group, detectable_difference
 from .record import FORMAT, as_stored, as_text, plain
@@ -70,7 +70,7 @@ class EvaluationSettings(Settings):
         if unused:
             raise ConfigError(f"evaluation.options: {unused[0]} is not measured; add it to evaluation.metrics.")
         given = {name: {**usual.get(name, {}), **self.options.get(name, {})} for name in self.metrics}
-        return tuple(of_label_images(name, **options) for name, options in given.items())
+        return tuple(of_files(name, **options) for name, options in given.items())
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,17 @@ class Report(Result):
     def metrics(self) -> dict[str, Metric]:
         """The measured metrics by name."""
         return {metric.name: metric for metric in self.settings.build()}
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """The rules for structures that are missed, in words; none where images or fields are judged."""
+        of_labels = any(metric.compares in HELD["labels"] for metric in self.metrics.values())
+        return self.settings.rules.sentences() if of_labels else ()
+
+    @property
+    def noun(self) -> str:
+        """What a row of a case is about: a structure, or an output, which is a channel of an image, or a field."""
+        return "structure" if self.rules else "output"
 
     def unit(self, metric: str) -> str:
         """Unit of a metric in this report."""
@@ -202,7 +213,8 @@ class Report(Result):
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
         """Agreement of sizes of each judged structure."""
-        return {name: agreement(*self.sizes(name), self.groups, *self.settings.draws[:2]) for name in self.judged}
+        names = self.judged if self.rules else ()
+        return {name: agreement(*self.sizes(name), self.groups, *self.settings.draws[:2]) for name in names}
 
     def sizes(self, structure: str) -> tuple[list[float], list[float]]:
         """Predicted and reference size of a structure in each case."""
@@ -239,7 +251,7 @@ class Report(Result):
         headings = {name: f"{name} ({unit})" if (unit := self.unit(name)) else name for name in self.metrics}
         names = fitting(headings, self.structures, width)
         found = [one for one in (*self.summaries, *self.means) if one.metric in names]
-        yield summary_table(found, headings, self.settings.confidence, len(self.cases))
+        yield summary_table(found, headings, self.settings.confidence, len(self.cases), self.noun)
         if left_out := len(headings) - len(names):
             yield Line(f"... and {left_out} more metrics, in report.json and cases.csv of --into", look="faint")
 
@@ -262,7 +274,7 @@ class Report(Result):
             "num_cases": len(self.cases),
             "num_groups": len({row.group for row in self.rows}),
             "settings": self.settings.model_dump(mode="json"),
-            "rules": list(self.settings.rules.sentences()),
+            "rules": list(self.rules),
             "length_unit": self.length_unit,
             "size_unit": self.size_unit,
             "metrics": {

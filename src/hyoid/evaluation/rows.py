@@ -79,7 +79,7 @@ def fitting(headings: Mapping[str, str], structures: Sequence[str], width: int) 
 
 
 def summary_table(
-    summaries: Sequence[Summary], headings: Mapping[str, str], confidence: float, num_cases: int
+    summaries: Sequence[Summary], headings: Mapping[str, str], confidence: float, num_cases: int, noun: str
 ) -> Table:
     """The mean of each structure and metric, with the interval of the first metric.
 
@@ -88,18 +88,20 @@ def summary_table(
         headings: Heading of each metric.
         confidence: Of the intervals.
         num_cases: All cases of the report.
+        noun: What has a row: structures, which can be missed, or else.
     """
     by_structure: dict[str, list[Summary]] = {}
     for one in summaries:
         by_structure.setdefault(one.structure, []).append(one)
     heads = [headings[name] for name in dict.fromkeys(one.metric for one in summaries)]
     heads[1:1] = [f"{100 * confidence:.0f} %"]
-    columns = (Column("structure"), *(Column(head, right=True) for head in [*heads, "missed"]))
+    heads += ["missed"] * (noun == "structure")
+    columns = (Column(noun), *(Column(head, right=True) for head in heads))
     rows = []
     for structure, (first, *others) in by_structure.items():
         spread, means = first.spread, [f"{one.spread.mean:.3f}" for one in others]
         interval = "-" if math.isnan(spread.low) else f"{spread.low:.3f} to {spread.high:.3f}"
-        missed = f"{first.num_missed} of {first.num_present}"
-        rows.append((structure, f"{spread.mean:.3f}", interval, *means, missed))
+        missed = [f"{first.num_missed} of {first.num_present}"] * (noun == "structure")
+        rows.append((structure, f"{spread.mean:.3f}", interval, *means, *missed))
     title = f"{num_cases} case{'s' * (num_cases != 1)}"
     return Table(columns, tuple(rows), title, sums=True)

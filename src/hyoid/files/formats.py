@@ -76,25 +76,33 @@ def label_suffixes(dims: int | None = None, largest: int = 0) -> list[str]:
     return [s for one in entries for s in one.written or one.suffixes if largest <= one.largest.get(s, largest)]
 
 
-def check_suffix(wanted: str, dims: int | None = None, largest: int = 0) -> str:
+def image_suffixes(dims: int, kind: Kind) -> list[str]:
+    """Endings of files that hold images of so many axes in float32; of fields only where axes keep their directions."""
+    entries = {s: _format_of(Path(f"image{s}")) for s in label_suffixes(dims) if s != ".seg.nrrd"}
+    return [s for s, one in entries.items() if not one.largest and (kind != "field" or dims == 2 or one.oriented)]
+
+
+def check_suffix(wanted: str, dims: int | None = None, largest: int = 0, kind: Kind = "labels") -> str:
     """The ending that is meant by a name such as "nii.gz" or ".nii.gz".
 
     Raises:
-        ConfigError: When no such file is written, or it does not hold labels of these axes and values.
+        ConfigError: When no such file is written, or it does not hold labels of these axes and values, or such images.
     """
     suffix, fitting = "." + wanted.lower().lstrip("."), label_suffixes(dims, largest)
+    held = "label files are written with" if dims is None else f"labels of {dims} axes up to {largest} fit into"
+    if dims is not None and kind != "labels":
+        held = f"{'fields' if kind == 'field' else 'images with fractions'} of {dims} axes fit into"
+        fitting = image_suffixes(dims, kind)
     if suffix not in fitting:
-        held = "label files are written with" if dims is None else f"labels of {dims} axes up to {largest} fit into"
         raise ConfigError(f"prediction.format = {wanted!r}: {held} {', '.join(one[1:] for one in fitting)}.")
     return suffix
 
 
-def suffix_for_probabilities(wanted: str | None, dims: int) -> str:
-    """The ending for maps of probabilities: that of the wanted format of answers where it holds fractions."""
-    suffix = check_suffix(wanted) if wanted else ""
+def suffix_for_image(suffix: str, dims: int, kind: Kind = "intensities") -> str:
+    """The ending for an image of float32 numbers, this one if it holds them, else the usual one."""
     usual = ".nii.gz" if dims == 3 else ".tif"
-    fits = suffix and not _format_of(Path(f"maps{suffix}")).largest
-    return (".nrrd" if suffix == ".seg.nrrd" else suffix) if fits else usual
+    suffix = ".nrrd" if suffix == ".seg.nrrd" else suffix
+    return suffix if suffix in image_suffixes(dims, kind) else usual
 
 
 def writes_boxes(wanted: str) -> bool:
@@ -136,7 +144,7 @@ def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
     Args:
         path: The file or folder.
         kind: "intensities" keeps whole numbers as stored and gives fractions as float32; "labels" gives one
-            channel of whole numbers; "probabilities" gives float32.
+            channel of whole numbers; "probabilities" and "field" give float32.
 
     Raises:
         DataError: When the file is missing, damaged, of another kind, or holds no labels where labels are wanted.
@@ -146,7 +154,7 @@ def read_image(path: str | Path, kind: Kind = "intensities") -> Image:
     array = stored.array
     if kind == "labels":
         array = whole_numbers(path, array)
-    elif kind == "probabilities" or array.dtype.kind == "f":
+    elif kind in ("probabilities", "field") or array.dtype.kind == "f":
         array = np.asarray(array, np.float32)
     return Image(in_c_order(array), stored.header.grid, kind)
 

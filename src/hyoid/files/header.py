@@ -74,6 +74,7 @@ class Format:
         written: Endings that `write` takes; all of them when empty.
         dims: Axes of images that are read back as they were written.
         largest: The largest number that a file with an ending holds, in formats of small whole numbers.
+        oriented: Whether a file knows where the axes of a volume point in the body.
     """
 
     name: str
@@ -87,3 +88,4 @@ class Format:
     written: tuple[str, ...] = ()
     dims: tuple[int, ...] = (2, 3)
     largest: Mapping[str, int] = field(default_factory=dict)
+    oriented: bool = False

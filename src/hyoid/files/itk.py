@@ -226,4 +226,4 @@ def _reason(error: Exception) -> str:
     return lines[-1].split("): ", 1)[-1] if lines else "unknown reason"
 
 
-FORMAT = Format("NRRD or MetaImage", tuple(_NAMES), read, read_header, write)
+FORMAT = Format("NRRD or MetaImage", tuple(_NAMES), read, read_header, write, oriented=True)

@@ -363,4 +363,5 @@ FORMAT = Format(
     in_parts=True,
     written=(".nii.gz", ".nii"),
     dims=(3,),
+    oriented=True,
 )

@@ -12,9 +12,9 @@ Read in this order:
 - `instances`: AP, F1, panoptic quality, AJI, SEG, Rand error, variation of information
 - `lesions`: detection of connected pieces, and FROC
 - `calibration`: Beliefs, probabilities beside the truth: ECE, Brier, AUC
-- `restoration`: Images, a restored beside the true one: PSNR, SSIM, NRMSE
-- `registration`: Landmarks and Motion: target registration error, folds
-- `shelves`: every shelf, and which metrics an evaluation of label images can use
+- `restoration`: Images, a restored beside the true one: PSNR, SSIM, MAE, NRMSE
+- `registration`: Landmarks and Motion: target registration error, end point error, folds
+- `shelves`: every shelf, and which metrics an evaluation can use
 
 The conventions and the rules for empty masks are told in `docs/concepts/metrics.md`.
 """
@@ -23,7 +23,7 @@ from . import calibration, instances, lesions, overlap, registration, restoratio
 from .metric import DEFAULT_METRICS, Metric, Rules, measure, metrics
 from .objects import Objects
 from .pair import Pair, pairs_of
-from .shelves import SHELVES, of_label_images
+from .shelves import SHELVES, of_files
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -37,7 +37,7 @@ __all__ = [
     "lesions",
     "measure",
     "metrics",
-    "of_label_images",
+    "of_files",
     "overlap",
     "pairs_of",
     "registration",

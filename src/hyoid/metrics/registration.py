@@ -51,24 +51,29 @@ class Motion(Compared):
     Attributes:
         displacement: (dims, *S): how far each voxel moves along each axis, in mm.
         spacing_mm: Voxel size along each axis.
+        reference: The true field; zeros when None was given.
     """
 
     displacement: np.ndarray
     spacing_mm: tuple[float, ...]
+    reference: np.ndarray
 
     @classmethod
     def of(
         cls, prediction: np.ndarray, reference: np.ndarray | None = None, spacing_mm: Sequence[float] | None = None
     ) -> Motion:
-        """A field (dims, *S) in mm; there is no true field to compare with, so `reference` is not used.
+        """A field (dims, *S) in mm, beside the true one; beside no motion when None.
 
         Raises:
-            DataError: When the first axis does not hold one component for each other axis.
+            DataError: When the first axis does not hold one component for each other axis, or the shapes differ.
         """
         field = np.asarray(prediction, float)
         if len(field) != field.ndim - 1 or min(field.shape[1:]) < 2:
             raise DataError(f"A displacement field has shape (dims, *S) with two voxels or more; got {field.shape}.")
-        return cls(field, tuple(map(float, spacing_mm)) if spacing_mm is not None else (1.0,) * len(field))
+        true = np.zeros_like(field) if reference is None else np.asarray(reference, float)
+        if true.shape != field.shape:
+            raise DataError(f"Two fields of one shape are compared; got {field.shape} and {true.shape}.")
+        return cls(field, tuple(map(float, spacing_mm)) if spacing_mm is not None else (1.0,) * len(field), true)
 
     def determinants(self) -> np.ndarray:
         """How many times larger each voxel gets, (*S): determinant of the Jacobian of x + u(x), central differences."""
@@ -87,6 +92,12 @@ def tre(landmarks: Landmarks) -> float:
 
 
 _MOTION: dict[str, Any] = {"shelf": registration_metrics, "compares": Motion, "best": 0.0}
+
+
+@metric("end_point_error", worst=float("inf"), unit="mm", **_MOTION)
+def end_point_error(motion: Motion) -> float:
+    """Mean distance between where a field and the true one move a voxel."""
+    return float(np.linalg.norm(motion.displacement - motion.reference, axis=0).mean())
 
 
 @metric("folds", papers="leow2007statistical", worst=1.0, convention="determinant not above 0", **_MOTION)

@@ -89,6 +89,12 @@ def ssim(images: Images, data_range: Positive | None = None) -> float:
     return float(value[inner].mean())
 
 
+@metric("mae", best=0.0, worst=float("inf"), **_FACTS)
+def mae(images: Images) -> float:
+    """Mean absolute difference, in the numbers of the images."""
+    return float(np.abs(images.prediction - images.reference).mean())
+
+
 @metric("nrmse", best=0.0, worst=float("inf"), convention="root mean square of the true image", **_FACTS)
 def nrmse(images: Images, by: Literal["root_mean_square", "range", "mean"] = "root_mean_square") -> float:
     """Root mean squared difference relative to the true image.

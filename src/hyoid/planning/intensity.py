@@ -22,7 +22,8 @@ def intensity_of(
     """The scheme of each channel, and what was decided in words.
 
     CT values mean the same everywhere and are clipped to what structures have; colours are kept when they are alike in
-    all cases; everything else is brought to mean 0 and deviation 1, image by image.
+    all cases; everything else is brought to mean 0 and deviation 1, image by image, or where answers are images too,
+    all images alike, since what tells these apart would be lost.
 
     Raises:
         ConfigError: When the settings name schemes for another number of channels.
@@ -34,6 +35,7 @@ def intensity_of(
     found, notes = [], []
     for index, channel in enumerate(channels):
         scheme = names[index] if names else _scheme(channel)
+        scheme = "fixed" if fingerprint.target and not names and scheme == "zscore" else scheme
         found.append(_settings(scheme, channel, fingerprint))
         if scheme == "ct":
             notes.append(f"{channel.name} is CT: clipped to {channel.low:.0f} to {channel.high:.0f} Hounsfield units")
@@ -44,8 +46,8 @@ def intensity_of(
 
 
 def target_of(fingerprint: Fingerprint) -> tuple[IntensitySettings, ...]:
-    """The scheme of each channel of the target images: what an image channel like it would get."""
-    return tuple(_settings(_scheme(channel), channel, fingerprint) for channel in fingerprint.target)
+    """The scheme of each channel of the target images, which is the same for all, so that answers are scaled back."""
+    return tuple(_settings("fixed", channel, fingerprint) for channel in fingerprint.target)
 
 
 def _scheme(channel: ChannelFacts) -> str:
@@ -58,6 +60,8 @@ def _settings(scheme: str, channel: ChannelFacts, fingerprint: Fingerprint) -> I
     deviation, options = max(channel.std, 1e-8), dict[str, Any]()
     if scheme == "ct":
         options = {"lower": channel.low, "upper": channel.high, "mean": channel.mean, "std": deviation}
+    elif scheme == "fixed":
+        options = {"mean": channel.mean, "std": deviation}
     elif scheme == "rgb":
         options = {"mean": channel.mean / 255, "std": deviation / 255}
     elif scheme == "zscore" and fingerprint.content_share < MOSTLY_EMPTY:

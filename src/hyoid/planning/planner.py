@@ -169,7 +169,8 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     # Images whose pixel size is unknown stay as they are.
     keeps = not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
     spacing = None if keeps else (None,) * frame.flat + row.spacing_mm
-    crop = settings.crop or ("content" if not auto or fingerprint.content_share < 0.95 else "none")
+    cuts = ground.task.kind == "labels" and (not auto or fingerprint.content_share < 0.95)
+    crop = settings.crop or ("content" if cuts else "none")
     notes = _memory_notes(ground, chosen) + _net_notes(frame, row.net)
     return Plan(
         preset=settings.preset,

@@ -59,8 +59,8 @@ class Answering(ABC):
     def _fill(self, maps: np.ndarray, case: Case, prepared: Image, advance: Advance | None) -> None:
         """Write the maps (K, *S) of a case on the grid of its prepared image, part by part."""
 
-    def _at_once(self, prepared: Image, target: Grid, advance: Advance | None) -> Image | None:
-        """The labels on a grid, where no maps have to leave the device for them."""
+    def _at_once(self, case: Case, prepared: Image, advance: Advance | None) -> Image | None:
+        """An image or a field, in the numbers of target files; or labels whose maps need not leave the device."""
         return None
 
     def within(self, memory_gb: float) -> Self:
@@ -73,7 +73,7 @@ class Answering(ABC):
     def predict(
         self, case: Case, prepared: Image | None = None, advance: Advance | None = None, watch: Watch | None = None
     ) -> Image:
-        """The labels of a case on exactly the grid of its image.
+        """The answer to a case, labels, an image or a field, on exactly the grid of its image.
 
         Args:
             case: An image in the channels the net was trained with.
@@ -86,11 +86,15 @@ class Answering(ABC):
                 suffice for it.
         """
         prepared, target = self.prepared(case) if prepared is None else prepared, case.image.grid
+        labels = self.task.kind == "labels"
         with fitting(case, self.plans[0]):
             if self.settings.refine is not None:
                 answer: Image | None = self._refined(case, prepared, advance, watch)[0]
             else:
-                answer = self._at_once(prepared, target, advance) if watch is None else None
+                answer = self._at_once(case, prepared, advance) if watch is None or not labels else None
+            if watch is not None and not labels:
+                for piece in self.pieces(case, prepared, None):
+                    watch(piece)
             if answer is None:
                 answer = Image(np.zeros((1, *target.shape), self.task.dtype), target, "labels")
                 self.predict_into(answer.array[0], case, advance, prepared, watch)
@@ -99,9 +103,9 @@ class Answering(ABC):
     def predict_probabilities(
         self, case: Case, prepared: Image | None = None, advance: Advance | None = None
     ) -> tuple[Image, Image]:
-        """The labels of a case and the probabilities behind them, both on the grid of its image.
+        """The answer to a case and the maps behind it, both on the grid of its image.
 
-        Probabilities are float16, and zero where nothing was predicted. The net answers once for both.
+        Maps are float16, and zero where nothing was predicted. The net answers once for labels and their maps.
         """
         with fitting(case, self.plans[0]):
             if self.settings.refine is not None:
@@ -178,10 +182,11 @@ class Answering(ABC):
         with room_for((self.task.channels, *prepared.grid.shape), self.settings.memory_gb) as maps:
             self._fill(maps, case, prepared, advance)
             answer = self.task.assemble(maps, prepared.grid)
-            if np.shape(answer) != prepared.grid.shape:
+            shape, kind = prepared.grid.shape, self.task.kind
+            if (np.shape(answer) if kind == "labels" else np.shape(answer)[-len(shape) :]) != shape:
                 got = f"an array of shape {np.shape(answer)}" if hasattr(answer, "shape") else type(answer).__name__
                 raise ConfigError(
-                    f"Task {type(self.task).__name__}: `assemble` must give an array of the shape {prepared.grid.shape}"
+                    f"Task {type(self.task).__name__}: `assemble` must give an array of the shape {shape}"
                     f" of its image; it gave {got}."
                 )
-            yield maps, Image(np.asarray(answer, self.task.dtype)[None], prepared.grid, "labels")
+            yield maps, Image(np.asarray(answer, self.task.dtype).reshape(-1, *shape), prepared.grid, kind)

@@ -21,6 +21,7 @@ from ..nets.net import Net
 from ..ops.resample import onto
 from ..planning.plan import Plan
 from ..preparation.boxes import Border
+from ..preparation.intensity import scaled_back
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
 from ..tasks.task import Task
@@ -89,17 +90,21 @@ class Predictor(Answering):
             patches: Gives tiles of prepared cases, for engines that are judged or calibrated.
         """
         settings = settings or PredictionSettings()
-        precision = plan.precision if settings.precision == "auto" else settings.precision
+        usual = plan.precision if task.kind == "labels" else "32-true"  # numbers are not rounded
+        precision = usual if settings.precision == "auto" else settings.precision
         engine = TorchEngine.of(net, task, plan.net.in_channels, device, precision)
         if settings.backend == "torch":
             return cls(engine, plan, settings)
         return cls(ChoosingEngine(engine, settings.backend, kept, patches), plan, settings)
 
-    def _at_once(self, prepared: Image, target: Grid, advance: Advance | None) -> Image | None:
-        if self.task.assembles or not same_voxels(prepared.grid, target):
+    def _at_once(self, case: Case, prepared: Image, advance: Advance | None) -> Image | None:
+        grid, target, kind = prepared.grid, case.image.grid, self.task.kind
+        if kind == "labels" and (self.task.assembles or not same_voxels(grid, target)):
             return None
-        labels = self.predict_labels(prepared.array, advance)
-        return onto(Image(labels[None], prepared.grid, "labels"), target)
+        answer = self.predict_labels(prepared.array, advance, grid).reshape(-1, *grid.shape)
+        if self.plan.preparation.target and kind == "intensities":
+            answer = scaled_back(answer, self.plan.preparation.target)
+        return onto(Image(answer, grid, kind), target)
 
     def predict_prepared(self, image: np.ndarray) -> np.ndarray:
         """The maps (K, *S) float32 of a prepared image (C, *S)."""
@@ -114,19 +119,23 @@ class Predictor(Answering):
             del some
 
     def predict_labels(self, image: np.ndarray, advance: Advance | None = None, grid: Grid | None = None) -> np.ndarray:
-        """The answer (*S) to a prepared image (C, *S); holds all maps only for a task that assembles.
+        """The answer to a prepared image (C, *S), as `decode` gives it; holds all maps only for a task that assembles.
 
         `advance` is told the share of the image that was just done; `grid` is where it lies, for a task that assembles.
         """
         if self.task.assembles:
             case = Case("", Image(image, grid or Grid.plain(image.shape[1:])))
             with self._assembled(case, case.image, advance) as (_, whole):
-                return whole.array[0]
-        labels = np.empty(image.shape[1:], self.task.dtype)
+                return whole.array[0] if whole.channels == 1 else whole.array
+        answer = np.empty(image.shape[1:], self.task.dtype)
         for place, part, maps in self._parts(image, advance):
-            labels[place][part] = self.task.decode(maps).cpu().numpy()
+            some = self.task.decode(maps).cpu().numpy()
+            channels = (slice(None),) * (some.ndim - len(place))
+            if answer.ndim < some.ndim:
+                answer = np.empty((len(some), *image.shape[1:]), self.task.dtype)
+            answer[(*channels, *place)][(*channels, *part)] = some
             del maps
-        return labels
+        return answer
 
     def prepared(self, case: Case) -> Image:
         """The image of a case as the net wants it."""
@@ -220,7 +229,9 @@ class Predictor(Answering):
     def _stitching(self, image: np.ndarray, advance: Advance | None) -> tuple[Tiling, list[Window | None], Slabs]:
         """Where tiles lie, the windows that fit the memory, and what gives the slabs of a window."""
         tiling = self.tiling(image.shape[1:])
-        parts, dtype = windows(tiling, self.evidence.channels, self.settings.memory_gb)
+        exact = self.task.kind != "labels"  # float32 has twice the size that windows in float16 are cut for
+        parts, dtype = windows(tiling, self.evidence.channels, self.settings.memory_gb / (2 if exact else 1))
+        dtype = torch.float32 if exact else dtype
         tile_gb = self._voxel_bytes * math.prod(tiling.tile) / 2**30
         together = (self.settings.batch or self.plan.batch) * math.prod(self.plan.patch) / tiling.seen
         batch = max(1, int(min(together, self.settings.memory_gb / tile_gb)))

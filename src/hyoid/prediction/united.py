@@ -92,12 +92,20 @@ class United(Answering):
         other.members = [member.within(memory_gb / len(self.members)) for member in self.members]
         return other
 
+    def _at_once(self, case: Case, prepared: Image, advance: Advance | None) -> Image | None:
+        if self.task.kind == "labels":
+            return None
+        weighted = (n * one.predict(case).array for n, one in zip(self._shares[:, 0], self.members, strict=True))
+        return Image(np.add.reduce(list(weighted)), case.image.grid, self.task.kind)
+
     def _fill(self, maps: np.ndarray, case: Case, prepared: Image, advance: Advance | None) -> None:
         for piece in self.pieces(case, prepared, advance):
             maps[(slice(None), *piece.place)] = piece.probabilities
 
     def pieces(self, case: Case, prepared: Image, advance: Advance | None) -> Iterator[Piece]:
         """The averaged probabilities of a case, float32, a band of the image after another."""
+        if self.task.kind == "intensities":
+            raise ConfigError("Members of different plans scale images each in its own way; only answers are averaged.")
         target, count = case.image.grid, len(self.members)
         part = None if advance is None else lambda share: advance(share / count)
         streams: list[tuple[_Stream, int]] = []

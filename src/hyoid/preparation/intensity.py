@@ -6,13 +6,13 @@ come out as zeros, never as NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, DataError
 from ..core.registry import Registry
 from ..core.settings import Settings
 from .statistics import mean_and_std
@@ -23,6 +23,9 @@ schemes: Registry[Scheme] = Registry("intensity scheme")
 
 _SMALLEST_STD = 1e-8
 
+_SAME_FOR_ALL = {"fixed": 1.0, "ct": 1.0, "rgb": 255.0, "none": 1.0}
+"""Schemes that scale all images alike, and by what they divide numbers before mean and deviation."""
+
 LOW, HIGH = 0.5, 99.5
 """Percentiles to which the scheme of that name clips."""
 
@@ -30,7 +33,7 @@ LOW, HIGH = 0.5, 99.5
 class IntensitySettings(Settings):
     """How the intensities of one channel are made comparable."""
 
-    scheme: str = Field("zscore", description="zscore, ct, percentiles, rgb, none, or one an extension registered.")
+    scheme: str = Field("zscore", description="zscore, ct, percentiles, rgb, fixed, none, or one of an extension.")
     options: dict[str, Any] = Field({}, description="Options of the scheme, such as lower, upper, mean, std for ct.")
 
     @model_validator(mode="after")
@@ -44,6 +47,17 @@ class IntensitySettings(Settings):
     def build(self) -> Scheme:
         """The function that these settings describe."""
         return schemes.build(self.scheme, **self.options)
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """Factor and then summand that turn prepared numbers into those of files; a ConfigError if each is measured."""
+        if self.scheme not in _SAME_FOR_ALL:
+            raise ConfigError(
+                f"plan.preparation.target: {self.scheme!r} measures each target, so that an answer cannot be scaled"
+                f" back; choose {', '.join(_SAME_FOR_ALL)}."
+            )
+        mean, std = self.options.get("mean", 0.0), self.options.get("std", 1.0)
+        return _SAME_FOR_ALL[self.scheme] * _divisor(mean, std), _SAME_FOR_ALL[self.scheme] * mean
 
 
 @schemes.register("zscore")
@@ -89,6 +103,12 @@ def rgb(mean: float = 0.0, std: float = 1.0) -> Scheme:
     return scheme
 
 
+@schemes.register("fixed")
+def fixed(mean: float = 0.0, std: float = 1.0) -> Scheme:
+    """Less one mean and over one deviation for all images, so that differences between images stay."""
+    return lambda channel, mask: standardised(channel, mean, std)
+
+
 @schemes.register("none")
 def none() -> Scheme:
     """Unchanged numbers, for images that are calibrated already."""
@@ -97,8 +117,19 @@ def none() -> Scheme:
 
 def standardised(channel: np.ndarray, mean: float, std: float) -> np.ndarray:
     """Zero mean and unit deviation; only centred when there is no deviation to speak of."""
-    scale = std if std > _SMALLEST_STD * max(1.0, abs(mean)) else 1.0
     result = channel.astype(np.float32)
     result -= np.float32(mean)
-    result /= np.float32(scale)
+    result /= np.float32(_divisor(mean, std))
     return result
+
+
+def scaled_back(array: np.ndarray, schemes: Sequence[IntensitySettings]) -> np.ndarray:
+    """Prepared numbers (C, *S), which each scheme made of a channel, in those of the files, float32."""
+    if len(schemes) != len(array):
+        raise DataError(f"The answer has {len(array)} channels, and target images have {len(schemes)}.")
+    factors = np.array([one.units for one in schemes], np.float32).T.reshape(2, -1, *(1,) * (array.ndim - 1))
+    return np.asarray(array * factors[0] + factors[1], np.float32)
+
+
+def _divisor(mean: float, std: float) -> float:
+    return std if std > _SMALLEST_STD * max(1.0, abs(mean)) else 1.0

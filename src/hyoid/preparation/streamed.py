@@ -31,7 +31,7 @@ Parts = Callable[[], Iterable[np.ndarray]]
 """Reads a channel once, part by part."""
 
 _HALO = {0: 1, 1: 2, 3: 11}  # voxels beyond a box that splines of an order read
-_ALONE = ("ct", "rgb", "none")
+_ALONE = ("ct", "rgb", "fixed", "none")
 
 
 def needs_all(settings: PreparationSettings) -> str | None:

@@ -41,7 +41,7 @@ def model_card(report: Report, facts: RunFacts) -> str:
         f"{facts.what}. {facts.date}.",
         "For research; not a medical device.",
         *_section("Intended use", [_TO_ADD]),
-        *_section("Not intended for", [f"Structures other than {', '.join(report.structures)}. {_TO_ADD}"]),
+        *_section("Not intended for", [f"Any {report.noun} but {', '.join(report.structures)}. {_TO_ADD}"]),
         *_section("Model", _lines(facts.model)),
         *_section("Data", _data(report, facts)),
         *_section("Performance", _performance(report)),
@@ -90,7 +90,7 @@ def _performance(report: Report) -> list[str]:
         *(_row([name, *(mean_of(report, name, metric) for metric in metrics)]) for name in rows),
         "",
         f"Mean over {several(len(report.cases), 'case')}, {100 * report.settings.confidence:g} % interval in brackets. "
-        + " ".join(report.settings.rules.sentences()),
+        + " ".join(report.rules),
     ]
 
 

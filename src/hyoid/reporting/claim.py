@@ -44,7 +44,7 @@ def items(report: Report, facts: RunFacts) -> tuple[Item, ...]:
         tejani2024claim.
     """
     model, data = facts.model, _of_data(facts.data_sheet)
-    kind = f"Segmentation by a deep net ({model['net']})" if model else ""
+    kind = f"{'Segmentation' if report.rules else 'Images'} by a deep net ({model['net']})" if model else ""
     net = _lines(model, ("net", "parameters", "operations", "input", "output"))
     taught = _lines(model, ("training", "loss", "optimiser"))
     versions = facts.environment
@@ -55,7 +55,7 @@ def items(report: Report, facts: RunFacts) -> tuple[Item, ...]:
     explained = "Calibration of probabilities and pictures of every kind of error" if report.certainty else ""
     people = f"Known of each case: {', '.join(report.columns)}" if report.columns else ""
     protocol = "All settings under To repeat it; `hyoid cite` gives the papers" if facts.settings else ""
-    metric = report.settings.metrics[0]
+    metric, truth = report.settings.metrics[0], f"{report.noun.capitalize()}s"
     performance = f"Mean {name_of(metric)} {mean_of(report, 'mean', metric)}"
     summary = f"{performance}. {facts.what}."
     sections: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -77,11 +77,11 @@ def items(report: Report, facts: RunFacts) -> tuple[Item, ...]:
             ("How images were prepared", data["choices"], ""),
             ("Which parts of the data were used", data["flow"], ""),
             ("How persons were made unrecognisable", "", "all"),
-            ("How missing data were handled", " ".join(report.settings.rules.sentences()), ""),
+            ("How missing data were handled", " ".join(report.rules), ""),
             ("How images were acquired", data["acquisition"], "scanners, protocols"),
         ),
         "Reference standard": (
-            ("What counts as truth", f"Structures: {', '.join(report.structures)}", "definition of each structure"),
+            ("What counts as truth", f"{truth}: {', '.join(report.structures)}", f"definition of each {report.noun}"),
             ("Why this was chosen", "", "all"),
             ("Who annotated, with which training", "", "all"),
             ("How the test cases were annotated, with which tools", "", "all"),
@@ -119,7 +119,7 @@ def items(report: Report, facts: RunFacts) -> tuple[Item, ...]:
             ("How many were included and excluded, as a diagram", data["flow"], "a diagram"),
             ("Persons and diseases in each part", people, "age, sex, disease"),
             ("Performance on all test data", performance, ""),
-            ("Performance with its precision, structure by structure", _by_structure(report), ""),
+            (f"Performance with its precision, {report.noun} by {report.noun}", _by_structure(report), ""),
             ("Analysis of failures", _failures(report), ""),
         ),
         "Discussion": (
@@ -196,11 +196,12 @@ def mean_of(report: Report, name: str, metric: str) -> str:
 
 def _by_structure(report: Report) -> str:
     told = "; ".join(f"{name} {mean_of(report, name, report.settings.metrics[0])}" for name in report.judged[:6])
-    return told + ("; more under By structure" if len(report.judged) > 6 else "")
+    return told + (f"; more under By {report.noun}" if len(report.judged) > 6 else "")
 
 
 def _failures(report: Report) -> str:
     missed = sum(row.finding == "missed" for row in report.rows)
     spurious = sum(row.finding == "spurious" for row in report.rows)
-    pictures = f"worst case {report.ranked()[0]}; pictures of the worst cases"
-    return f"{several(missed, 'structure')} missed, {spurious} made up; {pictures}"
+    worst = f"worst case {report.ranked()[0]}"
+    told = f"{several(missed, 'structure')} missed, {spurious} made up; {worst}; pictures of the worst cases"
+    return told if report.rules else worst

@@ -61,7 +61,7 @@ _NAMES = {
     "nsd_area": "NSD by area",
     "cl_dice": "Centre line Dice",
 }
-_CAPITALS = "MCC HD95 ASSD MASD MSD NSD F1 AP AJI SEG VOI PSNR SSIM ECE ACE NLL AUC ROC IoU mAP"
+_CAPITALS = "MCC HD95 ASSD MASD MSD NSD F1 AP AJI SEG VOI PSNR SSIM MAE NRMSE ECE ACE NLL AUC ROC IoU mAP"
 _WORDS = {word.lower(): word for word in _CAPITALS.split()}
 
 
@@ -140,7 +140,8 @@ def _strip_start(report: Report, metric: str) -> float | None:
     if np.isfinite(report.metrics[metric].range[1]):
         return None
     found = [row.values[metric] for row in report.rows if row.finding in ("found", "absent")]
-    return 1.08 * max([value for value in found if np.isfinite(value)], default=1.0) or 1.0
+    most = max([value for value in found if np.isfinite(value)], default=1.0)
+    return 1.08 * most if most > 0 else 1.0
 
 
 def _dress(axes: Axes, report: Report, metric: str, limit: float | None) -> None:
@@ -152,12 +153,12 @@ def _dress(axes: Axes, report: Report, metric: str, limit: float | None) -> None
     axes.grid(visible=False, axis="y")
     unit = report.unit(metric)
     axes.set_xlabel(f"{name_of(metric)} ({unit})" if unit else name_of(metric))
+    shown = [row.values[metric] for row in report.rows if np.isfinite(row.values[metric])]
     if limit is None:
-        shown = [row.values[metric] for row in report.rows if np.isfinite(row.values[metric])]
         axes.set_xlim(min([*shown, 0.8]) - 0.03, 1.03)
         return
     missed = any(row.finding in ("missed", "spurious") and np.isfinite(row.values[metric]) for row in report.rows)
-    axes.set_xlim(-0.03 * limit, limit * (1.14 if missed else 1.0))
+    axes.set_xlim(1.03 * min([0, *shown]) - 0.03 * limit, limit * (1.14 if missed else 1.0))
     if missed:
         axes.axvspan(limit, 1.14 * limit, color=LINE, alpha=0.45, lw=0, zorder=0.4)
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= limit])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -57,6 +58,7 @@ def write_page(folder: str | Path, report: Report, facts: RunFacts | None = None
         The path of the page.
     """
     known = facts or RunFacts()
+    known = known if report.rules else replace(known, overlay=None)  # nothing can be outlined
     jinja = environment()
     jinja.filters["several"] = several
     jinja.filters["interval"] = lambda spread: between(spread.low, spread.high)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from ..core.case import Truth
+from ..core.case import Kind, Truth
 from ..core.errors import DataError, HyoidError
 from ..core.grid import Grid
 from ..core.labels import Labels
@@ -88,17 +88,19 @@ class Task(Protocol):
     @property
     def probable(self) -> bool:
         """Whether the last maps are probabilities of the structures, by whose names `outputs` then calls them."""
-        return bool(self.structures) and self.outputs[-len(self.structures) :] == self.structures
+        named = self.structures if self.kind == "labels" else ()
+        return bool(named) and self.outputs[-len(named) :] == named
 
     @property
-    def answers_labels(self) -> bool:
-        """Whether answers are labels or numbers of objects, which is all that is written and judged so far."""
-        return self.truth in ("labels", "instances")
+    def kind(self) -> Kind:
+        """What an answer is: labels or numbers of objects ("labels"), an image ("intensities"), or a field."""
+        kinds: dict[Truth, Kind] = {"image": "intensities", "field": "field"}
+        return kinds.get(self.truth, "labels")
 
     @property
     def dtype(self) -> np.dtype:
         """Type of an answer: the smallest integers that hold every label; int32 for objects, float32 for images."""
-        if not self.answers_labels:
+        if self.kind != "labels":
             return np.dtype(np.float32)
         return np.dtype(np.int32) if self.truth == "instances" else file_dtype(self.labels)
 
@@ -122,11 +124,11 @@ class Task(Protocol):
         raise HyoidError(f"{type(self).__name__} gives no logits for its maps; `unite: logits` averages logits.")
 
     def decode(self, maps: Array) -> Array:
-        """The answer (*S) of maps (C, *S), voxel by voxel, so that slabs may be decoded alone."""
+        """The answer (*S) of maps (C, *S), voxel by voxel; of images (C', *S), scaled as targets, of fields in mm."""
         raise NotImplementedError
 
     def assemble(self, maps: np.ndarray, grid: Grid) -> np.ndarray:
-        """The answer (*S) of the maps (C, *S) of a whole image on its prepared grid, for a task that `assembles`.
+        """The answer, as `decode`'s, of the maps (C, *S) of a whole image on its prepared grid, if a task `assembles`.
 
         The maps may be float16 and on disk.
         """
@@ -140,7 +142,7 @@ class Task(Protocol):
         """Scores of the answer to a prepared case, each `name` or `name:structure`; NaN where nothing can be said.
 
         Args:
-            answer: What `decode` or `assemble` gave (*S).
+            answer: What `decode` or `assemble` gave.
             truth: The truth of the case (*S), or (C', *S) for images and fields.
             grid: Where both lie.
 

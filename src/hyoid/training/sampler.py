@@ -51,14 +51,9 @@ class Drawn(NamedTuple):
     other: Cut | None = None
 
 
-def holds_numbers(task: Task) -> bool:
-    """Whether the task's truth has channels of numbers, not one channel of labels or objects."""
-    return task.truth in ("image", "field")
-
-
 def truth_of(task: Task, store: Store, case_id: str) -> Any:
     """What the task learns from in a case: labels (1, *S), or numbers (C', *S) of an image or a field."""
-    return store.target(case_id) if holds_numbers(task) else store.labels(case_id)
+    return store.labels(case_id) if task.kind == "labels" else store.target(case_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +213,7 @@ class Sampler:
             parts = parts._replace(weight=read(self.store.extra(case_id, self.voxel_weights)[None]))
         if labelled:
             truth = truth_of(self.task, self.store, case_id)
-            if holds_numbers(self.task):  # the labels say only where the image ends
+            if self.task.kind != "labels":  # the labels say only where the image ends
                 parts = parts._replace(labels=np.zeros((1, *shape), np.int32), target=read(truth))
             else:
                 parts = parts._replace(labels=read(truth, np.int32))

@@ -17,7 +17,7 @@ from ..preparation.store import Store
 from ..tasks.task import Task, mean_known
 from .clock import Clock, Rounds
 from .plateau import FEWEST, Round, rounds_for
-from .sampler import holds_numbers, truth_of
+from .sampler import truth_of
 from .settings import PATIENCE
 
 Scores = dict[str, float]
@@ -37,7 +37,7 @@ def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
     task = predictor.task
     truth = np.asarray(truth_of(task, store, case_id))
     answer = predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
-    scores = task.score(answer, truth if holds_numbers(task) else truth[0], store.grid(case_id))
+    scores = task.score(answer, truth[0] if task.kind == "labels" else truth, store.grid(case_id))
     if not isinstance(scores, Mapping) or not all(isinstance(value, SupportsFloat) for value in scores.values()):
         raise ConfigError(
             f"Task {type(task).__name__}: `score` must give a dict of numbers by their names; it gave {scores!r} for"

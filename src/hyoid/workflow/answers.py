@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.case import Case, Image
+from ..core.case import Case, Image, Kind
 from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
@@ -29,8 +29,8 @@ from ..files.formats import (
     check_suffix,
     read_header,
     read_image,
+    suffix_for_image,
     suffix_for_labels,
-    suffix_for_probabilities,
     suffix_of,
     write_image,
 )
@@ -48,7 +48,6 @@ from ..training.checkpoint import load_weights
 from .large import answer_large, too_large
 from .origin import Outcome, Record, noted
 from .patches import patches_of
-from .purpose import check_writable
 from .question import check_device, check_structures
 
 if TYPE_CHECKING:
@@ -161,8 +160,9 @@ def predict_entries(
         DataError: When cases could not be predicted; the others were.
     """
     by_id, wanted = {entry.id: entry for entry in entries}, predictor.settings.format
-    outcome = Outcome({entry.id: answer_file(into, entry, wanted) for entry in entries})
+    kind, dims = predictor.task.kind, len(predictor.plans[0].patch)
     check_format(predictor, entries)
+    outcome = Outcome({entry.id: answer_file(into, entry, wanted, kind, dims) for entry in entries})
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
     for case_id, file in outcome.files.items():
         if beside := places.get(file.resolve().parent):
@@ -207,7 +207,7 @@ def predict_entries(
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
         write_image(outcome.files[case.id], labels, source, predictor.task.labels)
         outcome.written.add(case.id)
-        if scattered is None and not labels.array.any():
+        if scattered is None and kind == "labels" and not labels.array.any():
             empty.append(case.id)
         for file, one in further.items():
             write_image(file, one, source if suffix_for_labels(source) == suffix_of(file) else None)
@@ -234,8 +234,8 @@ def predict_entries(
 def check_format(predictor: Answering, entries: Sequence[Entry]) -> None:
     """Refuse a wanted format that cannot hold the answers."""
     if (wanted := predictor.settings.format) is not None:
-        num_axes = read_header(entries[0].images[0]).grid.dims
-        check_suffix(wanted, num_axes, max(predictor.task.labels.written, default=0))
+        num_axes, task = read_header(entries[0].images[0]).grid.dims, predictor.task
+        check_suffix(wanted, num_axes, max(task.labels.written, default=0), task.kind)
 
 
 def _is_constant(array: np.ndarray) -> bool:
@@ -243,9 +243,12 @@ def _is_constant(array: np.ndarray) -> bool:
     return all((plane == channel.flat[0]).all() for channel in array for plane in channel)
 
 
-def answer_file(into: Path, entry: Entry, wanted: str | None) -> Path:
-    """Where the answer to a case goes: named after the case, in the wanted format, or that of its image."""
-    return into / f"{entry.id}{suffix_for_labels(entry.images[0], wanted)}"
+def answer_file(into: Path, entry: Entry, wanted: str | None, kind: Kind = "labels", dims: int = 3) -> Path:
+    """Where the answer to a case goes: named after the case, in the wanted format, or that of its image if that can."""
+    if kind == "labels":
+        return into / f"{entry.id}{suffix_for_labels(entry.images[0], wanted)}"
+    own = suffix_of(entry.images[0])
+    return into / f"{entry.id}{check_suffix(wanted, dims, kind=kind) if wanted else suffix_for_image(own, dims, kind)}"
 
 
 def _check_names_of_probabilities(predictor: Answering, ids: Collection[str]) -> None:
@@ -268,7 +271,8 @@ def _written_maps(task: Task) -> tuple[str, ...]:
 
 def _maps_by_file(predictor: Answering, maps: Image, case_id: str, into: Path) -> dict[Path, Image]:
     """Each map that is written where probabilities are wanted, and its file."""
-    suffix, names = suffix_for_probabilities(predictor.settings.format, maps.grid.dims), _written_maps(predictor.task)
+    names, wanted = _written_maps(predictor.task), check_suffix(predictor.settings.format or "nii.gz")
+    suffix = suffix_for_image(wanted, maps.grid.dims)
     return {
         into / f"{case_id}_{name}{suffix}": Image(channel[None].astype("float32"), maps.grid, "probabilities")
         for name, channel in zip(names, maps.array[-len(names) :], strict=True)
@@ -276,9 +280,8 @@ def _maps_by_file(predictor: Answering, maps: Image, case_id: str, into: Path) -
 
 
 def judged_cases(folder: RunFolder, ids: Sequence[str], answer: Callable[[Case], Image]) -> list[Judged]:
-    """Cases of a run with what is to be judged; `answer` gives labels on the grid of a case's image."""
+    """Cases of a run with what is to be judged; `answer` gives it on the grid of a case's image."""
     dataset = folder.dataset
-    check_writable(folder.task, folder.path)
     objects = folder.experiment.task_labels.objects
     numbered = dataset.encoding.kind in ("instances", "objects") and not objects
 
@@ -299,8 +302,8 @@ def judged_cases(folder: RunFolder, ids: Sequence[str], answer: Callable[[Case],
 
 def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Recorded files of predicted validation cases, folders where these are OME-Zarr, by case id."""
-    wanted = folder.experiment.prediction.format
-    files = {entry.id: answer_file(folder.predictions, entry, wanted) for entry in folder.dataset.cases}
+    how = folder.experiment.prediction.format, folder.task.kind, folder.fingerprint.dims
+    files = {entry.id: answer_file(folder.predictions, entry, *how) for entry in folder.dataset.cases}
     record = Record(folder.predictions)
     return {case_id: path for case_id, path in files.items() if path in record}
 
@@ -317,17 +320,18 @@ def validation_answers(folder: RunFolder) -> dict[str, Path]:
 
 
 def read_answer(folder: RunFolder, path: Path, grid: Grid | None = None) -> Image:
-    """The labels in an answer to a validation case.
+    """The answer to a validation case.
 
-    A wanted format may not hold where voxels lie in the body; the answer then gets the grid that is given.
+    A format other than that of the image may not hold where voxels lie; the answer then gets the grid that is given.
     """
     try:
-        answer = read_image(path, "labels")
+        answer = read_image(path, folder.task.kind)
     except DataError as error:
         raise DataError(
             f"{path}: this answer cannot be read; delete it, and `hyoid predict {folder.path}` makes it again."
         ) from error
-    if grid is None or folder.experiment.prediction.format is None or grid.shape != answer.grid.shape:
+    exact = folder.experiment.prediction.format is None and folder.task.kind == "labels"
+    if grid is None or exact or grid.shape != answer.grid.shape:
         return answer
     return replace(answer, grid=grid)
 
@@ -350,8 +354,10 @@ def judge(
     """The report of cases of a run by the files of their answers, which lie in one place."""
     experiment = folder.experiment.changed(tuple(changes))
     cases = judged_cases(folder, tuple(answers), lambda case: read_answer(folder, answers[case.id], case.image.grid))
-    settings = experiment.evaluation
-    found = evaluate_pairs(cases, experiment.task_labels, settings, workers)
+    settings, task = experiment.evaluation, folder.task
+    found = evaluate_pairs(cases, experiment.task_labels, settings, workers, outputs=task.outputs)
+    if not task.probable:
+        return found
     sure = Certainty.read(place, found.cases, found.structures)
     if sure is None:
         why = f"since some answers were made without measuring it; to have it, delete {place}"

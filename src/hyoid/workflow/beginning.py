@@ -87,12 +87,14 @@ def first_net(experiment: Experiment) -> Net:
 
 
 def check_parts(experiment: Experiment, task: Task) -> None:
-    """Refuse what does not fit the plan: options of the loss, patterns that match nothing in the planned net."""
+    """Refuse what does not fit the plan: options of the loss, scales without way back, patterns that match nothing."""
     from ..nets.cost import without_numbers
     from ..training.transfer import check_patterns
 
     training = experiment.training
     check_loss(training, task, experiment.decided.net.dims)
+    for one in experiment.decided.preparation.target:
+        one.units  # noqa: B018
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")

@@ -13,7 +13,7 @@ from ..core.errors import ConfigError
 from ..run_folder import RunFolder
 from ..training.data import Feed, Sample, encode
 from ..training.job import Job, sampler_of
-from ..training.sampler import holds_numbers, truth_of
+from ..training.sampler import truth_of
 from .own_cases import prepare_cases
 
 
@@ -54,7 +54,7 @@ class Cases(Dataset[dict[str, Any]]):
         store, task = self.feed.sampler.store, self.feed.sampler.task
         image, truth = (torch.tensor(part[:]) for part in (store.image(case_id), truth_of(task, store, case_id)))
         known = torch.tensor([self.feed.sampler.annotated(case_id)], dtype=torch.bool)
-        labels, numbers = (torch.zeros_like(truth[:1]), truth[None]) if holds_numbers(task) else (truth, None)
+        labels, numbers = (truth, None) if task.kind == "labels" else (torch.zeros_like(truth[:1]), truth[None])
         target, _ = encode(task, labels.int(), numbers, None if known.all() else known)
         return Sample(case_id, image.float(), target[0], annotated=None if known.all() else known[0])
 

@@ -46,7 +46,7 @@ def data_sheet(folder: RunFolder) -> DataSheet:
             "layout": dataset.layout,
             "cases": str(len(dataset)),
             "channels": ", ".join(dataset.channel_names),
-            "structures": ", ".join(dataset.labels.names),
+            "structures": ", ".join(dataset.labels.names) or f"none; the truth is of the kind {dataset.truth}",
         },
         shapes=[seen.shape for seen in dataset.seen.values()],
         spacings_mm=[seen.spacing_mm for seen in dataset.seen.values() if seen.calibrated],
@@ -89,7 +89,8 @@ def _choices(fingerprint: Fingerprint, plan: Plan) -> list[tuple[str, str, str]]
         ("Size", f"median {' × '.join(f'{n:g}' for n in shapes)}", f"patch {' × '.join(map(str, plan.patch))}"),
         ("Orientation", fingerprint.axes or "–", steps.orientation or "as it is"),
         ("Content", f"{100 * fingerprint.content_share:.0f} % of the image", f"crop: {steps.crop}"),
-        ("Structures", f"{100 * fingerprint.object_share:.3g} % of voxels", on_structures),
+        *[("Structures", f"{100 * fingerprint.object_share:.3g} % of voxels", on_structures)]
+        * bool(fingerprint.structures),
     ]
     for number, channel in enumerate(fingerprint.channels):
         scheme = steps.intensity[number].scheme if number < len(steps.intensity) else "zscore"

@@ -51,7 +51,6 @@ def evaluate(
     from ..run_folder import EnsembleFolder, RunFolder, open_run
     from .answers import judge_validation
     from .own_cases import prepare_cases
-    from .purpose import check_writable
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
     from .story import of_folders
@@ -92,7 +91,8 @@ def evaluate(
             f"--missing worst is for two folders; `hyoid predict {predictions}` answers what a run lacks."
         )
     folder = open_run(predictions)
-    check_writable(folder.task, folder.path)
+    if baseline and folder.task.kind != "labels":
+        raise ConfigError(f"{folder.path}: --baseline is for labels; classical methods give no images or fields.")
 
     def timed(stage: str) -> AbstractContextManager[None]:
         return nullcontext() if elsewhere else folder.timed(stage)

@@ -37,6 +37,7 @@ def too_large(
             continue
         told = f"{entry.id}: in memory it would take about {needed:.3g} GB, and {each_gb:.3g} GB may be used"
         reason = next(filter(None, (needs_all(plan.preparation) for plan in predictor.plans)), None)
+        reason = "its answer is an image" if predictor.task.kind != "labels" else reason
         case = open_case(entry, channels) if reason is None else None
         if case is None:
             reason = reason or "its file cannot be read in parts, as tiled TIFF, OME-Zarr and uncompressed NIfTI can"

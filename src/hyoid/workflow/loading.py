@@ -68,15 +68,14 @@ class Model:
     def __call__(
         self, array: np.ndarray, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
     ) -> np.ndarray:
-        """The labels (*S) of an array."""
-        return self.predict(array, spacing_mm, affine=affine, grid=grid).array[0]
+        """The answer to an array: labels, or an image of one channel, (*S), else (C', *S)."""
+        answer = self.predict(array, spacing_mm, affine=affine, grid=grid)
+        return answer.array[0] if answer.channels == 1 else answer.array
 
     def predict(
         self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
     ) -> Image:
-        """The labels of an array, an image or a file."""
-        if not self.predictor.task.answers_labels:
-            raise ConfigError("predict gives labels, which this run does not learn; `probabilities` gives its maps.")
+        """The answer to an array, an image or a file: labels, an image or a field."""
         return self.predictor.predict(self._case(source, spacing_mm, affine, grid))
 
     def probabilities(

@@ -39,7 +39,7 @@ def model(folder: RunFolder) -> dict[str, str]:
         "operations": f"{found.flops / 1e9:.3g} GFLOP for a patch of {size} (a multiplication and an addition are two)",
         "receptive field": f"{field} voxels",
         "input": f"{plan.net.in_channels} channel{'s' * (plan.net.in_channels != 1)}, patches of {size}",
-        "output": f"{task.channels} channels: {', '.join(task.structures)}",
+        "output": f"{task.channels} channels: {', '.join(task.structures or task.outputs)}",
         "first weights": _first_weights(experiment),
         "loss": training.loss or task.default_loss,
         "optimiser": f"{optimiser.name}, schedule {optimiser.schedule}, {rate}",

@@ -37,7 +37,6 @@ from .answers import (
 )
 from .origin import Record
 from .prepared import prepared, unlabelled_of
-from .purpose import check_writable
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
@@ -139,7 +138,8 @@ def before_of(asked: Experiment, fingerprint: Fingerprint) -> Before | None:
     if asked.planning.before is None:
         return None
     first = open_run(asked.planning.before)
-    check_writable(first.task, first.path)
+    if first.task.kind != "labels":
+        raise ConfigError(f"planning.before: {first.path} answers images or fields; a cascade follows structures.")
     _, saw = honest_cases(first, fingerprint)
     if saw and not asked.planning.before_saw:
         raise ConfigError(

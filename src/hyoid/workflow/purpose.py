@@ -9,8 +9,6 @@ from ..core.errors import ConfigError, DataError
 from ..core.settings import split_change
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..datasets.dataset import Dataset
     from ..experiment import Experiment
     from ..tasks.task import Task
@@ -68,25 +66,12 @@ def check_loss(training: TrainingSettings, task: Task, num_axes: int = 0) -> Non
         raise ConfigError(f"training.loss_options: {error}") from None
 
 
-def check_writable(task: Task, run: Path) -> None:
-    """Refuse a task whose answers are no labels, which is all that is written and judged so far."""
-    if not task.answers_labels:
-        raise ConfigError(not_written(task, run))
-
-
-def not_written(task: Task, run: Path) -> str:
-    """What a task can and cannot do whose answers are no labels."""
-    return (
-        f"{run}: answers of a task that learns from truth of the kind {task.truth!r} are not written or judged yet;"
-        f" hyoid.load({str(run)!r}).probabilities gives its maps in memory."
-    )
-
-
 def metrics_of(asked: Experiment, task: Task, changes: Sequence[str]) -> dict[str, Any]:
-    """The evaluation with the task's metrics; empty when it has none or is not judged yet, or settings name some."""
+    """The evaluation with the task's metrics, or those usual for its answers; empty when settings name some."""
+    from ..metrics.shelves import USUAL, check_kind
+
     named = any(split_change(change)[0] in ("evaluation", "evaluation.metrics") for change in changes)
-    if named or not task.default_metrics or not task.answers_labels:
-        return {}
-    chosen = asked.evaluation.changed({"metrics": list(task.default_metrics)})
-    chosen.build()
-    return {"evaluation": chosen}
+    usual = () if named else task.default_metrics or USUAL.get(task.kind, ())
+    chosen = asked.evaluation.changed({"metrics": list(usual)}) if usual else asked.evaluation
+    check_kind(chosen.build(), task.kind)
+    return {"evaluation": chosen} if usual else {}

@@ -93,7 +93,7 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
             "net": f"{len(nets)} nets ({', '.join(sorted({f'{plan.net_name} in {plan.net.dims}D' for plan in nets}))})",
             "ensemble": f"Mean of the {ensemble.unite} of {len(nets)} nets"
             + "".join(f"; {member.run} counts {member.weight:g}" for member, _ in members if member.weight != 1),
-            "output": f"{folder.task.channels} channels: {', '.join(folder.task.structures)}",
+            "output": f"{folder.task.channels} channels: {', '.join(folder.task.structures or folder.task.outputs)}",
         },
         refined=folder.experiment.prediction.refine or "",
         split_rule=f"Each of {len(nets)} nets has its own cases to learn from",

@@ -16,7 +16,6 @@ from ..reporting.page import write_page
 from ..run_folder import RunFolder, open_run
 from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
 from .origin import Record
-from .purpose import check_writable
 from .story import of_test
 
 USES = "tested.json"
@@ -39,7 +38,6 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
             f"{folder.path}: the data set of this run marks no annotated case as test; write `test` into a column"
             " `split` of its table, and plan a new run."
         )
-    check_writable(folder.task, folder.path)
     log.info("%d test cases are judged, beside %d that validated.", len(folder.dataset.test), len(folder.unseen))
     answers_place = folder.path / "test" / "predictions" / fingerprint_of(folder)
     with folder.alone():
@@ -57,8 +55,9 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
 
 def _answers(folder: RunFolder, place: Path) -> dict[str, Path]:
     """Files of the answers to the test cases; those that were written there before stay."""
+    how = folder.experiment.prediction.format, folder.task.kind, folder.fingerprint.dims
     entries = [folder.dataset.entry(case_id) for case_id in folder.dataset.test]
-    files = {entry.id: answer_file(place, entry, folder.experiment.prediction.format) for entry in entries}
+    files = {entry.id: answer_file(place, entry, *how) for entry in entries}
     written = Record(place)
     if waiting := [entry for entry in entries if files[entry.id] not in written]:
         scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]

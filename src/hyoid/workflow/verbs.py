@@ -92,7 +92,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from .beginning import check_parts, earlier_plan
     from .forecast import forecast
     from .own_cases import before_of, with_before
-    from .purpose import check_loss, metrics_of, not_written, task_of
+    from .purpose import check_loss, metrics_of, task_of
     from .question import check_structures, plan_changes
 
     with folder.timed("plan"):
@@ -120,8 +120,6 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         finished.write(folder.experiment_file)
     for line in (*fingerprint.describe(), *forecast(folder)):
         log.info(line)
-    if not task.answers_labels:
-        log.warning(not_written(task, folder.path))
     return finished.decided
 
 
@@ -248,7 +246,7 @@ def predict(
     format: str | None = None,
     changes: Sequence[str] = (),
 ) -> list[Path]:
-    """Segment images with a trained run; each answer lies on exactly the grid of its image.
+    """Answer images with a trained run; each answer lies on exactly the grid of its image.
 
     Folders are searched with all that lie in them; the answer to FOLDER/ward/scan.nii.gz is INTO/ward/scan.nii.gz.
     INTO/answers.jsonl tells what made the answers.
@@ -263,7 +261,7 @@ def predict(
         memory: Gigabytes that an image may take, else it is answered in parts; 70 % of what is free when not given,
             whatever training was allowed.
         format: File format of the answers, such as nii.gz, seg.nrrd, tif, png or ome.zarr; that of each image, or one
-            that keeps labels exact, when not given.
+            that keeps its numbers exact, when not given.
         changes: A setting to change for these images, such as prediction.mirror=true; may be given many times. Those of
             the validation cases are changed in the run's experiment.yaml.
 
@@ -276,11 +274,9 @@ def predict(
     from .answers import predict_entries, predictor_of
     from .origin import origin_of
     from .own_cases import predict_validation
-    from .purpose import check_writable
     from .question import check_no_run, check_prediction, with_options
 
     folder = open_run(run)
-    check_writable(folder.task, folder.path)
     if not images:
         given = (into, backend, memory, format)
         if changes or probabilities or any(one is not None for one in given):

@@ -64,7 +64,8 @@ def _figures(sheet: DataSheet, unit: str) -> list[tuple[str, str, str]]:
     for one in list(sheet.intensities)[:_MOST_CHANNELS]:
         if one.shares:
             title = f"{one.channel}: 99 % lie between {shortly(one.low)} and {shortly(one.high)}"
-            found.append((intensity_histogram(one), title, "Voxels inside the structures, drawn from all cases."))
+            inside = "structures" if sheet.sizes else "content"
+            found.append((intensity_histogram(one), title, f"Voxels inside the {inside}, drawn from all cases."))
     return found
 
 

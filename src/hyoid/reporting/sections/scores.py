@@ -53,6 +53,7 @@ def judged(report: Report, facts: RunFacts) -> tuple[str, str]:
     found = [row.finding for row in report.rows]
     groups = len({row.group for row in report.rows})
     unusual = outliers(report)
+    lead = "Nothing was missed, but " if report.rules else ""
     if facts.data_sheet and facts.data_sheet.leaks():
         return "failed", "Training and validation share patients: these numbers flatter."
     if facts.data_sheet and facts.data_sheet.leaking_copies():
@@ -64,10 +65,10 @@ def judged(report: Report, facts: RunFacts) -> tuple[str, str]:
         cases = len({row.case for row in report.rows if row.finding == "spurious"})
         return "look", f"Nothing was missed, but structures were made up in {several(cases, 'case')}."
     if unusual:
-        return "look", f"Nothing was missed, but {several(len(unusual), 'case')} scored unusually badly."
+        return "look", f"{lead}{several(len(unusual), 'case')} scored unusually badly."
     if groups < _FEW:
-        return "look", f"Nothing was missed, but {several(groups, 'independent case')} cannot say much about new ones."
-    return "good", "No structure was missed or made up, and no case stands out."
+        return "look", f"{lead}{several(groups, 'independent case')} cannot say much about new ones."
+    return "good", "No structure was missed or made up, and no case stands out." if lead else "No case stands out."
 
 
 def failures(report: Report) -> list[str]:
