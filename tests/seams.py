@@ -116,4 +116,24 @@ class Remembering(Regime):
         return {"loss": self.loss(logits, batch.target), "drawn": drawn}
 
 
-REGIMES: dict[str, Any] = {"mean_teacher": MeanTeacher, "adversary": Adversary, "remembering": Remembering}
+class Pairing(Regime):
+    """Both images of a pair get one answer."""
+
+    feeds: Mapping[str, int] = {"labelled": 1, "pairs": 1}
+
+    def __init__(self, net: Net, loss: Loss) -> None:
+        self.net, self.loss = net, DeepSupervision(loss)
+        self.turns = {"net": Turn(net)}
+
+    def losses(self, turn: str, batches: Streams, progress: float) -> dict[str, Tensor]:
+        batch, pair = batches["labelled"], batches["pairs"]
+        alike = functional.mse_loss(self.net(pair.image)[0], self.net(pair.other)[0])
+        return {"loss": self.loss(self.net(batch.image), batch.target), "alike": alike}
+
+
+REGIMES: dict[str, Any] = {
+    "mean_teacher": MeanTeacher,
+    "adversary": Adversary,
+    "remembering": Remembering,
+    "pairing": Pairing,
+}

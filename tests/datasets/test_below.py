@@ -59,7 +59,7 @@ def test_annotations_runs_and_answers_are_left_out(tmp_path, caplog):
     image(tmp_path / "earlier" / "a.nii.gz")
     (tmp_path / "earlier" / "answers.jsonl").touch()
     assert ids(tmp_path) == ["a"]
-    assert "annotations, runs and answers are left out: RUN, earlier, labels" in caplog.text
+    assert "annotations, second images, runs and answers are left out: RUN, earlier, labels" in caplog.text
 
 
 def test_a_link_back_up_is_not_followed(tmp_path):

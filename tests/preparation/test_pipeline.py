@@ -1,5 +1,7 @@
 """A case as the net sees it, and the way back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,23 @@ def test_nothing_but_intensities_by_default():
     assert after.image.grid == before.image.grid and after.id == before.id and after.facts == before.facts
     assert after.image.array.std() == pytest.approx(1, abs=1e-4)
     np.testing.assert_array_equal(after.truth.array, before.truth.array)
+
+
+@pytest.mark.parametrize("crop", ["none", "content"])
+@pytest.mark.parametrize("inside", [{}, {"content_only": True}])
+def test_a_second_image_goes_the_same_way_with_measures_of_its_own(crop, inside):
+    one = case(channels=2)
+    other = one.image.with_array(np.where(one.image.array > 0, 3 * one.image.array + 50, 0))
+    schemes = ({"scheme": "zscore", "options": inside}, {"scheme": "none"})
+    settings = PreparationSettings.parse(
+        {"orientation": "SAR", "crop": crop, "intensity": schemes, "spacing_mm": (2.0, 1.5, 1.5)}
+    )
+    after = prepare(replace(one, other=other), settings)
+    assert after.other.grid == after.image.grid == prepare(one, settings).image.grid
+    if inside or crop == "content":
+        np.testing.assert_allclose(after.other.array[0], after.image.array[0], atol=1e-3)
+    assert after.other.array[0].mean() == pytest.approx(after.image.array[0].mean(), abs=0.05)
+    assert after.other.array[1].max() > 2.5 * after.image.array[1].max()
 
 
 def test_content_is_cropped_before_intensities_are_measured():

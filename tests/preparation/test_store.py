@@ -30,6 +30,7 @@ class Entry:
     images: tuple[Path, ...]
     label: Path | None
     target: Path | None = None
+    other: tuple[Path, ...] = ()
     annotated: tuple[str, ...] | None = None
 
 

@@ -70,7 +70,11 @@ def test_axes_are_compared_after_orientation():
 
 def test_a_data_set_with_a_mistaken_case_is_not_prepared(tmp_path):
     class Data:
-        cases = (type("Entry", (), {"id": "case", "images": (), "label": None, "target": None, "annotated": None}),)
+        cases = (
+            type(
+                "Entry", (), {"id": "case", "images": (), "label": None, "target": None, "other": (), "annotated": None}
+            ),
+        )
 
         def read(self, case_id):
             return make_case((20, 20, 20), (0.001, 0.001, 0.001))

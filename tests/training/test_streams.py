@@ -133,6 +133,22 @@ def test_both_images_of_a_pair_move_alike_and_only_the_first_changes_its_values(
     assert not torch.equal(changed.image, still.image)
 
 
+@pytest.mark.parametrize("computes", [False, True])
+@pytest.mark.parametrize("shape", [(20, 24), (12, 20, 24)])
+def test_a_second_image_moves_with_its_image_and_keeps_its_values(tmp_path, shape, computes):
+    store, policy = Store(tmp_path, IDS), build_policy("strong", (8,) * len(shape), (1.0,) * len(shape), (0, 1))
+    for case_id in IDS:
+        case = ball_case(case_id, shape, np.random.default_rng(len(case_id)))
+        store.write(replace(case, other=case.image.with_array(-2 * case.image.array)) if case_id == IDS[1] else case)
+    parts = {"store": store, "task": BALL, "ids": IDS, "margin": (0,) * len(shape), "batch": 4, "seed": 1}
+    both = [Sampler(**parts, policy=one) for one in (policy, replace(policy, intensity=()))]
+    changed, still = (Feed(one, len(shape), 1, feeds={"pairs": 1}, computes=computes).batch(0)["pairs"] for one in both)
+    assert set(still.case_ids) == {IDS[1]} and (still.image != 0).float().mean() > 0.3
+    torch.testing.assert_close(still.other, -2 * still.image)
+    assert torch.equal(changed.other, still.other) and torch.equal(changed.target, still.target)
+    assert not torch.equal(changed.image, still.image)
+
+
 @pytest.mark.parametrize("policy", ["none", "strong"])
 def test_two_views_are_one_patch_moved_once_with_different_values(store, policy):
     brightness = (Brightness(factor=(0.5, 1.5)),)

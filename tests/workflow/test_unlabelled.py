@@ -22,6 +22,7 @@ from hyoid.files.formats import read_image
 from hyoid.preparation.store import Store
 from hyoid.run_folder import RunFolder
 from hyoid.training.regime import Regime, Turn, regimes
+from seams import Pairing
 
 from .test_large import predict, predictor_for, volume
 
@@ -87,6 +88,28 @@ def test_unlabelled_images_do_not_change_what_supervised_training_gives(tmp_path
     one, other = (load_file(run / "weights" / "last.safetensors") for run in both)
     assert one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
     assert (both[0] / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_second_images_are_kept_for_regimes_that_feed_on_pairs_alone(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(regimes._entries, "pairing", Entry("pairing", Pairing, ()))
+    data = data_set(tmp_path / "data", unlabelled=False)
+    runs = [hyoid.run(data, into=tmp_path / "before", steps=2, seed=3, changes=SMALL)]
+    shutil.copytree(data / "images", data / "others")
+    (data / "others" / "cells_000.png").unlink()
+    caplog.set_level("INFO")
+    for name in ("supervised", "pairing"):
+        changes = (*SMALL, f"training.regime={name}")
+        runs.append(hyoid.run(data, into=tmp_path / name, steps=2, seed=3, changes=changes))
+    plain, with_others, pairing = (tmp_path / name for name in ("before", "supervised", "pairing"))
+    assert (plain / "cases.csv").read_bytes() == (with_others / "cases.csv").read_bytes()
+    assert caplog.text.count("Answers come from the first image of a case alone") == 2
+    stores = [Store.open(hyoid.prepare(run)) for run in (with_others, pairing)]
+    assert [["other" in store.facts(case) for case in store.ids] for store in stores] == [
+        [False] * 6,
+        [False, *[True] * 5],
+    ]
+    np.testing.assert_array_equal(np.asarray(stores[1].other("cells_001")), np.asarray(stores[1].image("cells_001")))
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ class Case:
         image: All channels on one grid.
         truth: The annotation on the grid of the image: labels, object numbers, a target image or a field; None when the
             case has none.
+        other: The second image of a pair, on the grid of the image; None when there is none or nobody asked for it.
         facts: What else is known: patient, group, source files, any column of the case table.
         annotated: Names of the structures that were annotated; None when all were. The others are unknown in this case,
             not absent.
@@ -68,6 +69,7 @@ class Case:
     truth: Image | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     annotated: tuple[str, ...] | None = None
+    other: Image | None = None
 
 
 @dataclass

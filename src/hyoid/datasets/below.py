@@ -12,7 +12,7 @@ from ..files.dicom import holds_volume, is_dicom
 from ..files.formats import is_image, stem_of
 from .entry import listed
 from .layouts import RUN, images_of, mixed_folders
-from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, subfolder
+from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, subfolder
 
 ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
@@ -25,7 +25,7 @@ def images_below(folder: Path) -> dict[Path, str]:
     """Images to predict in a folder and below it, DICOM series folders included, with the names of their cases.
 
     A name is the place below the folder and the name of the file, `ward/scan`; images/ is no part of it, and
-    CASE/images/CASE.png is CASE. Folders of annotations beside images, runs, prepared cases and answers are left out.
+    CASE/images/CASE.png is CASE. Folders of annotations, second images, runs, prepared cases and answers are left out.
 
     Raises:
         DataError: When there are none, or the folder is a run.
@@ -37,9 +37,8 @@ def images_below(folder: Path) -> dict[Path, str]:
         log.warning("%s: answers lie here, and are answered as if they were images.", folder)
     found = dict(walk.images(folder, "", walk.begun))
     if walk.left_out:
-        log.warning(
-            "%s: folders of annotations, runs and answers are left out: %s.", folder, listed(sorted(walk.left_out))
-        )
+        what = "folders of annotations, second images, runs and answers are left out"
+        log.warning("%s: %s: %s.", folder, what, listed(sorted(walk.left_out)))
     if not found:
         raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads, nor do those in it.")
     return found
@@ -78,7 +77,8 @@ class _Walk:
             yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
         inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
         skipped = {*(file.name for file in files), *mixed_folders(folder)}
-        for one, beyond in self._entered(folder, passed, skipped, _ANNOTATIONS):
+        beside = (*_ANNOTATIONS, *OTHER_FOLDERS) if inner else _ANNOTATIONS
+        for one, beyond in self._entered(folder, passed, skipped, beside):
             yield from self.images(
                 one, place if one == inner else f"{place}{readable(one.name)}/", beyond, one == inner
             )

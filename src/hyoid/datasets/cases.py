@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -85,6 +86,17 @@ def read_target(entry: Entry, grid: Grid, truth: TruthFiles) -> Image:
     array = turn_between(entry.id, (entry.images[0], grid), (entry.target, part.grid))(part.array)
     check_finite(array, entry.id, str(entry.target))
     return Image(in_c_order(array), grid, "field" if truth == "field" else "intensities")
+
+
+def read_other(entry: Entry, grid: Grid, channels: int) -> Image:
+    """The second image of a case on the grid of the first; where it does not reach, its smallest number.
+
+    Raises:
+        DataError: When it lies elsewhere or has other channels, or numbers are NaN or infinite.
+    """
+    part = read_case(replace(entry, images=entry.other), channels).image
+    turn = turn_between(entry.id, (entry.images[0], grid), (entry.other[0], part.grid), "intensities")
+    return Image(in_c_order(turn(part.array)), grid)
 
 
 def channel_remarks(entry: Entry) -> list[str]:

@@ -30,6 +30,7 @@ IMAGES = (
 )  # fmt: skip
 IDS = ("case", "caseid", "id", "name", "imageid", "imagename", "scanid")
 """Names of columns with the name of a case, the best first."""
+OTHERS = tuple(name + end for name in ("other", "moving") for end in ("", "path", "file", "image"))
 LABELS = tuple(
     name + end
     for name in ("label", "labels", "mask", "masks", "segmentation", "seg", "annotation", "groundtruth", "gt")

@@ -21,7 +21,7 @@ from ..files.formats import read_header, whole_numbers
 from ..files.order import in_c_order
 from . import groups
 from .agreement import turn_between
-from .cases import find_images, read_case, read_target
+from .cases import find_images, read_case, read_other, read_target
 from .entry import Entry, Found, TruthFiles, listed
 from .layouts import find
 from .masks import Encoding, grey, read_labels, read_raw, value_counts
@@ -80,23 +80,31 @@ class Dataset:
                 return entry
         raise DataError(f"{self.root}: there is no case {case_id!r}.")
 
+    @property
+    def num_others(self) -> int:
+        """How many cases have a second image."""
+        return sum(bool(entry.other) for entry in (*self.cases, *self.unlabelled))
+
     def annotated(self, case_id: str) -> tuple[str, ...] | None:
         """Names of the structures that were annotated in a case; None when all were."""
         names = self.entry(case_id).annotated
         return None if names is None or set(names) >= set(self.labels.names) else names
 
-    def read(self, case_id: str, numbered: bool = False) -> Case:
+    def read(self, case_id: str, numbered: bool = False, other: bool = False) -> Case:
         """Image and truth of a case, on one grid, channels harmonised, annotation mapped.
 
         Args:
             case_id: Which one.
             numbered: Whether the truth is the numbers of the objects (`read_instances`), and not their structure.
+            other: Whether the second image is read too, where the case has one.
 
         Raises:
             DataError: When grids do not fit, numbers are NaN or infinite, or values are unknown.
         """
         entry = self.entry(case_id)
         case = replace(read_case(entry, len(self.channel_names)), annotated=self.annotated(case_id))
+        if other and entry.other:
+            case = replace(case, other=read_other(entry, case.image.grid, len(self.channel_names)))
         if entry.target is not None:
             return replace(case, truth=read_target(entry, case.image.grid, self.truth))
         if entry.label is None:
@@ -203,6 +211,14 @@ def open_dataset(path: str | Path) -> Dataset:
         notes.append(
             f"{len(without)} of {len(entries)} images have no annotation ({listed(without)}); supervised training does"
             " not use them."
+        )
+    if second := sum(bool(entry.other) for entry in entries):
+        notes.append(f"{second} of {len(entries)} cases have a second image; only regimes that feed on `pairs` use it.")
+    owners = {path: entry.id for entry in entries for path in entry.images}
+    if shared := [one.id for one in entries if any(owners.get(path, one.id) != one.id for path in one.other)]:
+        warnings.append(
+            f"The second image of {listed(shared)} is the image of another case; unless a column `pair` or `patient`"
+            " keeps them together, training may see what validates."
         )
     files = structure_files([entry.label for entry in entries], found.labels)
     if files:

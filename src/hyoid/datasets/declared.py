@@ -12,13 +12,14 @@ from ..core.errors import DataError
 from ..core.files import check_name
 from ..files.formats import stem_of, suffix_of
 from . import tables
-from .columns import IDS, IMAGES, LABELS, bare, given, understood
+from .columns import IDS, IMAGES, LABELS, OTHERS, bare, given, understood
 from .entry import Entry, Found, TruthFiles, listed
 from .facts import facts_of
-from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, Finder
+from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, Finder, is_there
 
 MANIFESTS = ("manifest.csv", "manifest.yaml", "manifest.yml", "dataset.csv", "dataset.yaml", "cases.csv")
 _IDLE = re.compile(r"\.(tsv|csv|xlsx?|ods)$|^splits_final\.json$", re.IGNORECASE)
+_JSON_FILES = ("image", "images", "label", "other", "moving")
 _TARGET_COLUMNS: dict[str, TruthFiles] = {"target": "image", "field": "field"}
 
 
@@ -27,7 +28,7 @@ def is_manifest(path: Path) -> bool:
     if not path.is_file() or path.stem.lower() == "manifest":
         return path.is_file()
     table = tables.read_table(path)
-    images, labels = _finders(path)
+    images, labels, _ = _finders(path)
     truths = (*table.named(LABELS), *(c for c in table.columns if c in _TARGET_COLUMNS))
     named = [c for some in _image_columns(table) for c in some]
     return all(any(_finds(f, table, c) for c in some) for f, some in ((images, named), (labels, truths)))
@@ -38,8 +39,9 @@ def from_manifest(path: Path) -> Found:
 
     Columns: `image`, or one for each channel (`image_NAME`, or any whose entries are image files); `label`
     (several files, separated by semicolons, hold one object or structure each), or `target` (an image) or `field`
-    (displacements), empty for a case without; `case`; all others are facts. Other usual names, such as `image_path`
-    and `mask`, are understood; files are looked for beside the table, and in images/ or labels/.
+    (displacements), empty for a case without; `other` or `moving`, the second image; `case`; all others are facts.
+    Other usual names, such as `image_path` and `mask`, are understood; files are looked for beside the table, and in
+    images/ or labels/.
 
     Raises:
         DataError: When there is no image column, a file is missing, or a row has no case.
@@ -47,8 +49,9 @@ def from_manifest(path: Path) -> Found:
     table = tables.read_table(path)
     if not table.rows:
         raise DataError(f"{path}: the table has no rows.")
-    images, labels = _finders(path)
+    images, labels, others = _finders(path)
     columns = _channels(table, images)
+    second = next((c for c in table.named(OTHERS) if _finds(others, table, c)), "")
     label_column = _label_column(table, labels)
     truths = [kind for kind in _TARGET_COLUMNS if any(table.cells(kind))]
     if len(truths) + any(table.cells(label_column)) > 1:
@@ -66,16 +69,17 @@ def from_manifest(path: Path) -> Found:
     )
     for line, case in zip(table.lines, ids, strict=True):
         check_name(case, f"{path}, row {line}")
-    used = (*columns, label_column, id_column, *_TARGET_COLUMNS)
+    used = (*columns, label_column, id_column, second, *_TARGET_COLUMNS)
     entries: list[Entry] = []
     for case, row, some in zip(ids, table.rows, names, strict=True):
         files = tuple(map(images.file, some))
         marks = tuple(map(labels.file, _split(given(row.get(label_column, "")))))
+        other = tuple(map(others.file, _split(given(row.get(second, "")))))
         target = labels.file(row[truths[0]]) if truths and given(row.get(truths[0], "")) else None
         if same := {*files} & {*marks, target}:
             raise DataError(f"{path}: {case}: {min(filter(None, same)).name} is named as image and as its own truth.")
         label = marks if len(marks) > 1 else marks[0] if marks else None
-        entries.append(Entry(case, files, label, {k: v for k, v in row.items() if k not in used}, target))
+        entries.append(Entry(case, files, label, {k: v for k, v in row.items() if k not in used}, target, other))
     channels = tuple(re.sub("^(image|img)_", "", c) for c in columns) if len(columns) > 1 else ()
     declared, instances = tables.labels_from_manifest(path), False
     if declared is None:
@@ -90,8 +94,12 @@ def _check_filled(table: tables.Table, what: str, entries: Sequence[object]) -> 
             raise DataError(f"{table.path}: row {line} names no {what}.")
 
 
-def _finders(table: Path) -> tuple[Finder, Finder]:
-    return Finder(table, IMAGE_FOLDERS), Finder(table, (*LABEL_FOLDERS, *TARGET_FOLDERS))
+_Finders = tuple[Finder, Finder, Finder]  # of images, annotations and second images
+
+
+def _finders(table: Path) -> _Finders:
+    labels = (*LABEL_FOLDERS, *TARGET_FOLDERS)
+    return Finder(table, IMAGE_FOLDERS), Finder(table, labels), Finder(table, OTHER_FOLDERS)
 
 
 def _image_columns(table: tables.Table) -> tuple[list[str], list[str]]:
@@ -99,7 +107,7 @@ def _image_columns(table: tables.Table) -> tuple[list[str], list[str]]:
     named = [c for c in table.columns if re.match("(image|img)_", c) and bare(c) not in (*IMAGES, *IDS)]
 
     def shows(cell: str) -> bool:
-        return bool(cell) and (bool(suffix_of(cell)) or (table.path.parent / cell).exists())
+        return bool(cell) and (bool(suffix_of(cell)) or is_there(table.path.parent / cell))
 
     plain = sorted(table.named(IMAGES), key=lambda c: not any(map(suffix_of, table.cells(c))))
     return plain, [c for c in named if any(map(shows, table.cells(c)))]
@@ -110,7 +118,7 @@ def _channels(table: tables.Table, images: Finder) -> list[str]:
     plain, channels = _image_columns(table)
     best = next((c for c in plain if _finds(images, table, c)), plain[0] if plain and not channels else "")
     columns = [c for c in table.columns if c == best or c in channels]
-    rest = [c for c in table.columns if bare(c) not in (*LABELS, *IDS) and c not in _TARGET_COLUMNS]
+    rest = [c for c in table.columns if bare(c) not in (*LABELS, *OTHERS, *IDS) and c not in _TARGET_COLUMNS]
     shown = [c for c in rest if all(map(suffix_of, filter(None, table.cells(c))))]
     columns = columns or shown or table.named(["imageid"])
     columns = [c for c in columns if any(table.cells(c))]
@@ -168,11 +176,13 @@ def from_json(path: Path) -> Found | None:
     return Found("Medical Segmentation Decathlon dataset.json", entries, notes=tuple(notes))
 
 
-def _of_json(row: Mapping[str, Any], names: str | list[str], finders: tuple[Finder, Finder], case: str = "") -> Entry:
-    some, (images, labels) = names if isinstance(names, list) else [names], finders
+def _of_json(row: Mapping[str, Any], names: str | list[str], finders: _Finders, case: str = "") -> Entry:
+    named, (images, labels, others) = (names, row.get("other") or row.get("moving") or []), finders
+    some, second = (one if isinstance(one, list) else [one] for one in named)
     label = labels.file(row["label"]) if row.get("label") else None
-    facts = {key.lower(): str(value) for key, value in row.items() if key not in ("image", "images", "label")}
-    return Entry(case or stem_of(label or some[0]), tuple(map(images.file, some)), label, facts)
+    facts = {key.lower(): str(value) for key, value in row.items() if key not in _JSON_FILES}
+    other = tuple(map(others.file, second))
+    return Entry(case or stem_of(label or some[0]), tuple(map(images.file, some)), label, facts, other=other)
 
 
 def described(path: Path, found: Found) -> Found:

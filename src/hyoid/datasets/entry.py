@@ -31,6 +31,7 @@ class Entry:
         label: The annotation, several files when each holds one object or structure, or None.
         facts: What the tables say of this case.
         target: The image or field that the net should give for this case, or None.
+        other: The second image of a pair, in as many files as the image; empty when there is none.
 
     Raises:
         DataError: When the id could not name a file in a folder of answers.
@@ -41,6 +42,7 @@ class Entry:
     label: FilePath | tuple[FilePath, ...] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     target: FilePath | None = None
+    other: tuple[FilePath, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", check_name(readable(self.id)))

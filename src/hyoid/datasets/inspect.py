@@ -162,6 +162,8 @@ def _inspect_dataset(dataset: Dataset) -> Inspection:
     }
     if len(seen[0].shape) == 3:
         facts["orientations"] = ", ".join(sorted({one.orientation for one in seen}))
+    if dataset.num_others:
+        facts["second images"] = f"{dataset.num_others} of {len(seen)}"
     problems, doubts = _read_in_full(dataset)
     rows = tuple(_row(dataset, entry) for entry in (*dataset.cases, *dataset.unlabelled))
     return Inspection(
@@ -179,7 +181,7 @@ def _read_in_full(dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     problems, constant = [], []
     for case in track([entry.id for entry in (*dataset.cases, *dataset.unlabelled)], "Reading cases"):
         try:
-            if _is_constant(dataset.read(case).image.array):
+            if _is_constant(dataset.read(case, other=True).image.array):
                 constant.append(case)
         except DataError as error:
             problems.append(str(error))
@@ -209,6 +211,8 @@ def _row(dataset: Dataset, entry: Entry) -> dict[str, str]:
         row[name] = f"{100 * count / total:.3g} %" if known else "not annotated"
     if dataset.truth != "labels":
         row["target"] = entry.target.name if entry.target else "none"
+    if dataset.num_others:
+        row["other"] = ", ".join(path.name for path in entry.other) or "none"
     return row
 
 
@@ -223,11 +227,8 @@ def _groups(dataset: Dataset) -> str:
 
 def _labels(dataset: Dataset) -> str:
     rows = zip(dataset.labels.names, dataset.labels.values, dataset.labels.coded, strict=True)
-    listed = ", ".join(
-        f"{name} ({'+'.join(map(str, values))}{f', {code.scheme} {code.value}' if code else ''})"
-        for name, values, code in rows
-    )
-    return listed + (f", ignored ({dataset.labels.ignore})" if dataset.labels.ignore is not None else "")
+    told = ", ".join(f"{n} ({'+'.join(map(str, v))}{f', {c.scheme} {c.value}' if c else ''})" for n, v, c in rows)
+    return told + (f", ignored ({dataset.labels.ignore})" if dataset.labels.ignore is not None else "")
 
 
 def _spacings(seen: Sequence[Seen]) -> str:

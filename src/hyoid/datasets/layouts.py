@@ -13,7 +13,7 @@ from ..files.dicom import annotation_below, holds_volume
 from ..files.formats import is_image, stem_of, suffix_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
 from .entry import Entry, Found, listed
-from .places import IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
+from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
 
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
@@ -125,7 +125,7 @@ def _from_json(path: Path) -> Found:
 
 
 def _pair_of_folders(folder: Path) -> Found | None:
-    """images/ with labels/ or targets/ of equal names; a label may be a folder with a file per object or structure."""
+    """images/ with labels/ or targets/ and perhaps others/, of equal names; a label may be a folder of files."""
     images, labels, targets = (subfolder(folder, names) for names in (IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS))
     if labels and targets:
         raise DataError(
@@ -153,12 +153,15 @@ def _pair_of_folders(folder: Path) -> Found | None:
         return base not in stems and (base in marks or mine == endings)
 
     cases = group_channels(files, joined)
-    if lost := sorted(marks.keys() - cases.keys()):
-        raise DataError(
-            f"{labels}: {len(lost)} labels have no image of the same name in {images.name}/: {listed(lost)}."
-            " Add the images or remove the labels."
-        )
-    entries = [Entry(case, images, marks.get(case)) for case, images in cases.items()]
+    others = subfolder(folder, OTHER_FOLDERS)
+    seconds = group_channels(images_of(others), joined) if others else {}
+    for place, what, found_there in ((labels, "labels", marks), (others, "second images", seconds)):
+        if lost := sorted(found_there.keys() - cases.keys()):
+            raise DataError(
+                f"{place}: {len(lost)} {what} have no image of the same name in {images.name}/: {listed(lost)}."
+                f" Add the images or remove the {what}."
+            )
+    entries = [Entry(case, mine, marks.get(case), other=seconds.get(case, ())) for case, mine in cases.items()]
     if targets:
         entries = [replace(one, label=None, target=_single(one)) for one in entries]
     found = with_tables(folder, f"{images.name}/ and {labels.name}/", entries)

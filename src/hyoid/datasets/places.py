@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LABEL_FOLDERS = (
     "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt",
 )  # fmt: skip
 TARGET_FOLDERS = ("targets", "targetstr", "target")
+OTHER_FOLDERS = ("others", "otherstr", "moving", "movingtr")
 UNLABELLED_FOLDERS = ("unlabelled", "unlabeled", "imagesunl")
 
 
@@ -24,6 +26,11 @@ def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
     """The first of these folders that is there, whatever the case of its letters."""
     below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
     return next((below[name] for name in names if name in below), None)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file or folder is there; not for a text that is too long to name one, at which `exists` stumbles."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Finder:
 
     def find(self, name: str) -> Path | None:
         """The file beside the table, in a usual folder, at the end of a longer path, or of this stem; or None."""
-        if (direct := self.table.parent / name).exists():
+        if is_there(direct := self.table.parent / name):
             return direct
         path = PureWindowsPath(name)  # takes both kinds of slashes
         parts = path.parts[1:] if path.anchor else path.parts
@@ -60,7 +67,7 @@ class Finder:
             rest = "/".join(parts[start:])
             for form in (unicodedata.normalize("NFC", rest), unicodedata.normalize("NFD", rest)):
                 for place in (*self._usual, *beside):
-                    if (place / form).exists():
+                    if is_there(place / form):
                         return place / form
         same = [] if suffix_of(name) else self._by_stem.get(unicodedata.normalize("NFC", path.name), [])
         return same[0] if len(same) == 1 else None

@@ -89,7 +89,8 @@ def _look(entry: Entry, files: tuple[tuple[str, int], ...], truth: TruthFiles) -
     paths = (*entry.images, *label, *([entry.target] if entry.target else []))
     try:
         look = _look_once(entry.id, entry.images, entry.label, files, tuple(map(_stamp, paths)))
-        return look if entry.target is None else _with_target(look, entry.target, entry.images[0], truth)
+        look = look if entry.target is None else _with_target(look, entry.target, entry.images[0], truth)
+        return _with_other(look, entry) if entry.other else look
     except DataError as error:
         return error
 
@@ -137,6 +138,13 @@ def _with_target(look: Look, target: Path, image: Path, truth: TruthFiles) -> Lo
             f" {target} has {header.channels}."
         )
     return replace(look, target_channels=header.channels, notes=(*look.notes, *header.notes))
+
+
+def _with_other(look: Look, entry: Entry) -> Look:
+    header, grid = read_header(entry.other[0]), look.header.grid
+    turn = turn_between(look.case, (entry.images[0], grid), (entry.other[0], header.grid), "intensities")
+    told = (f"Second images have {turn.remark}.",) if turn.remark else ()
+    return replace(look, notes=(*look.notes, *header.notes, *told))
 
 
 def implausible(header: Header) -> list[str]:

@@ -43,7 +43,7 @@ class PreparationSettings(Settings):
 
 
 def prepare(case: Case, settings: PreparationSettings) -> Case:
-    """The case as the net sees it: oriented, cropped, normalised, resampled; float32. Its truth goes the same way.
+    """The case as the net sees it: oriented, cropped, normalised, resampled; float32; and its truth and other image.
 
     The way back is `onto(result, case.image.grid)`. Crop comes before normalisation, so that the empty surroundings
     do not move the mean; normalisation before resampling, so that splines see the clipped intensities.
@@ -96,14 +96,16 @@ def is_colour(case: Case) -> bool:
 
 
 def _normalised(case: Case, settings: PreparationSettings, mask: np.ndarray | None) -> Case:
-    image = _schemed(case.image, settings.intensity or (IntensitySettings(),) * case.image.channels, mask)
-    truth = case.truth
+    schemes, truth, other = settings.intensity or (IntensitySettings(),) * case.image.channels, case.truth, case.other
+    image = _schemed(case.image, schemes, mask)
+    if other is not None:  # what is measured of an image is measured of this one, too
+        other = _schemed(other, schemes[: other.channels], None if mask is None else content(other))
     if truth is not None and truth.kind == "intensities":
         schemes = settings.target or (IntensitySettings(scheme="none"),) * truth.channels
         if len(schemes) != truth.channels:
             raise DataError(f"{case.id}: expected a target of {len(schemes)} channels, got {truth.channels}.")
         truth = _schemed(truth, schemes, mask)
-    return replace(case, image=image, truth=truth)
+    return replace(case, image=image, truth=truth, other=other)
 
 
 def _schemed(image: Image, schemes: Sequence[IntensitySettings], mask: np.ndarray | None) -> Image:

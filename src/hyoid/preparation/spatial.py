@@ -34,7 +34,8 @@ def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:
 
 
 def moved(case: Case, grid: Grid, order: int | None = None) -> Case:
-    """The case on another grid: image and target image by splines of this order, labels without inventing values."""
+    """The case on another grid: images and target image by splines of this order, labels without inventing values."""
     alike = case.truth is not None and case.truth.kind == case.image.kind
     truth = case.truth and onto(case.truth, grid, order if alike else None)
-    return replace(case, image=onto(case.image, grid, order), truth=truth)
+    other = case.other and onto(case.other, grid, order)
+    return replace(case, image=onto(case.image, grid, order), truth=truth, other=other)

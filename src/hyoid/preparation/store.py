@@ -4,7 +4,7 @@ One folder for each case with memory-mapped NumPy files (see `packing`), written
 when complete:
 
     <folder>/<key of the settings>/settings.yaml
-    <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy target.npy extra-*.npy facts.json
+    <folder>/<key of the settings>/<case>/image.npy labels.npy places.npy target.npy other.npy extra-*.npy facts.json
 
 `facts.json` has a checksum of each file, compared once in a process when a store is opened or filled.
 """
@@ -94,6 +94,7 @@ class Store:
                 "source_grid": asdict(source_grid or case.image.grid),
                 **_write_image(folder / "image.npy", case.image.array),
                 **(_write_truth(folder, case.id, case.truth, numbered) if case.truth else {}),
+                **({"other": _write_image(folder / "other.npy", case.other.array)} if case.other else {}),
                 **({} if case.annotated is None else {"annotated": case.annotated}),
             }
             for name, array in (extra or {}).items():
@@ -116,6 +117,10 @@ class Store:
             DataError: When the case has none.
         """
         return self._scaled(case_id, "target", self.facts(case_id).get("target", {"scale": None}))
+
+    def other(self, case_id: str) -> Scaled | np.ndarray:
+        """The second image (C, *S) of a case that has one; slicing it reads only that part, as float32."""
+        return self._scaled(case_id, "other", self.facts(case_id).get("other", {"scale": None}))
 
     def is_labelled(self, case_id: str) -> bool:
         """Whether the case has a truth: labels, an image or a field."""
@@ -233,22 +238,22 @@ class Source(Protocol):
 
     @property
     def cases(self) -> Sequence[Any]:
-        """The entries, each with `id`, `images`, `label`, `target` and `annotated`."""
+        """The entries, each with `id`, `images`, `label`, `target`, `other` and `annotated`."""
 
-    def read(self, case_id: str, numbered: bool = False) -> Case:
-        """One case; with `numbered` its truth is the numbers of objects."""
+    def read(self, case_id: str, numbered: bool = False, other: bool = False) -> Case:
+        """One case; with `numbered` its truth is the numbers of objects, with `other` it has its second image."""
 
 
 Extra = Callable[[Case], np.ndarray]
 
 
 def store_folder(
-    settings: PreparationSettings, folder: str | Path, extra: Collection[str] = (), numbered: bool = False
+    settings: PreparationSettings, folder: str | Path, extra: Collection[str] = (), asked: Sequence[str] = ()
 ) -> Path:
     """Where, in a folder of stores, cases lie that are prepared in this way and keep these further arrays."""
     unused = {name for name, value in (("target", settings.target), ("before", settings.before)) if not value}
     chosen = settings.model_dump(mode="json", exclude=unused)  # so stores from before these settings stay valid
-    return Path(folder) / _hash([chosen, sorted(extra), VERSION, *(["numbered"] if numbered else [])])
+    return Path(folder) / _hash([chosen, sorted(extra), VERSION, *asked])
 
 
 def prepare_all(
@@ -258,7 +263,7 @@ def prepare_all(
     workers: int = 2,
     extra: Mapping[str, Extra] | None = None,
     entries: Sequence[Any] | None = None,
-    numbered: bool = False,
+    asked: Sequence[str] = (),
 ) -> Store:
     """Prepare every case that is not in the store yet.
 
@@ -269,13 +274,13 @@ def prepare_all(
         workers: Threads; as many cases are in memory at once.
         extra: Further arrays to keep for each case with a truth, computed from the prepared case.
         entries: The cases; all annotated ones when None.
-        numbered: Whether labels are the numbers of objects.
+        asked: What else is kept: "numbered", labels are the numbers of objects; "other", second images.
 
     Raises:
         DataError: Naming the case that cannot be prepared; cases that were finished stay.
     """
     extra, entries = extra or {}, dataset.cases if entries is None else entries
-    store = Store(store_folder(settings, folder, extra, numbered), tuple(entry.id for entry in entries))
+    store = Store(store_folder(settings, folder, extra, asked), tuple(entry.id for entry in entries))
     keys = {entry.id: _source_key(dataset, entry) for entry in entries}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         flaws = list(track(pool.map(lambda i: _flaw(store.folder, i, keys[i]), store.ids), "check", len(store.ids)))
@@ -289,10 +294,10 @@ def prepare_all(
         if _flaw(store.folder, case_id, keys[case_id]) is None:
             return  # Another run that shares the store was faster.
         try:
-            case = dataset.read(case_id, numbered) if numbered else dataset.read(case_id)
+            case = dataset.read(case_id, **dict.fromkeys(asked, True))
             prepared = prepare(case, settings)
             further = {name: make(prepared) for name, make in extra.items()} if case.truth else {}
-            store.write(prepared, keys[case_id], case.image.grid, further, numbered)
+            store.write(prepared, keys[case_id], case.image.grid, further, "numbered" in asked)
         except Exception as error:
             raise _naming(case_id, error) from error
 
@@ -354,7 +359,8 @@ def _summed(file: Path, size: int, mtime_ns: int) -> str:
 
 def _source_key(dataset: Source, entry: Any) -> str:
     """Changes when a file of the case does, what its mask values mean, or which structures were annotated."""
-    given = (one if isinstance(one, tuple) else (one,) for one in (entry.images, entry.label, entry.target) if one)
+    parts = (entry.images, entry.label, entry.target, entry.other)
+    given = (one if isinstance(one, tuple) else (one,) for one in parts if one)
     paths = [Path(path) for group in given for path in group]
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     try:

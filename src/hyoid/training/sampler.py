@@ -30,7 +30,8 @@ STREAMS = {"labelled": 0, "unlabelled": 1, "pairs": 2, "views": 3}
 
 - `labelled`: patches of cases with a truth, a share of them centred on a structure
 - `unlabelled`: patches from anywhere in cases without a truth
-- `pairs`: the same place in two different cases, moved alike; only the intensities of the first image are changed
+- `pairs`: the same place in the two images of a case, or in two cases where no case has a second image, moved alike;
+  only the intensities of the first image are changed
 - `views`: one patch of any case twice, moved alike, with intensities changed on their own
 """
 
@@ -42,7 +43,7 @@ class Drawn(NamedTuple):
         case_id: Where it was cut.
         annotated: For each structure of the task whether it was annotated in the case.
         cut: The sample itself; it has labels where the case is labelled.
-        other: A second image: that of another case, or another view; None in streams without.
+        other: A second image: the other one of a pair, or another view; None in streams without.
     """
 
     case_id: str
@@ -105,6 +106,8 @@ class Sampler:
         """
         if stream not in STREAMS:
             raise ConfigError(f"There is no stream of batches {stream!r}; known are {', '.join(STREAMS)}.")
+        if stream == "pairs" and self._paired:
+            return self._paired
         every = {"labelled": self.ids, "unlabelled": self.unlabelled}.get(stream, self.ids + self.unlabelled)
         kind = {"labelled": " with labels", "unlabelled": " without labels"}.get(stream, "")
         needed = 2 if stream == "pairs" else 1
@@ -136,7 +139,7 @@ class Sampler:
         start = place(rng, shape, target, self._focus(rng, case_id, index) if labelled else None)
         if stream == "pairs":
             share = [(s + n // 2) / m for s, n, m in zip(start, target, shape, strict=True)]
-            partner = self._partner(rng, case_id, share)
+            partner = (case_id, start) if self._paired else self._partner(rng, case_id, share)
         frame = zip(start, self.margin, self.policy.frame.shape, self._reach, strict=True)
         centre = [s - m + n // 2 + r for s, m, n, r in frame]
         warp, changes = self._policy.draw(rng, centre, self.store.image(case_id).shape[0])
@@ -144,7 +147,7 @@ class Sampler:
         if stream == "pairs":
             other, begin = partner
             moved = replace(warp, offset=warp.offset + np.subtract(begin, start))
-            return Drawn(case_id, annotated, cut, self._cut(other, False, moved))
+            return Drawn(case_id, annotated, cut, self._cut(other, False, moved, second=other == case_id))
         if stream == "views":
             again = Patch(cut.parts.image.copy())
             changes = self._policy.draw_intensity(rng, len(again.image))
@@ -186,6 +189,11 @@ class Sampler:
         return tuple(self.store.image(case_id).shape[1:])
 
     @cached_property
+    def _paired(self) -> tuple[str, ...]:
+        """The cases that have a second image."""
+        return tuple(case_id for case_id in self.ids + self.unlabelled if "other" in self.store.facts(case_id))
+
+    @cached_property
     def _policy(self) -> Policy:
         return self.policy.grown(self.task.halo)
 
@@ -198,8 +206,8 @@ class Sampler:
         """Mirrored voxels at each end of an axis that may be read beyond the image."""
         return tuple(n if m else 0 for n, m in zip(self._policy.frame.shape, self.margin, strict=True))
 
-    def _cut(self, case_id: str, labelled: bool, warp: Warp, changes: Changes = ()) -> Cut:
-        """A patch of a case, read where the warp needs it."""
+    def _cut(self, case_id: str, labelled: bool, warp: Warp, changes: Changes = (), second: bool = False) -> Cut:
+        """A patch of a case or of its second image, read where the warp needs it."""
         padded = [n + 2 * r for n, r in zip(self._shape(case_id), self._reach, strict=True)]
         start, shape = needed_box(warp, padded)
         inside = [s - r for s, r in zip(start, self._reach, strict=True)]
@@ -208,7 +216,7 @@ class Sampler:
         def read(array: Any, kind: type = np.float32) -> np.ndarray:
             return read_box(array, inside, shape, border).astype(kind, copy=False)
 
-        parts = Patch(read(self.store.image(case_id)))
+        parts = Patch(read(self.store.other(case_id) if second else self.store.image(case_id)))
         if labelled and self.voxel_weights is not None:
             parts = parts._replace(weight=read(self.store.extra(case_id, self.voxel_weights)[None]))
         if labelled:

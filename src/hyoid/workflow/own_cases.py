@@ -49,6 +49,8 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     """
     made_by, done = fingerprint_of(folder), _answered(folder)
     stale = not done
+    if folder.dataset.num_others:
+        log.info("Answers come from the first image of a case alone; its second image is not asked for.")
     scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
     groups: dict[tuple[int, ...], list[str]] = {}
     for case_id, numbers in folder.unseen.items():
@@ -97,8 +99,8 @@ class Staged(Dataset):
     answers: Mapping[str, Path] = field(default_factory=dict)
     answered: Labels = Labels(names=(), values=())  # noqa: RUF009
 
-    def read(self, case_id: str, numbered: bool = False) -> Case:
-        case, answer = super().read(case_id, numbered), read_image(self.answers[case_id], "labels")
+    def read(self, case_id: str, numbered: bool = False, other: bool = False) -> Case:
+        case, answer = super().read(case_id, numbered, other), read_image(self.answers[case_id], "labels")
         return with_answer(case, answer, self.answered)
 
 

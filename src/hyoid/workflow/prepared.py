@@ -19,8 +19,13 @@ def unlabelled_of(folder: RunFolder) -> tuple[str, ...]:
 
 def prepared_folder(folder: RunFolder) -> Path:
     """Where the prepared cases of a run lie, once they are there."""
-    numbered = folder.task.truth == "instances"
-    return store_folder(folder.experiment.decided.preparation, folder.prepared, maps_of(folder), numbered)
+    return store_folder(folder.experiment.decided.preparation, folder.prepared, maps_of(folder), _asked(folder))
+
+
+def _asked(folder: RunFolder) -> list[str]:
+    """What else is kept of the cases: numbers of objects, and second images for a regime that feeds on pairs."""
+    pairs = folder.dataset.num_others and "pairs" in regime_class(folder.experiment.training.regime).feeds
+    return ["numbered"] * (folder.task.truth == "instances") + ["other"] * bool(pairs)
 
 
 def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
@@ -30,5 +35,4 @@ def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
     """
     dataset, settings = cases or folder.dataset, folder.experiment.decided.preparation
     entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]
-    numbered = folder.task.truth == "instances"
-    return prepare_all(dataset, settings, folder.prepared, folder.workers, maps_of(folder), entries, numbered)
+    return prepare_all(dataset, settings, folder.prepared, folder.workers, maps_of(folder), entries, _asked(folder))
