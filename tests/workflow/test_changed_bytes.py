@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
 
 import hyoid
-from hyoid.core.errors import DataError
+from hyoid.core.errors import DataError, HyoidError
+from hyoid.core.lock import alone
+from hyoid.core.sources import stamps_of
 from hyoid.datasets.phantoms import write_phantoms
+from hyoid.files.formats import write_image
+from hyoid.run_folder import RunFolder
+from hyoid.training import loop
 from hyoid.training.checkpoint import read_checkpoint, write_checkpoint
+from hyoid.workflow.own_cases import predict_validation
+from hyoid.workflow.sources import remember
 
 SMALL = ("planning.patch=[32,32]", "planning.batch=1", "planning.channels=[4,8]", "evaluation.resamples=100")
 
@@ -60,3 +68,147 @@ def test_weights_that_cannot_be_right_are_refused_in_every_way_in(run, finished,
     what = "heads.0.weight are not finite numbers" if harm == "NaN" else "this file has changed since it was written"
     with pytest.raises(DataError, match=rf"run/weights/last\.safetensors: .*{what}; put back a whole copy"):
         WAYS[way](run, finished / "data")
+
+
+@pytest.fixture
+def mine(finished, tmp_path) -> Path:
+    """A folder with data of its own and a finished run on it, whose lists name these data."""
+    shutil.copytree(finished / "data", tmp_path / "mine" / "data")
+    shutil.copytree(finished / "run", tmp_path / "mine" / "run")
+    for file in [*(tmp_path / "mine" / "run").glob("*.json"), tmp_path / "mine" / "run" / "experiment.yaml"]:
+        file.write_text(file.read_text().replace(str(finished), str(tmp_path / "mine")))
+    remember_anew(tmp_path / "mine" / "run")
+    return tmp_path / "mine"
+
+
+def remember_anew(run: Path) -> None:
+    folder = RunFolder.open(run)
+    remember(folder, {entry.id: stamps_of(entry) for entry in folder.dataset.cases})
+    (run / "predictions.json").unlink()
+    predict_validation(folder)
+
+
+def again(mine: Path) -> Path:
+    return hyoid.run(mine / "data", into=mine / "run", steps=2, threads=1, changes=[*SMALL, "num_folds=2"])
+
+
+def move_objects(mine: Path, part: str = "labels") -> list[Path]:
+    """Turn the files of a part of the data round; their sizes may stay as they are."""
+    files = sorted((mine / "data" / part).iterdir())
+    for file in files:
+        image = hyoid.read_image(file, "labels" if part == "labels" else "intensities")
+        write_image(file, image.with_array(image.array[:, ::-1]))
+    return files
+
+
+def test_a_finished_run_is_asked_again_for_nothing(mine, caplog):
+    before = (mine / "run" / "weights" / "last.safetensors").read_bytes()
+    for file in (mine / "data").rglob("*.*"):
+        file.touch()  # another time, the same bytes
+    again(mine)
+    assert "changed" not in caplog.text
+    assert (mine / "run" / "weights" / "last.safetensors").read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_corrected_labels(mine, caplog):
+    files = move_objects(mine)
+    told = (
+        rf"run: 4 files have changed since it began \(labels/{files[0].name}, .*and its net has learned from the former"
+    )
+    for go_on in (lambda: again(mine), lambda: hyoid.train(mine / "run")):
+        with pytest.raises(DataError, match=told):
+            go_on()
+    hyoid.prepare(mine / "run")
+    assert "the training that has begun does not go on with them." in caplog.text
+    hyoid.evaluate(mine / "run")
+    assert "cases are judged as they are now." in caplog.text
+    hyoid.train(mine / "run", resume=False)
+    assert "it learns from them as they are now, with the plan as it is." in caplog.text
+    caplog.clear()
+    again(mine)
+    assert "changed" not in caplog.text
+
+
+def test_other_images_are_answered_again(mine, caplog):
+    answers = {path: path.read_bytes() for path in hyoid.predict(mine / "run")}
+    times = {path: path.stat().st_mtime_ns for path in answers}
+    hyoid.predict(mine / "run")
+    assert times == {path: path.stat().st_mtime_ns for path in answers}
+    move_objects(mine, "images")
+    hyoid.predict(mine / "run")
+    assert all(path.stat().st_mtime_ns > time for path, time in times.items())
+    assert "images are answered as they are now." in caplog.text
+
+
+def test_a_planned_run_takes_corrected_labels_with_a_warning(mine, caplog):
+    shutil.rmtree(mine / "run" / "weights")
+    move_objects(mine)
+    again(mine)
+    assert caplog.text.count("have changed since it began") == 1
+
+
+@pytest.mark.parametrize("change", ["new", "gone"])
+def test_a_run_does_not_go_on_with_other_cases(mine, change):
+    first, *_ = sorted((mine / "data" / "images").iterdir())
+    label = mine / "data" / "labels" / first.name
+    if change == "new":
+        for file in (first, label):
+            shutil.copy(file, file.with_name(f"new{file.suffix}"))
+    else:
+        first.unlink()
+        label.unlink()
+    name = "new" if change == "new" else first.stem
+    with pytest.raises(
+        DataError, match=rf"data: {name} came, went or moved since .*run was planned; choose another --into"
+    ):
+        again(mine)
+
+
+def test_images_replaced_in_the_middle_of_a_training_are_told_at_its_end(mine, caplog, monkeypatch):
+    fit = loop.fit
+
+    def replaced_meanwhile(net, job):
+        move_objects(mine, "images")
+        return fit(net, job)
+
+    monkeypatch.setattr(loop, "fit", replaced_meanwhile)
+    hyoid.train(mine / "run", resume=False)
+    assert "4 files have changed since it began" in caplog.text
+    assert "the net has learned from the former ones." in caplog.text
+
+
+def hold(run: Path) -> AbstractContextManager[bool]:
+    return alone(run / ".lock", "this run")
+
+
+ALONE = {
+    "prepare": hyoid.prepare,
+    "train": hyoid.train,
+    "predict": hyoid.predict,
+    "evaluate": hyoid.evaluate,
+    "report": hyoid.report,
+}
+
+
+@pytest.mark.parametrize("verb", ALONE)
+def test_a_second_program_on_a_run_is_told_who_works_on_it(run, verb):
+    with (
+        hold(run),
+        pytest.raises(HyoidError, match=r"run: process \d+ on .* is working on this run; wait until it ends"),
+    ):
+        ALONE[verb](run)
+
+
+def test_what_a_killed_program_left_in_a_run_goes(run):
+    leftover, other = run / "weights" / ".0123abcd.last.safetensors", run / ".mine"
+    for file in (leftover, other):
+        file.write_text("half")
+    with RunFolder(run).alone():
+        assert not leftover.exists() and other.exists()
+
+
+def test_a_run_answers_images_while_another_program_works_on_it(run, finished):
+    with hold(run):
+        for name in ("one", "two"):
+            assert len(hyoid.predict(run, [finished / "data" / "images"], into=run.parent / name)) == 4
+        hyoid.evaluate(run, into=run.parent / "judged")

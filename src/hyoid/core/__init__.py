@@ -11,6 +11,7 @@ Read in this order:
 - `settings`: Settings, frozen strict trees that read and write YAML
 - `registry`: Registry, a named shelf of parts
 - `digest`: whether bytes are still those that were written
+- `sources`: whether the files of a case are still those that were seen
 - `files`: atomic writing
 - `lock`: a file that one program holds at a time
 - `stopping`: Stop, how work is asked to end early

@@ -118,18 +118,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that can be done."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what `atomic_path` left in a folder when its program was killed; for callers who know that none writes."""
     for path in folder.glob(".*"):
         if _TEMPORARY.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _full(folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -112,13 +112,16 @@ class Fingerprint(Settings):
         ]
 
 
-def measure_dataset(dataset: Dataset, seed: int = 0, workers: int | None = None) -> Fingerprint:
+def measure_dataset(
+    dataset: Dataset, seed: int = 0, workers: int | None = None, also: Callable[[str], object] | None = None
+) -> Fingerprint:
     """Read every case once and measure it, in threads; memory holds as many cases as there are threads.
 
     Args:
         dataset: What to measure; cases without annotation count for geometry only.
         seed: Of the drawn intensities.
         workers: Most threads; as many as there are cores when None. There are never more than 4.
+        also: Done with the id of each case right after it was read, while its files are in memory.
 
     Raises:
         DataError: When there are no cases, or they differ in dimensions or channels.
@@ -131,7 +134,10 @@ def measure_dataset(dataset: Dataset, seed: int = 0, workers: int | None = None)
 
     def measure(index: int) -> Measured:
         rng = np.random.default_rng([seed, index])
-        return measure_case(dataset.read(ids[index]), dataset.labels, samples, rng, index in shaped)
+        case = dataset.read(ids[index])
+        if also is not None:
+            also(ids[index])
+        return measure_case(case, dataset.labels, samples, rng, index in shaped)
 
     with ThreadPoolExecutor(min(4, cores(), workers or 4)) as pool:
         measured = list(track(pool.map(measure, range(len(ids))), "measuring cases", len(ids)))

@@ -30,6 +30,7 @@ from ..core.files import atomic_path
 from ..core.grid import Grid
 from ..core.lock import sharing
 from ..core.progress import log, track
+from ..core.sources import stats_of
 from ..core.trees import load_json
 from .packing import Maps, Scaled, pack, sample_places, smallest_type
 from .pipeline import PreparationSettings, prepare
@@ -359,16 +360,8 @@ def _summed(file: Path, size: int, mtime_ns: int) -> str:
 
 def _source_key(dataset: Source, entry: Any) -> str:
     """Changes when a file of the case does, what its mask values mean, or which structures were annotated."""
-    parts = (entry.images, entry.label, entry.target, entry.other)
-    given = (one if isinstance(one, tuple) else (one,) for one in parts if one)
-    paths = [Path(path) for group in given for path in group]
-    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    try:
-        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    except OSError as error:
-        raise DataError(f"{entry.id}: {error.filename} cannot be read ({error.strerror}).") from error
     partly = [] if entry.annotated is None else [entry.annotated]
-    return _hash([stats, repr(getattr(dataset, "encoding", None)), VERSION, *partly])
+    return _hash([stats_of(entry), repr(getattr(dataset, "encoding", None)), VERSION, *partly])
 
 
 def _hash(value: Any) -> str:

@@ -53,6 +53,7 @@ def evaluate(
     from .own_cases import prepare_cases
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
+    from .sources import tell_changes
     from .story import of_folders
     from .testing import judge_test
 
@@ -98,6 +99,7 @@ def evaluate(
         return nullcontext() if elsewhere else folder.timed(stage)
 
     with nullcontext() if elsewhere else folder.alone():
+        tell_changes(folder, "cases are judged as they are now")
         with timed("evaluate"):
             found = judge_validation(folder, folder.workers, changes)
         if baseline:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.case import Case
+from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
-from ..core.files import inside
+from ..core.files import inside, remove
 from ..core.labels import Labels
 from ..core.progress import log
+from ..core.sources import stats_of
 from ..datasets.dataset import Dataset
 from ..files.formats import read_header, read_image
 from ..planning.fingerprint import Fingerprint
@@ -39,6 +41,7 @@ from .origin import Record
 from .prepared import prepared, unlabelled_of
 
 if TYPE_CHECKING:
+    from ..datasets.entry import Entry
     from ..experiment import Experiment
 
 
@@ -48,7 +51,7 @@ def predict_validation(folder: RunFolder) -> list[Path]:
     In an ensemble each case is answered by the members that did not learn from it.
     """
     made_by, done = fingerprint_of(folder), _answered(folder)
-    stale = not done
+    stale, sources = not done, folder.read_json("predictions.json").get("sources", {})
     if folder.dataset.num_others:
         log.info("Answers come from the first image of a case alone; its second image is not asked for.")
     scattered = [one.name for one in folder.fingerprint.structures if one.num_objects > 1][:MOST_SCATTERED]
@@ -67,17 +70,29 @@ def predict_validation(folder: RunFolder) -> list[Path]:
             check_format(predictor, waiting)
             if stale:  # only now: what is refused must not cost the earlier answers
                 Record(folder.predictions).forget()
-                folder.write_json("predictions.json", {"made_by": made_by})
-                stale = False
+                sources, stale = {}, False
+            for case_id, path in answers_of(folder).items():
+                if case_id in ids and case_id not in done:  # stopped here, it must not be taken for an answer to come
+                    remove(path)
+            sources |= {entry.id: _look(entry) for entry in waiting}
+            folder.write_json("predictions.json", {"made_by": made_by, "sources": sources})
             predict_entries(predictor, cases, waiting, folder.predictions, scattered=scattered)
     return list(validation_answers(folder).values())
 
 
 def _answered(folder: RunFolder) -> set[str]:
-    """Cases with an answer that the same weights and settings gave."""
-    if folder.read_json("predictions.json").get("made_by") != fingerprint_of(folder):
+    """Cases with an answer that the same weights and settings gave to the same files."""
+    known = folder.read_json("predictions.json")
+    sources, answers = known.get("sources", {}), answers_of(folder)
+    if known.get("made_by") != fingerprint_of(folder):
         return set()
-    return {case_id for case_id, path in answers_of(folder).items() if _is_readable(path)}
+    fresh = [one for one in answers if sources.get(one) in (None, _look(folder.dataset.entry(one)))]
+    return {one for one in fresh if _is_readable(answers[one])}
+
+
+def _look(entry: Entry) -> str:
+    """Changes when a file of the case does."""
+    return short_name(repr(stats_of(entry)))
 
 
 def _is_readable(path: Path) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.duration import duration
 from ..core.errors import ConfigError, DataError
@@ -72,6 +72,7 @@ def plan(
     """
     from ..run_folder import RunFolder
     from .question import ask, check_place, is_answered, with_options
+    from .sources import refuse_changes, refuse_other_cases
 
     folder = RunFolder(Path(into))
     check_place(folder, Path(data))
@@ -80,12 +81,16 @@ def plan(
     changes = with_options(changes, memory=memory, threads=threads)
     with folder.alone():
         if is_answered(folder, asked, changes):
+            refuse_other_cases(folder)
+            if (folder.weights / "last.safetensors").is_file():
+                refuse_changes(folder)
             return folder.experiment.decided
         return _planned(folder, asked, data, changes)
 
 
 def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Sequence[str]) -> Plan:
     """Measure and decide, and write both into the run."""
+    from ..core.sources import stamps_of
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
     from ..run_folder import Split
@@ -94,6 +99,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from .own_cases import before_of, with_before
     from .purpose import check_loss, metrics_of, task_of
     from .question import check_structures, plan_changes
+    from .sources import remember
 
     with folder.timed("plan"):
         dataset = _opened(data, asked.patients_on_both_sides)
@@ -102,7 +108,9 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         check_loss(asked.training, task)
         training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.seed)
         with folder.timed("measure"):
-            fingerprint = measure_dataset(dataset, asked.seed, asked.threads)
+            stamps: dict[str, Any] = {}
+            note = lambda case_id: stamps.update({case_id: stamps_of(dataset.entry(case_id))})  # noqa: E731
+            fingerprint = measure_dataset(dataset, asked.seed, asked.threads, note)
         before = before_of(asked, fingerprint)
         budget, device = asked.training, asked.device
         earlier = earlier_plan(budget.start_from) if budget.start_from else None
@@ -118,6 +126,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         fingerprint.write(folder.path / "fingerprint.yaml")
         folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
         finished.write(folder.experiment_file)
+        remember(folder, stamps)
     for line in (*fingerprint.describe(), *forecast(folder)):
         log.info(line)
     return finished.decided
@@ -152,9 +161,14 @@ def prepare(run: str | Path) -> Path:
     """
     from ..run_folder import RunFolder
     from .own_cases import prepare_cases
+    from .sources import accept_changes, tell_changes
 
     folder = RunFolder.open(run)
     with folder.alone(), folder.timed("prepare"):
+        if (folder.weights / "last.safetensors").is_file():
+            tell_changes(folder, "the training that has begun does not go on with them")
+        else:
+            accept_changes(folder)
         return prepare_cases(folder).folder
 
 
@@ -183,6 +197,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from .own_cases import prepare_cases
     from .prepared import unlabelled_of
     from .question import check_device, check_edits
+    from .sources import accept_changes, refuse_changes, tell_changes
 
     folder = RunFolder.open(run)
     check_edits(folder)
@@ -200,6 +215,10 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
             folder = RunFolder.open(run)
         experiment, decided = folder.experiment, folder.experiment.decided
         check_ends(folder)
+        if going_on:
+            refuse_changes(folder)
+        else:
+            accept_changes(folder)
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
         check_device(experiment.device, f"{folder.experiment_file}: ")
@@ -230,6 +249,7 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         memory = {"memory_gb": peak_gb(device), "memory_of": "training" if alone else "the process"}
         training = asdict(outcome) | memory | {"machine": machine()}
         folder.write_json("training.json", training)
+        tell_changes(folder, "the net has learned from the former ones")
         log.info("Training took %d steps in %s; %s.", outcome.steps, duration(outcome.seconds), needed(training))
         return weights
 
@@ -275,6 +295,7 @@ def predict(
     from .origin import origin_of
     from .own_cases import predict_validation
     from .question import check_no_run, check_prediction, with_options
+    from .sources import tell_changes
 
     folder = open_run(run)
     if not images:
@@ -287,6 +308,7 @@ def predict(
                 f" then `hyoid predict {run}`, `hyoid evaluate {run}` and `hyoid report {run}`."
             )
         with folder.alone(), folder.timed("predict"):
+            tell_changes(folder, "images are answered as they are now")
             return predict_validation(folder)
     if into is None:
         raise ConfigError("Say where the answers go: --into FOLDER.")
