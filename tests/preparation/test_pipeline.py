@@ -51,6 +51,15 @@ def test_a_second_image_goes_the_same_way_with_measures_of_its_own(crop, inside)
     assert after.other.array[1].max() > 2.5 * after.image.array[1].max()
 
 
+def test_a_second_image_is_measured_inside_its_own_content():
+    one = case()
+    array = one.image.array.copy()
+    array[:, :10] = 0
+    inside = PreparationSettings(intensity=(IntensitySettings(options={"content_only": True}),))
+    values = prepare(replace(one, other=one.image.with_array(array)), inside).other.array[array > 0]
+    assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-3)
+
+
 def test_content_is_cropped_before_intensities_are_measured():
     after = prepare(case(), PreparationSettings(crop="content"))
     assert after.image.grid.shape == (14, 18, 6)

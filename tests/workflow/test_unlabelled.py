@@ -151,7 +151,7 @@ def test_probabilities_and_names_follow_the_wanted_format(tmp_path):
     predictor = predictor_for((16, 16, 12), format="seg.nrrd")
     answer = predict(predictor, source, tmp_path / "out", 100, probabilities=True)
     found = sorted(path.name for path in answer.parent.iterdir())
-    assert found == ["scan.seg.nrrd", "scan_liver.nrrd", "scan_spleen.nrrd"]
+    assert found == ["answers.jsonl", "scan.seg.nrrd", "scan_liver.nrrd", "scan_spleen.nrrd"]
     assert b"Segment1_Name:=spleen" in answer.read_bytes()
     assert read_image(answer, "labels").grid.matches(read_image(source).grid)
     assert find_images(answer.parent.parent / "scan.nii")[0].id == "scan"
