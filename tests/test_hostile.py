@@ -7,6 +7,7 @@ import yaml
 
 import hyoid
 from hyoid import ConfigError, DataError, HyoidError
+from hyoid.core.extensions import load_extensions
 from hyoid.core.files import append_to, inside
 from hyoid.datasets.dataset import open_dataset
 from hyoid.run_folder import RunFolder, Split
@@ -60,3 +61,35 @@ def test_links_do_not_lead_writers_out_of_a_folder(tmp_path):
             append_to(folder / name)
     assert (away / "precious").read_text() == "precious"
     assert inside(folder, "a/b.png") == folder / "a" / "b.png"
+
+
+def test_a_run_executes_only_python_files_that_were_named_or_approved_as_they_are(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "mine"))
+    monkeypatch.setattr("hyoid.core.extensions._sources", {})
+    code = "from pathlib import Path\nwith Path(__file__).with_suffix('.ran').open('a') as file:\n    file.write('x')\n"
+    evil, ran = tmp_path / "évil.py", tmp_path / "évil.ran"
+    evil.write_text(code)
+    experiment = hyoid.Experiment(data="d", extensions=(str(evil),), task="regions", labels=hyoid.Labels.of({1: "a"}))
+    (tmp_path / "run").mkdir()
+    experiment.write(tmp_path / "run" / "experiment.yaml")
+
+    def opened(runs_code: bool = True) -> hyoid.Experiment:
+        return RunFolder.open(tmp_path / "run", runs_code).experiment
+
+    refused = r"experiment.yaml: it would run the Python file .*évil.py, .* approve it with `hyoid trust .*évil.py`\.$"
+    for verb in (hyoid.load, hyoid.predict, hyoid.train):
+        with pytest.raises(ConfigError, match=refused):
+            verb(tmp_path / "run")
+    assert opened(runs_code=False) == experiment and "This is done without it." in caplog.text and not ran.exists()
+    (mark,) = hyoid.trust([evil])
+    assert mark.parent == tmp_path / "mine" / "hyoid" / "trusted" and opened() and ran.read_text() == "x"
+    monkeypatch.setattr("hyoid.core.extensions._sources", {})
+    evil.write_text(code + "# changed\n")
+    with pytest.raises(ConfigError, match=refused):
+        opened()
+    load_extensions([str(evil)])  # as `--set extensions=[...]` names it
+    assert ran.read_text() == "xx"
+    monkeypatch.setattr("hyoid.core.extensions._sources", {})
+    assert opened() and ran.read_text() == "xxx"
+    with pytest.raises(ConfigError, match="is not a Python file"):
+        hyoid.trust([tmp_path / "missing.py"])

@@ -18,7 +18,7 @@ __all__ = [
     "Batch", "Case", "ConfigError", "DataError", "Dataset", "Ensemble", "Experiment", "Fingerprint", "Grid",
     "HyoidError", "Image", "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cases", "cite",
     "compare", "demo", "evaluate", "inspect", "load", "losses", "metrics", "nets", "open_dataset", "plan", "predict",
-    "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "write_image",
+    "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "trust", "write_image",
 ]
 # fmt: on
 
@@ -38,7 +38,21 @@ if TYPE_CHECKING:
     from .planning.plan import Plan
     from .prediction.ensemble import Ensemble
     from .prediction.predictor import Predictor
-    from .workflow import cite, compare, demo, evaluate, inspect, plan, predict, prepare, report, run, show_nets, train
+    from .workflow import (
+        cite,
+        compare,
+        demo,
+        evaluate,
+        inspect,
+        plan,
+        predict,
+        prepare,
+        report,
+        run,
+        show_nets,
+        train,
+        trust,
+    )
     from .workflow.cases import cases
     from .workflow.loading import load
 else:

@@ -30,7 +30,7 @@ from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
 from .prediction.ensemble import Ensemble
 from .prediction.united import union_of
-from .tasks.choose import task_for
+from .tasks.choose import task_for, tasks
 from .tasks.task import Task
 
 if TYPE_CHECKING:
@@ -64,18 +64,20 @@ class RunFolder:
         path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`,
             `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
             Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
+        runs_code: Whether extensions are needed; else those that the user has not approved are left out.
     """
 
     path: Path
+    runs_code: bool = True
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, runs_code: bool = True) -> Self:
         """An existing run.
 
         Raises:
             ConfigError: When the folder holds no experiment.
         """
-        folder = cls(Path(path))
+        folder = cls(Path(path), runs_code)
         if not folder.path.exists():
             raise ConfigError(f"{path}: there is no such run.")
         if not folder.experiment_file.is_file():
@@ -196,14 +198,15 @@ class RunFolder:
         from .core.extensions import load_extensions
 
         experiment = Experiment.read(self.experiment_file)
-        load_extensions(experiment.extensions)
+        load_extensions(experiment.extensions, self.experiment_file, skip=not self.runs_code)
         use_threads(experiment.threads)
         return experiment
 
     @cached_property
     def task(self) -> Task:
         """What is asked of the net of this run."""
-        return task_for(self.experiment.task_labels, self.experiment.task)
+        name = self.experiment.task
+        return task_for(self.experiment.task_labels, name if self.runs_code or (name and name in tasks) else None)
 
     @property
     def workers(self) -> int:
@@ -305,7 +308,7 @@ class EnsembleFolder(RunFolder):
                     f"{self.ensemble_file}: {name} is an ensemble, and ensembles cannot be nested; put its runs beside"
                     " the others and name these."
                 )
-        runs = tuple(RunFolder.open(self.path / name) for name in self.names)
+        runs = tuple(RunFolder.open(self.path / name, self.runs_code) for name in self.names)
         for what, fact in ALIKE.items():
             first, *others = map(fact, runs)
             for name, other in zip(self.names[1:], others, strict=True):
@@ -364,11 +367,11 @@ class EnsembleFolder(RunFolder):
         return Split(training=training, validation=tuple(runs))
 
 
-def open_run(path: str | Path) -> RunFolder:
+def open_run(path: str | Path, runs_code: bool = True) -> RunFolder:
     """The run or the ensemble in a folder.
 
     Raises:
         ConfigError: When it holds neither.
     """
-    folder = EnsembleFolder(Path(path))
-    return folder if folder.ensemble_file.is_file() else RunFolder.open(path)
+    folder = EnsembleFolder(Path(path), runs_code)
+    return folder if folder.ensemble_file.is_file() else RunFolder.open(path, runs_code)

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from ..core.errors import ConfigError, HyoidError
-from ..core.extensions import load_extensions, loaded_extensions
+from ..core.extensions import loaded_extensions, run_extension
 from .quiet import deaf
 
 HOST = "127.0.0.1"
@@ -159,12 +159,13 @@ def _follow(
     port: int,
     ready: Any,
     threads: int,
-    extensions: tuple[str, ...],
+    extensions: dict[str, bytes],
     work: bytes,
 ) -> None:
     """What another process does; parts of extensions can only be read once these are loaded."""
     torch.set_num_threads(threads)
-    load_extensions(extensions)
+    for path, source in extensions.items():
+        run_extension(path, source)
     follow, arguments = pickle.loads(work)
     ready.set()
     with _environment(rank, port):

@@ -10,9 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import __version__
+from ..core.errors import ConfigError
 from ..core.machine import machine
 from ..experiment import Experiment
 from ..nets.cost import cost
+from ..nets.net import NetSpec
 from ..prediction.settings import PredictionSettings
 from ..run_folder import RunFolder
 
@@ -24,9 +26,7 @@ def model(folder: RunFolder) -> dict[str, str]:
     experiment, task = folder.experiment, folder.task
     plan, training = experiment.decided, experiment.training
     patch = plan.patch[-plan.net.dims :]
-    found = cost(plan.net, patch)
     size = " × ".join(map(str, patch))
-    field = " × ".join("all" if math.isinf(n) else f"{n:g}" for n in found.receptive_field)
     optimiser = training.optimiser
     budget = f"{training.steps} steps" if training.steps else f"{training.minutes:g} minutes"
     given = optimiser.learning_rate
@@ -35,9 +35,7 @@ def model(folder: RunFolder) -> dict[str, str]:
     mirrored = plan.dims == 2 if experiment.prediction.mirror is None else experiment.prediction.mirror
     return {
         "net": f"{plan.net_name} in {plan.net.dims}D",
-        "parameters": f"{found.parameters / 1e6:.3g} million",
-        "operations": f"{found.flops / 1e9:.3g} GFLOP for a patch of {size} (a multiplication and an addition are two)",
-        "receptive field": f"{field} voxels",
+        **_costs(plan.net, patch, size),
         "input": f"{plan.net.in_channels} channel{'s' * (plan.net.in_channels != 1)}, patches of {size}",
         "output": f"{task.channels} channels: {', '.join(task.structures or task.outputs)}",
         "first weights": _first_weights(experiment),
@@ -48,6 +46,20 @@ def model(folder: RunFolder) -> dict[str, str]:
         "prediction": f"tiles overlapping by {100 * experiment.prediction.overlap:.0f} %, "
         f"{'averaged over mirrored tiles' if mirrored and plan.mirror_axes else 'not mirrored'}",
         "afterwards": _afterwards(experiment.prediction),
+    }
+
+
+def _costs(net: NetSpec, patch: tuple[int, ...], size: str) -> dict[str, str]:
+    """What a net costs; nothing for one of somebody's own whose code was not run."""
+    try:
+        found = cost(net, patch)
+    except ConfigError:
+        return {}
+    field = " × ".join("all" if math.isinf(n) else f"{n:g}" for n in found.receptive_field)
+    return {
+        "parameters": f"{found.parameters / 1e6:.3g} million",
+        "operations": f"{found.flops / 1e9:.3g} GFLOP for a patch of {size} (a multiplication and an addition are two)",
+        "receptive field": f"{field} voxels",
     }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..core.errors import ConfigError
 from ..evaluation.folders import Paired
 from ..planning.learning import Candidate
 from ..planning.plan import Plan
@@ -33,7 +36,9 @@ def of_run(folder: RunFolder) -> RunFacts:
         return _of_ensemble(folder)
     experiment, plan = folder.experiment, folder.experiment.decided
     answers = validation_answers(folder)
-    times, expected = folder.read_json("timing.json"), expected_seconds(folder)
+    times, expected = folder.read_json("timing.json"), dict[str, float]()
+    with suppress(ConfigError):  # a net of somebody's own whose code was not run
+        expected = expected_seconds(folder)
     training = folder.read_json("training.json")
     energy = folder.energy()
     stages = [Stage(name, times[name], expected.get(name), "", energy.get(name)) for name in STAGES if name in times]
@@ -148,14 +153,16 @@ def papers(folder: RunFolder) -> list[str]:
     experiment = folder.experiment
     plan, training = experiment.decided, experiment.training
     loss = training.loss or folder.task.default_loss
-    entries = [
-        nets[plan.net_name],
-        *([tasks[experiment.task]] if experiment.task else []),
-        shelf_of(loss)[loss],
-        policies[plan.policy],
-        optimisers[training.optimiser.name],
-        schedules[training.optimiser.schedule],
-    ]
+    named: dict[Any, str | None] = {
+        nets: plan.net_name,
+        tasks: experiment.task,
+        policies: plan.policy,
+        optimisers: training.optimiser.name,
+        schedules: training.optimiser.schedule,
+    }
+    with suppress(ConfigError):
+        named[shelf_of(loss)] = loss
+    entries = [shelf[name] for shelf, name in named.items() if name in shelf]  # but for parts whose code was not run
     source = CATALOGUE.get((training.encoder_weights or "").removeprefix(NON_COMMERCIAL))
     borrowed = source.papers if source else ()
     return list(dict.fromkeys(["isensee2021nnunet", *borrowed, *(key for entry in entries for key in entry.papers)]))

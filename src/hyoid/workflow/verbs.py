@@ -340,7 +340,7 @@ def report(run: str | Path) -> Path:
     from ..run_folder import EnsembleFolder, open_run
     from .story import of_run
 
-    folder = open_run(run)
+    folder = open_run(run, runs_code=False)
     if not (folder.path / "report.json").is_file():
         raise ConfigError(f"{run}: nothing was evaluated yet; `hyoid evaluate {run}` does it.")
     if not isinstance(folder, EnsembleFolder) and not folder.read_json("training.json"):
@@ -366,4 +366,4 @@ def cite(run: str | Path) -> str:
     from ..run_folder import open_run
     from .story import papers
 
-    return bibtex(papers(open_run(run)))
+    return bibtex(papers(open_run(run, runs_code=False)))
