@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
 import pytest
+import tifffile
 import yaml
+import zarr
 
 import hyoid
 from hyoid import ConfigError, DataError, HyoidError
 from hyoid.core.extensions import load_extensions
 from hyoid.core.files import append_to, inside
 from hyoid.datasets.dataset import open_dataset
+from hyoid.files.formats import write_image
 from hyoid.run_folder import RunFolder, Split
 
 EVIL = ["../x", "a/../../x", "/etc/x", "..", "", " ", "a\0b", "..\\x", "a\\..\\..\\x", "\\x", "C:\\x", "a\nb"]
@@ -93,3 +103,115 @@ def test_a_run_executes_only_python_files_that_were_named_or_approved_as_they_ar
     assert opened() and ran.read_text() == "xxx"
     with pytest.raises(ConfigError, match="is not a Python file"):
         hyoid.trust([tmp_path / "missing.py"])
+
+
+HEADERS = {
+    "mhd": "NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = {}\n",
+    "list.mhd": "NDims = 3\nDimSize = 2 2 1\nElementType = MET_UCHAR\nElementDataFile = LIST\n{}\n",
+    "pattern.mhd": "NDims = 3\nDimSize = 2 2 1\nElementType = MET_UCHAR\nElementDataFile = {}%d 1 1 1\n",
+    "nhdr": "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 2 2\nencoding: raw\ndata file: {}\n",
+    "list.nhdr": "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 1\nencoding: raw\ndatafile: LIST\n{}\n",
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+@pytest.mark.parametrize("way", ["../secret", "{root}/secret", "link"])
+def test_a_header_reads_voxels_in_its_own_folder_only(kind, way, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("secret", "secret1", "images/voxels", "images/voxels1"):
+        (tmp_path / name).write_bytes(b"\1\2\3\4")
+    for name in ("link", "link1"):
+        (folder / name).symlink_to(tmp_path / "secret")
+    for name, data in (("evil", way.format(root=tmp_path)), ("good", "voxels")):
+        (folder / f"{name}.{kind}").write_text(HEADERS[kind].format(data))
+    with pytest.raises(DataError, match=r"it names .*, which leads out of its folder; put both into one folder"):
+        hyoid.read_image(folder / f"evil.{kind}")
+    assert hyoid.read_image(folder / f"good.{kind}").array.sum() == 10
+
+
+def test_ome_metadata_name_no_file_outside(tmp_path):
+    (tmp_path / "images").mkdir()
+    for escaped in ("../secret.tif", "&#46;&#46;/secret.tif"):
+        xml = f"""<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image><Pixels DimensionOrder="XYZCT"
+        Type="uint8" SizeX="2" SizeY="2" SizeZ="2" SizeC="1" SizeT="1"><TiffData FirstZ="0" IFD="0"/>
+        <TiffData FirstZ="1"><UUID FileName="{escaped}">urn:uuid:1</UUID></TiffData></Pixels></Image></OME>"""
+        tifffile.imwrite(tmp_path / "images" / "a.ome.tif", np.ones((2, 2), np.uint8), description=xml, metadata=None)
+        with pytest.raises(DataError, match=r"it names \.\./secret.tif, which leads out of its folder"):
+            hyoid.read_image(tmp_path / "images" / "a.ome.tif")
+
+
+def test_the_voxels_of_a_pair_are_no_link_to_elsewhere(tmp_path):
+    (tmp_path / "images").mkdir()
+    nibabel.save(nibabel.Nifti1Pair(np.ones((2, 2, 2), np.uint8), np.eye(4)), tmp_path / "images" / "a.hdr")
+    (tmp_path / "images" / "a.img").rename(tmp_path / "secret")
+    (tmp_path / "images" / "a.img").symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match="leads out of its folder"):
+        hyoid.read_image(tmp_path / "images" / "a.hdr")
+
+
+PIPES = [
+    "a.nii.gz",
+    "a.nii",
+    "a.mha",
+    "a.nhdr",
+    "a.png",
+    "a.tif",
+    "a.npy",
+    "a.dcm",
+    "a.mgz",
+    "a.csv",
+    "a.json",
+    "a.yaml",
+]
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_pipes_are_not_opened(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    (problem,) = hyoid.inspect(tmp_path / name).problems
+    assert problem.endswith(f"{name}: expected a file, but this is a pipe, a socket or a device.")
+
+
+@pytest.mark.parametrize("place", ["manifest.csv", "images/a.png", "labels/a.png", "labels.yaml", "images/scan"])
+def test_pipes_in_a_data_set_are_not_opened(place, tmp_path):
+    for folder in ("images", "labels"):
+        write_image(tmp_path / folder / "b.png", hyoid.Image(np.eye(8, dtype=np.uint8)[None], hyoid.Grid.plain((8, 8))))
+    os.mkfifo(tmp_path / place)
+    try:
+        open_dataset(tmp_path)
+    except DataError as error:
+        assert "this is a pipe" in str(error) or "labels have no image" in str(error)
+
+
+def chunked(path: Path, version: int) -> Path:
+    write_image(path, hyoid.Image(np.eye(4, dtype=np.uint8)[None], hyoid.Grid.plain((4, 4))))
+    if version == 2:
+        shutil.rmtree(path)
+        group = zarr.create_group(store=path, zarr_format=2, attributes=TWO)
+        group.create_array("0", shape=(4, 4), chunks=(4, 4), dtype="uint8")[:] = 1
+    return path
+
+
+TWO = {"multiscales": [{"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}]}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_zarr_codecs_are_those_of_a_list_and_chunks_are_files(version, tmp_path):
+    path = chunked(tmp_path / "a.zarr", version)
+    hyoid.read_image(path)
+    facts, key = (path / "0" / ".zarray", "filters") if version == 2 else (path / "0" / "zarr.json", "codecs")
+    before = facts.read_text()
+    for codec in ("pickle", "vlen-utf8", "json2"):
+        tree = json.loads(before)
+        tree[key] = [*(tree[key] or []), {"id": codec, "name": f"numcodecs.{codec}", "configuration": {}}]
+        facts.write_text(json.dumps(tree))
+        with pytest.raises(DataError, match=rf"stored with the codec '.*{codec}', which hyoid does not run; write it"):
+            hyoid.read_image(path)
+    facts.write_text(before)
+    chunk = path / "0" / ("0.0" if version == 2 else "c/0/0")
+    chunk = chunk if chunk.exists() else path / "0" / "0" / "0"
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(DataError, match="this is a pipe"):
+        hyoid.read_image(path)

@@ -119,7 +119,7 @@ class RunFolder:
         """A JSON file of the run; empty when it is not there yet."""
         file = self.path / name
         try:
-            return dict(load_json(file.read_text(encoding="utf-8"))) if file.exists() else {}
+            return dict(load_json(file.read_text(encoding="utf-8"))) if file.is_file() else {}
         except ValueError:
             raise DataError(
                 f"{file}: this is not readable JSON; delete it and run the stage that writes it again."

@@ -11,6 +11,7 @@ from ..core.errors import DataError
 from ..core.files import readable
 from ..files.dicom import annotation_below, holds_volume
 from ..files.formats import is_image, stem_of, suffix_of
+from ..files.sniff import check_regular
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
 from .entry import Entry, Found, listed
 from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
@@ -32,7 +33,8 @@ def find(path: Path) -> Found:
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder.")
-    if path.is_file():
+    if not path.is_dir():
+        check_regular(path)
         if path.suffix.lower() in (".csv", ".tsv", ".yaml", ".yml"):
             return from_manifest(path)
         return _from_json(path) if path.suffix.lower() == ".json" else _one_pair(path)

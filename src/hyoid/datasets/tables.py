@@ -17,6 +17,7 @@ import yaml
 from ..core.errors import ConfigError, DataError
 from ..core.labels import Labels
 from ..core.trees import load_json, load_yaml
+from ..files.sniff import check_regular
 from .columns import bare, columns_of, given, understood
 
 _SEPARATORS = ",;\t|"
@@ -190,6 +191,7 @@ def _text(value: Any) -> str:
 
 def _read_text(path: Path) -> str:
     """The text of a file in UTF-8, UTF-16 or, as older spreadsheets write it, Windows-1252."""
+    check_regular(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -46,6 +46,8 @@ def is_dicom(path: Path) -> bool:
         return True
     if path.name.startswith(".") or (path.suffix and not path.suffix[1:].isdigit()):
         return False
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 

@@ -16,7 +16,10 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .sniff import beginning, check_plausible, refusal
+from .sniff import beginning, check_beside, check_plausible, refusal
+
+_LONGEST_HEADER = 1 << 20
+_MOST_FILES = 100_000
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _UNIT_MM = {
@@ -111,7 +114,12 @@ def _segments(labels: Labels, size: Sequence[int]) -> dict[str, str]:
 def _reader(path: Path) -> Any:
     import SimpleITK
 
-    _check_data_file(path, beginning(path))
+    beginning(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: the library for this format opens UTF-8 names only; rename file or folder.") from None
+    _check_data_files(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -123,12 +131,38 @@ def _reader(path: Path) -> Any:
     return reader
 
 
-def _check_data_file(path: Path, head: bytes) -> None:
-    """Name the file of voxels that a detached header points to, when it is missing."""
-    match = re.search(rb"^(?:ElementDataFile *=|data ?file:) *(\S.*?)\s*$", head, re.MULTILINE | re.IGNORECASE)
-    name = match[1].decode(errors="replace") if match else "LOCAL"
-    if name.upper() not in ("LOCAL", "LIST") and "%" not in name and not (path.parent / name).exists():
-        raise DataError(f"{path}: its voxels are in {name}, which is missing; keep both files together.")
+def _check_data_files(path: Path) -> None:
+    """Refuse a detached header whose voxels are missing, in another folder, or no regular files."""
+    with path.open("rb") as file:
+        text = file.read(_LONGEST_HEADER).split(b"\n\n")[0].decode(errors="surrogateescape").replace("\r", "")
+    match = re.search(
+        r"^[ \t]*(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(\S.*?)[ \t]*$(.*)", text, re.M | re.S | re.I
+    )
+    if match is None or match[1].upper() == "LOCAL":
+        return
+    words = match[1].split()
+    if words[0].upper() == "LIST":
+        names = [line.strip() for line in match[2].splitlines() if line.strip()]
+    elif "%" in match[1]:
+        names = [name for number in _numbers(path, words[1:]) if (name := _formatted(path, words[0], number))]
+    else:
+        names = [match[1]]
+    check_beside(path, names)
+
+
+def _numbers(path: Path, words: Sequence[str]) -> range:
+    """The numbers of a pattern such as `slice%03d.raw 1 20 1`."""
+    try:
+        first, last, step = [int(word) for word in words[:3]] if len(words) > 2 else (*map(int, words[:2]), 1)
+        return range(first, last + (1 if step > 0 else -1), step)[:_MOST_FILES]
+    except ValueError:
+        raise DataError(f"{path}: its pattern of data files needs a first number, a last one and a step.") from None
+
+
+def _formatted(path: Path, pattern: str, number: int) -> str:
+    if not re.fullmatch(r"[^%]*%0?\d{0,2}[du][^%]*", pattern):
+        raise DataError(f"{path}: {pattern!r} is no pattern of data files such as slice%03d.raw.")
+    return pattern % number
 
 
 def _facts(path: Path, reader: Any) -> Header:

@@ -14,7 +14,7 @@ from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .order import in_c_order
-from .sniff import beginning, describe, refusal
+from .sniff import beginning, check_beside, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
 _PLANE_BYTES = 1 << 26  # of labels that are written at once
@@ -153,6 +153,7 @@ def _partner(path: Path, end: str) -> Path:
             other = path.with_name(path.name[: -len(suffix)] + "." + end + (".gz" if suffix.endswith(".gz") else ""))
             if not other.exists():
                 raise DataError(f"{path}: its partner {other.name} is missing; a hdr/img pair needs both files.")
+            check_beside(path, [other.name])
             return other
     return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,24 @@ from ..core.boxes import Boxes, Filled
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
+from ..core.trees import load_json
 from .blocks import Blocks, as_read
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .sniff import damaged
+from .sniff import check_regular, damaged
 
 CHUNK = {2: (1024, 1024), 3: (128, 128, 128)}
 """Chunks of labels that are written, at most."""
+
+CODECS = {
+    "adler32", "astype", "bitround", "blosc", "bytes", "bz2", "crc32", "crc32c", "delta", "fixedscaleoffset",
+    "fletcher32", "gzip", "lz4", "lzma", "packbits", "quantize", "sharding_indexed", "shuffle", "transpose", "zlib",
+    "zstd",
+}  # fmt: skip
+"""Codecs that make numbers of bytes, and nothing else; one that unpickles would run what somebody else wrote."""
+
+_CODEC_KEYS = ("codecs", "index_codecs", "compressor", "filters")
+_METADATA = ("zarr.json", ".zarray", ".zmetadata")
 
 _MM = {
     "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
@@ -53,6 +65,40 @@ def _zarr(path: Path) -> Any:
     except ImportError:
         raise ConfigError(f"{path}: OME-Zarr needs the package zarr: pip install 'zarr>=3'.") from None
     return zarr
+
+
+@cache
+def _guarded() -> type[Any]:
+    """A store that reads regular files only, and no arrays whose codecs are not known to be harmless."""
+    from zarr.storage import LocalStore
+
+    class Guarded(LocalStore):
+        async def get(self, key: str, *args: Any, **options: Any) -> Any:
+            file = self.root / key
+            if file.exists() and not file.is_dir():
+                check_regular(file)
+            found = await super().get(key, *args, **options)
+            if found is not None and Path(key).name in _METADATA:
+                _check_codecs(self.root, load_json(found.to_bytes().decode(errors="replace")))
+            return found
+
+    return Guarded
+
+
+def _check_codecs(path: Path, tree: Any) -> None:
+    """Refuse metadata that name a codec beside `CODECS`; attributes may hold anything."""
+    pairs = tree.items() if isinstance(tree, dict) else ((None, one) for one in tree) if isinstance(tree, list) else ()
+    for key, value in pairs:
+        if key in _CODEC_KEYS:
+            for one in value if isinstance(value, list) else [value]:
+                name = one.get("id", one.get("name")) if isinstance(one, dict) else one
+                if name is not None and str(name).removeprefix("numcodecs.") not in CODECS:
+                    raise DataError(
+                        f"{path}: its chunks are stored with the codec {name!r}, which hyoid does not run; write it "
+                        "again with one such as zstd."
+                    )
+        if not str(key).endswith("attributes") and not str(key).endswith(".zattrs"):
+            _check_codecs(path, value)
 
 
 @dataclass(frozen=True)
@@ -113,7 +159,9 @@ def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blo
 def _source(path: Path) -> _Source:
     zarr = _zarr(path)
     try:
-        node = zarr.open(path, mode="r")
+        node = zarr.open(_guarded()(path, read_only=True), mode="r")
+    except DataError:
+        raise
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path}: expected an OME-Zarr image, but it cannot be read as one ({words}).") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -32,14 +33,43 @@ _BEGINNINGS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
 )
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what is no file of bytes: a pipe or a device may keep its reader waiting for ever.
+
+    Raises:
+        DataError: When there is no such file, or it is of another kind.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file.")
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        raise DataError(f"{path}: expected a file, but this is {kind}.")
+
+
+def check_beside(header: Path, names: Iterable[str], needed: bool = True) -> None:
+    """Refuse files that a header names unless they lie in its folder or below, also once links are followed.
+
+    Raises:
+        DataError: When one lies elsewhere, is no regular file, or is missing though `needed`.
+    """
+    folder = header.parent.resolve()
+    for name in names:
+        file = (header.parent / name).resolve()
+        if not file.is_relative_to(folder):
+            raise DataError(f"{header}: it names {name}, which leads out of its folder; put both into one folder.")
+        if needed and not file.exists():
+            raise DataError(f"{header}: its voxels are in {name}, which is missing; keep both files together.")
+        if file.exists():
+            check_regular(file)
+
+
 def beginning(path: Path) -> bytes:
     """The first bytes of a file, enough to recognise it.
 
     Raises:
         DataError: When there is no such file, it is empty, or it is only a Git LFS pointer.
     """
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file.")
+    check_regular(path)
     try:
         with path.open("rb") as file:
             head = file.read(600)

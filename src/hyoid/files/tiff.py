@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from .header import Format, Header, Stored
-from .sniff import ANY, beginning, check_plausible, damaged, describe, refusal
+from .sniff import ANY, beginning, check_beside, check_plausible, damaged, describe, refusal
 from .tiff_chain import fault_of
 from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
 from .views import unveiled
@@ -123,6 +124,15 @@ def _opened(path: Path) -> Any:
         raise refusal(path, "a TIFF image", error) from None
 
 
+def _named_by(xml: str) -> set[str]:
+    """The files that OME metadata name; none when they cannot be read, and are not used."""
+    try:
+        facts = [one.attrib for one in ElementTree.fromstring(xml).iter()] if xml else []
+    except ElementTree.ParseError:
+        return set()
+    return {fact[key] for fact in facts for key in ("FileName", "MetadataFile") if key in fact}
+
+
 def _axes(series: Any) -> str:
     """A letter of C, Z, Y, X for each axis of a series; other letters are axes of length one, or unknown."""
     kept = [a for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
@@ -133,6 +143,7 @@ def _axes(series: Any) -> str:
 
 
 def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
+    check_beside(path, _named_by(tiff.ome_metadata or ""), needed=False)
     try:
         series = tiff.series[0]
         page = series.keyframe
@@ -140,6 +151,7 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     except Exception as error:
         raise refusal(path, "a TIFF image", error) from None
     _check_axes(path, sizes, series)
+    check_beside(path, {page.parent.filehandle.path for page in series.pages if hasattr(page, "parent")})
     plain = page.compression == 1 and all(page.databytecounts)
     check_plausible(path, series.size * page.bitspersample // 8 if plain else series.nbytes, 1 if plain else ANY)
     _check_planes(path, tiff, series)
