@@ -60,8 +60,9 @@ def test_one_level_down(tmp_path):
 
 
 def test_several_sets_below_are_named(tmp_path):
-    pair(tmp_path / "one", "a")
-    pair(tmp_path / "two", "a")
+    for place in ("one", "two"):
+        for name in ("a", "b"):
+            pair(tmp_path / place, name)
     with pytest.raises(DataError, match=r"several data sets lie below \(one, two\)"):
         open_dataset(tmp_path)
 

@@ -3,7 +3,8 @@
 Read in this order:
 
 - `dataset`: Dataset and `open_dataset`, what the rest of the house uses
-- `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement
+- `entry`: Entry, where a case lies; `layouts`: which files form a case, in any usual arrangement; `per_case`: a folder
+  for each; `endings`: what names of files tell; `contents`: the images of a folder
 - `declared`: manifests and dataset.json; `tables`: how such files are parsed; `columns`: what their columns are for
 - `facts`: which row is about which case; `places`: usual names of folders, and files that a table names
 - `splits`: who learns, validates and is kept for a test

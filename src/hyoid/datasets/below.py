@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -10,8 +10,11 @@ from ..core.files import readable
 from ..core.progress import log
 from ..files.dicom import holds_volume, is_dicom
 from ..files.formats import is_image, stem_of
+from ..files.strays import folders_in, items_in, strays_below
+from .contents import images_of, mixed_folders
+from .endings import Names, annotated_by
 from .entry import listed
-from .layouts import RUN, images_of, mixed_folders
+from .layouts import RUN
 from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, subfolder
 
 ANSWERS = "answers.jsonl"
@@ -37,8 +40,10 @@ def images_below(folder: Path) -> dict[Path, str]:
         log.warning("%s: answers lie here, and are answered as if they were images.", folder)
     found = dict(walk.images(folder, "", walk.begun))
     if walk.left_out:
-        what = "folders of annotations, second images, runs and answers are left out"
+        what = "annotations, second images, runs and answers are left out"
         log.warning("%s: %s: %s.", folder, what, listed(sorted(walk.left_out)))
+    if strays := strays_below(folder):
+        log.warning("%s: left out, since they are no part of the data: %s.", folder, listed(strays))
     if not found:
         raise DataError(f"{folder}: expected images; the folder holds none that hyoid reads, nor do those in it.")
     return found
@@ -71,12 +76,14 @@ class _Walk:
 
     def images(self, folder: Path, place: str, passed: _Passed, is_inner: bool = False) -> _Images:
         """Images to predict; what was `passed` on the way to them is not entered again."""
-        files = _without_stray_slices(folder)
+        found = _without_stray_slices(folder)
+        files = [file for file in found if file not in _annotations_among(found)]
+        self.left_out += [str(file.relative_to(self.top)) for file in found if file not in files]
         for file in files:
             stem = stem_of(file)
             yield file, place[:-1] if is_inner and f"/{place}".endswith(f"/{stem}/") else place + stem
         inner = None if files else subfolder(folder, (*IMAGE_FOLDERS, "imagests"))
-        skipped = {*(file.name for file in files), *mixed_folders(folder)}
+        skipped = {*(file.name for file in found), *mixed_folders(folder)}
         beside = (*_ANNOTATIONS, *OTHER_FOLDERS) if inner else _ANNOTATIONS
         for one, beyond in self._entered(folder, passed, skipped, beside):
             yield from self.images(
@@ -85,7 +92,7 @@ class _Walk:
 
     def all_images(self, folder: Path, place: str, passed: _Passed) -> _Images:
         """Images and annotations alike."""
-        files = [one for one in sorted(folder.iterdir()) if is_image(one)]
+        files = [one for one in items_in(folder) if is_image(one)]
         for file in files:
             yield file, place + stem_of(file)
         for one, beyond in self._entered(folder, passed, {file.name for file in files}):
@@ -95,14 +102,22 @@ class _Walk:
         self, folder: Path, passed: _Passed, skipped: Collection[str], annotations: Collection[str] = ()
     ) -> Iterator[tuple[Path, _Passed]]:
         """Folders in this one, each with what was passed on the way to what is in it."""
-        for one in sorted(folder.iterdir()):
+        for one in folders_in(folder):
             here = one.resolve()
-            if one.name.startswith(".") or one.name in skipped or here in passed or not one.is_dir():
+            if one.name in skipped or here in passed:
                 continue
             if one.name.lower() in annotations or any((one / name).is_file() for name in _OURS):
                 self.left_out.append(str(one.relative_to(self.top)))
             else:
                 yield one, (*passed, here)
+
+
+def _annotations_among(files: Sequence[Path]) -> set[Path]:
+    """Those of the images in one folder that annotate others of them, by their names."""
+    whole = {file: annotated_by(stem_of(file)) for file in files}
+    names = Names(stem_of(file) for file, annotated in whole.items() if annotated is None)
+    found = {file for file, annotated in whole.items() if annotated is not None}
+    return {file for file in found if names.of(stem_of(file)) or (names.stems and not whole[file])}
 
 
 def _without_stray_slices(folder: Path) -> list[Path]:

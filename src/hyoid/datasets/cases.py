@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,17 +19,19 @@ from ..files.formats import beside_slices, is_image, open_image, read_header, re
 from ..files.order import in_c_order
 from .agreement import turn_between
 from .below import images_below
+from .contents import by_name, one_of_pairs
+from .endings import Files, joined, numbered, starts_of
 from .entry import Entry, TruthFiles, listed
-from .layouts import group_channels, one_of_pairs
 
 
-def find_images(path: str | Path | Sequence[str | Path], channels: int | None = None) -> list[Entry]:
+def find_images(path: str | Path | Sequence[str | Path], channels: int | Sequence[str] = 1) -> list[Entry]:
     """The cases to predict: a file, a DICOM folder, a folder of images and of folders of them, or a list of these.
 
-    With `channels`, `case_0000`, `case_0001` ... are joined when they are exactly that many.
+    Where several `channels` are wanted, `case_0000`, `case_0001` ... are joined when they are exactly that many, and so
+    are files that end with the names of the channels, as `case_t1` or `case/t1`.
 
     Raises:
-        DataError: When there is nothing to read, or a name occurs twice.
+        DataError: When there is nothing to read, a name occurs twice, or a channel is missing.
     """
     named: dict[Path, str] = {}
     for one in [path] if isinstance(path, str | Path) else path:
@@ -45,12 +48,37 @@ def find_images(path: str | Path | Sequence[str | Path], channels: int | None = 
     files = [file for file in one_of_pairs(list(named)) if suffix_of(file) != ".seg.nrrd"]
     if not files:
         raise DataError("No image is named; give a file, a folder or a list of files.")
+    by_stem = by_name(files, named.__getitem__)
+    endings = numbered(channels) if isinstance(channels, int) else tuple(channels)
+    cases = joined(by_stem.keys(), numbered(len(endings)))
+    if len(endings) > 1 and all(len(one) == 1 for one in cases.values()):
+        cases = _by_channel(by_stem.keys(), endings)
+    return [
+        Entry(case, tuple(by_stem[one[ending]] for ending in (endings if set(endings) == one.keys() else sorted(one))))
+        for case, one in sorted(cases.items())
+    ]
 
-    def joined(base: str, endings: set[str]) -> bool:
-        count = channels or len(endings)
-        return endings == {f"{k:04d}" for k in range(count)} and (channels is not None or count > 1)
 
-    return [Entry(case, group) for case, group in group_channels(files, joined, named.__getitem__).items()]
+def _by_channel(stems: Set[str], names: Sequence[str]) -> Files:
+    """Files that end with the names of the channels by case; other files of such a case are left out, and told."""
+    between = "-_ ./"
+    cases = joined(stems, names, between)
+    whole = {case: one for case, one in cases.items() if len(one) > 1}
+    rest: Files = {}
+    left_out = []
+    for stem in (stem for stem in cases if stem not in whole):
+        parts = [] if not whole else list(starts_of(stem, between))
+        if short := next((case for case, ending in parts if ending in names), None):
+            raise DataError(
+                f"{short}: expected files for the channels {listed(names, 9)}; found {stem} without the rest."
+            )
+        if any(case in whole for case, _ in parts):
+            left_out.append(stem)
+        else:
+            rest[stem] = cases[stem]
+    if left_out:
+        log.warning("Files beside the channels are left out: %s.", listed(sorted(left_out)))
+    return {re.sub(r"(^|/)([^/]+)/\2$", r"\1\2", case): one for case, one in whole.items()} | rest
 
 
 def read_case(entry: Entry, channels: int | None = None) -> Case:

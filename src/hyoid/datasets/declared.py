@@ -193,7 +193,7 @@ def described(path: Path, found: Found) -> Found:
         labels = tables.labels_from_mapping(path, tree, tuple(map(int, tree.get("regions_class_order") or ())))
     channels = tree.get("channel_names") or tree.get("modality")
     names = [str(channels[key]) for key in sorted(channels, key=int)] if isinstance(channels, dict) else []
-    return replace(found, labels=labels, channel_names=tuple(names))
+    return replace(found, labels=labels, channel_names=tuple(names) or found.channel_names)
 
 
 def with_tables(folder: Path, layout: str, entries: Sequence[Entry]) -> Found:

@@ -8,5 +8,6 @@ Read in this order:
 - `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff` (with `tiff_tiles`, tile by tile),
   `ome_zarr`: one format family each
 - `colours`: the colour of each structure in files that have room for it
-- `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is
+- `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is; `strays`: what systems
+  leave among images
 """

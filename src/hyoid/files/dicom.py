@@ -21,6 +21,7 @@ from .dicom_bytes import decoded, fields, is_cut_slice, packed, pixel_bytes
 from .header import Format, Header, Stored
 from .series import Plane, flat_grid, frame_planes, plane_of, volume_grid
 from .sniff import beginning, check_plausible, damaged, refusal
+from .strays import items_in
 
 _REFUSED = {
     "SEG": "a DICOM segmentation (SEG), which hyoid does not read; make a label image of it first, for example with"
@@ -54,12 +55,12 @@ def is_dicom(path: Path) -> bool:
 
 def series_files(folder: Path) -> list[Path]:
     """The DICOM files directly in a folder, in name order."""
-    return [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".") and is_dicom(f)]
+    return [f for f in items_in(folder) if f.is_file() and is_dicom(f)]
 
 
 def holds_volume(folder: Path) -> bool:
     """Whether a folder holds DICOM slices with places in space, rather than flat pictures that stand alone."""
-    first = next((f for f in sorted(folder.iterdir()) if f.is_file() and is_dicom(f)), None)
+    first = next((f for f in items_in(folder) if f.is_file() and is_dicom(f)), None)
     if first is None:
         return False
     try:

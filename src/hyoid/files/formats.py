@@ -23,6 +23,7 @@ from .dicom import is_dicom
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import damaged
+from .strays import is_stray, items_in
 
 LARGEST_BLOCK = 2**28
 """Bytes that must be decoded at once beyond which a file is as good as whole, such as one compressed strip."""
@@ -128,14 +129,14 @@ def is_image(path: Path) -> bool:
     """Whether a path is an image by its name, or a folder of DICOM slices that are not fewer than other images."""
     if path.is_dir():
         if suffix_of(path) in ome_zarr.FORMAT.suffixes:
-            return not path.name.startswith(".")
+            return not is_stray(path)
         return dicom.holds_volume(path) and len(dicom.series_files(path)) > len(beside_slices(path))
-    return not path.name.startswith(".") and (bool(suffix_of(path)) or (not path.suffix and is_dicom(path)))
+    return not is_stray(path) and (bool(suffix_of(path)) or (not path.suffix and is_dicom(path)))
 
 
 def beside_slices(folder: Path) -> list[Path]:
     """Image files of other formats directly in a folder of DICOM slices."""
-    return [file for file in sorted(folder.iterdir()) if file.is_file() and is_image(file) and not is_dicom(file)]
+    return [file for file in items_in(folder) if file.is_file() and is_image(file) and not is_dicom(file)]
 
 
 def read_image(path: str | Path, kind: Kind = "intensities") -> Image:

@@ -101,7 +101,7 @@ class Model:
             array = harmonised(source.array, count, "image", "the array")
             check_finite(array, "image", "the array")
             return Case("image", replace(source, array=array))
-        entries = find_images(source, count)
+        entries = find_images(source, self.channel_names)
         if len(entries) > 1:
             raise ConfigError(f"Expected one image, got {len(entries)}; answer them one after the other.")
         return read_case(entries[0], count)

@@ -315,7 +315,7 @@ def predict(
     check_prediction(memory, backend, changes, format)
     check_no_run(Path(into), "answers")
     changes = with_options(changes, backend=backend, format=format)
-    entries = find_images(images, len(folder.dataset.channel_names))
+    entries = find_images(images, folder.dataset.channel_names)
     memory_gb = available_gb("cpu") if memory is None else memory
     predictor = predictor_of(folder, changes)
     origin = origin_of(folder, predictor)
