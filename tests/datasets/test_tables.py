@@ -119,7 +119,7 @@ MANIFESTS = {
     "windows paths": table("image,label", "images\\{i}.png,.\\labels\\{i}.png"),
     "paths of another machine": table("image,label", "C:\\a b\\images\\{i}.png,/mnt/x/labels/{i}.png"),
     "an empty row": table("image,label", "images/{i}.png,labels/{i}.png") + ",\n",
-    "ids with ending": table("case,image,label", "{i}.png,images/{i}.png,labels/{i}.png"),
+    "ids with ending": table("case,image,label", "{i}.PNG,images/{i}.png,labels/{i}.png"),
     "two columns of one thing": table("image,image_path,label", "{i},images/{i}.png,labels/{i}.png"),
     "a class beside a mask": table("image,label,mask", "images/{i}.png,benign,labels/{i}.png"),
 }

@@ -53,11 +53,13 @@ def test_each_use_is_counted_and_told(runs, tmp_path):
     first = hyoid.evaluate(run, test=True)
     again = hyoid.evaluate(run, test=True, into=tmp_path / "elsewhere")
     assert any("judged once" in note for note in first.notes)
-    assert any("judged 2 times" in note and "with 1 kinds" in note for note in again.notes)
+    assert any("judged 2 times" in note and "different" not in note for note in again.notes)
     assert "judged 2 times" in (tmp_path / "elsewhere" / "report.html").read_text()
     settings = (run / "experiment.yaml").read_text()
     (run / "experiment.yaml").write_text(settings.replace("largest_component: []", "largest_component: [cell]"))
-    assert any("judged 3 times" in note and "with 2 kinds" in note for note in hyoid.evaluate(run, test=True).notes)
+    assert any(
+        "judged 3 times" in note and "with 2 different weights" in note for note in hyoid.evaluate(run, test=True).notes
+    )
     assert len(json.loads((run / "tested.json").read_text())["judged"]) == 3
 
 

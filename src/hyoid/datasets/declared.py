@@ -62,11 +62,8 @@ def from_manifest(path: Path) -> Found:
     _check_filled(table, "image", names)
     if id_column:
         _check_filled(table, f"case in `{id_column}`", table.cells(id_column))
-    ids = (
-        [name.removesuffix(suffix_of(name)) for name in table.cells(id_column)]
-        if id_column
-        else _ids([some[0] for some in names])
-    )
+    named = table.cells(id_column)
+    ids = [name[: len(name) - len(suffix_of(name))] for name in named] if id_column else _ids([n[0] for n in names])
     for line, case in zip(table.lines, ids, strict=True):
         check_name(case, f"{path}, row {line}")
     used = (*columns, label_column, id_column, second, *_TARGET_COLUMNS)

@@ -73,10 +73,11 @@ def _counted(folder: RunFolder) -> str:
     dates = listed([one["date"].replace("T", " ") for one in uses], 10)
     if len(uses) == 1:
         return f"The test cases were judged once ({dates})."
+    kinds = len({one["made_by"] for one in uses})
+    by = f", with {kinds} different weights or settings of prediction" if kinds > 1 else ""
     return (
-        f"The test cases were judged {len(uses)} times ({dates}), with {len({one['made_by'] for one in uses})} kinds of"
-        " weights and settings of prediction. If anything was chosen by them, they have become validation cases, and"
-        " the figures flatter."
+        f"The test cases were judged {len(uses)} times ({dates}){by}. If anything was chosen by them, they have become"
+        " validation cases, and the figures flatter."
     )
 
 
