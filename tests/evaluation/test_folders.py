@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
@@ -301,3 +302,42 @@ def test_names_are_one_in_every_spelling_of_their_letters(tmp_path):
     for folder, form in (("p", "NFD"), ("r", "NFC")):
         put(tmp_path / folder, unicodedata.normalize(form, "b\u00e4r.png"), REFERENCE)
     assert evaluate_folders(tmp_path / "p", tmp_path / "r").cases == ("b\u00e4r",)
+
+
+def coloured(folder, colours, indexed: bool) -> None:
+    """The reference as a palette with the colours of its numbers, or in the colours themselves."""
+    folder.mkdir()
+    order = np.array([0, 1, 2]) if indexed else np.array([0, 2, 1])
+    picture = Picture.fromarray(order[REFERENCE].astype(np.uint8), "P")
+    picture.putpalette([int(part) for part in colours[np.argsort(order)].ravel()])
+    picture.save(folder / "a.png")
+
+
+COLOURS = np.array([[0, 0, 0], [200, 0, 0], [0, 0, 200]], np.uint8)
+
+
+@pytest.mark.parametrize("answers", ["palette", "colours", "values"])
+def test_answers_are_compared_by_the_colours_of_the_references(tmp_path, answers):
+    coloured(tmp_path / "r", COLOURS, indexed=True)
+    if answers == "palette":
+        coloured(tmp_path / "p", COLOURS, indexed=False)
+    else:
+        (tmp_path / "p").mkdir()
+        picture = COLOURS[REFERENCE] if answers == "colours" else REFERENCE
+        Picture.fromarray(picture).save(tmp_path / "p" / "a.png")
+    assert [row.values["dice"] for row in evaluate_folders(tmp_path / "p", tmp_path / "r").rows] == [1, 1]
+
+
+def test_values_answer_references_in_colours(tmp_path):
+    for folder, picture in (("r", COLOURS[REFERENCE]), ("p", np.array([0, 2, 1], np.uint8)[REFERENCE])):
+        (tmp_path / folder).mkdir()
+        Picture.fromarray(picture).save(tmp_path / folder / "a.png")
+    assert [row.values["dice"] for row in evaluate_folders(tmp_path / "p", tmp_path / "r").rows] == [1, 1]
+
+
+def test_answers_with_shades_are_cut_like_references(tmp_path):
+    clean = np.kron(REFERENCE[:, :] > 0, np.ones((5, 5), bool)).astype(np.uint8)
+    put(tmp_path / "r", "a.png", clean)
+    soft = Picture.fromarray(clean * 255).resize((51, 47), Picture.Resampling.BILINEAR)
+    put(tmp_path / "p", "a.png", np.asarray(soft.resize(clean.shape[::-1], Picture.Resampling.BILINEAR)))
+    assert evaluate_folders(tmp_path / "p", tmp_path / "r").rows[0].values["dice"] > 0.97

@@ -21,6 +21,7 @@ def recognise(
     declared: Labels | None,
     instances: bool = False,
     files: Mapping[str, int] | None = None,
+    others: Sequence[Marks] = (),
 ) -> tuple[Encoding, Labels, list[str], list[str]]:
     """How these annotations are stored and what their values mean.
 
@@ -29,6 +30,7 @@ def recognise(
         declared: Structures that a table names; they decide where there is doubt.
         instances: Whether a table says that values number objects.
         files: Value of each structure that has a file of its own, by the name of the file.
+        others: Facts of files that are compared with these, so that palettes must agree.
 
     Returns:
         The encoding, the labels, notes and warnings.
@@ -37,7 +39,7 @@ def recognise(
         DataError: When no voxel is labelled, or values occur that the declared labels do not name.
     """
     notes: list[str] = []
-    if _by_colour(marks, declared, notes):
+    if _by_colour([*marks, *others], declared, notes):
         marks = [one.in_colours() for one in marks]
     if files:
         encoding = Encoding(kind="structures", files=dict(files))

@@ -96,9 +96,9 @@ def pair_folders(
     beside = (_folder(references), _folder(references).parent)
     declared, instances = (labels, False) if labels else _declared(beside)
     truth_marks, truth_grids = _looked_at(truths, workers, pieces=declared is None)
-    truth_encoding, labels = _reference_encoding(truth_marks, declared, instances, notes)
     judged = {case: path for case, path in guesses.items() if case in truths}
-    guess_marks, guess_grids = _looked_at(judged, workers, pieces=len(labels.names) == 1)
+    guess_marks, guess_grids = _looked_at(judged, workers, pieces=declared is None or len(declared.names) == 1)
+    truth_encoding, labels = _reference_encoding(truth_marks, guess_marks, declared, instances, notes)
     turns = {
         case: turn_between(case, (truths[case], truth_grids[case]), (path, guess_grids[case]))
         for case, path in judged.items()
@@ -191,7 +191,7 @@ def _looked_at(paths: Mapping[str, Path], workers: int, pieces: bool) -> tuple[l
 
 
 def _reference_encoding(
-    marks: list[Marks], declared: Labels | None, instances: bool, notes: list[str]
+    marks: list[Marks], guesses: list[Marks], declared: Labels | None, instances: bool, notes: list[str]
 ) -> tuple[Encoding, Labels]:
     from ..datasets.masks import Encoding
     from ..datasets.recognise import recognise
@@ -199,7 +199,7 @@ def _reference_encoding(
     if declared and not any(value for one in marks for value in one.counts):
         notes.append("References: nothing is labelled in any of them.")
         return Encoding(), declared
-    encoding, labels, told, _ = recognise(marks, declared, instances)
+    encoding, labels, told, _ = recognise(marks, declared, instances, others=guesses)
     notes += [f"References: {text}" for text in told]
     return encoding, labels
 
@@ -208,7 +208,8 @@ def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding
     """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
     from ..datasets.masks import Encoding
 
-    if reference.kind == "colours" or any(one.coloured for one in marks):
+    by_colour = reference.kind == "colours" and any(one.palette for one in marks)
+    if by_colour or reference.kind == "levels" or any(one.coloured for one in marks):
         return reference
     found = {value for one in marks for value in one.counts if value}
     whole = not any(one.fractional or one.lossy for one in marks)
@@ -247,12 +248,14 @@ def _threshold(marks: list[Marks], labels: Labels, reference: Encoding) -> float
 
 def _are_grey(marks: list[Marks], found: set[float], labels: Labels) -> bool:
     """Whether whole numbers are shades of grey up to white: many, and more than labels are or scattered over pieces."""
+    from ..datasets.shades import are_shades
+
     if min(found) < 0 or not _WHITE / 2 < max(found) <= _WHITE:
         return False
     if _WHITE in labels.values[0] or len(found) > _MOST_LABELS:
         return True
     pieces, values = sum(one.pieces for one in marks), sum(_num_values(one) for one in marks if one.pieces)
-    return len(found) > _MANY_SHADES and pieces > _PIECES_OF_A_SHADE * values
+    return are_shades(marks) or (len(found) > _MANY_SHADES and pieces > _PIECES_OF_A_SHADE * values)
 
 
 def _num_values(marks: Marks) -> int:

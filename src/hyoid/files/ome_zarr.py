@@ -127,7 +127,8 @@ def _header(path: Path, source: _Source) -> Header:
     known = all(0 < one < np.inf for one in spacing)
     grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)
     dtype = "uint8" if array.dtype == bool else str(array.dtype.newbyteorder("="))
-    return Header(f"OME-Zarr (zarr {array.metadata.zarr_format})", grid, sizes.get("c", 1), dtype)
+    name = f"OME-Zarr (zarr {array.metadata.zarr_format})"
+    return Header(name, grid, sizes.get("c", 1), dtype, placed=False)
 
 
 def _spatial(sizes: Mapping[str, int]) -> list[str]:
