@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from hyoid.run_folder import RunFolder
 
 EXTENSION = Path(__file__).with_name("brightening_task.py")
 CHANGES = [f"extensions=[{EXTENSION}]", "planning.batch=2", "planning.channels=[4,8]", "planning.policy=none"]
-CHANGES += ["training.optimiser.learning_rate=0.01", "threads=1", "device=cpu"]
+CHANGES += ["training.optimiser.learning_rate=0.01", "threads=1", "device=cpu", "num_folds=2"]
 KINDS = {
     "picture": ("brightening", "image", ("bright",), ("psnr",), "tif"),
     "volume": ("twofold", "image", ("bright", "dark"), ("psnr", "ssim", "mae"), "nii.gz"),
@@ -112,7 +113,7 @@ def test_files_hold_the_numbers_of_the_net_in_the_units_of_targets_on_the_grid_o
         assert (spread < (5 if kind == "field" else 300)).all()  # 1000 or -500 apart unless the scale is undone
 
 
-def test_the_report_has_rows_of_image_metrics_and_says_nothing_of_structures(kind, run):
+def test_the_report_has_rows_of_image_metrics_and_says_nothing_of_structures(kind, run, tmp_path):
     _, _, outputs, metrics, suffix = KINDS[kind]
     folder = RunFolder.open(run)
     with (run / "cases.csv").open() as file:
@@ -135,6 +136,9 @@ def test_the_report_has_rows_of_image_metrics_and_says_nothing_of_structures(kin
     page = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", "", (run / "report.html").read_text(), flags=re.DOTALL)
     for text in (page.split("extensions:")[0], (run / "MODEL_CARD.md").read_text()):
         assert not re.findall(r".*(?:Dice|missed|made up|[Ss]egment|[Ss]tructures [^n]).*", text)
+    shutil.copytree(run, tmp_path / "copy")
+    compared = hyoid.compare([run, tmp_path / "copy"], into=tmp_path / "comparison")
+    assert compared.metrics == metrics and "Bias" not in (tmp_path / "comparison" / "comparison.html").read_text()
     found = hyoid.evaluate(run, test=True)
     assert found.cases == ("4",) and found.structures == outputs and (run / "test" / "report.html").is_file()
     assert set(json.loads((run / "training.json").read_text())["scores"]) == {"closeness"}

@@ -110,18 +110,18 @@ class Comparison(Result):
     def _check_references(self) -> None:
         """Refuse reports of cases that have one name but not one reference, which its size or its mark gives away."""
         for (name, one), structure in itertools.product(self.reports.items(), self.structures):
-            for mine, usual in zip(one.rows_of(structure), self.first.rows_of(structure), strict=True):
-                if mine.finding == usual.finding == UNKNOWN:
+            for own, usual in zip(one.rows_of(structure), self.first.rows_of(structure), strict=True):
+                if own.finding == usual.finding == UNKNOWN:
                     continue
-                if not math.isclose(mine.reference_size, usual.reference_size, rel_tol=1e-4, abs_tol=1e-5):
+                if one.rules and not math.isclose(own.reference_size, usual.reference_size, rel_tol=1e-4, abs_tol=1e-5):
                     raise DataError(
-                        f"{mine.case}: {structure} measures {mine.reference_size:g} {one.size_unit} in the reference "
+                        f"{own.case}: {structure} measures {own.reference_size:g} {one.size_unit} in the reference "
                         f"of {name} and {usual.reference_size:g} in that of {next(iter(self.reports))}; runs are "
                         "compared on the same references only."
                     )
-                if mine.reference_mark and usual.reference_mark and mine.reference_mark != usual.reference_mark:
+                if own.reference_mark and usual.reference_mark and own.reference_mark != usual.reference_mark:
                     raise DataError(
-                        f"{mine.case}: {structure} is as large in the reference of {name} as in that of "
+                        f"{own.case}: {structure} is as large in the reference of {name} as in that of "
                         f"{next(iter(self.reports))}, but of other voxels; runs are compared on the same references "
                         "only. Evaluate both against one of them."
                     )
@@ -181,7 +181,7 @@ class Comparison(Result):
         return {
             (name, structure): agreement(*one.sizes(structure), self.first.groups, *self.first.settings.draws[:2])
             for name, one in self.reports.items()
-            for structure in self.structures
+            for structure in (self.structures if one.rules else ())
         }
 
     @cached_property

@@ -28,7 +28,7 @@ _FEWEST = 5
 
 def agreement(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     """A Bland-Altman plot for each structure, when many those with the lowest concordance; nothing for one case."""
-    if len(report.cases) < 2:
+    if len(report.cases) < 2 or not report.agreements:
         return None
     found = report.agreements
     ranked = sorted(found, key=lambda name: np.nan_to_num(found[name].concordance, nan=np.inf))
