@@ -59,13 +59,7 @@ def from_manifest(path: Path) -> Found:
         raise DataError(f"{path}: a data set has one kind of truth, but the table has {both}; take the others out.")
     id_column = next((c for c in table.named(IDS) if c not in columns), "")
     names = [[name for c in columns for name in _split(given(row.get(c, "")))] for row in table.rows]
-    _check_filled(table, "image", names)
-    if id_column:
-        _check_filled(table, f"case in `{id_column}`", table.cells(id_column))
-    named = table.cells(id_column)
-    ids = [name[: len(name) - len(suffix_of(name))] for name in named] if id_column else _ids([n[0] for n in names])
-    for line, case in zip(table.lines, ids, strict=True):
-        check_name(case, f"{path}, row {line}")
+    ids = _case_names(table, id_column, names)
     used = (*columns, label_column, id_column, second, *_TARGET_COLUMNS)
     entries: list[Entry] = []
     for case, row, some in zip(ids, table.rows, names, strict=True):
@@ -85,10 +79,16 @@ def from_manifest(path: Path) -> Found:
     return Found(f"manifest {path.name}", entries, declared, instances, channels, tuple(table.notes), truth=kind)
 
 
-def _check_filled(table: tables.Table, what: str, entries: Sequence[object]) -> None:
-    for line, entry in zip(table.lines, entries, strict=True):
-        if not entry:
-            raise DataError(f"{table.path}: row {line} names no {what}.")
+def _case_names(table: tables.Table, column: str, images: Sequence[Sequence[str]]) -> list[str]:
+    """The name of each case, from its column or from its first image."""
+    named = table.cells(column)
+    for line, case, some in zip(table.lines, named, images, strict=True):
+        if not some or (column and not case):
+            raise DataError(f"{table.path}: row {line} names no {'image' if not some else f'case in `{column}`'}.")
+    ids = [name[: len(name) - len(suffix_of(name))] for name in named] if column else _ids([some[0] for some in images])
+    for line, case in zip(table.lines, ids, strict=True):
+        check_name(case, f"{table.path}, row {line}")
+    return ids
 
 
 _Finders = tuple[Finder, Finder, Finder]  # of images, annotations and second images
