@@ -126,3 +126,17 @@ def test_a_datalist_of_monai_gives_folds_validation_and_test(tmp_path):
     (root / "dataset.json").write_text(json.dumps(named))
     found = open_dataset(root)
     assert found.split() == (("000", "001", "002"), ("003",), ()) and found.test == ("004",)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, True, {}, [1], [], [["images/000.png"]], ""])
+def test_a_datalist_with_something_else_for_a_file_is_refused(tmp_path, wrong):
+    root = pictures(tmp_path / "data")
+    right = {"image": "images/001.png", "label": "labels/001.png"}
+    for tree in (
+        {"training": [right, {"image": wrong}]},
+        {"dataset": {"a": {"images": wrong}}},
+        {"dataset": {"a": wrong}},
+    ):
+        (root / "dataset.json").write_text(json.dumps(tree))
+        with pytest.raises(DataError, match=r"dataset.json: "):
+            open_dataset(root)

@@ -150,6 +150,10 @@ def from_json(path: Path) -> Found | None:
     """
     tree, finders = _tree(path), _finders(path)
     if isinstance(tree.get("dataset"), dict):  # nnU-Net with explicit files
+        if lacking := [
+            case for case, row in tree["dataset"].items() if not isinstance(row, dict) or "images" not in row
+        ]:
+            raise DataError(f"{path}: {lacking[0]!r} in `dataset` has no `images`.")
         entries = [_of_json(files, files["images"], finders, case) for case, files in tree["dataset"].items()]
         return Found("nnU-Net dataset.json with file names", entries)
     rows = {part: tree.get(part) for part in ("training", "validation", "test", "testing")}
@@ -176,10 +180,12 @@ def from_json(path: Path) -> Found | None:
 def _of_json(row: Mapping[str, Any], names: str | list[str], finders: _Finders, case: str = "") -> Entry:
     named, (images, labels, others) = (names, row.get("other") or row.get("moving") or []), finders
     some, second = (one if isinstance(one, list) else [one] for one in named)
-    label = labels.file(row["label"]) if row.get("label") else None
+    if not some:
+        raise DataError(f"{images.table}: a case has an empty list of images.")
+    files, label = tuple(map(images.file, some)), labels.file(row["label"]) if row.get("label") else None
     facts = {key.lower(): str(value) for key, value in row.items() if key not in _JSON_FILES}
     other = tuple(map(others.file, second))
-    return Entry(case or stem_of(label or some[0]), tuple(map(images.file, some)), label, facts, other=other)
+    return Entry(case or stem_of(label or files[0]), files, label, facts, other=other)
 
 
 def described(path: Path, found: Found) -> Found:

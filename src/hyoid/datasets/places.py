@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from ..core.errors import DataError
 from ..files.formats import stem_of, suffix_of
@@ -45,12 +46,14 @@ class Finder:
     table: Path
     folders: tuple[str, ...]
 
-    def file(self, name: str) -> Path:
+    def file(self, name: Any) -> Path:
         """The file of a name.
 
         Raises:
-            DataError: When it is not there.
+            DataError: When it is not there, or a list or number stands for it.
         """
+        if not isinstance(name, str) or not name:
+            raise DataError(f"{self.table}: names {name!r} where the path of a file is expected.")
         if (found := self.find(name)) is None:
             inside = f" nor in {', '.join(f'{folder.name}/' for folder in self._usual)}" if self._usual else ""
             raise DataError(f"{self.table}: names {name}, which is not there{inside}.")
