@@ -37,7 +37,14 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("order", ["list", "sorted", "reversed_list"])
-@pytest.mark.parametrize("before", ["", "import hyoid.nets.unet, hyoid.losses.loss", "from hyoid import cli, workflow"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        pytest.param("import hyoid.nets.unet, hyoid.losses.loss", marks=pytest.mark.slow),
+        pytest.param("from hyoid import cli, workflow", marks=pytest.mark.slow),
+    ],
+)
 def test_every_name_is_the_same_object_twice_in_any_order_of_imports(before, order):
     between = "import hyoid.metrics.metric, hyoid.tasks.task, hyoid.nets.sheet, hyoid.losses.shelf, hyoid.cli"
     code = TWICE.format(before=before, between=between, order=order, rooms=ROOMS)

@@ -62,7 +62,9 @@ def volume(folder: Path, *shape: int) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["rgb", "zscore", "percentiles"])
-@pytest.mark.parametrize(("shape", "blending_gb"), [((300, 210), 1.5), ((210, 300), 1e-4)])
+@pytest.mark.parametrize(
+    ("shape", "blending_gb"), [pytest.param((300, 210), 1.5, marks=pytest.mark.slow), ((210, 300), 1e-4)]
+)
 def test_a_slide_in_parts_is_answered_as_in_memory(shape, blending_gb, scheme, tmp_path, caplog):
     source = slide(tmp_path, *shape)
     predictor = predictor_for((64, 64), 3, scheme, memory_gb=blending_gb)
