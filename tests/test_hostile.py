@@ -17,9 +17,12 @@ import zarr
 import hyoid
 from hyoid import ConfigError, DataError, HyoidError
 from hyoid.core.extensions import load_extensions
-from hyoid.core.files import append_to, inside
+from hyoid.core.files import append_to, inside, write_text
 from hyoid.datasets.dataset import open_dataset
+from hyoid.datasets.phantoms import write_phantoms
+from hyoid.evaluation.record import as_stored, as_text
 from hyoid.files.formats import write_image
+from hyoid.reporting.card import _harmless
 from hyoid.run_folder import RunFolder, Split
 
 EVIL = ["../x", "a/../../x", "/etc/x", "..", "", " ", "a\0b", "..\\x", "a\\..\\..\\x", "\\x", "C:\\x", "a\nb"]
@@ -87,7 +90,7 @@ def test_a_run_executes_only_python_files_that_were_named_or_approved_as_they_ar
         return RunFolder.open(tmp_path / "run", runs_code).experiment
 
     refused = r"experiment.yaml: it would run the Python file .*évil.py, .* approve it with `hyoid trust .*évil.py`\.$"
-    for verb in (hyoid.load, hyoid.predict, hyoid.train):
+    for verb in (hyoid.load, hyoid.train):
         with pytest.raises(ConfigError, match=refused):
             verb(tmp_path / "run")
     assert opened(runs_code=False) == experiment and "This is done without it." in caplog.text and not ran.exists()
@@ -215,3 +218,67 @@ def test_zarr_codecs_are_those_of_a_list_and_chunks_are_files(version, tmp_path)
     os.mkfifo(chunk)
     with pytest.raises(DataError, match="this is a pipe"):
         hyoid.read_image(path)
+
+
+def test_cells_are_no_formulas_and_come_back_as_they_were():
+    cells = ["=1+1", "+cmd|x", "-1+1", "@SUM(1)", "\tx", "'=x", "''-x", "'quoted", "-0.5", "+3", "a=b", "", "-"]
+    written = [as_text(cell) for cell in cells]
+    assert written == [*(f"'{cell}" for cell in cells[:7]), *cells[7:12], "'-"]
+    assert [as_stored(cell) for cell in written] == cells
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(("text", "why"), [("[" * 100_000, "nested too deeply"), (BOMB, "aliases stand for more than")])
+def test_deep_and_swelling_trees_are_refused(text, why, tmp_path):
+    (tmp_path / "manifest.yaml").write_text(text)
+    with pytest.raises(DataError, match=rf"manifest.yaml: this is not readable YAML \(.*{why}"):
+        open_dataset(tmp_path / "manifest.yaml")
+    with pytest.raises(ConfigError, match=rf"manifest.yaml: this is not readable YAML \(.*{why}"):
+        Split.read(tmp_path / "manifest.yaml")
+    for name in ("dataset.json", "timing.json"):
+        (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"dataset.json: this is not readable JSON \(it is nested too deeply\)"):
+        open_dataset(tmp_path / "dataset.json")
+    with pytest.raises(DataError, match=r"timing.json: this is not readable JSON"):
+        RunFolder(tmp_path).read_json("timing.json")
+
+
+def test_names_are_text_in_a_model_card():
+    assert _harmless("<script>x</script> [a](javascript:b)") == "&lt;script>x&lt;/script> [a]\\(javascript:b)"
+
+
+def test_file_names_that_are_not_utf_8_are_read_written_and_shown(tmp_path):
+    image = hyoid.Image(np.eye(16, dtype=np.uint8)[None], hyoid.Grid.plain((16, 16)))
+    for folder in ("images", "labels"):
+        for name in (os.fsdecode(b"M\xfcller.png"), "b.png"):
+            write_image(tmp_path / folder / name, image)
+    found = open_dataset(tmp_path)
+    assert sorted(found.ids) == ["Müller", "b"]
+    write_text(tmp_path / "known.json", json.dumps(found.to_dict(), ensure_ascii=False))
+    again = hyoid.Dataset.from_dict(json.loads((tmp_path / "known.json").read_text()))
+    assert again == found and again.read("Müller").image.array.sum() == 16
+    other = tmp_path / os.fsdecode(b"M\xfc.mha")
+    other.write_bytes(b"ObjectType = Image")
+    with pytest.raises(DataError, match="opens UTF-8 names only; rename"):
+        hyoid.read_image(other)
+
+
+def test_reports_comparisons_drawings_and_phantoms_cover_only_their_like(tmp_path):
+    for name in ("report.html", "comparison.html", "report.json", "comparison.json"):
+        (tmp_path / name).write_text("[]")
+    with pytest.raises(ConfigError, match=r"this would cover a report.html that is none of hyoid's"):
+        hyoid.evaluate(tmp_path / "a", tmp_path / "b" / "c" / "d", into=tmp_path)
+    with pytest.raises(ConfigError, match=r"this would cover a comparison.html that is none of hyoid's"):
+        hyoid.compare([tmp_path / "a"], into=tmp_path)
+    drawing = tmp_path / "net.svg"
+    for _ in range(2):
+        hyoid.show_nets("unet", svg=drawing)
+    drawing.write_text("<svg></svg>")
+    with pytest.raises(ConfigError, match="no drawing of hyoid's and is not covered"):
+        hyoid.show_nets("unet", svg=drawing)
+    with pytest.raises(ConfigError, match="other files lie here and could be covered"):
+        write_phantoms(tmp_path, "cells", 1)

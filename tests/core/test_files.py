@@ -1,7 +1,9 @@
 """Nothing half-written under a final name."""
 
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,3 +76,22 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HyoidError, match=r"a\.txt: could not be written"), atomic_path(tmp_path / "file" / "a.txt"):
         pass
+
+
+def test_files_follow_the_umask_whatever_wrote_them(tmp_path: Path):
+    with atomic_path(tmp_path / "a") as temporary:
+        with tempfile.NamedTemporaryFile(dir=tmp_path, delete=False) as file:
+            pass
+        Path(file.name).rename(temporary)
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [OSError("3 requested and 1 written"), RuntimeError("itk::ERROR"), OSError(28, "No")])
+def test_a_full_disk_is_told_as_such(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    with (
+        pytest.raises(HyoidError, match=r"a: could not be written \(the disk is full\)\.$"),
+        atomic_path(tmp_path / "a"),
+    ):
+        raise error

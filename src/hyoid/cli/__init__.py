@@ -11,6 +11,8 @@ import atexit
 import gc
 import os
 import signal
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -74,6 +76,9 @@ def collect_seldom() -> None:
 def main() -> None:
     """Run the command line."""
     collect_seldom()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # file names may hold bytes that no text has
+            stream.reconfigure(errors="backslashreplace")
     # What clusters and services send before they kill stops a command as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wait_politely()

@@ -1,7 +1,7 @@
 """Parts from somebody's own repository: Python files that register nets, losses, metrics and the like.
 
 Such a file runs when the user names it, which approves just these bytes from then on, or has approved it with `hyoid
-trust`. What is approved lies in the user's configuration folder, an empty file for each: its name is the SHA-256.
+trust`. What is approved lies in the user's configuration folder, a small file for each: its name is the SHA-256.
 """
 
 from __future__ import annotations

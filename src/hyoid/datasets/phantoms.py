@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.case import Image
 from ..core.errors import ConfigError
+from ..core.files import write_text
 from ..core.grid import Grid
 
 CELLS = {1: "cell", 2: "border"}
@@ -47,15 +48,20 @@ def write_phantoms(
         raise ConfigError(f"A seed is 0 or more; got {seed}.")
     make, names, usual_size, suffix = makers[kind]
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{value}: {structure}\n" for value, structure in names.items())
+    if root.is_dir() and any(root.iterdir()) and not _holds(root / "labels.yaml", text):
+        raise ConfigError(f"{root}: other files lie here and could be covered; choose another folder.")
+    write_text(root / "labels.yaml", text)
     for index in range(num_cases):
         image, labels = make(np.random.default_rng([seed, index]), size or usual_size, index)
         name = f"{kind}_{index:03d}{suffix}"
         write_image(root / "images" / name, image)
         write_image(root / "labels" / name, labels)
-    text = "".join(f"{value}: {structure}\n" for value, structure in names.items())
-    (root / "labels.yaml").write_text(text, encoding="utf-8")
     return root
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text
 
 
 def cells(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, Image]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from .portrait import LevelView, Scale
@@ -73,6 +74,9 @@ _STYLE = """
 _ROW, _SIDE, _MARGIN = 96, 60, 170  # height of a row, shift of a level, space for labels: all in pixels
 
 
+_BEGIN, _STYLED = '<svg xmlns="http://www.w3.org/2000/svg" ', f' role="img">\n<style>{_STYLE}</style>'
+
+
 def as_svg(levels: Sequence[LevelView], out_channels: int, title: str, note: str = "") -> str:
     """The net as an SVG page: bars as high as their grid and as wide as their channels, on a scale of doublings."""
     width = 2 * _MARGIN + 2 * _SIDE * len(levels) + 280
@@ -94,7 +98,13 @@ def as_svg(levels: Sequence[LevelView], out_channels: int, title: str, note: str
         shapes.append(f'<text class="soft" x="16" y="{60 + len(levels) * _ROW}" font-size="11">{escape(note)}</text>')
     body = "\n".join([head, *shapes])
     size = f'width="{width}" height="{80 + len(levels) * _ROW}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<style>{_STYLE}</style>\n{body}\n</svg>\n'
+    return f"{_BEGIN}{size}{_STYLED}\n{body}\n</svg>\n"
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether a file is a drawing that `as_svg` made."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return text.startswith(_BEGIN) and _STYLED in text
 
 
 def _places(level: LevelView, index: int, width: int) -> list[float]:

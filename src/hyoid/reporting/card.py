@@ -50,7 +50,12 @@ def model_card(report: Report, facts: RunFacts) -> str:
         *_section("Environment", _lines(facts.environment)),
         *_section("CLAIM", _checklist(items(report, facts))),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _harmless("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def _harmless(text: str) -> str:
+    """Markdown in which no name of a case, structure or column is a tag or a link."""
+    return text.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def counted(found: tuple[Item, ...]) -> str:

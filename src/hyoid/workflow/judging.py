@@ -127,7 +127,10 @@ def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Co
     from ..evaluation.comparison import Comparison
     from ..evaluation.report import Report
     from ..reporting.comparison_page import write_comparison
+    from .question import check_ours
 
+    if into is not None:
+        check_ours(Path(into), "comparison.json", "comparison.html")
     folders = [Path(run) for run in runs]
     names = [folder.absolute().name for folder in folders]
     if len(set(names)) < len(names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..core.labels import Labels
 from ..core.machine import use_threads
 from ..core.progress import log
 from ..core.settings import split_change
+from ..core.trees import load_json
 from ..experiment import Experiment
 from ..planning.plan import Plan
 from ..run_folder import RunFolder
@@ -184,8 +186,17 @@ def check_report_place(into: Path, references: Path) -> None:
             f"{into}: cases.csv of the report would be taken for what is known of patients there; choose another "
             f"--into, such as {into / 'report'}."
         )
-    if (into / "cases.csv").is_file() and not (into / "report.json").is_file():
-        raise ConfigError(f"{into}: the report would cover a cases.csv that is none of hyoid's; choose another --into.")
+    check_ours(into, "report.json", "cases.csv", "report.html")
+
+
+def check_ours(into: Path, told_by: str, *others: str) -> None:
+    """Refuse a folder where files of these names are not hyoid's; the first one tells, by its `format`."""
+    there = [name for name in (*others, told_by) if (into / name).exists()]
+    found = None
+    with suppress(OSError, ValueError):
+        found = load_json((into / told_by).read_text(encoding="utf-8")) if there else None
+    if there and not str(isinstance(found, dict) and found.get("format")).startswith("hyoid."):
+        raise ConfigError(f"{into}: this would cover a {there[0]} that is none of hyoid's; choose another --into.")
 
 
 def plan_changes(changes: Sequence[str]) -> list[str]:

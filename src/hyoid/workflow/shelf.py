@@ -36,6 +36,7 @@ def show_nets(
     Returns:
         The table of the family, or the sheet of one net.
     """
+    from ..nets.drawing import is_drawing
     from ..nets.sheet import SHAPES, family, sheet
 
     shape = SHAPES[_dims(dims)] if input_shape is None else _shape(input_shape, dims)
@@ -45,6 +46,8 @@ def show_nets(
         if svg is not None:
             raise ConfigError("Name the net to draw: hyoid nets NAME --svg FILE.")
         return family(shape, in_channels, out_channels)
+    if svg is not None and Path(svg).exists() and not is_drawing(Path(svg)):
+        raise ConfigError(f"{svg}: this file is no drawing of hyoid's and is not covered; choose another name.")
     found = sheet(name, shape, in_channels, out_channels)
     if svg is not None:
         write_text(svg, found.to_svg())
