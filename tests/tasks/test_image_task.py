@@ -97,6 +97,7 @@ def by_hand(folder: RunFolder, case_id: str) -> np.ndarray:
     maps, scales = predictor.predict_prepared(prepared.array), predictor.plan.preparation.target
     for channel, scale in zip(maps, scales, strict=False):
         channel[...] = channel * scale.options["std"] + scale.options["mean"]
+    assert predictor.engine.precision == "32-true"
     assert len(scales) == (0 if predictor.task.kind == "field" else len(maps))
     return onto(Image(maps, prepared.grid, predictor.task.kind), case.image.grid).array
 

@@ -23,7 +23,7 @@ class PredictionSettings(Settings):
         None,
         description="Average the answers to mirrored tiles, along the axes of the plan; null: with 2D nets.",
     )
-    precision: Precision = Field("auto", description="Number format in the net; auto is the one of the plan.")
+    precision: Precision = Field("auto", description="Number format in the net; auto: the plan's, full for images.")
     batch: int | None = Field(None, ge=1, description="Tiles that go through the net together; the plan's when none.")
     whole: float = Field(
         2.0,
