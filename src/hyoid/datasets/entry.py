@@ -17,7 +17,11 @@ TruthFiles = Literal["labels", "image", "field"]
 """What files may annotate cases with: label values, a target image, or a field of displacements."""
 
 
-FilePath = Annotated[Path, BeforeValidator(lambda path: Path(path)), PlainSerializer(str)]
+def _path(path: object) -> object:
+    return Path(path) if isinstance(path, str) else path
+
+
+FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str)]
 """A path that a run remembers, of any bytes; pydantic alone takes UTF-8 only."""
 
 
@@ -39,7 +43,7 @@ class Entry:
 
     id: str
     images: tuple[FilePath, ...]
-    label: FilePath | tuple[FilePath, ...] | None = None
+    label: tuple[FilePath, ...] | FilePath | None = None  # in this order, since any object can be written as text
     facts: Mapping[str, str] = field(default_factory=dict)
     target: FilePath | None = None
     other: tuple[FilePath, ...] = ()
