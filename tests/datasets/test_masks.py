@@ -375,6 +375,19 @@ def test_shades_of_black_and_white_are_one_structure(tmp_path, spoil, lines):
     assert (found != mask).mean() < (0.02 if spoil is resized else 1e-9)
 
 
+def test_whites_that_differ_from_file_to_file_are_one_structure(tmp_path):
+    dataset = opened(
+        tmp_path, {name: disc().astype(np.uint8) * white for name, white in {"a": 255, "b": 254, "c": 1}.items()}
+    )
+    assert dataset.labels.values == ((255,),) and noted(dataset, "Some masks are 0 and 1, others 0 and 254, others")
+
+
+def test_noise_in_16_bits_is_no_structure(tmp_path):
+    dataset = opened(tmp_path, {"a": disc() * np.uint16(64000) + RNG.integers(0, 50, SHAPE).astype(np.uint16)})
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0] > 0, disc())
+    assert len(dataset.labels.names) == 1
+
+
 @pytest.mark.parametrize("levels", [(0, 85, 170, 255), (0, 40, 255), (0, 128, 249)])
 def test_shades_of_several_levels_become_the_levels(tmp_path, levels):
     clean = np.array(levels, np.uint8)[np.tile(np.arange(SHAPE[1]) // 5 % len(levels), (SHAPE[0], 1))]
@@ -445,6 +458,16 @@ def test_palettes_and_colours_in_one_set_are_colours(tmp_path):
     dataset = open_dataset(tmp_path)
     np.testing.assert_array_equal(dataset.read("a").truth.array, dataset.read("b").truth.array)
     assert len(dataset.labels.names) == 2
+
+
+def test_colours_in_gif_are_known_by_themselves(tmp_path):
+    classes = disc(18).astype(np.uint8) + disc(8)
+    opened(tmp_path, {"a": classes})
+    (tmp_path / "masks" / "a.png").unlink()
+    in_palette((2 - classes).astype(np.uint8), [BLUE, RED, NIGHT], tmp_path / "masks" / "a.gif")
+    dataset = open_dataset(tmp_path)
+    assert dataset.labels.names == ("colour_0000c8", "colour_c80000")
+    np.testing.assert_array_equal(dataset.read("a").truth.array[0], np.array([0, 2, 1])[classes])
 
 
 @pytest.mark.parametrize(

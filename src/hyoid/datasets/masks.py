@@ -67,7 +67,9 @@ class Encoding(Settings):
             small = whole.dtype.itemsize <= 2 or whole.min() < 0
             return whole if small else whole.astype(np.min_scalar_type(int(whole.max())), copy=False)
         if self.kind == "levels":
-            return np.array(self.levels, np.uint8)[np.searchsorted(self._cuts, grey(path, array))]
+            return np.array(self.levels, np.min_scalar_type(max(self.levels)))[
+                np.searchsorted(self._cuts, grey(path, array))
+            ]
         above = grey(path, array) > (self.threshold if self.kind == "threshold" else 0)
         return above.astype(np.min_scalar_type(self.written)) * np.array(self.written, np.min_scalar_type(self.written))
 
@@ -197,7 +199,7 @@ def _colours_in_use(palette: np.ndarray, counts: Mapping[float, int]) -> dict[in
 def _thick(array: np.ndarray, counts: Mapping[float, int]) -> int:
     """Voxels of grey, a quarter to three quarters of white, that have only such neighbours; edges are thinner."""
     white = max(counts)
-    if len(counts) < 3 or not 200 <= white <= 255 or (array.ndim == 3 and array.size > _LARGE):
+    if len(counts) < 3 or white < 200 or (array.ndim == 3 and (white > 255 or array.size > _LARGE)):
         return 0
     from scipy.ndimage import binary_erosion
 

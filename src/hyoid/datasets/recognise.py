@@ -118,8 +118,10 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
     if single and positive == {255} and single != 255:
         notes.append(f"Masks are 0 and 255; 255 is read as the declared value {single}.")
         return Encoding(kind="threshold", threshold=127.5, written=single)
-    if declared is None and positive == {1, 255} and not any({1, 255} <= one.counts.keys() for one in marks):
-        notes.append("Some masks are 0 and 1, others 0 and 255; both are read as one structure.")
+    several = any(sum(v > 0 for v in one.counts) > 1 for one in marks)
+    if declared is None and len(positive) > 1 and not several and positive <= {1, *range(245, 256)}:
+        ways = ", others ".join(f"0 and {value:g}" for value in sorted(positive))
+        notes.append(f"Some masks are {ways}; all are read as one structure.")
         return Encoding(kind="threshold", threshold=0.5, written=255)
     if declared is None and _are_instances(marks):
         most = max(sum(v > 0 for v in one.counts) for one in marks)
@@ -259,14 +261,14 @@ def _void(encoding: Encoding, found: set[int]) -> list[str]:
 
 
 def _inverted(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
-    """A warning of masks whose background may be what is labelled."""
+    """A warning of a structure that covers so much that it may be the background."""
     total: Counter[int] = Counter()
     for one in marks:
         for raw, count in one.counts.items():
             total[encoding.value_of(raw)] += count
     value, most = total.most_common(1)[0]
     share = most / sum(total.values())
-    if not value or share < 0.6 or not (len(total) == 2 or (encoding.kind == "colours" and 0 not in total)):
+    if not value or share < 0.6:
         return []
     what = f"#{encoding.colours[value - 1]:06x}" if encoding.kind == "colours" else f"Value {value}"
     return [

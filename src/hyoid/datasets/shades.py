@@ -9,8 +9,8 @@ from ..core.errors import DataError
 from .entry import listed
 from .masks import Encoding, Marks, total_counts
 
-_GAP = 20
-"""Grey levels without a voxel that keep two meant levels apart."""
+_GAP = 0.08
+"""Share of the grey levels that must be without a voxel to keep two meant levels apart."""
 
 _FAIR = 0.002
 """Share of all voxels that a level must have; what is rarer is an overshoot of another one."""
@@ -20,9 +20,11 @@ _PIECES, _SPECK = 4, 12
 
 
 def are_shades(marks: Sequence[Marks]) -> bool:
-    """Whether numbers up to white (255) are shades of few levels, and not label values."""
+    """Whether numbers up to white (255, or more in 16 bits) are shades of few levels, and not label values."""
     total = total_counts(marks)
-    return 200 <= max(total) <= 255 and min(total) >= 0 and (_soft_edges(marks, total) or _scattered(marks))
+    if max(total) < 200 or min(total) < 0:
+        return False
+    return _scattered(marks) or (max(total) <= 255 and _soft_edges(marks, total))
 
 
 def from_shades(marks: Sequence[Marks], written: int, single: bool, notes: list[str]) -> Encoding:
@@ -81,7 +83,7 @@ def _levels(total: Mapping[float, int]) -> list[int]:
     """The mean of each group of neighbouring numbers, black and white where a group has them; empty if not clear."""
     groups: list[list[float]] = []
     for value in sorted(total):
-        if not groups or value - groups[-1][-1] > _GAP:
+        if not groups or value - groups[-1][-1] > _GAP * max(total):
             groups.append([])
         groups[-1].append(value)
     gaps = [right[0] - left[-1] for left, right in pairwise(groups)]
@@ -90,4 +92,4 @@ def _levels(total: Mapping[float, int]) -> list[int]:
     voxels = [sum(total[v] for v in group) for group in groups]
     large = [one for one, count in zip(groups, voxels, strict=True) if count > _FAIR * sum(voxels)]
     means = [round(sum(v * total[v] for v in group) / sum(total[v] for v in group)) for group in large]
-    return [0 if 0 in one else 255 if 255 in one else mean for one, mean in zip(large, means, strict=True)]
+    return [next((end for end in (0, 255, 65535) if end in one), mean) for one, mean in zip(large, means, strict=True)]

@@ -155,7 +155,7 @@ def _label_pixels(picture: Any, steps: float) -> tuple[np.ndarray, np.ndarray | 
         return array, None, notes
     rgba = _channels_first(np.asarray(picture.convert("RGBA")))
     colours, notes = unveiled(rgba[:3], rgba[3])
-    if mode != "P" or (picture.format == "GIF" and (colours == colours[:1]).all()):  # GIF has no grey of its own
+    if mode != "P" or picture.format == "GIF":  # in GIF everything has a palette, in the order of its writer
         return colours, None, notes
     indices, palette = np.asarray(picture), np.zeros((256, 3), np.uint8)
     palette[indices] = np.moveaxis(np.broadcast_to(colours, rgba[:3].shape), 0, -1)
