@@ -16,7 +16,8 @@ from pathlib import Path
 from hyoid.core.files import atomic_path
 from hyoid.core.lock import alone, sharing
 path = Path(sys.argv[1])
-with alone(path, "this run") if len(sys.argv) == 2 else sharing(path), atomic_path(path.parent / "x" / "half") as half:
+held = alone(path, "this run") if len(sys.argv) == 2 else sharing(path / ".lock", [path])
+with held, atomic_path(path.parent / "x" / "half") as half:
     half.parent.mkdir(exist_ok=True)
     half.write_text("")
     print("held", flush=True)
@@ -60,10 +61,10 @@ def test_what_a_killed_program_left_goes_once_nobody_works_there(tmp_path):
     command = [sys.executable, "-c", HOLD, str(folder), "shared"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with sharing(folder):
+        with sharing(folder / ".lock", [folder]):
             assert len(list(folder.glob(".*.half"))) == 1  # of a living program
         other.kill()
-    with sharing(folder), sharing(folder):
+    with sharing(folder / ".lock", [folder]), sharing(folder / ".lock", [folder]):
         assert sorted(path.name for path in folder.iterdir()) == [".hidden.txt", ".lock"]
 
 

@@ -210,5 +210,9 @@ def test_what_a_killed_program_left_in_a_run_goes(run):
 def test_a_run_answers_images_while_another_program_works_on_it(run, finished):
     with hold(run):
         for name in ("one", "two"):
+            half = run.parent / name / ".0123abcd.half.png"  # of a program that was killed
+            half.parent.mkdir()
+            half.write_text("half")
             assert len(hyoid.predict(run, [finished / "data" / "images"], into=run.parent / name)) == 4
+            assert not half.exists()
         hyoid.evaluate(run, into=run.parent / "judged")

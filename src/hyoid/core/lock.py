@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -72,16 +72,17 @@ def alone(path: Path, what: str) -> Iterator[bool]:
 
 
 @contextmanager
-def sharing(folder: Path) -> Iterator[None]:
-    """Inside the block any number of programs write into a folder; the first removes what killed ones left there.
+def sharing(path: Path, folders: Iterable[Path]) -> Iterator[None]:
+    """Inside the block any number of programs share a file, and write into folders; the first cleans these.
 
-    Where locks cannot be shared nothing is removed.
+    What killed programs left half-written is removed; nothing where the file system, or Windows, shares no locks.
     """
     with ExitStack() as stack:
         with suppress(OSError):
-            file = stack.enter_context((folder / ".lock").open("a"))
+            file = stack.enter_context(path.open("a"))
             with suppress(BlockingIOError):
                 _hold(file.fileno())
-                remove_leftovers(folder)
+                for folder in folders:
+                    remove_leftovers(folder)
             _share(file.fileno())
         yield

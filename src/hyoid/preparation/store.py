@@ -302,7 +302,7 @@ def prepare_all(
         except Exception as error:
             raise _naming(case_id, error) from error
 
-    with sharing(store.folder):
+    with sharing(store.folder / ".lock", [store.folder]):
         for _ in track(_finished(one, waiting, workers), "prepare", len(waiting)):
             pass
     return store

@@ -19,6 +19,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import ConfigError, HyoidError
 from ..core.files import append_to, inside
+from ..core.lock import sharing
 from ..core.progress import log
 from ..core.trees import load_json
 from ..datasets.below import ANSWERS
@@ -73,7 +74,8 @@ def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: An
     begun = datetime.now(UTC).isoformat(timespec="seconds")
     _append(into, "")
     try:
-        yield
+        with sharing(into / ANSWERS, {file.parent for file in outcome.files.values()}):
+            yield
     finally:
         engine = {"engine": predictor.engine.answered} if outcome.written else {}
         line = {"begun": begun, **origin, **engine, **outcome.to_dict(into)}
