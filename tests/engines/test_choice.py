@@ -326,6 +326,17 @@ def test_a_damaged_engine_is_deleted_and_made_again(net, tmp_path, caplog, loads
     ]
 
 
+def test_an_engine_that_changed_on_disk_is_made_again(net, tmp_path, caplog, loads_or_makes):
+    tiles = torch.randn(1, 1, *PATCH)
+    kept = tmp_path / "openvino_logits_1x1x16x16_abc"
+    backend(net, "openvino", folder=tmp_path)(tiles)
+    kept.with_suffix(".bin").write_text("other weights")
+    for _ in range(2):
+        backend(net, "openvino", folder=tmp_path)(tiles)
+    assert loads_or_makes == ["make", "make", "load"]
+    assert "its files have changed since they were written); it is made again." in caplog.text
+
+
 def test_a_damaged_engine_of_eight_bits_is_calibrated_and_judged_again(net, tmp_path, loads_or_makes):
     (tmp_path / "openvino_int8_logits_1x1x16x16_abc.xml").write_text("junk")
     asked = []
@@ -366,7 +377,7 @@ def test_an_engine_of_eight_bits_that_was_not_judged_never_answers(net, tmp_path
         for _ in range(2):
             with pytest.raises(type(fault)):
                 one(torch.randn(1, 1, *PATCH))
-            assert not one.choices[1, *PATCH].settled and not list(tmp_path.glob("*.json"))
+            assert not one.choices[1, *PATCH].settled and not list(tmp_path.glob("*.[fh]*.json"))
     if isinstance(fault, KeyboardInterrupt):
         one(torch.randn(1, 1, *PATCH))
         assert len(list(tmp_path.glob("*.full.json"))) == 1

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def _kept_or(make: Callable[[], Any], half: bool, kept: Path | None) -> OpenVino
     model = make()
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        making = file.with_name(f"{file.stem}.making.xml")
+        making = file.with_name(f"{file.stem}_{os.getpid()}.xml")  # others may make it too
         openvino.save_model(model, making, compress_to_fp16=False)
         making.with_suffix(".bin").replace(file.with_suffix(".bin"))
         making.replace(file)  # last, so that it is never there alone

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from ..core.digest import checksum_of
 from ..core.errors import HyoidError
 from ..core.files import write_text
 from ..core.progress import log
@@ -44,8 +45,12 @@ class Programs:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # exporters warn of their own workings
                     example, file = tiles.contiguous(), self.kept(name, tiles)
+                    _check(kept)
                     program = engines.build(name, net=self.net, example=example, half=self.half, kept=file, **options)
                     program(example)
+                    if kept is None and file is not None:
+                        with suppress(HyoidError):
+                            write_text(_sums_of(file), json.dumps(_sums(file)))
                     return program
             except HyoidError:
                 raise
@@ -86,6 +91,22 @@ class Programs:
         if note is not None:
             with suppress(HyoidError):
                 write_text(note, json.dumps(same._asdict()))
+
+
+def _sums(kept: Path) -> dict[str, str]:
+    """The checksums of the files of a program that is kept."""
+    files = sorted(kept.parent.glob(f"{kept.name}.*"))
+    return {file.name: checksum_of(file) for file in files if file.suffix in (".xml", ".bin", ".onnx")}
+
+
+def _sums_of(kept: Path) -> Path:
+    return kept.with_suffix(".crc32.json")
+
+
+def _check(kept: Path | None) -> None:
+    """Refuse a kept program whose files are not as they were written; nothing is known of those without checksums."""
+    if kept is not None and _sums_of(kept).is_file() and load_json(_sums_of(kept).read_text()) != _sums(kept):
+        raise ValueError("its files have changed since they were written")
 
 
 def _first_line(error: Exception) -> str:
