@@ -178,8 +178,9 @@ class Answering(ABC):
 
     @contextmanager
     def _assembled(self, case: Case, prepared: Image, advance: Advance | None) -> Iterator[tuple[np.ndarray, Image]]:
-        """All maps of a prepared image, float16, and the answer that the task assembles of them."""
-        with room_for((self.task.channels, *prepared.grid.shape), self.settings.memory_gb) as maps:
+        """All maps of a prepared image, float16 for labels, and the answer that the task assembles of them."""
+        exact = np.float16 if self.task.kind == "labels" else np.float32
+        with room_for((self.task.channels, *prepared.grid.shape), self.settings.memory_gb, exact) as maps:
             self._fill(maps, case, prepared, advance)
             answer = self.task.assemble(maps, prepared.grid)
             shape, kind = prepared.grid.shape, self.task.kind

@@ -31,16 +31,16 @@ def check_assembling(task: Task, settings: PredictionSettings) -> None:
 
 
 @contextmanager
-def room_for(shape: tuple[int, ...], memory_gb: float) -> Iterator[np.ndarray]:
-    """Room for float16 maps (K, *S): in memory, or mapped to a temporary file when they would take more than allowed.
+def room_for(shape: tuple[int, ...], memory_gb: float, dtype: type = np.float16) -> Iterator[np.ndarray]:
+    """Room for maps (K, *S): in memory, or mapped to a temporary file when they would take more than allowed.
 
     Raises:
         HyoidError: When the disk of temporary files (`TMPDIR`) has no room for them.
     """
-    if 2 * math.prod(shape) <= memory_gb * 2**30:
-        yield np.empty(shape, np.float16)
+    if np.dtype(dtype).itemsize * math.prod(shape) <= memory_gb * 2**30:
+        yield np.empty(shape, dtype)
         return
-    with Canvas(Path(tempfile.gettempdir()), shape, np.dtype(np.float16)) as canvas:
+    with Canvas(Path(tempfile.gettempdir()), shape, np.dtype(dtype)) as canvas:
         yield canvas.mapped
 
 

@@ -140,8 +140,7 @@ def _strip_start(report: Report, metric: str) -> float | None:
     if np.isfinite(report.metrics[metric].range[1]):
         return None
     found = [row.values[metric] for row in report.rows if row.finding in ("found", "absent")]
-    most = max([value for value in found if np.isfinite(value)], default=1.0)
-    return 1.08 * most if most > 0 else 1.0
+    return 1.08 * max([0.0, *(value for value in found if np.isfinite(value))]) or 1.0
 
 
 def _dress(axes: Axes, report: Report, metric: str, limit: float | None) -> None:
