@@ -30,6 +30,7 @@ def mha(path, fields):
         (nrrd, "spacings: 1 1 2\n" + MICRONS[6:].replace("microns", "cm"), (10, 10, 20)),
         (nrrd, "spacings: 1 1 2\n", (1, 1, 2)),
         (nrrd, "", None),
+        (nrrd, "spacings: 0.5 0.5 NaN\n", None),
         (mha, "ElementSpacing = 380 380 760\nDistanceUnits = um\n", (0.38, 0.38, 0.76)),
         (mha, "ElementSpacing = 1 1 2\nDistanceUnits = mm\n", (1, 1, 2)),
         (mha, "Offset = 0 0 0\n", None),

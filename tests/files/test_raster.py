@@ -86,6 +86,12 @@ def test_masks_fit_the_view_that_exif_asks_for_and_answers_the_stored_pixels(tmp
     assert evaluate_folders(answer.parent, tmp_path / "labels").rows[0].values["dice"] == 1
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_damaged_exif_part_does_no_harm(tmp_path, suffix):
+    Picture.fromarray(RGBA[..., 0]).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0garbage")
+    assert read_image(tmp_path / f"a{suffix}").grid == read_header(tmp_path / f"a{suffix}").grid
+
+
 def test_a_mask_that_only_fits_the_stored_pixels_is_taken_so(tmp_path):
     stored_with(tmp_path / "images" / "a.png", RGBA[..., 0], 6)
     mask = (RGBA[..., 1] > 200).astype(np.uint8)

@@ -179,7 +179,8 @@ def _facts(path: Path, reader: Any) -> Header:
     if "complex" in pixel:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
     name, fields, unit = _NAMES[path.suffix.lower()], _fields(path), _unit(path)
-    known = bool(fields & {"spacings", "space directions", "elementspacing", "elementsize"})
+    sizes = [fields.get(one, "nan") for one in ("spacings", "space directions", "elementspacing", "elementsize")]
+    known = any("nan" not in one.lower() for one in sizes)
     if not known:
         notes.append("The header gives no voxel size; lengths are in voxels.")
     elif unit is None:
@@ -200,9 +201,10 @@ def _text(path: Path) -> str:
     return re.split(rb"\r?\n\r?\n|ElementDataFile", head, maxsplit=1)[0].decode(errors="replace")
 
 
-def _fields(path: Path) -> set[str]:
-    """Names of the fields of a header, lower case."""
-    return {match[1].lower() for match in re.finditer(r"^(\w[\w ]*?) *[:=]", _text(path), re.MULTILINE)}
+def _fields(path: Path) -> dict[str, str]:
+    """The fields of a header by their names in lower case."""
+    found = re.finditer(r"^(\w[\w ]*?) *[:=](.*)$", _text(path), re.MULTILINE)
+    return {match[1].lower(): match[2] for match in found}
 
 
 def _unit(path: Path) -> float | None:
@@ -231,7 +233,7 @@ def _grid(reader: Any, dims: int, unit: float, known: bool) -> Grid:
     direction = np.asarray(flat).reshape(dims, dims)
     shape = reader.GetSize()[:dims]
     affine = np.eye(dims + 1)
-    affine[:dims, :dims] = direction * np.asarray(spacing)
+    affine[:dims, :dims] = direction * np.asarray(spacing if known else (1.0,) * dims)
     affine[:dims, dims] = origin
     affine[:dims] *= unit
     if dims == 3:

@@ -175,7 +175,11 @@ def _grid(picture: Any) -> Grid:
 
 
 def _tag(picture: Any) -> int:
-    return int(picture.getexif().get(ORIENTATION, 1))
+    try:
+        tag = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # a damaged EXIF part does no harm to the pixels
+        return 1
+    return tag if isinstance(tag, int) else 1
 
 
 def _remarks(picture: Any) -> list[str]:
