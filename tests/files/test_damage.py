@@ -279,3 +279,38 @@ def test_a_chain_of_pages_that_comes_back_to_itself_is_refused(tmp_path, below):
     refuses(tmp_path / "a.tif", "chain of pages comes back")
     inspection = inspect_path(tmp_path / "a.tif")
     assert "comes back" in inspection.problems[0]
+
+
+ZARRS = sorted(name for name in seeds.IMAGES if name.startswith("zarr_"))
+
+
+def chunks_of(image):
+    return sorted(f for f in image.rglob("*") if f.is_file() and not f.name.startswith(".") and f.suffix != ".json")
+
+
+@pytest.mark.parametrize("name", ZARRS)
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+def test_cut_chunks_of_zarr_are_refused(tmp_path, name, share):
+    seeds.IMAGES[name](tmp_path)
+    cut_to(chunks_of(tmp_path)[0], share)
+    refuses(tmp_path / "a.ome.zarr", "damaged or cut short")
+
+
+@pytest.mark.parametrize("name", ZARRS)
+def test_a_missing_chunk_is_told_of(tmp_path, name):
+    seeds.IMAGES[name](tmp_path)
+    chunk = chunks_of(tmp_path)[0]
+    chunk.unlink()
+    assert "missing, such as" in read_header(tmp_path / "a.ome.zarr").notes[0]
+    assert "missing, such as" in inspect_path(tmp_path / "a.ome.zarr").notes[0]
+
+
+@pytest.mark.parametrize("kind", ["intensities", "labels"])
+def test_a_missing_chunk_is_refused_where_empty_ones_were_written(tmp_path, kind):
+    array = np.zeros((1, 256, 128, 128), np.uint8)
+    array[0, 3, 4, 5] = 1
+    path = tmp_path / "a.ome.zarr"
+    write_image(path, Image(array, Grid.plain(array.shape[1:], (1.0, 1.0, 1.0)), kind))
+    assert len(chunks_of(path)) == 2 and read_image(path, kind).array.sum() == 1
+    chunks_of(path)[0].unlink()
+    refuses(path, "1 of 2 chunks are missing", "its writer left out none")

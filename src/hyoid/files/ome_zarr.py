@@ -20,6 +20,7 @@ from .blocks import Blocks, as_read
 from .colours import colour_of
 from .header import Format, Header, Stored
 from .sniff import check_regular, damaged
+from .zarr_chunks import checked, empty, is_there, note_on_missing
 
 CHUNK = {2: (1024, 1024), 3: (128, 128, 128)}
 """Chunks of labels that are written, at most."""
@@ -128,7 +129,8 @@ def _header(path: Path, source: _Source) -> Header:
     grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)
     dtype = "uint8" if array.dtype == bool else str(array.dtype.newbyteorder("="))
     name = f"OME-Zarr (zarr {array.metadata.zarr_format})"
-    return Header(name, grid, sizes.get("c", 1), dtype, placed=False)
+    notes = tuple(filter(None, [note_on_missing(path, array)]))
+    return Header(name, grid, sizes.get("c", 1), dtype, notes, placed=False)
 
 
 def _spatial(sizes: Mapping[str, int]) -> list[str]:
@@ -146,7 +148,7 @@ def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blo
         begin = {name: number * block[name] for name, number in zip(wanted, place, strict=True)}
         index = tuple(slice(begin[n], begin[n] + block[n]) if n in begin else slice(0, 1) for n in names)
         try:
-            part = np.asarray(array[index], dtype)
+            part = np.asarray(array[index] if is_there(array, index) else empty(array, index), dtype)
         except Exception as error:
             raise damaged(path, error) from error
         kept = [name for name in names if name in wanted]
@@ -159,6 +161,11 @@ def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blo
 
 def _source(path: Path) -> _Source:
     zarr = _zarr(path)
+    with zarr.config.set(checked()):
+        return _finest(path, zarr)
+
+
+def _finest(path: Path, zarr: Any) -> _Source:
     try:
         node = zarr.open(_guarded()(path, read_only=True), mode="r")
     except DataError:
@@ -221,8 +228,9 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
     encoding = {"name": "default" if kind == 3 else "v2", "separator": "/"}
     further = {"dimension_names": names} if kind == 3 else {}
     stored = group.create_array(
-        "0", shape=array.shape, chunks=chunks, dtype=array.dtype, chunk_key_encoding=encoding, **further
-    )
+        "0", shape=array.shape, chunks=chunks, dtype=array.dtype, chunk_key_encoding=encoding,
+        config={"write_empty_chunks": True}, **further,
+    )  # fmt: skip
     for start in product(*(range(0, size, step) for size, step in zip(array.shape, chunks, strict=True))):
         place = tuple(slice(a, min(a + n, size)) for a, n, size in zip(start, chunks, array.shape, strict=True))
         stored[place] = array[place]
