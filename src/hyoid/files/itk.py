@@ -76,7 +76,8 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
     if grid.dims == 3:
         numbers = numbers.swapaxes(0, 2)
     result = SimpleITK.GetImageFromArray(np.ascontiguousarray(numbers), isVector=several)
-    source = _reader(like) if like is not None and like.suffix.lower() in _NAMES else None
+    known = like is not None and like.suffix.lower() in _NAMES and grid.calibrated
+    source = _reader(cast(Path, like)) if known else None
     copied = source is not None and source.GetDimension() >= grid.dims and _unit(cast(Path, like)) in (1.0, None)
     spacing, origin, direction = _frame(source, grid.dims) if copied else _lps(grid)
     result.SetSpacing(spacing)
