@@ -51,6 +51,9 @@ def test_a_manifest_is_refused_with_its_row(tmp_path):
     (tmp_path / "manifest.csv").write_text("case,image\na,a.png\n../b,b.png\n")
     with pytest.raises(DataError, match=r"manifest.csv, row 3: '\.\./b' cannot name a file in a folder; expected a na"):
         open_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text(json.dumps({"dataset": {"../b": {"images": ["b.png"]}}, "labels": {"a": 1}}))
+    with pytest.raises(DataError, match=r"dataset.json: '\.\./b' cannot name a file in a folder"):
+        open_dataset(tmp_path)
 
 
 def test_a_run_that_names_a_case_outside_is_refused_with_the_file(tmp_path):
@@ -265,6 +268,12 @@ def test_file_names_that_are_not_utf_8_are_read_written_and_shown(tmp_path):
     other.write_bytes(b"ObjectType = Image")
     with pytest.raises(DataError, match="opens UTF-8 names only; rename"):
         hyoid.read_image(other)
+
+
+def test_a_run_in_a_folder_that_is_not_utf_8_is_refused(tmp_path):
+    write_phantoms(tmp_path / "data", "cells", num_cases=1, size=32)
+    with pytest.raises(ConfigError, match="a run needs a folder whose path is UTF-8"):
+        hyoid.plan(tmp_path / "data", into=tmp_path / os.fsdecode(b"M\xfc"))
 
 
 def test_reports_comparisons_drawings_and_phantoms_cover_only_their_like(tmp_path):

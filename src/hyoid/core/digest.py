@@ -36,4 +36,4 @@ def sha256_of(path: str | Path) -> str:
 
 def short_name(text: str) -> str:
     """Sixteen hexadecimal digits that tell texts apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]

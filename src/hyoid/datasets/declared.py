@@ -154,7 +154,10 @@ def from_json(path: Path) -> Found | None:
             case for case, row in tree["dataset"].items() if not isinstance(row, dict) or "images" not in row
         ]:
             raise DataError(f"{path}: {lacking[0]!r} in `dataset` has no `images`.")
-        entries = [_of_json(files, files["images"], finders, case) for case, files in tree["dataset"].items()]
+        entries = [
+            _of_json(files, files["images"], finders, check_name(case, str(path)))
+            for case, files in tree["dataset"].items()
+        ]
         return Found("nnU-Net dataset.json with file names", entries)
     rows = {part: tree.get(part) for part in ("training", "validation", "test", "testing")}
     named = {

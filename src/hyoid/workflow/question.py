@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import ConfigError, closest
 from ..core.extensions import load_extensions
+from ..core.files import readable
 from ..core.labels import Labels
 from ..core.machine import use_threads
 from ..core.progress import log
@@ -127,6 +128,8 @@ def check_place(folder: RunFolder, data: Path) -> None:
         raise ConfigError(f"{folder.path}: a run would be mixed with its data there; choose another --into.")
     if place.is_file():
         raise ConfigError(f"{folder.path}: this is a file; a run needs a folder.")
+    if readable(str(place)) != str(place):
+        raise ConfigError(f"{folder.path}: a run needs a folder whose path is UTF-8; choose another --into.")
     own = {"log.txt", "timing.json", "energy.json", ".lock"}
     others = {path.name for path in place.iterdir()} - own if place.is_dir() else set()
     if others and not folder.experiment_file.is_file() and not (place / "asked.json").is_file():
