@@ -95,13 +95,10 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
     other_name, image_name = other_path.name, image_path.name
     if other_name == image_name:
         other_name, image_name = (f"{path.parent.name}/{path.name}" for path in (other_path, image_path))
-    doubt = (
-        ""
-        if certain or not volumes
-        else " The orientation in a header is contradicted or not given, so nothing is turned."
-    )
+    doubt = " The orientation in a header is contradicted or not given, so nothing is turned."
     raise DataError(
-        f"{case}: {other_name} and {image_name} are not on one grid: {difference(grid, mine)}{doubt}"
+        f"{case}: {other_name} and {image_name} are not on one grid: {difference(grid, mine)}"
+        f"{doubt if volumes and not certain else ''}"
         f" Resample one onto the other, or correct the header ({other_path}, {image_path})."
     )
 

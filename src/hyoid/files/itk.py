@@ -22,13 +22,8 @@ _LONGEST_HEADER = 1 << 20
 _MOST_FILES = 100_000
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_UNIT_MM = {
-    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
-    **dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"), 1e-3),
-    "nm": 1e-6,
-    "cm": 10.0,
-    "m": 1e3,
-}
+_UNIT_MM = {"nm": 1e-6, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "micrometer": 1e-3, "micrometre": 1e-3}
+_UNIT_MM |= {"mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1e3}
 _NAMES = {".seg.nrrd": "NRRD", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
 
 # Context, category and regions of a TerminologyEntry of 3D Slicer, around the type, which is the code of a structure.
@@ -212,7 +207,7 @@ def _unit(path: Path) -> float | None:
     """Millimetres in the unit of a header; 1 where none is named, None where it is unknown or not one."""
     found = re.search(r"^(?:(?:space )?units:|DistanceUnits *=) *(.*)$", _text(path), re.MULTILINE | re.IGNORECASE)
     words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} if found else set()
-    scales = {_UNIT_MM.get(word) for word in words}
+    scales = {_UNIT_MM.get(word.removesuffix("s")) for word in words}
     return 1.0 if not scales else scales.pop() if len(scales) == 1 else None
 
 
