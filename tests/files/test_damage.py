@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import re
 import struct
 import tracemalloc
 import zlib
@@ -18,6 +19,7 @@ from hyoid.core.grid import Grid
 from hyoid.datasets.dataset import find_images, open_dataset, read_case
 from hyoid.datasets.inspect import inspect_path
 from hyoid.datasets.tables import labels_from_yaml
+from hyoid.files import nifti
 from hyoid.files.formats import read_header, read_image, write_image
 from soak import seeds
 
@@ -314,3 +316,43 @@ def test_a_missing_chunk_is_refused_where_empty_ones_were_written(tmp_path, kind
     assert len(chunks_of(path)) == 2 and read_image(path, kind).array.sum() == 1
     chunks_of(path)[0].unlink()
     refuses(path, "1 of 2 chunks are missing", "its writer left out none")
+
+
+def test_gzipped_nifti_is_inflated_no_further_than_its_header_needs(tmp_path):
+    whole = gzip.decompress(good(tmp_path))
+    packed = gzip.compress(whole + bytes(200 << 20), 1)
+    (tmp_path / "a.nii.gz").write_bytes(packed)
+    tracemalloc.start()
+    assert read_image(tmp_path / "a.nii.gz").array.shape == (1, 12, 12, 12)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    for lost in (1, 5, 9, 1000):
+        (tmp_path / "a.nii.gz").write_bytes(gzip.compress(whole, 1)[:-lost])
+        refuses(tmp_path / "a.nii.gz", "cut short")
+
+
+@pytest.mark.parametrize("name", ["nifti", "nifti_gz", "nrrd", "nrrd_gz", "nhdr", "mha", "mha_zlib", "mhd", "npy"])
+def test_absurd_sizes_are_damage_and_not_lack_of_memory(tmp_path, name):
+    seeds.IMAGES[name](tmp_path)
+    path = min(tmp_path.iterdir())
+    content = path.read_bytes()
+    packed = content.startswith(b"\x1f\x8b")
+    content = bytearray(gzip.decompress(content) if packed else content)
+    if name.startswith("nifti"):
+        content[42:48] = (32767).to_bytes(2, "little") * 3
+    else:
+        for said in (b"sizes: 20 24 6", b"DimSize = 20 24 6", b"(6, 24, 20)"):
+            content = content.replace(said, re.sub(rb"\d+", b"90001", said))
+    path.write_bytes(gzip.compress(content) if packed else content)
+    refuses(path)
+    assert "memory" not in refuses(path)
+
+
+def test_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
+    good(tmp_path)
+
+    def starved(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(nifti, "_scaled", starved)
+    assert "damaged" not in refuses(tmp_path / "good.nii.gz", "not enough memory")

@@ -16,7 +16,7 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .sniff import beginning, check_beside, check_plausible, refusal
+from .sniff import DEFLATE, beginning, check_beside, check_plausible, refusal
 
 _LONGEST_HEADER = 1 << 20
 _MOST_FILES = 100_000
@@ -115,7 +115,7 @@ def _reader(path: Path) -> Any:
         str(path).encode()
     except UnicodeEncodeError:
         raise DataError(f"{path}: the library for this format opens UTF-8 names only; rename file or folder.") from None
-    _check_data_files(path)
+    _data_files(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -127,15 +127,19 @@ def _reader(path: Path) -> Any:
     return reader
 
 
-def _check_data_files(path: Path) -> None:
-    """Refuse a detached header whose voxels are missing, in another folder, or no regular files."""
+def _data_files(path: Path) -> list[Path]:
+    """The files that hold the voxels: that of the header itself, or those that it names.
+
+    Raises:
+        DataError: When one of them is missing, in another folder, or no regular file.
+    """
     with path.open("rb") as file:
         text = file.read(_LONGEST_HEADER).split(b"\n\n")[0].decode(errors="surrogateescape").replace("\r", "")
     match = re.search(
         r"^[ \t]*(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(\S.*?)[ \t]*$(.*)", text, re.M | re.S | re.I
     )
     if match is None or match[1].upper() == "LOCAL":
-        return
+        return [path]
     words = match[1].split()
     if words[0].upper() == "LIST":
         names = [line.strip() for line in match[2].splitlines() if line.strip()]
@@ -144,6 +148,7 @@ def _check_data_files(path: Path) -> None:
     else:
         names = [match[1]]
     check_beside(path, names)
+    return [path.parent / name for name in names]
 
 
 def _numbers(path: Path, words: Sequence[str]) -> range:
@@ -183,8 +188,9 @@ def _facts(path: Path, reader: Any) -> Header:
         notes.append("The unit of lengths is not known here; millimetres are assumed.")
     elif unit != 1:
         notes.append(f"Lengths are converted to millimetres (factor {unit:g}).")
-    if path.suffix.lower() in (".nrrd", ".mha"):  # in the others the voxels lie elsewhere
-        check_plausible(path, math.prod(reader.GetSize()) * reader.GetNumberOfComponents())
+    voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    stored = sum(file.stat().st_size for file in _data_files(path))
+    check_plausible(path, voxels * np.dtype(_dtype(pixel)).itemsize, DEFLATE, stored)
     placed = name != "NRRD" or "space" in fields
     grid = _grid(reader, min(dims, 3), unit or 1.0, known)
     return Header(name, grid, channels, _dtype(pixel), tuple(notes), placed=placed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .order import in_c_order
-from .sniff import beginning, check_beside, describe, refusal
+from .sniff import DEFLATE, beginning, check_beside, check_plausible, damaged, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
 _PLANE_BYTES = 1 << 26  # of labels that are written at once
@@ -28,8 +29,8 @@ def read(path: Path, as_labels: bool = False) -> Stored:
     if path.name.lower().endswith(_MGH):
         return _read_mgh(path)
     header_path, data_path = _partner(path, "hdr"), _partner(path, "img")
-    content = _content(data_path)
-    header = _parse(header_path, content if header_path == data_path else _content(header_path))
+    header = _parse(header_path, _content(header_path, limit=600))
+    content = _content(data_path, _needed(data_path, header), whole=True)
     array = _voxels(data_path, content, header)
     return Stored(_channels_first(array), _facts(path, header))
 
@@ -158,20 +159,28 @@ def _partner(path: Path, end: str) -> Path:
     return path
 
 
-def _content(path: Path, limit: int | None = None) -> bytes | np.ndarray:
-    """The bytes of a file after decompression, only the first `limit` of them when given."""
+def _content(path: Path, limit: int, whole: bool = False) -> bytes | np.ndarray:
+    """The first bytes of a file after decompression, or less when it ends before.
+
+    With `whole`, the limit is what the header needs: a plain file is mapped, and one that was compressed is checked to
+    its end where it ends there, and inflated no further where it does not.
+    """
     head = beginning(path)
     if not head.startswith(b"\x1f\x8b"):
         if path.name.lower().endswith(".gz") and describe(head) != "a NIfTI image":
             raise DataError(f"{path}: expected gzip data, but the file is {describe(head)}.")
-        return head if limit is not None else np.memmap(path, np.uint8, "r")
+        return np.memmap(path, np.uint8, "r") if whole else head
     from isal import igzip
 
+    check_plausible(path, limit, DEFLATE)
     try:
-        if limit is not None:
-            with igzip.open(path) as file:
-                return file.read(limit)
-        return igzip.decompress(path.read_bytes())
+        with igzip.open(path) as file:
+            content = file.read(limit)
+            if whole:
+                file.read(1)  # at the end of the data its checksum is compared
+            return content
+    except MemoryError as error:
+        raise damaged(path, error) from None
     except Exception as error:
         raise DataError(
             f"{path}: the compressed data is damaged or cut short ({error}). Copy or download it again."
@@ -213,11 +222,20 @@ def _shape(path: Path, header: Any) -> tuple[tuple[int, ...], int]:
     return space, (rest[0] if rest else colours)
 
 
-def _check_length(path: Path, size: int, header: Any) -> int:
+def _start(header: Any) -> int:
+    """Where the voxels begin in the file that holds them."""
+    return max(0, int(header["vox_offset"])) if header["magic"].item().startswith(b"n+") else 0
+
+
+def _needed(path: Path, header: Any) -> int:
+    """Bytes of the file of voxels, at the least."""
     space, channels = _shape(path, header)
-    start = int(header["vox_offset"]) if header["magic"].item().startswith(b"n+") else 0
     colours = int(header["datatype"]) in _RGB
-    needed = start + int(np.prod(space)) * (1 if colours else channels) * header.get_data_dtype().itemsize
+    return _start(header) + math.prod(space) * (1 if colours else channels) * header.get_data_dtype().itemsize
+
+
+def _check_length(path: Path, size: int, header: Any) -> int:
+    needed, start = _needed(path, header), _start(header)
     if size < needed:
         raise DataError(
             f"{path}: the file is cut short: {needed} bytes expected from its header, {size} found. Copy it again."
