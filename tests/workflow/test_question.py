@@ -137,7 +137,7 @@ def test_a_report_does_not_cover_what_is_known_of_patients(planned, cells, tmp_p
 def test_a_run_that_is_none_or_lacks_files_is_told_in_a_sentence(planned):
     with pytest.raises(ConfigError, match=r"there is no such run"):
         RunFolder.open(planned.path / "nothing")
-    with pytest.raises(ConfigError, match=r"these in it are: other, run; name one"):
+    with pytest.raises(ConfigError, match=r"these in it are runs: other, run; name one"):
         RunFolder.open(planned.path.parent)
     folder = RunFolder.open(planned.path.parent / "other")
     with pytest.raises(DataError, match=r"dataset\.json: this is missing, or not what `hyoid plan` wrote"):
