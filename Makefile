@@ -1,6 +1,7 @@
 # make demo    environment, install, then train, predict and measure on embedded data; prints the path of the report
 # make test    installs what the tests need and runs all of them
 # make check   the fast gate: format, lint, types, floors, fast tests
+# make soak    reads ten thousand damaged files in processes that may die; SEED=n for others
 # make bench   compares with other toolkits, in an environment of its own; half an hour; JSON to runs/bench, and a table
 # make docs    writes the reference page and the figures of the README again
 
@@ -8,11 +9,12 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
 BENCH ?= runs/bench
+SEED ?= 1
 BENCHMARKS := augmentation resample tiles train start scale losses
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check bench docs clean browser
+.PHONY: demo test check soak bench docs clean browser
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -26,6 +28,9 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+soak: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/fuzz.py --seed $(SEED) --keep runs/soak
 
 bench: $(PEERS)/installed
 	mkdir -p $(BENCH)

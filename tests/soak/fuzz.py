@@ -7,6 +7,7 @@ one of them did what it must not; these stay in the folder given by `--keep`.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -40,8 +41,9 @@ class Reader:
         """What came of reading: `outcome`, `words`, `megabytes`."""
         if self.process is None:
             self._start()
-        self.process.stdin.write(json.dumps([task, str(path)]) + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it ends with the pipe of answers as well
+            self.process.stdin.write(json.dumps([task, str(path)]) + "\n")
+            self.process.stdin.flush()
         if not self._answers_in_time():
             self.stop()
             return {"outcome": "hang", "words": [f"more than {SECONDS} s"], "megabytes": 0}

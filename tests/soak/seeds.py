@@ -184,6 +184,8 @@ IMAGES = {
     "png_bit": lambda f: _picture(f, "a.png", Picture.fromarray(PLANE > 100)),
     "jpeg": lambda f: _picture(f, "a.jpg", Picture.fromarray(COLOUR), quality=90),
     "bmp": lambda f: _picture(f, "a.bmp", Picture.fromarray(COLOUR)),
+    "gif": lambda f: _picture(f, "a.gif", Picture.fromarray(PLANE)),
+    "pnm": lambda f: _picture(f, "a.pgm", Picture.fromarray(PLANE)),
     "npy": lambda f: np.save(f / "a.npy", VOLUME),
 }
 """What lays each image into an empty folder; the damaged file is any below it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
-from .sniff import beginning, refusal
+from .sniff import ANY, beginning, check_plausible, refusal
 from .views import ORIENTATION, TURNED, tag_of, unveiled, viewed
 
 _EXPECTED = {"PPM": "a PNM image", **{name: f"a {name} image" for name in ("PNG", "JPEG", "BMP", "GIF")}}
@@ -117,8 +118,15 @@ def _opened(path: Path) -> Any:
     from PIL import Image as Picture
 
     head = beginning(path)
+    warnings.filterwarnings("ignore", category=Picture.DecompressionBombWarning)  # its error is enough
     try:
-        return Picture.open(path)
+        picture = Picture.open(path)
+        check_plausible(path, picture.width * picture.height, 2 * ANY)
+        return picture
+    except Picture.DecompressionBombError:
+        raise DataError(f"{path}: pictures of more than 178 million pixels are read from TIFF files only.") from None
+    except DataError:
+        raise
     except Exception as error:
         suffix = path.suffix.lower().lstrip(".")
         known = {"jpg": "JPEG", "jpeg": "JPEG"} | dict.fromkeys(_PNM, "PPM")

@@ -16,6 +16,8 @@ from .sniff import check_plausible, damaged
 _SPARSEST = 10_000
 """Chunks that a header may claim for each one that is there."""
 
+_LONGEST_INDEX = 1 << 20  # bytes of a chunk that are no voxels
+
 
 @cache
 def checked() -> dict[str, str]:
@@ -64,7 +66,10 @@ def note_on_missing(path: Path, array: Any) -> str:
     there = _sizes(Path(array.store.root) / array.path)
     if total > _SPARSEST * (1 + len(there)):
         raise damaged(path, f"its header claims {total:,} chunks, {len(there)} are there")
-    check_plausible(path, array.nbytes, 1000, len(there) * math.prod(step) * array.dtype.itemsize)
+    plain = math.prod(step) * array.dtype.itemsize
+    check_plausible(path, array.nbytes, 1000, len(there) * plain)
+    if (most := max(there.values(), default=0)) > 2 * plain + _LONGEST_INDEX:
+        raise damaged(path, f"a chunk has {most:,} bytes, and {plain:,} voxel bytes at the most")
     keys = (array.metadata.encode_chunk_key(place) for place in product(*places))
     first = next((key for key in keys if key not in there), None)
     if first is None:
