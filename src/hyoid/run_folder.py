@@ -61,8 +61,9 @@ class RunFolder:
     """Where a run keeps its files; every stage reads what the one before it wrote.
 
     Attributes:
-        path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `split.yaml`, `fingerprint.yaml`, `weights/`,
-            `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
+        path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `sources.json`, `split.yaml`,
+            `fingerprint.yaml`, `weights/`, `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`,
+            `timing.json`, `energy.json`.
             Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
         runs_code: Whether extensions are needed; else those that the user has not approved are left out.
     """
