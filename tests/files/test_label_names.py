@@ -167,3 +167,14 @@ def test_images_and_fields_keep_their_fractions_and_channels(tmp_path, channels,
 )
 def test_probabilities_follow_the_wanted_format_where_it_holds_fractions(wanted, dims, suffix):
     assert suffix_for_image(check_suffix(wanted) if wanted else "", dims) == suffix
+
+
+@pytest.mark.parametrize("suffix", [".seg.nrrd", ".ome.zarr"])
+def test_a_value_that_structures_share_is_named_after_them(tmp_path, suffix):
+    labels = Labels(names=("core", "whole", "wide"), values=((1, 4), (2, 4), (3, 4, 5)))
+    assert labels.shared == {4: ("core", "whole", "wide")} and labels.named[3:] == [
+        ("core and whole and wide", 4, None)
+    ]
+    write_image(tmp_path / f"a{suffix}", answer(), labels=labels)
+    written = [one for one in (tmp_path / f"a{suffix}", *(tmp_path / f"a{suffix}").rglob("*.json")) if one.is_file()]
+    assert any(b"core and whole and wide" in one.read_bytes() for one in written)

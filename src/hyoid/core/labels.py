@@ -104,6 +104,25 @@ class Labels(Settings):
         return self.codes or (None,) * len(self.names)
 
     @property
+    def shared(self) -> dict[int, tuple[str, ...]]:
+        """Values of voxels whose structures painting would not tell, with the names of these; none with `paint`."""
+        pairs = list(zip(self.names, self.values, strict=True))
+        inside = {value: tuple(name for name, group in pairs if value in group) for value in self.known_values}
+        painted = dict(zip(self.names, self.written, strict=True))
+        found: dict[tuple[str, ...], int] = {}
+        for value, names in inside.items():
+            if names and inside.get(painted[names[-1]]) != names:
+                found.setdefault(names, value)
+        return {} if self.paint else {value: names for names, value in found.items()}
+
+    @property
+    def named(self) -> list[tuple[str, int, Code | None]]:
+        """Name, value and code of all that a prediction writes; a value that structures share is named after them."""
+        shared = ((" and ".join(names), value, None) for value, names in self.shared.items())
+        rows = zip(self.names, self.written, self.coded, strict=True)
+        return [*rows, *(row for row in shared if row[1] not in self.written)]
+
+    @property
     def known_values(self) -> tuple[int, ...]:
         """Every value that may occur in an annotation, background and ignored value included; of objects the first."""
         values = {0, *(value for group in self.values for value in group)}

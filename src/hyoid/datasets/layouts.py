@@ -20,7 +20,6 @@ from .entry import Entry, Found, listed
 from .per_case import folder_per_case
 from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
 
-ONE_FOLDER = "images and labels in one folder"
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
 
@@ -187,7 +186,11 @@ def _one_folder(folder: Path) -> Found | None:
     files = [file for file in images_of(folder) if file.is_file()]
     entries, channels = _by_ending(folder, files)
     pairs = entries or _by_format(files) or _image_and_label(files)
-    return replace(with_tables(folder, ONE_FOLDER, pairs), channel_names=channels) if pairs else None
+    return (
+        replace(with_tables(folder, "images and labels in one folder", pairs), channel_names=channels)
+        if pairs
+        else None
+    )
 
 
 def _by_ending(folder: Path, files: Sequence[Path]) -> tuple[list[Entry], tuple[str, ...]]:

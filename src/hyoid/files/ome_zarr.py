@@ -217,8 +217,8 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
     version = "0.5" if kind == 3 else "0.4"
     facts: dict[str, Any] = {"multiscales": [{"version": version, **_described(names, grid, source)}]}
     if labels is not None:
-        colours = [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, v in enumerate(labels.written)]
-        rows = zip(labels.names, labels.written, labels.coded, strict=True)
+        rows = labels.named
+        colours = [{"label-value": v, "rgba": [*colour_of(i), 255]} for i, (_, v, _) in enumerate(rows)]
         names_of = [{"label-value": v, "name": n} | ({"code": c._asdict()} if c else {}) for n, v, c in rows]
         facts["image-label"] = {"version": version, "colors": colours, "properties": names_of}
     attributes = {"ome": {"version": version, **facts}} if kind == 3 else facts

@@ -37,8 +37,8 @@ class Regions(Task):
         self.structures = self.outputs = labels.names
         self.channels = count
         self._table = ValueTable(columns, labels)
-        self._mixed = {} if labels.paint else _mixed(columns, labels)
-        self._dtype = file_dtype(labels, self._mixed)
+        self._shared = {value: [name in names for name in labels.names] for value, names in labels.shared.items()}
+        self._dtype = file_dtype(labels)
 
     def encode(self, labels: Tensor) -> Tensor:
         """Masks (B, R, *S), float32; -1 where ignored."""
@@ -64,20 +64,9 @@ class Regions(Task):
         inside = probabilities > 0.5
         for value, mask in zip(self.labels.written, inside, strict=True):
             painted[mask] = value
-        for value, column in self._mixed.items():
-            mask = inside[0] == bool(column[0])
-            for found, wanted in zip(inside[1:], column[1:], strict=True):
-                mask &= found == bool(wanted)
+        for value, wanted in self._shared.items():
+            mask = inside[0] == wanted[0]
+            for found, one in zip(inside[1:], wanted[1:], strict=True):
+                mask &= found == one
             painted[mask] = value
         return painted
-
-
-def _mixed(columns: dict[int, list[int]], labels: Labels) -> dict[int, list[int]]:
-    """Values of voxels in several structures that painting does not give, and which structures these are."""
-    written = (0, *labels.written)
-    missed: dict[int, list[int]] = {}
-    for value, column in columns.items():
-        last = max((place for place, inside in enumerate(column, 1) if inside > 0), default=0)
-        if columns.get(written[last]) != column and column not in missed.values() and min(column) >= 0:
-            missed[value] = column
-    return missed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar
 
@@ -198,16 +198,14 @@ def _sentence(strangers: Tensor, labels: Labels) -> str:
     return f"The labels contain {shown}, but known are {', '.join(known)}. Declare the value or correct the file."
 
 
-def file_dtype(labels: Labels, more: Iterable[int] = ()) -> np.dtype:
+def file_dtype(labels: Labels) -> np.dtype:
     """The smallest integer type, of those that torch computes with, for every value a prediction writes.
-
-    These are `Labels.written` and the values in `more`.
 
     Objects, of which there may be any number, take int32.
     """
     if labels.objects:
         return np.dtype(np.int32)
-    values = (0, *labels.written, *more)
+    values = (0, *(value for _, value, _ in labels.named))
     low, high = min(values), max(values)
     kinds = (np.dtype(name) for name in ("uint8", "int16", "int32", "int64"))
     return next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)

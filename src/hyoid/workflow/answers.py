@@ -235,7 +235,7 @@ def check_format(predictor: Answering, entries: Sequence[Entry]) -> None:
     """Refuse a wanted format that cannot hold the answers."""
     if (wanted := predictor.settings.format) is not None:
         num_axes, task = read_header(entries[0].images[0]).grid.dims, predictor.task
-        check_suffix(wanted, num_axes, max(task.labels.written, default=0), task.kind)
+        check_suffix(wanted, num_axes, max((value for _, value, _ in task.labels.named), default=0), task.kind)
 
 
 def _is_constant(array: np.ndarray) -> bool:
