@@ -4,7 +4,9 @@ from itertools import chain
 
 import pytest
 
-from hyoid.datasets.groups import folds, grouping
+from hyoid.core.errors import DataError
+from hyoid.datasets.groups import _stacks, folds, grouping
+from hyoid.datasets.tables import labels_from_yaml
 
 
 def facts(**columns):
@@ -159,3 +161,11 @@ def test_a_patient_in_the_test_part_is_a_leak():
 
 def test_a_split_without_patients_knows_no_groups():
     assert not grouping(facts(ids=IDS, split=["train"] * 15 + ["val"] * 5)).known
+
+
+@pytest.mark.parametrize("odd", ["²", "--1", "1-", "٣²"])
+def test_signs_that_are_no_whole_numbers_are_no_slice_numbers(tmp_path, odd):
+    assert _stacks(["a", "b"], {"a": {"slice": odd}, "b": {"slice": "1"}}) is None
+    (tmp_path / "labels.yaml").write_text(f"liver: {odd}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="needs a whole number"):
+        labels_from_yaml(tmp_path / "labels.yaml")

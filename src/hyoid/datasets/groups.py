@@ -20,6 +20,7 @@ beside `patient` it usually names a disease."""
 _NO_PATIENTS = ("split", "fold", "annotated")
 _PERSON = re.compile(r"(id|nr|no|code|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
 STACK_COLUMNS = ("slice", "section", "frame")
+_WHOLE = re.compile(r"-?\d+")
 _STACK_ID = re.compile(r"^(?:(.*)[_\-. ])?(slice|section|sec|frame|sl|z|t)[_\-. ]?(\d+)$", re.IGNORECASE)
 
 
@@ -135,7 +136,7 @@ def teaching(
 
 def _neighbour(found: Grouping, case: str, row: Mapping[str, str]) -> str | None:
     """The annotated slice nearest to an unlabelled one of the same stack; None for a case of no known stack."""
-    number = next((row[c] for c in STACK_COLUMNS if row.get(c, "").lstrip("-").isdigit()), None)
+    number = next((row[c] for c in STACK_COLUMNS if _WHOLE.fullmatch(row.get(c, ""))), None)
     match = _STACK_ID.match(case)
     stack, place = ("stack", int(number)) if number else (match[1] or "stack", int(match[3])) if match else ("", 0)
     slices = [i for i in found.order if found.groups[i] == stack]
@@ -148,7 +149,7 @@ def _stacks(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> Group
         return None
     for column in STACK_COLUMNS:
         numbers = [facts[i].get(column, "") for i in ids]
-        if all(n.lstrip("-").isdigit() for n in numbers) and len(set(numbers)) == len(ids):
+        if all(map(_WHOLE.fullmatch, numbers)) and len(set(numbers)) == len(ids):
             return _blocks(dict.fromkeys(ids, "stack"), dict(zip(ids, map(int, numbers), strict=True)), column)
     matches = {i: _STACK_ID.match(i) for i in ids}
     if all(matches.values()):

@@ -82,5 +82,5 @@ def is_explicit(found: Iterable[str]) -> bool:
 
 def folds_of(found: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """Validation ids of each fold that the parts (id: part) name."""
-    names = sorted({part for part in found.values() if part.isdigit()}, key=int) or ["validation"]
+    names = sorted({part for part in found.values() if part.isdecimal()}, key=int) or ["validation"]
     return tuple(tuple(sorted(case for case, part in found.items() if part == name)) for name in names)

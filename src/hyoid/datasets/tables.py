@@ -180,7 +180,7 @@ def labels_from_mapping(path: Path, tree: Mapping[Any, Any], paint: tuple[int, .
 
 
 def _is_whole(value: Any) -> bool:
-    return not isinstance(value, bool) and str(value).strip().lstrip("-").isdigit()
+    return not isinstance(value, bool) and re.fullmatch(r"-?\d+", str(value).strip()) is not None
 
 
 def _text(value: Any) -> str:

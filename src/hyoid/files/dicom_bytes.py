@@ -76,7 +76,10 @@ def fields(path: Path, head: bytes, pixels: bool) -> Any:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             source: Any = mapped
             return pydicom.dcmread(source, stop_before_pixels=not pixels, force=head[128:132] != b"DICM")
-    meta = read_file_meta_info(path)
+    try:
+        meta = read_file_meta_info(path)
+    except MemoryError:  # it is some hundred bytes long
+        raise ValueError("its file meta information claims to be longer than memory") from None
     content = _inflated(path.read_bytes()[144 + int(meta.FileMetaInformationGroupLength) :])
     ds = pydicom.dcmread(BytesIO(content), stop_before_pixels=not pixels)
     ds.file_meta = meta
