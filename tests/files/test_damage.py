@@ -356,3 +356,12 @@ def test_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
 
     monkeypatch.setattr(nifti, "_scaled", starved)
     assert "damaged" not in refuses(tmp_path / "good.nii.gz", "not enough memory")
+
+
+@pytest.mark.parametrize("name", ["mha", "mhd", "nrrd", "nhdr"])
+@pytest.mark.parametrize("said", ["65536", "2147483648", "-1", "1e9", "nan"])
+def test_numbers_of_axes_without_room_are_refused(tmp_path, name, said):
+    seeds.IMAGES[name](tmp_path)
+    path = min(tmp_path.iterdir())
+    path.write_bytes(re.sub(rb"(NDims = |dimension: )3", rb"\g<1>" + said.encode(), path.read_bytes(), count=1))
+    refuses(path, f"is {said}")

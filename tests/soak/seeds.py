@@ -28,7 +28,9 @@ def _nifti(folder: Path, name: str, array: np.ndarray = VOLUME, kind: type = nib
 
 
 def _itk(folder: Path, name: str, packed: bool, array: np.ndarray = VOLUME) -> None:
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array), str(folder / name), useCompression=packed)
+    SimpleITK.WriteImage(
+        SimpleITK.GetImageFromArray(array, isVector=array.ndim > 3), str(folder / name), useCompression=packed
+    )
 
 
 def slice_of(
@@ -143,6 +145,7 @@ IMAGES = {
     "nhdr": lambda f: _itk(f, "a.nhdr", False),
     "mha": lambda f: _itk(f, "a.mha", False),
     "mha_zlib": lambda f: _itk(f, "a.mha", True),
+    "mha_colour": lambda f: _itk(f, "a.mha", False, np.stack([VOLUME] * 3, -1)),
     "mhd": lambda f: _itk(f, "a.mhd", False),
     "dicom": lambda f: _dicom(f, "a.dcm", VOLUME[0], EXPLICIT),
     "dicom_implicit": lambda f: _dicom(f, "a.dcm", VOLUME[0], IMPLICIT),

@@ -16,7 +16,7 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .sniff import DEFLATE, beginning, check_beside, check_plausible, refusal
+from .sniff import DEFLATE, beginning, check_beside, check_plausible, damaged, refusal
 
 _LONGEST_HEADER = 1 << 20
 _MOST_FILES = 100_000
@@ -116,6 +116,7 @@ def _reader(path: Path) -> Any:
     except UnicodeEncodeError:
         raise DataError(f"{path}: the library for this format opens UTF-8 names only; rename file or folder.") from None
     _data_files(path)
+    _check_axes(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -125,6 +126,18 @@ def _reader(path: Path) -> Any:
     except RuntimeError as error:
         raise refusal(path, _expected(path), _reason(error)) from None
     return reader
+
+
+_NUMBER_OF = re.compile(rb"^[ \t]*(NDims|ElementNumberOfChannels|dimension)[ \t]*[=:][ \t]*(\S+)", re.M | re.I)
+
+
+def _check_axes(path: Path) -> None:
+    """Refuse a number of axes or channels for which the library has no room; it would end the process."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    for name, number in _NUMBER_OF.findall(head):
+        if not re.fullmatch(rb"[1-9]\d{0,3}" if name[:1] in b"eE" else rb"[1-9]", number):
+            raise damaged(path, f"{name.decode()} is {number.decode(errors='replace')[:20]}")
 
 
 def _data_files(path: Path) -> list[Path]:
