@@ -33,8 +33,11 @@ def read(path: Path, as_labels: bool = False) -> Stored:
                 array, palette, more = _label_pixels(picture, steps)
             else:
                 array, more = _pixels(picture)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise refusal(path, _EXPECTED.get(str(picture.format), "an image"), error) from None
+        except (OSError, ValueError, SyntaxError, MemoryError) as error:
+            reason: object = error
+            if isinstance(error, MemoryError) and picture.width * picture.height < _SMALL:
+                reason = "a part of it claims to be longer than memory"
+            raise refusal(path, _EXPECTED.get(str(picture.format), "an image"), reason) from None
         notes = (*more, *_remarks(picture))
         header = Header(str(picture.format), _grid(picture), len(array), str(array.dtype), notes)
         return Stored(array, header, palette)
@@ -134,6 +137,7 @@ def _opened(path: Path) -> Any:
         raise refusal(path, _EXPECTED.get(name, f"a {name} image"), error) from None
 
 
+_SMALL = 1 << 24  # pixels for which there is memory
 _PNM = ("pgm", "ppm", "pnm", "pbm")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 _WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
