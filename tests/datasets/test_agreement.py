@@ -190,6 +190,7 @@ def test_labels_and_channels_on_grids_of_their_own_are_resampled_and_told(tmp_pa
         (replace(COARSE, shape=(6, 6, 5)), "intensities", True),  # 62 % of the image
         (replace(COARSE, shape=(6, 6, 5)), "labels", False),
         (replace(COARSE, shape=(6, 6, 3)), "intensities", False),
+        (replace(FINE, shape=(*FINE.shape[:2], FINE.shape[2] - 1)), "labels", False),  # a slice is lacking
         (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), "intensities", True),
         (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), "labels", False),  # the shape of the image, and another size
         (replace(FINE, spacing_mm=(1.0, 1.0, 3.0)), None, False),

@@ -50,3 +50,9 @@ def test_a_field_has_a_component_for_each_axis():
         Motion.of(np.zeros((2, 4, 4, 4)))
     with pytest.raises(DataError, match="two lists"):
         registration_metrics.build("tre")(np.zeros((2, 3)), np.zeros((3, 3)))
+
+
+def test_end_points_are_as_far_apart_as_the_vectors_between_them():
+    reference = field(1, (6, 7, 8), 3.0)
+    moved = reference + np.array([3.0, -4.0, 12.0]).reshape(3, 1, 1, 1)
+    assert registration_metrics.build("end_point_error")(moved, reference, (1.0, 2.0, 3.0)) == pytest.approx(13)

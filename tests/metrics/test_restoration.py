@@ -37,6 +37,7 @@ def test_equal_and_flat_images():
     assert image_metrics.build("psnr")(flat, flat) == float("inf")
     assert image_metrics.build("ssim")(flat, flat) == 1.0
     assert image_metrics.build("nrmse")(flat, flat) == 0.0
+    assert image_metrics.build("mae")(flat + np.linspace(-2, 2, 12), flat) == pytest.approx(12 / 11)
     assert image_metrics.build("nrmse")(flat + 1, flat) == float("inf")
 
 
