@@ -21,8 +21,8 @@ TOLERANCE = 0.1
 LEAST_COVER: dict[Kind, float] = {"intensities": 0.5, "labels": 0.999}
 """Share of the image that a file on a grid of its own must cover, so that its header is believed and it is resampled.
 
-Nobody knows what lies beyond: there an image repeats its smallest number; labels must cover it, since what nobody looked
-at is not background.
+Nobody knows what lies beyond: there an image repeats its smallest number; labels must cover it, since what nobody
+looked at is not background.
 """
 
 
