@@ -105,9 +105,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if temporary.is_dir():
             _replace_folder(temporary, target)
         else:
-            if (
-                temporary.stat().st_mode & 0o777 == 0o600
-            ):  # as libraries that write through a file of `tempfile` leave it
+            if temporary.stat().st_mode & 0o777 == 0o600:  # libraries that write by way of `tempfile` leave it so
                 temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(target)
     except Exception as error:

@@ -79,6 +79,7 @@ def sharing(path: Path, folders: Iterable[Path]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(path.open("a"))
             with suppress(BlockingIOError):
                 _hold(file.fileno())

@@ -20,6 +20,7 @@ beside `patient` it usually names a disease."""
 _NO_PATIENTS = ("split", "fold", "annotated")
 _PERSON = re.compile(r"(id|nr|no|code|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
 _NUMBERS = re.compile(r"[-+.,;x()\[\]eE\d\s]*\d[-+.,;x()\[\]eE\d\s]*")
+_MEASURED = re.compile(r"\d *[.,x] *\d")
 STACK_COLUMNS = ("slice", "section", "frame")
 _WHOLE = re.compile(r"-?\d+")
 _STACK_ID = re.compile(r"^(?:(.*)[_\-. ])?(slice|section|sec|frame|sl|z|t)[_\-. ]?(\d+)$", re.IGNORECASE)
@@ -194,7 +195,7 @@ def _unused(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> list[
         kinds, blocks = len(set(entries)), sum(1 for _ in groupby(entries))
         if (
             "" not in entries
-            and not (all(map(_NUMBERS.fullmatch, entries)) and re.search(r"[.,x]", "".join(entries)))  # measured
+            and not (all(map(_NUMBERS.fullmatch, entries)) and any(map(_MEASURED.search, entries)))
             and max(3, len(ids) / 6) <= kinds < len(ids)
             and (blocks == kinds or _PERSON.search(column))
         ):

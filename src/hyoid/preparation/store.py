@@ -288,8 +288,6 @@ def prepare_all(
     waiting = [case_id for case_id, flaw in zip(store.ids, flaws, strict=True) if flaw is not None]
     for flaw in filter(None, flaws):
         log.warning("%s This is done now.", flaw)
-    if not (store.folder / "settings.yaml").exists():
-        settings.write(store.folder / "settings.yaml")
 
     def one(case_id: str) -> None:
         if _flaw(store.folder, case_id, keys[case_id]) is None:
@@ -303,6 +301,8 @@ def prepare_all(
             raise _naming(case_id, error) from error
 
     with sharing(store.folder / ".lock", [store.folder]):
+        if not (store.folder / "settings.yaml").exists():
+            settings.write(store.folder / "settings.yaml")
         for _ in track(_finished(one, waiting, workers), "prepare", len(waiting)):
             pass
     return store
