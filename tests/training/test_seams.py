@@ -314,6 +314,13 @@ def test_settings_that_do_not_fit_the_regime_are_refused_before_it_is_built(aske
     assert sentence in str(caught.value)
 
 
+def test_a_regime_feeds_on_one_batch_or_more_of_each_stream(monkeypatch):
+    for feeds in ({"views": 0}, {"viewz": 1}):
+        shelve(monkeypatch, "hungry", type("Hungry", (Regime,), {"feeds": feeds}))
+        with pytest.raises(ConfigError, match=f"feeds on .* batches of '{next(iter(feeds))}'; expected 1 or more"):
+            check_regime(TrainingSettings(regime="hungry"))
+
+
 def test_a_turn_is_refused_what_the_optimiser_of_the_training_ignores():
     asked = TrainingSettings.parse({"optimiser": {"name": "sgd"}, "turns": {"net": {"betas": [0.5, 0.9]}}})
     with pytest.raises(ConfigError, match="but sgd would ignore it"):

@@ -56,6 +56,9 @@ def test_an_item_is_the_sample_of_the_sampler(run):
     assert len(patches) == 10 * BATCH
     with pytest.raises(IndexError, match="There are 20 items"):
         patches[10 * BATCH]
+    assert patches[-1]["case_id"] == patches[len(patches) - 1]["case_id"]
+    with pytest.raises(ConfigError, match="expected a whole number from 0 on"):
+        hyoid.cases(run, seed=-1)
 
 
 @pytest.mark.slow
@@ -96,5 +99,5 @@ def test_whole_cases_are_those_of_the_split(run):
 
 
 def test_another_part_is_refused(run):
-    with pytest.raises(ConfigError, match="there are no test cases; a run has training and validation cases"):
+    with pytest.raises(ConfigError, match=r"part: 'test' is not known\. Known: training, validation"):
         hyoid.cases(run, "test")

@@ -150,6 +150,7 @@ def _fractions(marks: Sequence[Marks], notes: list[str]) -> Encoding:
     if low < -0.01 or not 0.5 < high < 1.5:
         raise DataError(
             f"{cases[0]}: labels must be whole numbers or probabilities; they run from {low:.4g} to {high:.4g}."
+            " Images that a net should give are targets: name their folder `targets`; `hyoid evaluate RUN` judges them."
         )
     notes.append(f"Labels of {_cases(cases)} are probabilities; above 0.5 is the structure.")
     return Encoding(kind="threshold", threshold=0.5, written=1)

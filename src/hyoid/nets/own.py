@@ -43,6 +43,12 @@ def own_net(
         >>> own_net("small", lambda in_channels, out_channels, dims: nn.Conv2d(in_channels, out_channels, 3, padding=1))
     """
 
+    if not callable(build) or (divisor is not None and divisor < 1):
+        raise ConfigError(
+            f"own_net {name!r}: expected a function or class that builds the module, and a divisor from 1 on; got"
+            f" {build!r} and {divisor}."
+        )
+
     def spec(dims: int, in_channels: int, out_channels: int, **options: Any) -> OwnSpec:
         given = {"dims": dims, "in_channels": in_channels, "out_channels": out_channels}
         return OwnSpec.parse({**given, "name": name, "options": options}, f"net {name}")

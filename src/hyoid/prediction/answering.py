@@ -18,7 +18,7 @@ from ..core.grid import Grid
 from ..engines.engine import Engine
 from ..ops.resample import decode_onto, onto
 from ..planning.plan import Plan
-from ..tasks.task import Task
+from ..tasks.task import Task, answered
 from .memory import fitting
 from .postprocess import keep_largest
 from .settings import PredictionSettings
@@ -140,7 +140,7 @@ class Answering(ABC):
         refined = refine(case.image, maps.array, exclusive, self.settings.dense_crf)
         labels = np.empty(target.shape, self.task.dtype)
         for index in range(target.shape[0]):
-            labels[index] = self.task.decode(refined[:, index])
+            labels[index] = self._decoded(refined[:, index])
         return Image(labels[None], target, "labels"), maps.with_array(refined)
 
     def predict_into(
@@ -173,8 +173,12 @@ class Answering(ABC):
         for piece in self.pieces(case, prepared, advance):
             if watch is not None:
                 watch(piece)
-            labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self.task.decode)
+            labels[piece.place] = decode_onto(piece.probabilities, piece.source, piece.target, self._decoded)
             del piece  # it would be in memory together with the next one
+
+    def _decoded(self, maps: np.ndarray) -> np.ndarray:
+        """The answer of maps, voxel by voxel."""
+        return answered(self.task, self.task.decode(maps))
 
     @contextmanager
     def _assembled(self, case: Case, prepared: Image, advance: Advance | None) -> Iterator[tuple[np.ndarray, Image]]:
@@ -190,4 +194,4 @@ class Answering(ABC):
                     f"Task {type(self.task).__name__}: `assemble` must give an array of the shape {shape}"
                     f" of its image; it gave {got}."
                 )
-            yield maps, Image(np.asarray(answer, self.task.dtype).reshape(-1, *shape), prepared.grid, kind)
+            yield maps, Image(answered(self.task, answer).reshape(-1, *shape), prepared.grid, kind)

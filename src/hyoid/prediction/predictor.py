@@ -24,7 +24,7 @@ from ..preparation.boxes import Border
 from ..preparation.intensity import scaled_back
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed
-from ..tasks.task import Task
+from ..tasks.task import Task, answered
 from .answering import CHUNK_BYTES, Advance, Answering
 from .cascade import ANSWERED
 from .memory import check_size, fitting
@@ -129,7 +129,7 @@ class Predictor(Answering):
                 return whole.array[0] if whole.channels == 1 else whole.array
         answer = np.empty(image.shape[1:], self.task.dtype)
         for place, part, maps in self._parts(image, advance):
-            some = self.task.decode(maps).cpu().numpy()
+            some = answered(self.task, self.task.decode(maps))
             channels = (slice(None),) * (some.ndim - len(place))
             if answer.ndim < some.ndim:
                 answer = np.empty((len(some), *image.shape[1:]), self.task.dtype)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from ..core.case import Kind, Truth
-from ..core.errors import DataError, HyoidError
+from ..core.errors import ConfigError, DataError, HyoidError
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.registry import Registry
@@ -196,6 +196,34 @@ def _sentence(strangers: Tensor, labels: Labels) -> str:
     if labels.ignore is not None:
         known.append(f"ignored {labels.ignore}")
     return f"The labels contain {shown}, but known are {', '.join(known)}. Declare the value or correct the file."
+
+
+def answered(task: Task, answer: Any) -> np.ndarray:
+    """An answer of a task, looked at and in the type of its file.
+
+    Args:
+        answer: What `decode` or `assemble` gave: file values or object numbers, or numbers of an image or a field.
+
+    Raises:
+        ConfigError: When a value is none that the task may answer, or no finite number.
+    """
+    values = np.asarray(answer.cpu() if hasattr(answer, "cpu") else answer)
+    if task.kind != "labels":
+        strange, known = ~np.isfinite(values), "finite numbers"
+    elif task.labels.objects or task.truth == "instances":
+        strange = (values != np.rint(values)) | (values < 0) | (values > np.iinfo(np.int32).max)
+        known = "numbers of objects from 1 on, and 0"
+    else:
+        allowed = sorted({0, *(value for _, value, _ in task.labels.named)})
+        whole = values.dtype.kind in "iu"  # then a table is several times as quick
+        strange = ~np.isin(values, allowed, kind="table" if whole else None)
+        known = f"the values {', '.join(map(str, allowed))}"
+    if strange.any():
+        raise ConfigError(
+            f"Task {type(task).__name__}: an answer holds {values[strange][0]}, but expected are {known}; look at its"
+            " `decode` or `assemble`."
+        )
+    return values.astype(task.dtype, copy=False)
 
 
 def file_dtype(labels: Labels) -> np.dtype:

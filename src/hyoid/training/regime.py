@@ -15,6 +15,7 @@ from ..core.case import Batch
 from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
 from .optim import check_optimisers, check_taken
+from .sampler import STREAMS
 from .settings import OptimiserSettings, TrainingSettings
 
 SURROUNDINGS = ("self", "net", "task", "loss", "plan", "dims", "in_channels", "make_net")
@@ -138,6 +139,11 @@ def check_regime(settings: TrainingSettings) -> None:
             devices are to teach several modules in turn.
     """
     name, teaches = settings.regime, regime_class(settings.regime).teaches
+    for stream, count in regime_class(name).feeds.items():
+        if stream not in STREAMS or not isinstance(count, int) or count < 1:
+            raise ConfigError(
+                f"regime {name!r} feeds on {count!r} batches of {stream!r}; expected 1 or more of {', '.join(STREAMS)}."
+            )
     try:
         regimes.check(name, settings.regime_options, SURROUNDINGS)
     except ConfigError as error:

@@ -45,6 +45,7 @@ from ..prediction.united import United
 from ..preparation.pipeline import Before
 from ..run_folder import EnsembleFolder, RunFolder, open_run
 from ..training.checkpoint import load_weights
+from .beginning import check_ends
 from .large import answer_large, too_large
 from .origin import Outcome, Record, noted
 from .patches import patches_of
@@ -103,6 +104,7 @@ def predictor_of(
 def net_of(folder: RunFolder) -> Net:
     """The net of a run with its weights."""
     weights = folder.trained
+    check_ends(folder)
     net = folder.experiment.decided.net.build()
     if not load_weights(net, weights).get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)

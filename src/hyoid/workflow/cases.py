@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from ..training.data import Feed, Sample, encode
 from ..training.job import Job, sampler_of
 from ..training.sampler import truth_of
 from .own_cases import prepare_cases
+from .signatures import verb
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Cases(Dataset[dict[str, Any]]):
         return len(self.feed.sampler.ids) if self.length is None else self.length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        if not 0 <= index < len(self):
+        if not -len(self) <= operator.index(index) < len(self):
             raise IndexError(f"There are {len(self)} items; got the index {index}.")
+        index %= len(self)
         sampler = self.feed.sampler
         whole = self.length is None
         one = self._whole(sampler.ids[index]) if whole else self.feed.sample(*divmod(index, sampler.batch))
@@ -59,6 +62,7 @@ class Cases(Dataset[dict[str, Any]]):
         return Sample(case_id, image.float(), target[0], annotated=None if known.all() else known[0])
 
 
+@verb()
 def cases(
     run: str | Path,
     part: Literal["training", "validation"] = "training",
@@ -77,8 +81,10 @@ def cases(
         seed: Seed of all draws; that of the run when not given.
 
     Raises:
-        ConfigError: When the run has no such cases.
+        ConfigError: When the run has no such cases, or an argument does not fit.
     """
+    if seed is not None and seed < 0:
+        raise ConfigError(f"seed is {seed}; expected a whole number from 0 on.")
     folder = RunFolder.open(run)
     ids = {"training": folder.split.training, "validation": folder.split.validation}.get(part)
     if not ids:
