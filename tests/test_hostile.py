@@ -114,6 +114,9 @@ def test_a_run_executes_only_python_files_that_were_named_or_approved_as_they_ar
 HEADERS = {
     "mhd": "NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = {}\n",
     "list.mhd": "NDims = 3\nDimSize = 2 2 1\nElementType = MET_UCHAR\nElementDataFile = LIST\n{}\n",
+    "colon.mhd": "NDims: 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile : {}\n",
+    "blank.mhd": "NDims = 2\nDimSize = 2 2\n\n \nElementType = MET_UCHAR\nComment =\n\nElementDataFile = {}\n",
+    "list.colon.mhd": "NDims = 3\nDimSize = 2 2 1\nElementType = MET_UCHAR\nElementDataFile :LIST 2\n{}\n",
     "pattern.mhd": "NDims = 3\nDimSize = 2 2 1\nElementType = MET_UCHAR\nElementDataFile = {}%d 1 1 1\n",
     "nhdr": "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 2 2\nencoding: raw\ndata file: {}\n",
     "list.nhdr": "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 1\nencoding: raw\ndatafile: LIST\n{}\n",
@@ -134,6 +137,32 @@ def test_a_header_reads_voxels_in_its_own_folder_only(kind, way, tmp_path):
     with pytest.raises(DataError, match=r"it names .*, which leads out of its folder; put both into one folder"):
         hyoid.read_image(folder / f"evil.{kind}")
     assert hyoid.read_image(folder / f"good.{kind}").array.sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("ElementDataFile: pipe\n", "a pipe, a socket or a device"),
+        ("ElementDataFile = LOCAL\0\n", "its header has the line"),
+        ("Comment\nElementDataFile = LOCAL\nElementDataFile = ../secret\n", "its header has the line 'Comment'"),
+        ("ElementDataFile\0 = LOCAL\n", "its header has the line"),
+        ("ElementDataFile = LIST\ngood\n", "it names 1 data files of 2"),
+        ("ElementDataFile = v%d 1 2 0\n", "counts from 1 to 2 in steps of 0"),
+        ("ElementDataFile = v%d 1 2\n", "needs a first number, a last one and a step"),
+        ("ElementDataFile = ~/good\n", "is no plain name of a data file"),
+        ("Offset = 0 0\n0\nElementDataFile = good\n", "its header has the line '0'"),
+        ("Offset = 0 0\nElementDataFile = good\n", "Offset is 0 0"),
+        ("ElementDataFile = good\n", "claims 8 bytes of voxels, the file has 4"),
+        ("ElementDataFile = LOCAL\n1234", "claims 8 bytes of voxels, the file has 4"),
+    ],
+)
+def test_a_metaimage_header_is_understood_whole_or_refused(end, words, tmp_path, capfd):
+    (tmp_path / "good").write_bytes(b"1234")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.mhd").write_text("NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\n" + end)
+    with pytest.raises(DataError, match=words):
+        hyoid.read_image(tmp_path / "a.mhd")
+    assert capfd.readouterr().err == ""
 
 
 def test_ome_metadata_name_no_file_outside(tmp_path):

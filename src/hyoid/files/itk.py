@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,14 +15,10 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .sniff import DEFLATE, beginning, check_beside, check_plausible, damaged, refusal
-
-_LONGEST_HEADER = 1 << 20
-_MOST_FILES = 100_000
+from .itk_header import check_axes, check_length, data_files, fields_of, unit_of
+from .sniff import DEFLATE, beginning, check_plausible, refusal
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_UNIT_MM = {"nm": 1e-6, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "micrometer": 1e-3, "micrometre": 1e-3}
-_UNIT_MM |= {"mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1e3}
 _NAMES = {".seg.nrrd": "NRRD", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
 
 # Context, category and regions of a TerminologyEntry of 3D Slicer, around the type, which is the code of a structure.
@@ -73,7 +68,7 @@ def write(path: Path, array: Filled, grid: Grid, like: Path | None = None, label
     result = SimpleITK.GetImageFromArray(np.ascontiguousarray(numbers), isVector=several)
     known = like is not None and like.suffix.lower() in _NAMES and grid.calibrated
     source = _reader(cast(Path, like)) if known else None
-    copied = source is not None and source.GetDimension() >= grid.dims and _unit(cast(Path, like)) in (1.0, None)
+    copied = source is not None and source.GetDimension() >= grid.dims and unit_of(cast(Path, like)) in (1.0, None)
     spacing, origin, direction = _frame(source, grid.dims) if copied else _lps(grid)
     result.SetSpacing(spacing)
     result.SetOrigin(origin)
@@ -115,8 +110,8 @@ def _reader(path: Path) -> Any:
         str(path).encode()
     except UnicodeEncodeError:
         raise DataError(f"{path}: the library for this format opens UTF-8 names only; rename file or folder.") from None
-    _data_files(path)
-    _check_axes(path)
+    data_files(path)
+    check_axes(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -126,57 +121,6 @@ def _reader(path: Path) -> Any:
     except RuntimeError as error:
         raise refusal(path, _expected(path), _reason(error)) from None
     return reader
-
-
-_NUMBER_OF = re.compile(rb"^[ \t]*(NDims|ElementNumberOfChannels|dimension)[ \t]*[=:][ \t]*(\S+)", re.M | re.I)
-
-
-def _check_axes(path: Path) -> None:
-    """Refuse a number of axes or channels for which the library has no room; it would end the process."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    for name, number in _NUMBER_OF.findall(head):
-        if not re.fullmatch(rb"[1-9]\d{0,3}" if name[:1] in b"eE" else rb"[1-9]", number):
-            raise damaged(path, f"{name.decode()} is {number.decode(errors='replace')[:20]}")
-
-
-def _data_files(path: Path) -> list[Path]:
-    """The files that hold the voxels: that of the header itself, or those that it names.
-
-    Raises:
-        DataError: When one of them is missing, in another folder, or no regular file.
-    """
-    with path.open("rb") as file:
-        text = file.read(_LONGEST_HEADER).split(b"\n\n")[0].decode(errors="surrogateescape").replace("\r", "")
-    match = re.search(
-        r"^[ \t]*(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(\S.*?)[ \t]*$(.*)", text, re.M | re.S | re.I
-    )
-    if match is None or match[1].upper() == "LOCAL":
-        return [path]
-    words = match[1].split()
-    if words[0].upper() == "LIST":
-        names = [line.strip() for line in match[2].splitlines() if line.strip()]
-    elif "%" in match[1]:
-        names = [name for number in _numbers(path, words[1:]) if (name := _formatted(path, words[0], number))]
-    else:
-        names = [match[1]]
-    check_beside(path, names)
-    return [path.parent / name for name in names]
-
-
-def _numbers(path: Path, words: Sequence[str]) -> range:
-    """The numbers of a pattern such as `slice%03d.raw 1 20 1`."""
-    try:
-        first, last, step = [int(word) for word in words[:3]] if len(words) > 2 else (*map(int, words[:2]), 1)
-        return range(first, last + (1 if step > 0 else -1), step)[:_MOST_FILES]
-    except ValueError:
-        raise DataError(f"{path}: its pattern of data files needs a first number, a last one and a step.") from None
-
-
-def _formatted(path: Path, pattern: str, number: int) -> str:
-    if not re.fullmatch(r"[^%]*%0?\d{0,2}[du][^%]*", pattern):
-        raise DataError(f"{path}: {pattern!r} is no pattern of data files such as slice%03d.raw.")
-    return pattern % number
 
 
 def _facts(path: Path, reader: Any) -> Header:
@@ -192,7 +136,7 @@ def _facts(path: Path, reader: Any) -> Header:
     pixel = SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
     if "complex" in pixel:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
-    name, fields, unit = _NAMES[path.suffix.lower()], _fields(path), _unit(path)
+    name, fields, unit = _NAMES[path.suffix.lower()], fields_of(path), unit_of(path)
     sizes = [fields.get(one, "nan") for one in ("spacings", "space directions", "elementspacing", "elementsize")]
     known = any("nan" not in one.lower() for one in sizes)
     if not known:
@@ -203,31 +147,11 @@ def _facts(path: Path, reader: Any) -> Header:
         notes.append(f"Lengths are converted to millimetres (factor {unit:g}).")
     voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
     if (claimed := voxels * np.dtype(_dtype(pixel)).itemsize) > DEFLATE * path.stat().st_size:
-        check_plausible(path, claimed, DEFLATE, sum(file.stat().st_size for file in _data_files(path)))
+        check_plausible(path, claimed, DEFLATE, sum(file.stat().st_size for file in data_files(path)))
+    check_length(path, claimed)
     placed = name != "NRRD" or "space" in fields
     grid = _grid(reader, min(dims, 3), unit or 1.0, known)
     return Header(name, grid, channels, _dtype(pixel), tuple(notes), placed=placed)
-
-
-def _text(path: Path) -> str:
-    """The lines of a header, before the voxels."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    return re.split(rb"\r?\n\r?\n|ElementDataFile", head, maxsplit=1)[0].decode(errors="replace")
-
-
-def _fields(path: Path) -> dict[str, str]:
-    """The fields of a header by their names in lower case."""
-    found = re.finditer(r"^(\w[\w ]*?) *[:=](.*)$", _text(path), re.MULTILINE)
-    return {match[1].lower(): match[2] for match in found}
-
-
-def _unit(path: Path) -> float | None:
-    """Millimetres in the unit of a header; 1 where none is named, None where it is unknown or not one."""
-    found = re.search(r"^(?:(?:space )?units:|DistanceUnits *=) *(.*)$", _text(path), re.MULTILINE | re.IGNORECASE)
-    words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} if found else set()
-    scales = {_UNIT_MM.get(word.removesuffix("s")) for word in words}
-    return 1.0 if not scales else scales.pop() if len(scales) == 1 else None
 
 
 def _dtype(pixel: str) -> str:
