@@ -167,3 +167,85 @@ def test_strays_are_left_out_and_told_once(tmp_path, caplog):
     assert told == [f"Left out, since they are no part of the data: {names}"]
     assert [entry.id for entry in find_images(tmp_path)] == ["p1", "p10", "p2"]
     assert caplog.text.count(f"no part of the data: {names}") == 1
+
+
+def pairs(root: Path, folders: tuple[str, ...], count: int = 2) -> Path:
+    for folder in folders:
+        for k in range(count):
+            put(root, f"{folder}/{folder}{k}.png", 90)
+            put(root, f"{folder}/{folder}{k}_mask.png")
+    return root
+
+
+@pytest.mark.parametrize("folders", [("train", "val", "test"), ("Training", "Validation_Set", "test_data")])
+def test_folders_that_are_parts_are_the_split(tmp_path, folders):
+    dataset = open_dataset(pairs(tmp_path, folders, count=1 if "val" in folders else 2))
+    training, validation, _ = dataset.split()
+    for part, cases in zip(folders, (training, validation, dataset.test), strict=True):
+        assert cases and all(case.startswith(part) for case in cases)
+
+
+def test_folders_that_are_folds_are_the_folds(tmp_path):
+    dataset = open_dataset(pairs(tmp_path, ("fold1", "fold2", "fold3")))
+    assert [sorted(fold) for fold in dataset.folds()] == [[f"fold{k}_fold{k}{i}" for i in (0, 1)] for k in (1, 2, 3)]
+
+
+def test_a_folder_beside_the_parts_is_named(tmp_path):
+    with pytest.raises(DataError, match="train, val are parts of a split, but extra are not"):
+        open_dataset(pairs(tmp_path, ("train", "val", "extra")))
+
+
+@pytest.mark.parametrize(
+    ("folders", "patients"), [(("benign", "normal"), False), (("site1", "site2"), False), (("p01", "p02"), True)]
+)
+def test_folders_of_a_kind_are_no_patients(tmp_path, folders, patients):
+    dataset = open_dataset(pairs(tmp_path, folders))
+    assert any("cases of one patient together" in note for note in dataset.notes) is patients
+    assert any("are not taken for patients" in warning for warning in dataset.warnings) is not patients
+
+
+def test_a_second_numbered_mask_is_of_the_same_image_and_another_name_is_refused(tmp_path):
+    put(pairs(tmp_path, ("benign", "normal"), 3), "benign/benign0_mask_1.png")
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 6 and dataset.encoding.kind == "objects" and not dataset.unlabelled
+    put(tmp_path, "benign/benign0_seg.png")
+    with pytest.raises(DataError, match=r"benign0_seg\.png annotate the same image; keep one"):
+        open_dataset(tmp_path)
+
+
+def test_films_and_brain_masks_beside_annotated_images_are_left_out(tmp_path):
+    images = ("{c}/{c}_frame1.nii.gz", "{c}/{c}_frame2.nii.gz", "{c}/{c}_4d.nii.gz")
+    films = open_dataset(lay(tmp_path / "a", images, ("{c}/{c}_frame1_gt.nii.gz", "{c}/{c}_frame2_gt.nii.gz")))
+    assert len(films) == 6 and not films.unlabelled and "p1_4d.nii.gz" in films.notes[0]
+    for place in ("{c}/", "{c}_"):
+        root = tmp_path / ("b" if "/" in place else "c")
+        names = (f"{place}T1.nii.gz", f"{place}T2.nii.gz"), (f"{place}brainmask.nii.gz", f"{place}gt.nii.gz")
+        found = open_dataset(lay(root, *names))
+        assert found.channel_names == ("T1", "T2") and "brainmask.nii.gz" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "told"),
+    [
+        (("{c}/image.nii.gz",), ("{c}/mask_rater1.nii.gz", "{c}/mask_rater2.nii.gz"), "as several raters drew it"),
+        (("images/{c}_1.png", "images/{c}_2.png"), ("labels/{c}.png",), r"one annotation for several images \(1, 2\)"),
+        (("images/{c}.png",), ("labels/{c}.png", "masks/{c}.png"), "labels/ and masks/ may both hold the annotations"),
+    ],
+)
+def test_what_may_be_meant_in_two_ways_is_refused(tmp_path, images, masks, told):
+    with pytest.raises(DataError, match=told):
+        open_dataset(lay(tmp_path, images, masks))
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "cases"),
+    [
+        ("images/{c}_training.png", ("1st_manual/{c}_manual1.png", "mask/{c}_training_mask.png"), ("p1", "p10", "p2")),
+        ("Original/{c}.png", ("Ground Truth/{c}.png",), ("p1", "p10", "p2")),
+        ("volumes/volume-{c}.nii.gz", ("segmentations/segmentation-{c}.nii.gz",), ("volume-p1",)),
+        ("images/img_{c}.png", ("labels/lbl_{c}.png",), ("img_p1",)),
+    ],
+)
+def test_usual_names_of_public_sets(tmp_path, images, masks, cases):
+    dataset = open_dataset(lay(tmp_path, (images,), masks))
+    assert dataset.ids[: len(cases)] == cases and "mask" not in dataset.layout

@@ -21,7 +21,7 @@ ANSWERS = "answers.jsonl"
 """Tells, in a folder of answers, what made them; what lies in such a folder is no image and no reference."""
 
 _OURS = (RUN, "facts.json", ANSWERS)  # a run, a prepared case, a folder of answers
-_ANNOTATIONS = (*LABEL_FOLDERS, *TARGET_FOLDERS, "labelsts")
+_ANNOTATIONS = (*LABEL_FOLDERS, *TARGET_FOLDERS, "labelsts", "2nd_manual")
 
 
 def images_below(folder: Path) -> dict[Path, str]:

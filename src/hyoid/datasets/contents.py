@@ -10,6 +10,7 @@ from ..core.errors import DataError
 from ..files.dicom import holds_volume
 from ..files.formats import is_image, stem_of
 from ..files.strays import folders_in, items_in
+from .entry import listed
 
 _HEADER = re.compile(r"\.hdr(\.gz)?$", re.IGNORECASE)
 
@@ -33,6 +34,22 @@ def one_of_pairs(files: Sequence[Path]) -> list[Path]:
 def voxels_of(file: Path) -> Path:
     """The file that holds the voxels: `a.img` for `a.hdr`, otherwise the file itself."""
     return file.with_name(_HEADER.sub(r".img\1", file.name))
+
+
+def annotations_of(named: Iterable[tuple[str, Path]]) -> dict[str, tuple[Path, ...]]:
+    """Annotations by the name of what they annotate; several of one are numbered, as `x_mask` and `x_mask_1` are.
+
+    Raises:
+        DataError: When several of one differ otherwise, so that either may be meant.
+    """
+    found: dict[str, tuple[Path, ...]] = {}
+    for name, file in named:
+        found[name] = (*found.get(name, ()), file)
+    for files in found.values():
+        if len({re.sub(r"[-_ .]?\d+$", "", stem_of(file)) for file in files}) > 1:
+            names = listed([file.name for file in files])
+            raise DataError(f"{files[0].parent}: {names} annotate the same image; keep one of them.")
+    return found
 
 
 def by_name(files: Iterable[Path], name: Callable[[Path], str] = stem_of) -> dict[str, Path]:

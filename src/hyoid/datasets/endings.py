@@ -9,22 +9,32 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from ..core.errors import DataError
 from .entry import listed
 
-_LABEL = r"(?:labels?|masks?|msk|seg|segm|segmentations?|annotations?|gt|ground_?truth|truth|manual)"
+_LABEL = (
+    r"(?:labels?|lbl|masks?|msk|seg|segm|segmentations?|annotations?|gt|ground_?truth|truth|manual|brainmask|fov_?mask)"
+)
 _IMAGE = r"(?:images?|imgs?|volume|scan)"
 _NUMBERED = re.compile(r"\d{4}$")
+_COUNTED = re.compile(r"(slice|frame|image|img|view|visit)?[-_ ]?\d+$", re.IGNORECASE)
+_AID = re.compile(r"(^|[-_ .])(brainmask|fov_?mask)$", re.IGNORECASE)
 
 
 def _without(word: str, stem: str) -> str | None:
     """The name without a word at its end or beginning; None without that word."""
-    last = re.match(rf"(?:(.*)[-_ .])?{word}$", stem, re.IGNORECASE)
+    last = re.match(rf"(?:(.*?)[-_ .])?{word}$", stem, re.IGNORECASE)
+    last = last or re.match(rf"(.+)[-_ .]{word}[-_ .]?\d{{1,2}}$", stem, re.IGNORECASE)
     first = re.match(rf"{word}(?:[-_ .]|(?=\d))(.+)$", stem, re.IGNORECASE)
     found = last or first
     return found and (found[1] or "")
 
 
 def annotated_by(stem: str) -> str | None:
-    """What an annotation annotates, by its name: `x` for `x_mask` or `seg-x`, "" for `mask`; None for other names."""
+    """What an annotation annotates: `x` for `x_mask`, `x_mask_2` or `seg-x`, "" for `mask`; None for other names."""
     return _without(_LABEL, stem)
+
+
+def is_aid(stem: str) -> bool:
+    """Whether a name is that of a mask of the brain or the field of view, which stands beside the annotation."""
+    return bool(_AID.search(stem))
 
 
 def starts_of(stem: str, between: str = "-_ .") -> Iterator[tuple[str, str]]:
@@ -111,6 +121,12 @@ def channels_of(where: object, cases: Mapping[str, Mapping[str, object]]) -> tup
                 f"{where}: channels are numbered {_shown(usual)}; expected {_shown(counted)}. Rename the files."
             )
         return ()
+    if len(usual) > 1 and all(map(_COUNTED.match, usual)):
+        case = next(iter(cases))
+        raise DataError(
+            f"{where}: {case} has one annotation for several images ({_shown(usual)}). Name them by their channels if"
+            " they show the same place, such as t1 and t2 or 0000 and 0001; else every image needs its own annotation."
+        )
     return usual if len(usual) > 1 else ()
 
 

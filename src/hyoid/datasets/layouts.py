@@ -13,12 +13,20 @@ from ..files.dicom import annotation_below
 from ..files.formats import is_image, stem_of, suffix_of
 from ..files.sniff import check_regular
 from ..files.strays import folders_in, items_in, strays_below
-from .contents import by_name, images_of, mixed_folders, one_of_pairs, voxels_of
+from .contents import annotations_of, by_name, images_of, mixed_folders, one_of_pairs, voxels_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
-from .endings import Names, annotated_by, by_case, channels_of
+from .endings import Names, annotated_by, by_case, channels_of, is_aid
 from .entry import Entry, Found, listed
 from .per_case import folder_per_case
-from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, UNLABELLED_FOLDERS, subfolder
+from .places import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    OTHER_FOLDERS,
+    TARGET_FOLDERS,
+    UNLABELLED_FOLDERS,
+    label_folder,
+    subfolder,
+)
 
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
@@ -78,7 +86,8 @@ def _from_json(path: Path) -> Found:
 
 def _pair_of_folders(folder: Path) -> Found | None:
     """images/ with labels/ or targets/ and perhaps others/, of equal names; a label may be a folder of files."""
-    images, labels, targets = (subfolder(folder, names) for names in (IMAGE_FOLDERS, LABEL_FOLDERS, TARGET_FOLDERS))
+    images, targets = (subfolder(folder, names) for names in (IMAGE_FOLDERS, TARGET_FOLDERS))
+    labels = label_folder(folder) if images else None
     if labels and targets:
         raise DataError(
             f"{folder}: it has {labels.name}/ and {targets.name}/; a data set has one of them. Move one out."
@@ -86,13 +95,14 @@ def _pair_of_folders(folder: Path) -> Found | None:
     labels = labels or targets
     if images is None or labels is None:
         return None
-    files, marks = images_of(images), _marks(labels)
+    files, aids = _without_aids(images_of(images))
+    marks = _marks(labels)
     if not files:
         raise DataError(f"{images}: expected images; the folder holds none that hyoid reads.")
     if not marks:
         raise DataError(f"{labels}: expected annotations with the names of the images; the folder holds none.")
     names = Names(map(stem_of, files))
-    marks = {names.of(name) or name: mark for name, mark in _by_case(marks, names).items()}
+    marks = _by_image(_by_case(marks, names), names)
     if len(files) == 1 and len(marks) > 1 and not any(map(names.of, marks)):
         objects = tuple(mark for mark in marks.values() if isinstance(mark, Path))
         return with_tables(folder, "one image with a file for each object", [Entry(folder.name, tuple(files), objects)])
@@ -104,7 +114,7 @@ def _pair_of_folders(folder: Path) -> Found | None:
     if targets:
         entries = [replace(one, label=None, target=_single(one)) for one in entries]
     found = with_tables(folder, f"{images.name}/ and {labels.name}/", entries)
-    notes = (*found.notes, *_unread(images), *_unread(labels))
+    notes = (*found.notes, *aids, *_unread(images), *_unread(labels))
     return replace(found, notes=notes, truth="image" if targets else "labels", channel_names=channels)
 
 
@@ -169,6 +179,21 @@ def _marks(labels: Path) -> dict[str, _Mark]:
     return marks
 
 
+def _by_image(marks: Mapping[str, _Mark], names: Names) -> dict[str, _Mark]:
+    """Annotations by the names of their images; several numbered files of one are objects."""
+    files = {name: mark for name, mark in marks.items() if isinstance(mark, Path)}
+    found = annotations_of((names.of(name) or name, file) for name, file in files.items())
+    single: dict[str, _Mark] = {name: some if len(some) > 1 else some[0] for name, some in found.items()}
+    return single | {names.of(name) or name: mark for name, mark in marks.items() if name not in files}
+
+
+def _without_aids(files: list[Path]) -> tuple[list[Path], list[str]]:
+    """The files without masks of the brain or the field of view, and a note on these."""
+    aids = [file for file in files if is_aid(stem_of(file))]
+    note = f"Left out, as masks of the brain or of the field of view: {listed([file.name for file in aids])}."
+    return [file for file in files if file not in aids], [note] if aids else []
+
+
 def _by_case(marks: dict[str, _Mark], names: Names) -> dict[str, _Mark]:
     """Annotations by case where labels/ has a folder for each structure with a file for each case; else as they are."""
     files = [file for mark in marks.values() if isinstance(mark, tuple) for file in mark]
@@ -183,21 +208,21 @@ def _by_case(marks: dict[str, _Mark], names: Names) -> dict[str, _Mark]:
 
 def _one_folder(folder: Path) -> Found | None:
     """Images and annotations side by side: `x.png` with `x_mask.png`, or `x.bmp` with `x.png`, or image with label."""
-    files = [file for file in images_of(folder) if file.is_file()]
+    files, aids = [file for file in images_of(folder) if file.is_file()], list[str]()
+    if any(annotated_by(stem_of(file)) and not is_aid(stem_of(file)) for file in files):
+        files, aids = _without_aids(files)
     entries, channels = _by_ending(folder, files)
-    pairs = entries or _by_format(files) or _image_and_label(files)
-    return (
-        replace(with_tables(folder, "images and labels in one folder", pairs), channel_names=channels)
-        if pairs
-        else None
-    )
+    if not (pairs := entries or _by_format(files) or _image_and_label(files)):
+        return None
+    found = with_tables(folder, "images and labels in one folder", pairs)
+    return replace(found, channel_names=channels, notes=(*found.notes, *aids))
 
 
 def _by_ending(folder: Path, files: Sequence[Path]) -> tuple[list[Entry], tuple[str, ...]]:
     roles = {file for file in files if annotated_by(stem_of(file)) or suffix_of(file) == ".seg.nrrd"}
     images = [file for file in files if file not in roles]
     names = Names(map(stem_of, images))
-    marks = {names.of(stem) or stem: file for stem, file in by_name(sorted(roles)).items()}
+    marks = _by_image(by_name(sorted(roles)), names)
     return _entries(folder, folder, images, marks) if any(map(names.of, marks)) else ([], ())
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from ..core.errors import DataError
 from ..files.formats import stem_of, suffix_of
 
-IMAGE_FOLDERS = ("images", "imagestr", "image", "imgs", "img", "inputs", "scans")
+IMAGE_FOLDERS = ("images", "imagestr", "image", "imgs", "img", "inputs", "scans", "volumes", "original")
 LABEL_FOLDERS = (
-    "labels", "labelstr", "label", "masks", "mask", "annotations", "annotation", "segmentations",
-    "segmentation", "segs", "seg", "ground_truth", "groundtruth", "gt",
+    "1st_manual", "labels", "labelstr", "label", "masks", "mask", "annotations", "annotation", "segmentations",
+    "segmentation", "segs", "seg", "ground_truth", "groundtruth", "ground truth", "gt",
+    "manual", "lbl", "lbls",
 )  # fmt: skip
 TARGET_FOLDERS = ("targets", "targetstr", "target")
 OTHER_FOLDERS = ("others", "otherstr", "moving", "movingtr")
@@ -27,6 +28,20 @@ def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
     """The first of these folders that is there, whatever the case of its letters."""
     below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir()}
     return next((below[name] for name in names if name in below), None)
+
+
+def label_folder(folder: Path) -> Path | None:
+    """The folder of annotations in this one; the first of two raters, as DRIVE has them, is known by its name.
+
+    Raises:
+        DataError: When several may be meant.
+    """
+    below = {d.name.lower(): d for d in folder.iterdir() if d.is_dir() and any(d.iterdir())}
+    filled = [below[name].name for name in LABEL_FOLDERS if name in below]
+    if len(filled) > 1 and LABEL_FOLDERS[0] not in below:
+        names = " and ".join(f"{name}/" for name in filled)
+        raise DataError(f"{folder}: {names} may both hold the annotations; move out what is none, such as brain masks.")
+    return subfolder(folder, [name.lower() for name in filled] or LABEL_FOLDERS)
 
 
 def is_there(path: Path) -> bool:

@@ -31,6 +31,12 @@ def part_of(word: str) -> str | None:
     return _PART.get(bare.removesuffix("set")) if bare else "" if not word else None
 
 
+def part_in(folder: str) -> str:
+    """The word for a part or a fold in the name of a folder; empty for others, `01` and `f1`, which may be patients."""
+    word = re.sub(r"[-_ ]?(data|images?|cases|split)$", "", folder, flags=re.IGNORECASE)
+    return word if part_of(word) and not re.fullmatch(r"f?[\W_\d]*", word, re.IGNORECASE) else ""
+
+
 def check_words(where: str, words: Iterable[str]) -> None:
     """Refuse words of a column that mean no part, and `eval` where it may be validation or test.
 

@@ -12,6 +12,8 @@ from ..core.labels import Labels
 from ..files.formats import stem_of
 from .entry import listed
 
+_RATER = re.compile(r"(^|[-_. ])(rater|reader|observer|annotator|grader|expert)[-_. ]?\w?\d*$", re.IGNORECASE)
+
 LARGEST = 2**53
 """Numbers up to this one are exact as floating point numbers, and serve for voxels of several structures."""
 
@@ -24,9 +26,16 @@ def structure_files(labels: Sequence[Path | tuple[Path, ...] | None], declared: 
     without declared labels when two cases share most of them, and they are more than one word with a number.
 
     Raises:
-        DataError: When the declared labels name some of them only.
+        DataError: When the declared labels name some of them only, or files are of several raters.
     """
     groups = [label for label in labels if isinstance(label, tuple)]
+    for group in groups:
+        if len(group) > 1 and all(_RATER.search(stem_of(file)) or _RATER.search(file.parent.name) for file in group):
+            names = listed([file.name for file in group])
+            raise DataError(
+                f"{group[0].parent}: {names} are the same structure as several raters drew it; a case has one"
+                " annotation. Keep one of them, or write their consensus into a file."
+            )
     if not groups or len(groups) < sum(label is not None for label in labels):
         return {}
     values = {name: group[0] for name, group in zip(declared.names, declared.values, strict=True)} if declared else {}
@@ -42,7 +51,7 @@ def structure_files(labels: Sequence[Path | tuple[Path, ...] | None], declared: 
                     " Declare them too, or take the files out."
                 )
             return {name: values[name] for name in sorted(cases)}
-        if declared is None and _are_shared(cases):
+        if declared is None and _are_shared(cases) and not _are_counted(named):
             return {name: number for number, name in enumerate(sorted(cases), 1)}
     return {}
 
@@ -61,7 +70,17 @@ def _names(file: Path) -> tuple[str, str, str]:
 
 def _are_shared(cases: Mapping[str, int]) -> bool:
     shared = [name for name, count in cases.items() if count > 1]
-    return 2 * len(shared) > len(cases) and len({re.sub(r"[-_. ]?\d+$", "", name) for name in shared}) > 1
+    return 2 * len(shared) > len(cases) and len(_words(shared)) > 1
+
+
+def _are_counted(named: Sequence[Sequence[str]]) -> bool:
+    """Whether the files of every case that has several differ by their numbers alone, such as x_mask and x_mask_1."""
+    several = [names for names in named if len(names) > 1]
+    return bool(several) and all(len(_words(names)) == 1 for names in several)
+
+
+def _words(names: Iterable[str]) -> set[str]:
+    return {re.sub(r"[-_. ]?\d+$", "", name) for name in names}
 
 
 def combined(numbers: Iterable[int], base: int) -> int:
