@@ -243,6 +243,14 @@ def test_zarr_codecs_are_those_of_a_list_and_chunks_are_files(version, tmp_path)
         facts.write_text(json.dumps(tree))
         with pytest.raises(DataError, match=rf"stored with the codec '.*{codec}', which hyoid does not run; write it"):
             hyoid.read_image(path)
+    tree = json.loads(before)
+    tree[key] = [
+        *(tree[key] or []),
+        {"id": "zstd", "name": "pickle"} if version == 3 else {"id": "pickle", "name": "zstd"},
+    ]
+    facts.write_text(json.dumps(tree))
+    with pytest.raises(DataError, match="stored with the codec 'pickle'"):
+        hyoid.read_image(path)
     facts.write_text(before)
     chunk = path / "0" / ("0.0" if version == 2 else "c/0/0")
     chunk = chunk if chunk.exists() else path / "0" / "0" / "0"
@@ -250,6 +258,39 @@ def test_zarr_codecs_are_those_of_a_list_and_chunks_are_files(version, tmp_path)
     os.mkfifo(chunk)
     with pytest.raises(DataError, match="this is a pipe"):
         hyoid.read_image(path)
+    (tmp_path / "outside").write_text(before)
+    for link in (chunk, facts):
+        link.unlink()
+        link.symlink_to(tmp_path / "outside")
+        with pytest.raises(
+            DataError, match=r"a\.zarr: 0/.* leads out of its folder; put the whole image into one folder"
+        ):
+            hyoid.read_image(path)
+
+
+def test_zarr_takes_codecs_from_arrays_and_not_from_what_a_group_says_of_them(tmp_path):
+    group = zarr.create_group(
+        tmp_path / "a.zarr", attributes=json.loads(json.dumps(TWO).replace('"0"', '"attributes"'))
+    )
+    group.create_array("attributes", shape=(2, 2), dtype="u1")[:] = 1
+    facts = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())
+    array = json.loads((tmp_path / "a.zarr" / "attributes" / "zarr.json").read_text())
+    array["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    facts["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": {"attributes": array}}
+    (tmp_path / "a.zarr" / "zarr.json").write_text(json.dumps(facts))
+    assert hyoid.read_image(tmp_path / "a.zarr").array.sum() == 4
+    (tmp_path / "a.zarr" / "attributes" / "zarr.json").write_text(json.dumps(array))
+    with pytest.raises(DataError, match=r"stored with the codec 'numcodecs\.pickle'"):
+        hyoid.read_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.filterwarnings("error")
+def test_zarr_scales_are_finite(tmp_path):
+    steps = [{"type": "scale", "scale": [float("inf"), 1]}, {"type": "scale", "scale": [0, 1]}]
+    tree = {"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0", "coordinateTransformations": steps}]}]}
+    zarr.create_group(tmp_path / "a.zarr", attributes=tree).create_array("0", shape=(2, 2), dtype="u1")
+    with pytest.raises(DataError, match="is no finite number"):
+        hyoid.read_image(tmp_path / "a.zarr")
 
 
 def test_cells_are_no_formulas_and_come_back_as_they_were():

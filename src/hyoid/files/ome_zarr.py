@@ -33,7 +33,8 @@ CODECS = {
 """Codecs that make numbers of bytes, and nothing else; one that unpickles would run what somebody else wrote."""
 
 _CODEC_KEYS = ("codecs", "index_codecs", "compressor", "filters")
-_METADATA = ("zarr.json", ".zarray", ".zmetadata")
+_METADATA = ("zarr.json", ".zarray")
+_ANYTHING = ("attributes", "consolidated_metadata")  # the second is not used
 
 _MM = {
     "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
@@ -70,36 +71,41 @@ def _zarr(path: Path) -> Any:
 
 @cache
 def _guarded() -> type[Any]:
-    """A store that reads regular files only, and no arrays whose codecs are not known to be harmless."""
+    """A store that reads regular files in its folder only, and no arrays whose codecs are not known to be harmless."""
     from zarr.storage import LocalStore
 
     class Guarded(LocalStore):
         async def get(self, key: str, *args: Any, **options: Any) -> Any:
             file = self.root / key
+            if not file.resolve().is_relative_to(self.root.resolve()):
+                raise DataError(f"{self.root}: {key} leads out of its folder; put the whole image into one folder.")
             if file.exists() and not file.is_dir():
                 check_regular(file)
             found = await super().get(key, *args, **options)
             if found is not None and Path(key).name in _METADATA:
-                _check_codecs(self.root, load_json(found.to_bytes().decode(errors="replace")))
+                tree = load_json(found.to_bytes().decode(errors="replace"))
+                for field in _ANYTHING if isinstance(tree, dict) else ():
+                    tree.pop(field, None)
+                _check_codecs(self.root, tree)
             return found
 
     return Guarded
 
 
 def _check_codecs(path: Path, tree: Any) -> None:
-    """Refuse metadata that name a codec beside `CODECS`; attributes may hold anything."""
+    """Refuse metadata that name a codec beside `CODECS`."""
     pairs = tree.items() if isinstance(tree, dict) else ((None, one) for one in tree) if isinstance(tree, list) else ()
     for key, value in pairs:
         if key in _CODEC_KEYS:
             for one in value if isinstance(value, list) else [value]:
-                name = one.get("id", one.get("name")) if isinstance(one, dict) else one
-                if name is not None and str(name).removeprefix("numcodecs.") not in CODECS:
-                    raise DataError(
-                        f"{path}: its chunks are stored with the codec {name!r}, which hyoid does not run; write it "
-                        "again with one such as zstd."
-                    )
-        if not str(key).endswith("attributes") and not str(key).endswith(".zattrs"):
-            _check_codecs(path, value)
+                named = [one.get("id"), one.get("name")] if isinstance(one, dict) else [one]
+                for name in filter(None, named):
+                    if str(name).removeprefix("numcodecs.") not in CODECS:
+                        raise DataError(
+                            f"{path}: its chunks are stored with the codec {name!r}, which hyoid does not run; write "
+                            "it again with one such as zstd."
+                        )
+        _check_codecs(path, value)
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,8 @@ def _blocks(path: Path, source: _Source, header: Header, dtype: np.dtype) -> Blo
         index = tuple(slice(begin[n], begin[n] + block[n]) if n in begin else slice(0, 1) for n in names)
         try:
             part = np.asarray(array[index] if is_there(array, index) else empty(array, index), dtype)
+        except DataError:
+            raise
         except Exception as error:
             raise damaged(path, error) from error
         kept = [name for name in names if name in wanted]
@@ -167,7 +175,7 @@ def _source(path: Path) -> _Source:
 
 def _finest(path: Path, zarr: Any) -> _Source:
     try:
-        node = zarr.open(_guarded()(path, read_only=True), mode="r")
+        node = zarr.open(_guarded()(path, read_only=True), mode="r", use_consolidated=False)
     except DataError:
         raise
     except Exception as error:
@@ -190,11 +198,14 @@ def _finest(path: Path, zarr: Any) -> _Source:
         named = [(a, "") if isinstance(a, str) else (str(a["name"]), str(a.get("unit", ""))) for a in axes]
         steps = [*finest.get("coordinateTransformations", ()), *image.get("coordinateTransformations", ())]
         scale, shift = np.ones(array.ndim), np.zeros(array.ndim)
-        for step in steps:
-            if "scale" in step:
-                scale, shift = scale * step["scale"], shift * step["scale"]
-            if "translation" in step:
-                shift = shift + step["translation"]
+        with np.errstate(all="ignore"):
+            for step in steps:
+                if "scale" in step:
+                    scale, shift = scale * step["scale"], shift * step["scale"]
+                if "translation" in step:
+                    shift = shift + step["translation"]
+        if not np.isfinite([scale, shift]).all():
+            raise DataError(f"{path}: a scale or translation in its `multiscales` is no finite number; correct it.")
     except (KeyError, IndexError, TypeError, ValueError):
         raise DataError(f"{path}: expected an OME-Zarr image, but the folder describes none (`multiscales`).") from None
     return _Source(array, [n.lower() for n, _ in named], [u for _, u in named], scale.tolist(), shift.tolist())
