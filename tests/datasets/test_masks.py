@@ -388,6 +388,49 @@ def test_noise_in_16_bits_is_no_structure(tmp_path):
     assert len(dataset.labels.names) == 1
 
 
+@pytest.mark.parametrize(("white", "kind"), [(100, np.uint8), (4095, np.uint16), (65535, np.uint16), (400, np.int32)])
+def test_soft_edges_are_known_whatever_white_is(tmp_path, white, kind):
+    soft = {name: resized(np.roll(disc(), k).astype(np.uint8) * 255) for k, name in enumerate("abc")}
+    dataset = opened(tmp_path, {name: (mask / 255 * white).astype(kind) for name, mask in soft.items()}, ".tif")
+    assert dataset.labels.names == ("foreground",) and noted(dataset, f"numbers above {white / 2:g} are the structure")
+    assert ((dataset.read("a").truth.array[0] > 0) != disc()).mean() < 0.02
+
+
+def test_soft_edges_between_several_levels_are_refused(tmp_path):
+    levels = resized(disc(20).astype(np.uint8) * 127 + disc(10).astype(np.uint8) * 128)
+    with pytest.raises(DataError, match="soft edges between the levels 0, 127, 255, and a grey between two of them"):
+        opened(tmp_path, dict.fromkeys("ab", levels))
+
+
+def test_shades_without_levels_are_a_warning(tmp_path):
+    depth = (ndimage.distance_transform_edt(disc(18)) * 9).astype(np.uint8)
+    dataset = opened(tmp_path, dict.fromkeys("ab", depth))
+    assert noted(dataset, "values form no areas of their own") and not noted(dataset, "slip of the pen")
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (6, 30, 40)])
+def test_a_hundred_organs_of_many_sizes_stay_structures(tmp_path, shape):
+    seeds = np.stack([RNG.integers(0, size, 104) for size in shape])
+    away = np.linalg.norm(np.indices(shape)[:, None] - seeds.reshape(len(shape), 104, *(1,) * len(shape)), axis=0)
+    mask = np.where(away.min(0) < 5, away.argmin(0) + 1, 0).astype(np.int16)
+    mask[..., 30:] = 7
+    grid = Grid.plain(shape, (1.0,) * len(shape))
+    for name in ("images/a", "labels/a", "images/b", "labels/b"):
+        write_image(tmp_path / f"{name}.nii.gz", Image(mask[None], grid))
+    dataset = open_dataset(tmp_path)
+    assert dataset.encoding.kind == "values" and len(dataset.labels.names) == len(np.unique(mask)) - 1
+
+
+def test_jpeg_masks_in_colours_are_refused(tmp_path):
+    with pytest.raises(DataError, match="in colours, and JPEG has changed them; save it as PNG"):
+        opened(tmp_path, {"a": np.array([(0, 0, 0), RED, BLUE], np.uint8)[disc(20).astype(int) + disc(8)]}, ".jpg")
+
+
+def test_a_mask_that_is_inverted_among_others_is_remarked(tmp_path):
+    masks = {name: np.where(disc() != (name == "c"), 255, 0).astype(np.uint8) for name in "abcd"}
+    assert noted(opened(tmp_path, masks), "covers most of the image in c, and little in the others")
+
+
 @pytest.mark.parametrize("levels", [(0, 85, 170, 255), (0, 40, 255), (0, 128, 249)])
 def test_shades_of_several_levels_become_the_levels(tmp_path, levels):
     clean = np.array(levels, np.uint8)[np.tile(np.arange(SHAPE[1]) // 5 % len(levels), (SHAPE[0], 1))]

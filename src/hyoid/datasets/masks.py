@@ -27,6 +27,9 @@ from .structures import LARGEST, combined, name_of, parts_of
 
 _LOSSY = (".jpg", ".jpeg")
 
+_COLOURFUL = 64
+"""By so much channels differ in colours that were meant; JPEG alone changes greys by less."""
+
 
 class Encoding(Settings):
     """How the numbers in annotation files become label values."""
@@ -108,6 +111,7 @@ class Marks:
     thick: int = 0  # voxels of grey, between dark and bright, that lie inside areas of it
     palette: Mapping[int, int] = field(default_factory=dict)  # packed colour of each number in use
     notes: tuple[str, ...] = ()  # how the file is read
+    blocks: Mapping[float, int] = field(default_factory=dict)  # squares (cubes) of two voxels a side of each of many
 
     def in_colours(self) -> Marks:
         """The same with the colours of a palette in place of its numbers."""
@@ -142,8 +146,17 @@ def read_labels(label: Path | tuple[Path, ...], encoding: Encoding) -> tuple[np.
 
 
 def grey(path: Path, array: np.ndarray) -> np.ndarray:
-    """One channel: equal channels are one; JPEG's tiny differences between channels are levelled."""
+    """One channel: equal channels are one; JPEG's tiny differences between channels are levelled.
+
+    Raises:
+        DataError: When a JPEG file holds colours, which are no longer those that were drawn.
+    """
     if len(array) > 1 and suffix_of(path) in _LOSSY:
+        if np.ptp(array, axis=0).max() > _COLOURFUL:
+            raise DataError(
+                f"{path}: the annotation is in colours, and JPEG has changed them; save it as PNG with one flat colour"
+                " for each structure."
+            )
         return array.max(axis=0, keepdims=True)
     if len(array) > 1 and all(np.array_equal(array[0], channel) for channel in array[1:]):
         return array[:1]
@@ -188,7 +201,8 @@ def look_at(
     hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
     palette = _colours_in_use(stored.palette, counts) if stored.palette is not None else {}
     marks = replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow)
-    return replace(marks, palette=palette, thick=_thick(whole[0], counts)), grid
+    blocks = _blocks(whole[0]) if len(counts) > MANY and not coloured and not lossy else {}
+    return replace(marks, palette=palette, thick=_thick(whole[0], counts), blocks=blocks), grid
 
 
 def _colours_in_use(palette: np.ndarray, counts: Mapping[float, int]) -> dict[int, int]:
@@ -205,6 +219,16 @@ def _thick(array: np.ndarray, counts: Mapping[float, int]) -> int:
 
     grey = (array > 0.25 * white) & (array < 0.75 * white)
     return int(binary_erosion(grey, np.ones((3,) * array.ndim)).sum())
+
+
+def _blocks(array: np.ndarray) -> dict[float, int]:
+    """How many blocks of two voxels a side have one value throughout, by value; blends at edges form none."""
+    same = np.ones_like(array, bool)
+    for axis in (axis for axis, size in enumerate(array.shape) if size > 1):
+        last, first = [(slice(None),) * axis + (part,) for part in (slice(1, None), slice(-1))]
+        same = same[first] & same[last] & (array[first] == array[last])
+        array = array[first]
+    return value_counts(array[same]) if same.any() else {0: 0}
 
 
 FEW, MANY = 4, 12

@@ -12,7 +12,7 @@ from ..core.errors import DataError
 from ..core.labels import Labels
 from .entry import listed
 from .masks import FEW, MANY, Encoding, Marks, total_counts
-from .shades import are_shades, from_shades
+from .shades import are_shades, blends, from_shades
 from .structures import with_overlaps
 
 
@@ -72,7 +72,8 @@ def recognise(
         notes.append(f"Labels of {_cases(rounded)} miss whole numbers by up to {most:.2g} and are rounded.")
     if declared is None:
         labels = _named(encoding, sorted(found - {0}))
-        doubts = [*_strays(marks, encoding), *_doubtful_instances(marks, encoding), *_void(encoding, found)]
+        thin = _thin(marks, encoding)
+        doubts = [*(thin or _strays(marks, encoding)), *_doubtful_instances(marks, encoding), *_void(encoding, found)]
     else:
         labels, doubts = declared, _missing(found, declared)
         _check_declared(marks, encoding, declared)
@@ -270,7 +271,7 @@ def _inverted(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
     value, most = total.most_common(1)[0]
     share = most / sum(total.values())
     if not value or share < 0.6:
-        return []
+        return _some_inverted(marks, encoding)
     what = f"#{encoding.colours[value - 1]:06x}" if encoding.kind == "colours" else f"Value {value}"
     return [
         f"{what} covers {100 * share:.0f} % of all voxels; if it is the background, make it 0 (black) in the masks."
@@ -288,6 +289,29 @@ def _strays(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
         f"Value {v:g} has only {total[v]} voxels in the whole set (such as in"
         f" {next(m.case for m in marks if v in m.counts)}); a slip of the pen?"
         for v in sorted(rare)[:5]
+    ]
+
+
+def _some_inverted(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
+    """A warning of a few masks of one structure that cover most of the image where the others cover little of it."""
+    shares = [
+        sum(n for raw, n in one.counts.items() if encoding.value_of(raw)) / sum(one.counts.values()) for one in marks
+    ]
+    odd = [one.case for one, share in zip(marks, shares, strict=True) if share > 0.7]
+    if not odd or len(odd) > 0.3 * len(marks) or np.median(shares) > 0.3:
+        return []
+    return [f"The mask covers most of the image in {_cases(odd)}, and little in the others; is it inverted there?"]
+
+
+def _thin(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
+    """A warning of many values most of which form no areas, as shades do."""
+    total = total_counts(marks)
+    rest = blends(marks, total) if encoding.kind == "values" else set()
+    if len(rest) <= 0.5 * len(total):
+        return []
+    return [
+        f"{len(rest)} of {len(total)} values form no areas of their own (such as {min(rest):g} and {max(rest):g}); if"
+        " they are shades or probabilities, save masks with one value for each structure."
     ]
 
 

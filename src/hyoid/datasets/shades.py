@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from ..core.errors import DataError
@@ -18,13 +19,48 @@ _FAIR = 0.002
 _PIECES, _SPECK = 4, 12
 """Shades lie in more pieces each than this, and their pieces have no more voxels than that; labels are larger areas."""
 
+_BLENDS, _SOLID, _EDGE = 10, 0.1, 0.3
+"""Blends are so many numbers at least, with fewer blocks than this a voxel, in at most this share of all voxels."""
+
 
 def are_shades(marks: Sequence[Marks]) -> bool:
     """Whether numbers up to white (255, or more in 16 bits) are shades of few levels, and not label values."""
+    return _plain_shades(marks) or bool(_blended(marks))
+
+
+def _plain_shades(marks: Sequence[Marks]) -> bool:
     total = total_counts(marks)
     if max(total) < 200 or min(total) < 0:
         return False
     return _scattered(marks) or (max(total) <= 255 and _soft_edges(marks, total))
+
+
+def blends(marks: Sequence[Marks], total: Mapping[float, int]) -> set[float]:
+    """Numbers that form no areas, as those on soft edges do; empty if they are few."""
+    blocks = _all_blocks(marks)
+    found = {value for value, count in total.items() if blocks[value] <= _SOLID * count}
+    return found if len(found) >= _BLENDS and any(one.blocks for one in marks) else set()
+
+
+def _all_blocks(marks: Sequence[Marks]) -> Counter[float]:
+    blocks: Counter[float] = Counter()
+    for one in marks:
+        blocks.update(one.blocks or one.counts)
+    return blocks
+
+
+def _blended(marks: Sequence[Marks]) -> list[float]:
+    """The levels that form areas, if all other numbers are blends of them at thin edges; empty if not clear."""
+    total = total_counts(marks)
+    rest = blends(marks, total)
+    solid, blocks = sorted(total.keys() - rest), _all_blocks(marks)
+    if len(solid) < 2 or solid[0] < 0 or len(rest) < 3 * len(solid):
+        return []
+    edge = sum(total[value] for value in rest)
+    inside = sum(total[value] for value in rest if solid[0] < value < solid[-1])
+    if edge > _EDGE * sum(total.values()) or inside < 0.95 * edge or sum(blocks[v] for v in rest) > 0.02 * edge:
+        return []
+    return [max(group, key=lambda value: total[value]) for group in _groups(solid)]
 
 
 def from_shades(marks: Sequence[Marks], written: int, single: bool, notes: list[str]) -> Encoding:
@@ -39,6 +75,14 @@ def from_shades(marks: Sequence[Marks], written: int, single: bool, notes: list[
     Raises:
         DataError: When there are several levels that run into each other.
     """
+    clear = [] if any(one.lossy for one in marks) or _plain_shades(marks) else _blended(marks)
+    if len(clear) > 2:
+        named = listed([f"{value:g}" for value in clear])
+        raise DataError(
+            f"{marks[0].case}: the annotation has soft edges between the levels {named}, and a grey between two of"
+            " them may be either; save it with one value for each structure, and resize without blending (nearest"
+            " neighbour)."
+        )
     total, lossy = total_counts(marks), any(one.lossy for one in marks)
     white, levels = max(total), [] if lossy or single or _soft_edges(marks, total) else _levels(total)
     grey = [one.case for one in marks if len(one.counts) > 2]
@@ -46,14 +90,15 @@ def from_shades(marks: Sequence[Marks], written: int, single: bool, notes: list[
     if len(levels) > 2:
         notes.append(f"Masks have shades around {listed([str(one) for one in levels])} in {cases}; the nearest counts.")
         return Encoding(kind="levels", levels=tuple(levels))
-    if sum(one.thick for one in marks) > 0.1 * _inner(total):
+    if not clear and sum(one.thick for one in marks) > 0.1 * _inner(total):
         changed = ", and JPEG has changed their values" if lossy else ""
         raise DataError(
             f"{marks[0].case}: the annotation is a picture with several grey levels{changed}; save it as PNG with one"
             " value for each structure."
         )
-    notes.append(f"Masks have grey edges or specks in {cases}; numbers above {white / 2:g} are the structure.")
-    return Encoding(kind="threshold", threshold=white / 2, written=written)
+    middle = sum(clear) / 2 if clear else white / 2
+    notes.append(f"Masks have grey edges or specks in {cases}; numbers above {middle:g} are the structure.")
+    return Encoding(kind="threshold", threshold=middle, written=written)
 
 
 def _inner(total: Mapping[float, int]) -> int:
@@ -81,11 +126,7 @@ def _scattered(marks: Sequence[Marks]) -> bool:
 
 def _levels(total: Mapping[float, int]) -> list[int]:
     """The mean of each group of neighbouring numbers, black and white where a group has them; empty if not clear."""
-    groups: list[list[float]] = []
-    for value in sorted(total):
-        if not groups or value - groups[-1][-1] > _GAP * max(total):
-            groups.append([])
-        groups[-1].append(value)
+    groups = _groups(total)
     gaps = [right[0] - left[-1] for left, right in pairwise(groups)]
     if not gaps or max(group[-1] - group[0] for group in groups) > min(gaps):
         return []
@@ -93,3 +134,12 @@ def _levels(total: Mapping[float, int]) -> list[int]:
     large = [one for one, count in zip(groups, voxels, strict=True) if count > _FAIR * sum(voxels)]
     means = [round(sum(v * total[v] for v in group) / sum(total[v] for v in group)) for group in large]
     return [next((end for end in (0, 255, 65535) if end in one), mean) for one, mean in zip(large, means, strict=True)]
+
+
+def _groups(values: Collection[float]) -> list[list[float]]:
+    groups: list[list[float]] = []
+    for value in sorted(values):
+        if not groups or value - groups[-1][-1] > _GAP * max(values):
+            groups.append([])
+        groups[-1].append(value)
+    return groups
