@@ -408,6 +408,11 @@ def test_shades_without_levels_are_a_warning(tmp_path):
     assert noted(dataset, "values form no areas of their own") and not noted(dataset, "slip of the pen")
 
 
+def test_values_without_any_area_are_refused(tmp_path):
+    with pytest.raises(DataError, match="values forms an area, so this is a noisy mask or an image"):
+        opened(tmp_path, {"a": (disc() * 90 + RNG.integers(0, 10, SHAPE)).astype(np.uint8)})
+
+
 @pytest.mark.parametrize("shape", [(30, 40), (6, 30, 40)])
 def test_a_hundred_organs_of_many_sizes_stay_structures(tmp_path, shape):
     seeds = np.stack([RNG.integers(0, size, 104) for size in shape])

@@ -304,11 +304,16 @@ def _some_inverted(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
 
 
 def _thin(marks: Sequence[Marks], encoding: Encoding) -> list[str]:
-    """A warning of many values most of which form no areas, as shades do."""
+    """A warning of many values most of which form no areas, as shades do; without any area it is no annotation."""
     total = total_counts(marks)
     rest = blends(marks, total) if encoding.kind == "values" else set()
     if len(rest) <= 0.5 * len(total):
         return []
+    if len(rest) == len(total):
+        raise DataError(
+            f"{marks[0].case}: none of {len(total)} values forms an area, so this is a noisy mask or an image; save"
+            " masks with one value for each structure."
+        )
     return [
         f"{len(rest)} of {len(total)} values form no areas of their own (such as {min(rest):g} and {max(rest):g}); if"
         " they are shades or probabilities, save masks with one value for each structure."
