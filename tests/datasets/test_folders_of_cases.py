@@ -124,7 +124,7 @@ def test_masks_are_known_by_their_names_and_not_predicted(tmp_path, image, mask)
 def test_a_label_without_image_in_one_folder_is_told(tmp_path):
     lay(tmp_path, ("{c}.png",), ("{c}_mask.png",))
     (tmp_path / "p2.png").unlink()
-    with pytest.raises(DataError, match="1 labels have no image of the same name"):
+    with pytest.raises(DataError, match="1 label has no image of the same name"):
         open_dataset(tmp_path)
 
 
@@ -249,3 +249,25 @@ def test_what_may_be_meant_in_two_ways_is_refused(tmp_path, images, masks, told)
 def test_usual_names_of_public_sets(tmp_path, images, masks, cases):
     dataset = open_dataset(lay(tmp_path, (images,), masks))
     assert dataset.ids[: len(cases)] == cases and "mask" not in dataset.layout
+
+
+def test_data_sets_of_parts_with_one_layout_are_one_with_its_split(tmp_path):
+    for part in ("train", "val", "test"):
+        lay(tmp_path / part, ("images/{c}.png",), ("labels/{c}.png",), cases=("p1", "p2"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.split() == (("train_p1", "train_p2"), ("val_p1", "val_p2"), ()) and len(dataset.test) == 2
+    (tmp_path / "labels.yaml").write_text("1: organ")
+    assert open_dataset(tmp_path).labels.names == ("organ",)
+    put(tmp_path, "val/images/p3.png", 90)
+    put(tmp_path, "val/masks/p3.png")
+    with pytest.raises(DataError, match="may both hold the annotations"):
+        open_dataset(tmp_path)
+
+
+def test_folders_that_lie_deeper_or_the_other_way_round_are_named(tmp_path):
+    lay(tmp_path / "a" / "b" / "c", ("images/{c}.png",), ("labels/{c}.png",))
+    with pytest.raises(DataError, match=r"annotated images lie deeper, in b/c; name the folder of them"):
+        open_dataset(tmp_path / "a")
+    lay(tmp_path / "d", ("images/train/{c}.png",), ("labels/train/{c}.png",))
+    with pytest.raises(DataError, match="For train make folders such as train/images and train/labels"):
+        open_dataset(tmp_path / "d")

@@ -52,7 +52,7 @@ def test_large_groups_are_spread():
 def test_cases_without_a_patient_stand_alone_and_are_named():
     found = grouping(facts(ids=IDS, patient=["a"] * 5 + [""] * 15))
     assert found.groups["case07"] == "case07"
-    assert "15 cases such as case05 have no patient" in found.warnings[0]
+    assert "15 cases lack a patient, such as case05" in found.warnings[0]
 
 
 def test_one_patient_only_is_a_warning():

@@ -198,9 +198,9 @@ def test_cases_csv_gives_facts(tmp_path):
     (tmp_path / "cases.csv").write_text("case,patient,age\na,p1,60\nunused,p2,61\n")
     dataset = open_dataset(tmp_path)
     assert dataset.read("a").facts["age"] == "60"
-    assert "cases.csv has no row for 1 cases: b." in dataset.warnings
+    assert "cases.csv has no row for 1 case: b." in dataset.warnings
     assert "1 of 2 rows of cases.csv match no image: 'unused'." in dataset.warnings
-    assert any("b have no patient" in warning for warning in dataset.warnings)
+    assert any("1 case lacks a patient, such as b" in warning for warning in dataset.warnings)
 
 
 def test_cases_csv_of_which_no_row_matches_is_a_warning(tmp_path):
@@ -319,7 +319,7 @@ def test_annotation_beside_its_image(tmp_path):
 def test_label_without_image_is_an_error(tmp_path):
     pair(tmp_path, "a")
     label(tmp_path / "labels" / "b.nii.gz")
-    with pytest.raises(DataError, match=r"1 labels have no image of the same name in images/: b"):
+    with pytest.raises(DataError, match=r"1 label has no image of the same name in images/: b"):
         open_dataset(tmp_path)
 
 
@@ -351,7 +351,7 @@ def test_broken_file_is_named_with_the_number_of_others(tmp_path):
         pair(tmp_path, name)
     for name in ("a", "c"):
         (tmp_path / "images" / f"{name}.nii.gz").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"a\.nii\.gz.*1 more cases have problems"):
+    with pytest.raises(DataError, match=r"a\.nii\.gz.*1 more case has problems"):
         open_dataset(tmp_path)
 
 
@@ -395,7 +395,7 @@ def test_files_of_foreign_formats_are_told(tmp_path):
     pair(tmp_path, "a")
     (tmp_path / "images" / "b.mnc").write_bytes(b"x")
     (tmp_path / "images" / "README.txt").write_text("x")
-    assert "1 files in images/ are not images hyoid reads: b.mnc." in open_dataset(tmp_path).notes
+    assert "1 file in images/ that hyoid does not read as images: b.mnc." in open_dataset(tmp_path).notes
 
 
 def test_paths_are_remembered_from_anywhere(tmp_path, monkeypatch):

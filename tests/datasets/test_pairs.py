@@ -101,7 +101,7 @@ def test_a_second_image_on_another_grid_is_put_where_it_lies(tmp_path, shift):
 def test_what_is_no_pair_is_refused(tmp_path):
     folders(tmp_path, cases="a")
     put(tmp_path / "others" / "z.nii.gz", SOLID)
-    with pytest.raises(DataError, match=r"others: 1 second images have no image of the same name in images/: z\."):
+    with pytest.raises(DataError, match=r"others: 1 second image has no image of the same name in images/: z\."):
         open_dataset(tmp_path)
     (tmp_path / "others" / "z.nii.gz").unlink()
     far = np.diag([1.0, 1.0, 2.0, 1.0])

@@ -77,8 +77,8 @@ def test_what_is_in_no_part_is_left_out_and_told(tmp_path):
     found = opened(tmp_path, "0 0 1 1 _ -1", "fold")
     assert found.folds() == (("000", "001"), ("002", "003")) and found.test == ()
     assert [entry.id for entry in found.held_out] == ["004", "005"]
-    assert "1 cases are in no part of the split and left out (004)" in found.warnings[0]
-    assert any("1 cases are marked as left out (005)" in note for note in found.notes)
+    assert "1 case is in no part of the split and left out (004)" in found.warnings[0]
+    assert any("1 case is marked as left out (005)" in note for note in found.notes)
 
 
 def test_a_test_part_alone_leaves_the_rest_to_chance(tmp_path):

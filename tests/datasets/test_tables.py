@@ -96,7 +96,7 @@ def test_a_patient_column_names_the_cases_where_nothing_else_does(tmp_path):
 
 def test_a_blank_patient_is_none(tmp_path):
     found = with_table(tmp_path / "data", table().replace("p1", "nan"))
-    assert patients(found)[2:4] == ["002", "003"] and "2 cases such as 002 have no patient" in found.warnings[0]
+    assert patients(found)[2:4] == ["002", "003"] and "2 cases lack a patient, such as 002" in found.warnings[0]
 
 
 @pytest.mark.parametrize(("column", "warned"), [("block", True), ("Nr", True), ("age", False), ("site", False)])
@@ -201,6 +201,6 @@ def test_rows_without_a_case_are_named_with_the_closest(tmp_path):
     facts, notes, warnings = facts_of(tmp_path / "cases.csv", ["scan_1", "scan_2"])
     assert facts == {"scan_1": {"patient": "a"}} and not notes
     assert warnings == [
-        "cases.csv has no row for 1 cases: scan_2.",
+        "cases.csv has no row for 1 case: scan_2.",
         "1 of 2 rows of cases.csv match no image: 'scn_2' (closest: 'scan_2').",
     ]

@@ -22,7 +22,7 @@ from ..files.order import in_c_order
 from . import groups
 from .agreement import turn_between
 from .cases import find_images, read_case, read_other, read_target
-from .entry import Entry, Found, TruthFiles, listed
+from .entry import Entry, Found, TruthFiles, amount, listed
 from .layouts import find
 from .masks import Encoding, grey, read_labels, read_raw, value_counts
 from .recognise import recognise
@@ -303,13 +303,14 @@ def _held_out(
     kept, left = ([entry for entry in entries if part[entry.id] == which] for which in ("test", LEFT_OUT))
     spared = [entry.id for entry in left if own_part(entry.facts) == LEFT_OUT]
     blank = [entry.id for entry in left if entry.id not in spared]
+    are = ("case is", "cases are")
     if kept:
-        notes.append(f"{len(kept)} cases are marked as test and kept out; `hyoid evaluate RUN --test` judges them.")
+        notes.append(f"{amount(len(kept), *are)} marked as test and kept out; `hyoid evaluate RUN --test` judges them.")
     if spared:
-        notes.append(f"{len(spared)} cases are marked as left out ({listed(spared)}).")
+        notes.append(f"{amount(len(spared), *are)} marked as left out ({listed(spared)}).")
     if blank:
         where = "in no part of the split and left out"
-        warnings.append(f"{len(blank)} cases are {where} ({listed(blank)}); write `train` where they should teach.")
+        warnings.append(f"{amount(len(blank), *are)} {where} ({listed(blank)}); write `train` where they should teach.")
     held_out = tuple(entry for entry in entries if entry in kept or entry in left)
     if all(entry in held_out for entry in entries if entry.is_labelled):
         raise DataError(f"{path}: every case is marked as test or left out; none is left to train on.")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 from ..core.errors import DataError
-from .entry import listed
+from .entry import amount, listed
 
 _LABEL = (
     r"(?:labels?|lbl|masks?|msk|seg|segm|segmentations?|annotations?|gt|ground_?truth|truth|manual|brainmask|fov_?mask)"
@@ -110,7 +110,7 @@ def channels_of(where: object, cases: Mapping[str, Mapping[str, object]]) -> tup
     """
     usual = Counter(tuple(sorted(one)) for one in cases.values()).most_common(1)[0][0]
     if odd := [case for case, one in cases.items() if tuple(sorted(one)) != usual]:
-        more = f" ({len(odd) - 1} more cases differ, too)" if odd[1:] else ""
+        more = f" ({amount(len(odd) - 1, 'more case differs', 'more cases differ')}, too)" if odd[1:] else ""
         raise DataError(
             f"{where}: the case {odd[0]} has files for {_shown(cases[odd[0]])}, most cases for {_shown(usual)}{more}."
             " Every case needs the same channels; add or rename files, or take the case out."

@@ -95,6 +95,11 @@ def annotated_in(facts: Mapping[str, str]) -> tuple[str, ...] | None:
     return names if any(names) else None
 
 
+def amount(count: int, one: str, many: str) -> str:
+    """A number with its word, such as `1 case` and `2 cases`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

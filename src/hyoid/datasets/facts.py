@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..core.errors import DataError
 from ..files.formats import suffix_of
 from .columns import IDS, IMAGES
-from .entry import listed
+from .entry import amount, listed
 from .tables import read_table
 
 
@@ -57,7 +57,9 @@ def facts_of(path: Path, cases: Sequence[str]) -> Facts:
         return Facts(
             {}, (), [f"No row of {path.name} matches an image: {lost} is used; write names of images into it."]
         )
-    remarks = [f"{path.name} has no row for {len(unknown)} cases: {listed(unknown)}."] if unknown else []
+    remarks = (
+        [f"{path.name} has no row for {amount(len(unknown), 'case', 'cases')}: {listed(unknown)}."] if unknown else []
+    )
     if idle:
         nearest = _with_closest(idle, unknown or cases)
         remarks.append(f"{len(idle)} of {len(names)} rows of {path.name} match no image: {nearest}.")

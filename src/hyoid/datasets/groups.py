@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from .entry import listed
+from .entry import amount, listed
 from .splits import LEFT_OUT, folds_of, is_explicit, own_part, parts
 
 GROUP_COLUMNS = ("patient", "pair", "subject", "group")
@@ -86,7 +86,8 @@ def _by_column(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]], colum
     groups = {i: facts[i].get(column) or i for i in ids}
     unknown = [i for i in ids if not facts[i].get(column)]
     note = f"Folds keep cases of one {column} together ({len(set(groups.values()))} of them)."
-    warnings = [f"{len(unknown)} cases such as {unknown[0]} have no {column}; each stands alone."] if unknown else []
+    lack = amount(len(unknown), "case lacks", "cases lack")
+    warnings = [f"{lack} a {column}, such as {unknown[0]}; each stands alone."] if unknown else []
     if len(set(groups.values())) == 1 and len(ids) > 1:
         warnings.append(f"All cases are of one {column}; validation cannot be on another.")
     return Grouping("group", groups, {}, (note,), tuple(warnings), known=True)

@@ -17,7 +17,7 @@ from ..files import dicom
 from ..files.formats import is_image, read_stored
 from ..files.header import Header
 from .dataset import Dataset, open_dataset
-from .entry import Entry, listed
+from .entry import Entry, amount, listed
 from .groups import GROUP_COLUMNS
 from .survey import Seen, implausible
 
@@ -167,7 +167,7 @@ def _inspect_dataset(dataset: Dataset) -> Inspection:
     problems, doubts = _read_in_full(dataset)
     rows = tuple(_row(dataset, entry) for entry in (*dataset.cases, *dataset.unlabelled))
     return Inspection(
-        f"{dataset.root.name}: data set of {len(dataset)} cases",
+        f"{dataset.root.name}: data set of {amount(len(dataset), 'case', 'cases')}",
         facts,
         rows,
         problems,

@@ -16,7 +16,7 @@ from ..files.strays import folders_in, items_in, strays_below
 from .contents import annotations_of, by_name, images_of, mixed_folders, one_of_pairs, voxels_of
 from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
 from .endings import Names, annotated_by, by_case, channels_of, is_aid
-from .entry import Entry, Found, listed
+from .entry import Entry, Found, amount, listed
 from .per_case import folder_per_case
 from .places import (
     IMAGE_FOLDERS,
@@ -27,6 +27,7 @@ from .places import (
     label_folder,
     subfolder,
 )
+from .splits import part_in
 
 RUN = "experiment.yaml"
 """Tells that a folder is a run, and holds no data set."""
@@ -56,14 +57,47 @@ def find(path: Path) -> Found:
         return replace(found, notes=(*found.notes, *note))
     below = [(d, _here(d)) for d in folders_in(path) if not (d / RUN).is_file()]
     fitting = [(folder, one) for folder, one in below if one is not None]
+    if split := _as_split(fitting):
+        return replace(split, notes=(*split.notes, *note))
     if len(fitting) > 1:
         names = ", ".join(folder.name for folder, _ in fitting)
         raise DataError(f"{path}: several data sets lie below ({names}); name one of them.")
     if not fitting:
+        deeper = [f"{above.name}/{one.name}" for above in folders_in(path) for one in folders_in(above) if _fits(one)]
+        if deeper:
+            raise DataError(f"{path}: annotated images lie deeper, in {listed(deeper)}; name the folder of them.")
         found_instead = annotation_below(path)
         raise DataError(f"{path}: no annotated images found. {found_instead or _expected(path)}")
     folder, found = fitting[0]
     return replace(found, layout=f"{folder.name}/{found.layout}", notes=(*found.notes, *note))
+
+
+def _as_split(below: Sequence[tuple[Path, Found]]) -> Found | None:
+    """One data set of folders such as train/ and test/ that hold the same layout; None where they are no parts."""
+    kinds = [(one.layout, one.truth, one.labels, one.instances, one.channel_names) for _, one in below]
+    if len(below) < 2 or not all(part_in(folder.name) for folder, _ in below) or any(one != kinds[0] for one in kinds):
+        return None
+    entries = [
+        replace(entry, id=f"{folder.name}_{entry.id}", facts={**entry.facts, "split": part_in(folder.name)})
+        for folder, one in below
+        for entry in one.entries
+    ]
+    first, names = below[0][1], ", ".join(folder.name for folder, _ in below)
+    above = with_tables(below[0][0].parent, f"{first.layout} in {names}", entries)
+    notes, warnings = (
+        tuple(dict.fromkeys(text for found in (above, *(one for _, one in below)) for text in getattr(found, kind)))
+        for kind in ("notes", "warnings")
+    )
+    found = replace(first, layout=above.layout, entries=above.entries, notes=notes, warnings=warnings)
+    declared = above.labels or above.instances
+    return replace(found, labels=above.labels, instances=above.instances) if declared else found
+
+
+def _fits(folder: Path) -> bool:
+    try:
+        return _here(folder) is not None
+    except DataError:
+        return True  # named by the error that comes once it is asked for
 
 
 def _here(folder: Path) -> Found | None:
@@ -98,7 +132,9 @@ def _pair_of_folders(folder: Path) -> Found | None:
     files, aids = _without_aids(images_of(images))
     marks = _marks(labels)
     if not files:
-        raise DataError(f"{images}: expected images; the folder holds none that hyoid reads.")
+        parts = [one.name for one in folders_in(images)]
+        advice = f" For {listed(parts)} make folders such as {parts[0]}/images and {parts[0]}/labels." if parts else ""
+        raise DataError(f"{images}: expected images; the folder holds none that hyoid reads.{advice}")
     if not marks:
         raise DataError(f"{labels}: expected annotations with the names of the images; the folder holds none.")
     names = Names(map(stem_of, files))
@@ -143,8 +179,9 @@ def _with_others(images: Path, others: Path, entries: Sequence[Entry]) -> list[E
 
 def _check_images(place: Path, what: str, names: Iterable[str], cases: Collection[str], images: Path) -> None:
     if lost := sorted(set(names).difference(cases)):
+        some = amount(len(lost), f"{what[:-1]} has", f"{what} have")
         raise DataError(
-            f"{place}: {len(lost)} {what} have no image of the same name in {images.name}/: {listed(lost)}."
+            f"{place}: {some} no image of the same name in {images.name}/: {listed(lost)}."
             f" Add the images or remove the {what}."
         )
 
@@ -160,7 +197,8 @@ def _unread(folder: Path) -> tuple[str, ...]:
     known = (".txt", ".md", ".csv", ".json", ".yaml", ".yml", ".xml", ".db", ".ini")
     rest = [path.name for path in items_in(folder) if path.is_file() and not is_image(path)]
     rest = [name for name in rest if not name.lower().endswith(known)]
-    notes = [f"{len(rest)} files in {folder.name}/ are not images hyoid reads: {listed(rest)}."] if rest else []
+    some = amount(len(rest), "file", "files")
+    notes = [f"{some} in {folder.name}/ that hyoid does not read as images: {listed(rest)}."] if rest else []
     if mixed := mixed_folders(folder):
         notes.append(f"Folders that mix DICOM slices with other images are left out: {listed(mixed)}.")
     return tuple(notes)
@@ -227,17 +265,8 @@ def _by_ending(folder: Path, files: Sequence[Path]) -> tuple[list[Entry], tuple[
 
 
 def _by_format(files: list[Path]) -> list[Entry]:
-    order = [
-        ".jpg",
-        ".jpeg",
-        ".bmp",
-        ".ppm",
-        ".tif",
-        ".tiff",
-        ".pgm",
-        ".png",
-        ".gif",
-    ]  # of two formats the mask is in the lossless one
+    # of two formats the mask is in the lossless one
+    order = [".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".pgm", ".png", ".gif"]  # fmt: skip
     by_stem: dict[str, list[Path]] = {}
     for file in files:
         by_stem.setdefault(stem_of(file), []).append(file)

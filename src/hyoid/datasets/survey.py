@@ -20,7 +20,7 @@ from ..files.formats import read_header
 from ..files.header import Header
 from .agreement import TOLERANCE, Turn, offset_in_voxels, turn_between
 from .cases import channel_remarks
-from .entry import Entry, TruthFiles
+from .entry import Entry, TruthFiles, amount
 from .masks import Encoding, Marks, look_at
 
 
@@ -79,7 +79,9 @@ def look_at_all(entries: Sequence[Entry], files: Mapping[str, int], truth: Truth
     with ThreadPoolExecutor(min(8, cores())) as pool:
         found = list(track(pool.map(lambda one: _look(one, values, truth), entries), "Looking at cases", len(entries)))
     if problems := [str(one) for one in found if isinstance(one, DataError)]:
-        more = f" ({len(problems) - 1} more cases have problems.)" if len(problems) > 1 else ""
+        more = (
+            f" ({amount(len(problems) - 1, 'more case has', 'more cases have')} problems.)" if len(problems) > 1 else ""
+        )
         raise DataError(problems[0] + more)
     return [look for look in found if isinstance(look, Look)]
 
