@@ -31,9 +31,9 @@ def structure_files(labels: Sequence[Path | tuple[Path, ...] | None], declared: 
     groups = [label for label in labels if isinstance(label, tuple)]
     for group in groups:
         if len(group) > 1 and all(_RATER.search(stem_of(file)) or _RATER.search(file.parent.name) for file in group):
-            names = listed([file.name for file in group])
+            names = listed([f"{file.parent.name}/{file.name}" for file in group])
             raise DataError(
-                f"{group[0].parent}: {names} are the same structure as several raters drew it; a case has one"
+                f"{group[0].parent.parent}: {names} are the same structure as several raters drew it; a case has one"
                 " annotation. Keep one of them, or write their consensus into a file."
             )
     if not groups or len(groups) < sum(label is not None for label in labels):
