@@ -394,6 +394,16 @@ def test_junk_in_the_place_of_an_engine_is_made_again(net, name, suffix, tmp_pat
     assert (tmp_path / f"{name}_logits_1x1x16x16_abc.{suffix}").read_bytes() != b"junk"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_an_engine_that_cannot_be_kept_answers_all_the_same(net, name, tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    tiles = torch.randn(1, 1, *PATCH)
+    one = backend(net, name, folder=tmp_path / "file" / "engines")
+    torch.testing.assert_close(one(tiles), net(tiles)[0], rtol=0, atol=1e-4)
+    assert one.answered == f"{name} answered." and caplog.text.count("this engine could not be kept") == 1
+
+
 def test_an_engine_that_is_not_installed_is_told_with_the_command(net, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ConfigError, match=r"openvino needs openvino; install it with `pip install 'openvino>="):

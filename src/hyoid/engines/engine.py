@@ -6,14 +6,18 @@ are extras, imported when they are needed. A program that can be kept on disk is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, HyoidError
 from ..core.extras import install_command
+from ..core.progress import log
 from ..core.registry import Registry
 from ..tasks.task import Task
 from .evidence import Evidence
@@ -75,6 +79,15 @@ def check_installed(name: str) -> None:
     for library in libraries:
         if find_spec(library) is None:
             raise ConfigError(f"The engine {name} needs {library}; install it with `{install_command(extra)}`.")
+
+
+@contextmanager
+def keeping(file: Path) -> Iterator[None]:
+    """Around the writing of a program: where that fails it is used all the same, with a warning."""
+    try:
+        yield
+    except (HyoidError, OSError, RuntimeError) as error:
+        log.warning("%s: this engine could not be kept (%s); it is made again the next time.", file, error)
 
 
 def filled(program: Program, tiles: Tensor, batch: int) -> Tensor:

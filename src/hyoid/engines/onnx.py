@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.files import atomic_path
-from .engine import engines
+from .engine import engines, keeping
 from .torch import exported
 
 
@@ -49,6 +49,6 @@ def onnx(net: nn.Module, example: Tensor, half: bool, kept: Path | None) -> Onnx
         return OnnxRuntime(file.read_bytes())
     model = onnx_model(net, example)
     if file is not None:
-        with atomic_path(file) as path:
+        with keeping(file), atomic_path(file) as path:
             path.write_bytes(model)
     return OnnxRuntime(model)

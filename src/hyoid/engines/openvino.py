@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nets.layers import InstanceNorm
-from .engine import engines
+from .engine import engines, keeping
 from .evidence import exchanged
 from .torch import exported
 
@@ -107,11 +107,12 @@ def _kept_or(make: Callable[[], Any], half: bool, kept: Path | None) -> OpenVino
         return OpenVino(openvino.Core().read_model(file), half)
     model = make()
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        making = file.with_name(f"{file.stem}_{os.getpid()}.xml")  # others may make it too
-        openvino.save_model(model, making, compress_to_fp16=False)
-        making.with_suffix(".bin").replace(file.with_suffix(".bin"))
-        making.replace(file)  # last, so that it is never there alone
+        with keeping(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            making = file.with_name(f"{file.stem}_{os.getpid()}.xml")  # others may make it too
+            openvino.save_model(model, making, compress_to_fp16=False)
+            making.with_suffix(".bin").replace(file.with_suffix(".bin"))
+            making.replace(file)  # last, so that it is never there alone
     return OpenVino(model, half)
 
 
