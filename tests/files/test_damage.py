@@ -54,6 +54,29 @@ def test_empty_missing_text_and_pointer_files(tmp_path, name):
     refuses(path, *(["text"] if name != "a.dcm" else []))
 
 
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
+@pytest.mark.parametrize(
+    ("offset", "words"), [(2e9, "begin after 2,000,000,000 bytes"), (np.nan, "header is damaged"), (1e8, None)]
+)
+def test_bytes_between_header_and_voxels_cost_no_memory(tmp_path, name, offset, words):
+    head = bytearray(gzip.decompress(good(tmp_path)))
+    struct.pack_into("<f", head, 108, offset)
+    path = tmp_path / name
+    with gzip.open(path, "wb", 1) if name.endswith("gz") else path.open("wb") as file:
+        file.write(head[:352])
+        for _ in range(101 if offset == 1e8 else 1):
+            file.write(bytes(10**6))
+    if words:
+        refuses(path, words)
+        with pytest.raises(DataError, match=words):
+            read_header(path)
+        return
+    tracemalloc.start()
+    assert read_image(path).array.shape == (1, 12, 12, 12)
+    assert tracemalloc.get_traced_memory()[1] < 6e7
+    tracemalloc.stop()
+
+
 def test_web_page_saved_as_image(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"<!DOCTYPE html><html><body>Please log in</body></html>" * 10)
     refuses(tmp_path / "a.nii.gz", "a web page")

@@ -18,6 +18,8 @@ from .order import in_c_order
 from .sniff import DEFLATE, beginning, check_beside, check_plausible, damaged, describe, refusal
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
+_BLOCK = 1 << 24  # bytes that are inflated at once
+_LARGEST_OFFSET = 1 << 28  # bytes before the voxels
 _PLANE_BYTES = 1 << 26  # of labels that are written at once
 _FORMS = ("sform", "qform")
 _ROUNDING = 1e-3  # by which the square of a quaternion may be longer than 1
@@ -30,7 +32,8 @@ def read(path: Path, as_labels: bool = False) -> Stored:
         return _read_mgh(path)
     header_path, data_path = _partner(path, "hdr"), _partner(path, "img")
     header = _parse(header_path, _content(header_path, limit=600))
-    content = _content(data_path, _needed(data_path, header), whole=True)
+    start = _start(header)
+    content = _content(data_path, _needed(data_path, header) - start, start, whole=True)
     array = _voxels(data_path, content, header)
     return Stored(_channels_first(array), _facts(path, header))
 
@@ -159,8 +162,8 @@ def _partner(path: Path, end: str) -> Path:
     return path
 
 
-def _content(path: Path, limit: int, whole: bool = False) -> bytes | np.ndarray:
-    """The first bytes of a file after decompression, or less when it ends before.
+def _content(path: Path, limit: int, start: int = 0, whole: bool = False) -> np.ndarray:
+    """So many bytes of a file after decompression, from `start` on, or less when it ends before.
 
     With `whole`, the limit is what the header needs: a plain file is mapped, and one that was compressed is checked to
     its end where it ends there, and inflated no further where it does not.
@@ -169,16 +172,21 @@ def _content(path: Path, limit: int, whole: bool = False) -> bytes | np.ndarray:
     if not head.startswith(b"\x1f\x8b"):
         if path.name.lower().endswith(".gz") and describe(head) != "a NIfTI image":
             raise DataError(f"{path}: expected gzip data, but the file is {describe(head)}.")
-        return np.memmap(path, np.uint8, "r") if whole else head
+        return np.memmap(path, np.uint8, "r")[start:] if whole else np.frombuffer(head, np.uint8)
     from isal import igzip
 
-    check_plausible(path, limit, DEFLATE)
+    check_plausible(path, start + limit, DEFLATE)
     try:
+        content, done = np.empty(limit, np.uint8), 0
         with igzip.open(path) as file:
-            content = file.read(limit)
+            for at in range(0, start, _BLOCK):
+                file.read(min(_BLOCK, start - at))
+            while part := file.read(min(_BLOCK, limit - done)):
+                content[done : done + len(part)] = np.frombuffer(part, np.uint8)
+                done += len(part)
             if whole:
                 file.read(1)  # at the end of the data its checksum is compared
-            return content
+            return content[:done]
     except MemoryError as error:
         raise damaged(path, error) from None
     except Exception as error:
@@ -187,7 +195,7 @@ def _content(path: Path, limit: int, whole: bool = False) -> bytes | np.ndarray:
         ) from None
 
 
-def _parse(path: Path, content: bytes | np.ndarray) -> Any:
+def _parse(path: Path, content: np.ndarray) -> Any:
     import nibabel
 
     head = bytes(content[:540])
@@ -196,9 +204,13 @@ def _parse(path: Path, content: bytes | np.ndarray) -> Any:
             if len(head) < size:
                 break
             try:
-                return kind(head[:size], check=False)
+                header = kind(head[:size], check=False)
+                start = _start(header)
             except Exception as error:
                 raise DataError(f"{path}: the NIfTI header is damaged ({error}).") from None
+            if start > _LARGEST_OFFSET:
+                raise damaged(path, f"its header says that the voxels begin after {start:,} bytes")
+            return header
     sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
     if len(head) >= 348 and sizes & {348, 540} and any(head[344:348]):
         raise DataError(f"{path}: the NIfTI header is damaged (its magic word is {head[344:348]!r}).")
@@ -243,14 +255,14 @@ def _check_length(path: Path, size: int, header: Any) -> int:
     return start
 
 
-def _voxels(path: Path, content: bytes | np.ndarray, header: Any) -> np.ndarray:
+def _voxels(path: Path, content: np.ndarray, header: Any) -> np.ndarray:
     """The array as axes (x, y, z, C) with the header's scaling applied."""
     space, channels = _shape(path, header)
     dtype = header.get_data_dtype()
     if dtype.kind == "c":
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
-    start = _check_length(path, len(content), header)
-    flat = np.frombuffer(content, np.uint8 if dtype.names else dtype, int(np.prod(space)) * channels, start)
+    _check_length(path, _start(header) + len(content), header)
+    flat = np.frombuffer(content, np.uint8 if dtype.names else dtype, int(np.prod(space)) * channels)
     if dtype.names:
         return np.moveaxis(flat.reshape((channels, *space), order="F"), 0, -1)
     return _scaled(flat.reshape((*space, channels), order="F"), header)
