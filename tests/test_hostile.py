@@ -25,7 +25,24 @@ from hyoid.files.formats import write_image
 from hyoid.reporting.card import _harmless
 from hyoid.run_folder import RunFolder, Split
 
-EVIL = ["../x", "a/../../x", "/etc/x", "..", "", " ", "a\0b", "..\\x", "a\\..\\..\\x", "\\x", "C:\\x", "a\nb"]
+EVIL = [
+    "../x",
+    "a/../../x",
+    "/etc/x",
+    "..",
+    "",
+    " ",
+    "a\0b",
+    "..\\x",
+    "a\\..\\..\\x",
+    "\\x",
+    "C:\\x",
+    "a\nb",
+    ".",
+    "./b",
+    "b/",
+    "a//b",
+]
 
 
 @pytest.mark.parametrize("name", EVIL)
@@ -66,10 +83,14 @@ def test_a_run_that_names_a_case_outside_is_refused_with_the_file(tmp_path):
 def test_links_do_not_lead_writers_out_of_a_folder(tmp_path):
     folder, away = tmp_path / "run", tmp_path / "away"
     folder.mkdir(), away.mkdir()
-    for name in ("predictions", "weights"):
-        (folder / name).symlink_to(away)
-        with pytest.raises(HyoidError, match=r"leads out of .*run, to .*away; hyoid writes inside only"):
-            getattr(RunFolder(folder), name)
+    links = {"weights": ("weights", "weights/engines", "weights/tensorboard"), "tested": ("test", "test/predictions")}
+    for what, names in {**links, "predictions": ("predictions",), "before": ("before",)}.items():
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).symlink_to(away)
+            with pytest.raises(HyoidError, match=rf"/{name}: this leads out of .*run, to .*away; hyoid writes inside"):
+                getattr(RunFolder(folder), what)
+            (folder / name).unlink()
     (away / "precious").write_text("precious")
     for name in (".lock", "log.txt", "answers.jsonl"):
         (folder / name).symlink_to(away / "precious")

@@ -109,7 +109,7 @@ class RunFolder:
     @property
     def predictions(self) -> Path:
         """Answers to the validation cases."""
-        return inside(self.path, "predictions")
+        return self._inside("predictions")
 
     @property
     def prepared(self) -> Path:
@@ -157,7 +157,7 @@ class RunFolder:
         What killed programs left half-written goes first.
         """
         with alone(self.path / ".lock", "this run") as sure:
-            for folder in (self.path, self.weights, self.predictions, inside(self.path, "before")) if sure else ():
+            for folder in (self.path, self.weights, self.predictions, self.before) if sure else ():
                 remove_leftovers(folder)
             yield
 
@@ -177,8 +177,25 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """Checkpoints."""
-        return inside(self.path, "weights")
+        """Checkpoints, curves and programs of engines."""
+        return self._inside("weights", "tensorboard", "engines")
+
+    @property
+    def tested(self) -> Path:
+        """Answers to the test cases, and what is told of them."""
+        return self._inside("test", "predictions")
+
+    @property
+    def before(self) -> Path:
+        """Answers of the run before, which a later stage of a cascade learns from."""
+        return self._inside("before")
+
+    def _inside(self, name: str, *further: str) -> Path:
+        """A folder of the run, unless it or one of the folders in it that are written is a link to elsewhere."""
+        place = inside(self.path, name)
+        for one in further:
+            inside(self.path, f"{name}/{one}")
+        return place
 
     @property
     def trained(self) -> Path:

@@ -55,17 +55,19 @@ def test_where_nothing_can_be_locked_work_goes_on_with_a_warning(tmp_path, monke
 
 
 def test_what_a_killed_program_left_goes_once_nobody_works_there(tmp_path):
-    folder, mine = tmp_path / "x", tmp_path / "x" / ".hidden.txt"
-    folder.mkdir()
-    mine.write_text("not of this program")
+    folder, away, mine = tmp_path / "x", tmp_path / "away", {".hidden.txt", ".20261201.backup", ".deadbeef.nii.gz"}
+    folder.mkdir(), away.mkdir(), (folder / "ward").symlink_to(away)
+    for name in mine:
+        (folder / name).write_text("not of this program")
+    (away / f".hyoid-{'0' * 16}.txt").write_text("of a program that works elsewhere")
     command = [sys.executable, "-c", HOLD, str(folder), "shared"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         with sharing(folder / ".lock", [folder]):
             assert len(list(folder.glob(".*.half"))) == 1  # of a living program
         other.kill()
-    with sharing(folder / ".lock", [folder]), sharing(folder / ".lock", [folder]):
-        assert sorted(path.name for path in folder.iterdir()) == [".hidden.txt", ".lock"]
+    with sharing(folder / ".lock", [folder, folder / "ward"]), sharing(folder / ".lock", [folder]):
+        assert {path.name for path in folder.iterdir()} == {*mine, ".lock", "ward"} and len(list(away.iterdir())) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -235,6 +235,12 @@ def test_answers_do_not_lie_among_images(tmp_path):
     assert not (source / "answers.jsonl").exists()
 
 
+def test_two_cases_never_share_an_answer(tmp_path):
+    entries = [Entry("a", (tmp_path / "x.ome.zarr",)), Entry("a.ome", (tmp_path / "x.zarr",))]
+    with pytest.raises(ConfigError, match=r"a\.ome\.zarr would be the answer to both a and a\.ome; rename"):
+        predict_entries(predictor_for((8, 8, 8)), DATASET, entries, tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "a_liver.nii.gz", "ward/b.nii.gz"])
 def test_what_hyoid_did_not_write_is_never_covered(name, tmp_path):
     source, file = volumes(tmp_path / "in", "a", "ward/b"), tmp_path / "labels" / name

@@ -200,7 +200,7 @@ def test_a_second_program_on_a_run_is_told_who_works_on_it(run, verb):
 
 
 def test_what_a_killed_program_left_in_a_run_goes(run):
-    leftover, other = run / "weights" / ".0123abcd.last.safetensors", run / ".mine"
+    leftover, other = run / "weights" / f".hyoid-{'0' * 16}.last.safetensors", run / ".deadbeef.txt"
     for file in (leftover, other):
         file.write_text("half")
     with RunFolder(run).alone():
@@ -210,7 +210,7 @@ def test_what_a_killed_program_left_in_a_run_goes(run):
 def test_a_run_answers_images_while_another_program_works_on_it(run, finished):
     with hold(run):
         for name in ("one", "two"):
-            half = run.parent / name / ".0123abcd.half.png"  # of a program that was killed
+            half = run.parent / name / f".hyoid-{'0' * 16}.half.png"  # of a program that was killed
             half.parent.mkdir()
             half.write_text("half")
             assert len(hyoid.predict(run, [finished / "data" / "images"], into=run.parent / name)) == 4

@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import TextIO, cast
 
 from .errors import DataError, HyoidError
@@ -23,13 +23,13 @@ os.umask(_UMASK)
 
 def name_problem(name: str) -> str:
     """Why a file that is named after a case or structure could lie outside its folder; empty when it cannot."""
-    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
-    anchored = PurePosixPath(name).is_absolute() or PureWindowsPath(name).root
-    if name.strip() and not anchored and ".." not in parts and all(ord(letter) >= 32 for letter in name):
+    parts = {one.strip() for one in re.split(r"[/\\]", name)}
+    anchored = PureWindowsPath(name).root
+    if not anchored and not parts & {"", ".", ".."} and all(ord(letter) >= 32 for letter in name):
         return ""
     return (
-        f"{name!r} cannot name a file in a folder; expected a name that is not empty or absolute, without '..' and "
-        "control characters"
+        f"{name!r} cannot name a file in a folder; expected a name that is not empty or absolute, without parts that "
+        "are empty, '.' or '..', and without control characters"
     )
 
 
@@ -37,7 +37,7 @@ def check_name(name: str, where: str = "A case") -> str:
     """The name of a case, unless a file that is named after it could lie outside its folder.
 
     Raises:
-        DataError: When it is empty, absolute, or contains `..` or a control character such as NUL.
+        DataError: When it is empty or absolute, a part of it is empty, `.` or `..`, or a control character is in it.
     """
     if problem := name_problem(name):
         raise DataError(f"{where}: {problem}.")
@@ -84,7 +84,8 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-_TEMPORARY = re.compile(r"\.[0-9a-f]{8}\..+")
+_TEMPORARY = re.compile(r"\.hyoid-[0-9a-f]{16}\..+")
+"""Names that nobody else gives, since what bears one may be deleted."""
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         HyoidError: When the folder cannot be written or the disk is full.
     """
     target = Path(path)
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".hyoid-{secrets.token_hex(8)}.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

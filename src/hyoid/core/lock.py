@@ -75,15 +75,17 @@ def alone(path: Path, what: str) -> Iterator[bool]:
 def sharing(path: Path, folders: Iterable[Path]) -> Iterator[None]:
     """Inside the block any number of programs share a file, and write into folders; the first cleans these.
 
-    What killed programs left half-written is removed; nothing where the file system, or Windows, shares no locks.
+    What killed programs left half-written is removed; nothing in folders that lead out of that of the file, nor where
+    the file system, or Windows, shares no locks.
     """
     with ExitStack() as stack:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(path.open("a"))
+            file = stack.enter_context(append_to(path))
             with suppress(BlockingIOError):
                 _hold(file.fileno())
                 for folder in folders:
-                    remove_leftovers(folder)
+                    if folder.resolve().is_relative_to(path.parent.resolve()):
+                        remove_leftovers(folder)
             _share(file.fileno())
         yield

@@ -166,7 +166,10 @@ def predict_entries(
     check_format(predictor, entries)
     outcome = Outcome({entry.id: answer_file(into, entry, wanted, kind, dims) for entry in entries})
     places = {image.resolve().parent: image for entry in entries for image in entry.images}
+    owners: dict[Path, str] = {}
     for case_id, file in outcome.files.items():
+        if (other := owners.setdefault(file, case_id)) != case_id:
+            raise ConfigError(f"{file} would be the answer to both {other} and {case_id}; rename one of these cases.")
         if beside := places.get(file.resolve().parent):
             raise ConfigError(
                 f"{into}: the answer to {case_id} would lie among images, beside {beside}; choose another --into."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.case import Case
 from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
-from ..core.files import inside, remove
+from ..core.files import remove
 from ..core.labels import Labels
 from ..core.progress import log
 from ..core.sources import stats_of
@@ -134,7 +134,7 @@ def cases_of(folder: RunFolder) -> Dataset:
             predict_validation(first)
     found = validation_answers(first) if honest else {}
     answers = {mine: found[its] for mine, its in honest.items()}
-    place, wanted = inside(folder.path, "before"), first.experiment.prediction.format
+    place, wanted = folder.before, first.experiment.prediction.format
     entries = (*dataset.cases, *map(dataset.entry, unlabelled_of(folder)))
     others = [entry for entry in entries if entry.id not in answers]
     answers |= {entry.id: answer_file(place, entry, wanted) for entry in others}

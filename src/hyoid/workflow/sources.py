@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..core.sources import changed_files, stamps_of
 from ..datasets.entry import listed
 from ..datasets.layouts import find
 from ..run_folder import RunFolder
+from .origin import Record
 from .prepared import unlabelled_of
 
 FILE = "sources.json"
@@ -68,7 +68,7 @@ def accept_changes(folder: RunFolder) -> None:
     if cases:
         log.warning("%s; it learns from them as they are now, with the plan as it is.", what)
         (folder.weights / "last.safetensors").unlink(missing_ok=True)
-        shutil.rmtree(folder.path / "before", ignore_errors=True)  # answers to the former images
+        Record(folder.before).forget()  # answers to the former images
         known = folder.read_json(FILE)
         now = {case_id: stamps_of(folder.dataset.entry(case_id)) for case_id in cases}
         folder.write_json(FILE, {**known, "stamps": known["stamps"] | now})

@@ -39,7 +39,7 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
             " `split` of its table, and plan a new run."
         )
     log.info("%d test cases are judged, beside %d that validated.", len(folder.dataset.test), len(folder.unseen))
-    answers_place = folder.path / "test" / "predictions" / fingerprint_of(folder)
+    answers_place = folder.tested / "predictions" / fingerprint_of(folder)
     with folder.alone():
         with folder.timed("test"):
             answers = _answers(folder, answers_place)
@@ -47,7 +47,7 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
         notes = [_counted(folder), *_known(folder)]
     log.info(" ".join(notes))
     found = replace(found, notes=(*found.notes, *notes))
-    place, told = into or folder.path / "test", of_test(folder, answers)
+    place, told = into or folder.tested, of_test(folder, answers)
     found.write(place, told.to_dict())
     write_page(place, found, told)
     return found
