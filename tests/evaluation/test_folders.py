@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from scipy.ndimage import gaussian_filter
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
@@ -122,6 +123,16 @@ def test_black_and_white_masks_are_one_structure_whatever_white_is(tmp_path, whi
     found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
     assert found.structures == ("foreground",)
     assert found.rows[0].values["dice"] == 1.0
+
+
+@pytest.mark.parametrize(("white", "kind"), [(100, np.uint8), (65535, np.uint16)])
+def test_soft_edges_of_predictions_are_cut_whatever_white_is(tmp_path, white, kind):
+    mask = np.zeros((40, 40))
+    mask[8:30, 10:28] = 1
+    put(tmp_path / "pred", "a.tif", (gaussian_filter(mask, 2) * white).astype(kind))
+    put(tmp_path / "ref", "a.png", mask.astype(np.uint8))
+    found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
+    assert found.rows[0].values["dice"] > 0.97 and any("grey edges" in note for note in found.notes)
 
 
 def test_predictions_that_found_nothing_are_judged(tmp_path):

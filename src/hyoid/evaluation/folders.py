@@ -207,6 +207,7 @@ def _reference_encoding(
 def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding, notes: list[str]) -> Encoding:
     """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
     from ..datasets.masks import Encoding
+    from ..datasets.shades import are_shades, from_shades
 
     by_colour = reference.kind == "colours" and any(one.palette for one in marks)
     if by_colour or reference.kind == "levels" or any(one.coloured for one in marks):
@@ -220,6 +221,11 @@ def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding
         range_of = f", half of the range 0 to {_WHITE}," if threshold > 1 else ""
         notes.append(f"Predictions: numbers above {threshold:g}{range_of} are {labels.names[0]}.")
         return Encoding(kind="threshold", threshold=threshold, written=labels.written[0])
+    if whole and len(labels.names) == 1 and are_shades(marks):
+        told: list[str] = []
+        encoding = from_shades(marks, labels.written[0], single=True, notes=told)
+        notes += [f"Predictions: {text}" for text in told]
+        return encoding
     unknown = [f"{value:g}" for value in sorted(found - set(labels.known_values))]
     if not whole or not found & {value for group in labels.values for value in group}:
         raise DataError(
