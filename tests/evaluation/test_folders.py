@@ -129,10 +129,13 @@ def test_black_and_white_masks_are_one_structure_whatever_white_is(tmp_path, whi
 def test_soft_edges_of_predictions_are_cut_whatever_white_is(tmp_path, white, kind):
     mask = np.zeros((40, 40))
     mask[8:30, 10:28] = 1
-    put(tmp_path / "pred", "a.tif", (gaussian_filter(mask, 2) * white).astype(kind))
+    put(tmp_path / "pred", "a.tif", (gaussian_filter(mask, 0.8) * white).astype(kind))
     put(tmp_path / "ref", "a.png", mask.astype(np.uint8))
     found = evaluate_folders(tmp_path / "pred", tmp_path / "ref")
     assert found.rows[0].values["dice"] > 0.97 and any("grey edges" in note for note in found.notes)
+    put(tmp_path / "pred", "a.tif", (gaussian_filter(mask, 4) * white).astype(kind))
+    with pytest.raises(DataError, match="which are not values of foreground"):
+        evaluate_folders(tmp_path / "pred", tmp_path / "ref")
 
 
 def test_predictions_that_found_nothing_are_judged(tmp_path):

@@ -206,8 +206,8 @@ def _reference_encoding(
 
 def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding, notes: list[str]) -> Encoding:
     """How predictions are stored: as the values of the structures, or as any mask when there is one structure."""
-    from ..datasets.masks import Encoding
-    from ..datasets.shades import are_shades, from_shades
+    from ..datasets.masks import Encoding, total_counts
+    from ..datasets.shades import are_shades, blends, from_shades
 
     by_colour = reference.kind == "colours" and any(one.palette for one in marks)
     if by_colour or reference.kind == "levels" or any(one.coloured for one in marks):
@@ -227,7 +227,8 @@ def _prediction_encoding(marks: list[Marks], labels: Labels, reference: Encoding
         notes += [f"Predictions: {text}" for text in told]
         return encoding
     unknown = [f"{value:g}" for value in sorted(found - set(labels.known_values))]
-    if not whole or not found & {value for group in labels.values for value in group}:
+    shades = 2 * len(blends(marks, total_counts(marks))) > len(found)
+    if shades or not whole or not found & {value for group in labels.values for value in group}:
         raise DataError(
             f"{marks[0].case}: predictions hold {listed(unknown)}, which are not values of "
             f"{listed(labels.names)}. Predictions must hold the label values of the references."
