@@ -8,10 +8,12 @@ import tracemalloc
 import zlib
 
 import nibabel
+import numcodecs
 import numpy as np
 import pytest
 import SimpleITK
 import tifffile
+import zarr
 
 from hyoid.core.case import Image
 from hyoid.core.errors import DataError
@@ -388,3 +390,16 @@ def test_numbers_of_axes_without_room_are_refused(tmp_path, name, said):
     path = min(tmp_path.iterdir())
     path.write_bytes(re.sub(rb"(NDims = |dimension: )3", rb"\g<1>" + said.encode(), path.read_bytes(), count=1))
     refuses(path, f"is {said}")
+
+
+@pytest.mark.parametrize("codec", [numcodecs.Zstd(), numcodecs.Blosc(), numcodecs.LZ4()], ids=lambda one: one.codec_id)
+def test_a_chunk_of_zarr_does_not_swell(tmp_path, codec):
+    group = zarr.create_group(
+        tmp_path / "a.zarr",
+        zarr_format=2,
+        attributes={"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]},
+    )
+    group.create_array("0", shape=(8, 8), chunks=(8, 8), dtype="u1", compressors=[codec])[:] = 1
+    assert read_image(tmp_path / "a.zarr").array.sum() == 64
+    (tmp_path / "a.zarr" / "0" / "0.0").write_bytes(codec.encode(bytes(100 << 20)))
+    refuses(tmp_path / "a.zarr", "a chunk claims 104,857,600 bytes")

@@ -20,7 +20,7 @@ from .blocks import Blocks, as_read
 from .colours import colour_of
 from .header import Format, Header, Stored
 from .sniff import check_regular, damaged
-from .zarr_chunks import checked, empty, is_there, note_on_missing
+from .zarr_chunks import check_of_claims, checked, empty, is_there, note_on_missing
 
 CHUNK = {2: (1024, 1024), 3: (128, 128, 128)}
 """Chunks of labels that are written, at most."""
@@ -75,6 +75,8 @@ def _guarded() -> type[Any]:
     from zarr.storage import LocalStore
 
     class Guarded(LocalStore):
+        check: Any = None
+
         async def get(self, key: str, *args: Any, **options: Any) -> Any:
             file = self.root / key
             if not file.resolve().is_relative_to(self.root.resolve()):
@@ -87,6 +89,8 @@ def _guarded() -> type[Any]:
                 for field in _ANYTHING if isinstance(tree, dict) else ():
                     tree.pop(field, None)
                 _check_codecs(self.root, tree)
+            elif found is not None and self.check is not None and not Path(key).name.startswith("."):
+                self.check(found.as_numpy_array()[:32].tobytes())
             return found
 
     return Guarded
@@ -135,6 +139,7 @@ def _header(path: Path, source: _Source) -> Header:
     grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)
     dtype = "uint8" if array.dtype == bool else str(array.dtype.newbyteorder("="))
     name = f"OME-Zarr (zarr {array.metadata.zarr_format})"
+    array.store.check = check_of_claims(path, array)
     notes = tuple(filter(None, [note_on_missing(path, array)]))
     return Header(name, grid, sizes.get("c", 1), dtype, notes, placed=False)
 

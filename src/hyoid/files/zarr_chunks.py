@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -50,6 +51,30 @@ def _check_frame(head: bytes, length: int) -> None:
     said = int.from_bytes(head[12:16], "little")
     if length < 16 or said != length:
         raise ValueError(f"a chunk of {length} bytes should have {said}")
+
+
+def check_of_claims(path: Path, array: Any) -> Callable[[bytes], None]:
+    """Refuses a chunk, by its first bytes, that claims to become much longer than the voxels of one.
+
+    Not all compressions say it, and nothing is known of the chunks in shards.
+    """
+    codec = None if array.shards or not array.compressors else array.compressors[-1]
+    name = getattr(codec, "codec_id", None) or type(codec).__name__.removesuffix("Codec").lower()
+    most = 2 * math.prod(array.chunks) * array.dtype.itemsize + _LONGEST_INDEX
+
+    def check(head: bytes) -> None:
+        said = {"blosc": head[4:8], "lz4": head[:4], "zstd": _said_by_zstd(head)}.get(name, b"")
+        if (claimed := int.from_bytes(said, "little")) > most:
+            raise damaged(path, f"a chunk claims {claimed:,} bytes, and {most:,} are possible")
+
+    return check
+
+
+def _said_by_zstd(head: bytes) -> bytes:
+    """The length of the content in the header of a frame, as RFC 8878 has it."""
+    flags = head[4] if len(head) > 4 and head[:4] == b"\x28\xb5\x2f\xfd" else 0
+    start = 5 + (not flags & 32) + (0, 1, 2, 4)[flags & 3]
+    return head[start : start + (0, 2, 4, 8)[flags >> 6]]
 
 
 def note_on_missing(path: Path, array: Any) -> str:
