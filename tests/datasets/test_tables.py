@@ -99,9 +99,12 @@ def test_a_blank_patient_is_none(tmp_path):
     assert patients(found)[2:4] == ["002", "003"] and "2 cases lack a patient, such as 002" in found.warnings[0]
 
 
-@pytest.mark.parametrize(("column", "warned"), [("block", True), ("Nr", True), ("age", False), ("site", False)])
+@pytest.mark.parametrize(
+    ("column", "warned"),
+    [("block", True), ("Nr", True), ("age", False), ("site", False), ("width", False), ("acquired", False)],
+)
 def test_an_unused_column_that_looks_like_patients_is_a_warning(tmp_path, column, warned):
-    entry = {"age": "6{n}", "site": "A"}.get(column, "x{p}")
+    entry = {"age": "6{n}", "site": "A", "width": "{p}", "acquired": "2020-01-0{p}"}.get(column, "x{p}")
     found = with_table(tmp_path / "data", table(f"case,{column}", f"{{i}},{entry}"))
     assert any(f"The column `{column.lower()}` is not used" in text for text in found.warnings) == warned
 
@@ -204,3 +207,56 @@ def test_rows_without_a_case_are_named_with_the_closest(tmp_path):
         "cases.csv has no row for 1 case: scan_2.",
         "1 of 2 rows of cases.csv match no image: 'scn_2' (closest: 'scan_2').",
     ]
+
+
+CLASSES = [
+    "image,label,patient\n1.png,2,a\n2.png,1,a\n3.png,1,b\n",
+    "image,mask,patient\n1.png,3,a\n2.png,1,a\n3.png,2,b\n",
+    "filename,annotation,patient\n1.png,1,a\n2.png,0,a\n3.png,1,b\n",
+]
+
+
+@pytest.mark.parametrize("text", CLASSES)
+def test_a_column_of_classes_names_no_masks(tmp_path, text):
+    root = pictures(tmp_path / "data", ["1", "2", "3"])
+    (root / "cases.csv").write_text(text)
+    found = open_dataset(root)
+    assert [found.entry(i).label.stem for i in found.ids] == ["1", "2", "3"] and patients(found) == ["a", "a", "b"]
+    (root / "cases.csv").rename(root / "manifest.csv")
+    with pytest.raises(DataError, match=r"may be classes"):
+        open_dataset(root)
+
+
+def test_cases_beside_a_manifest_are_read_and_must_agree(tmp_path):
+    root = pictures(tmp_path / "data")
+    (root / "manifest.csv").write_text(table("image,label,patient", "{i}.png,{i}.png,p{p}"))
+    (root / "cases.csv").write_text(table("case,split", "{i},train").replace("005,train", "005,test"))
+    found = open_dataset(root)
+    assert found.test == ("005",) and patients(found) == ["p0", "p0", "p1", "p1", "p2"]
+    (root / "cases.csv").write_text(table("case,patient", "{i},x{p}"))
+    with pytest.raises(DataError, match=r"`patient` is 'x0' here and 'p0' elsewhere"):
+        open_dataset(root)
+
+
+@pytest.mark.parametrize(("column", "yes"), [("is_test", "True"), ("test", "1"), ("isTest", "yes")])
+def test_flags_are_a_split(tmp_path, column, yes):
+    text = table(f"case,{column}", "{i},").replace("005,", f"005,{yes}")
+    assert with_table(tmp_path / "data", text).test == ("005",)
+
+
+def test_a_flag_of_validation_decides_and_one_of_training_is_refused(tmp_path):
+    text = table("case,is_valid", "{i},False").replace("005,False", "005,True")
+    assert with_table(tmp_path / "data", text).split()[1] == ("005",)
+    with pytest.raises(DataError, match=r"`is_train` leaves open"):
+        with_table(tmp_path / "other", text.replace("is_valid", "is_train"))
+
+
+def test_an_anonymous_name_is_no_patient_and_one_patient_has_many_spellings(tmp_path):
+    text = table("case,PatientName,PatientID", "{i},anonymous,P{p}").replace("005,anonymous,P2", "005,anonymous,p02")
+    assert patients(with_table(tmp_path / "data", text)) == ["P0", "P0", "P1", "P1", "P2", "P2"]
+
+
+def test_a_row_twice_counts_once_and_a_table_with_patients_that_is_not_read_is_a_warning(tmp_path):
+    assert len(with_table(tmp_path / "data", table() + "003,p1\n")) == 6
+    found = with_table(tmp_path / "other", table(), name="clinical.csv")
+    assert found.warnings and "clinical.csv: not read" in found.warnings[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,22 @@ from .columns import IDS, IMAGES, LABELS, OTHERS, bare, given, understood
 from .entry import Entry, Found, TruthFiles, listed
 from .facts import facts_of
 from .places import IMAGE_FOLDERS, LABEL_FOLDERS, OTHER_FOLDERS, TARGET_FOLDERS, Finder, is_there
+from .splits import part_of
 
-MANIFESTS = ("manifest.csv", "manifest.yaml", "manifest.yml", "dataset.csv", "dataset.yaml", "cases.csv")
-_IDLE = re.compile(r"\.(tsv|csv|xlsx?|ods)$|^splits_final\.json$", re.IGNORECASE)
+MANIFESTS = (
+    "manifest.csv",
+    "manifest.tsv",
+    "manifest.yaml",
+    "manifest.yml",
+    "dataset.csv",
+    "dataset.yaml",
+    "cases.csv",
+)
+_IDLE = re.compile(
+    r"\.(tsv|csv|xlsx?|ods)$|^splits_final\.json$|^cases\.(ya?ml|json)$|^manifest\.json$"
+    r"|^(train|val|test|dev)[a-z]*\.(txt|json)$",
+    re.IGNORECASE,
+)
 _JSON_FILES = ("image", "images", "label", "other", "moving")
 _TARGET_COLUMNS: dict[str, TruthFiles] = {"target": "image", "field": "field"}
 
@@ -31,7 +45,8 @@ def is_manifest(path: Path) -> bool:
     images, labels, _ = _finders(path)
     truths = (*table.named(LABELS), *(c for c in table.columns if c in _TARGET_COLUMNS))
     named = [c for some in _image_columns(table) for c in some]
-    return all(any(_finds(f, table, c) for c in some) for f, some in ((images, named), (labels, truths)))
+    marks = [c for c in truths if _finds(labels, table, c) and not _classes(table, c, named)]
+    return bool(marks) and any(_finds(images, table, c) for c in named)
 
 
 def from_manifest(path: Path) -> Found:
@@ -52,7 +67,7 @@ def from_manifest(path: Path) -> Found:
     images, labels, others = _finders(path)
     columns = _channels(table, images)
     second = next((c for c in table.named(OTHERS) if _finds(others, table, c)), "")
-    label_column = _label_column(table, labels)
+    label_column = _label_column(table, labels, columns)
     truths = [kind for kind in _TARGET_COLUMNS if any(table.cells(kind))]
     if len(truths) + any(table.cells(label_column)) > 1:
         both = ", ".join(c for c in (label_column, *truths) if c)
@@ -125,17 +140,32 @@ def _channels(table: tables.Table, images: Finder) -> list[str]:
     return columns
 
 
-def _label_column(table: tables.Table, labels: Finder) -> str:
-    """The column of annotations; where one holds files, a `label` such as `benign` is a fact.
+def _label_column(table: tables.Table, labels: Finder, images: Sequence[str]) -> str:
+    """The column of annotations; where one holds files, a `label` such as `benign` or `2` is a fact.
 
     Raises:
-        DataError: When several hold files.
+        DataError: When several hold files, or one that may hold classes does.
     """
     columns = [c for c in table.named(LABELS) if any(table.cells(c))]
-    filled = [c for c in columns if _finds(labels, table, c)]
+    found = [c for c in columns if _finds(labels, table, c)]
+    filled = [c for c in found if not _classes(table, c, images)]
+    if found and not filled:
+        raise DataError(
+            f"{table.path}: `{found[0]}` holds numbers or words that may be classes; write the file of each annotation"
+            " with its ending, or call a column of classes `class`."
+        )
     if len({tuple(table.cells(c)) for c in filled}) > 1:
         raise DataError(f"{table.path}: {' and '.join(filled)} both name annotations; take one out.")
     return next(iter(filled or columns), "")
+
+
+def _classes(table: tables.Table, column: str, images: Sequence[str]) -> bool:
+    """Whether names without ending may be classes: several rows share one, or a number is that of another image."""
+    firsts = [next((stem_of(row[c]) for c in images if given(row.get(c, ""))), "") for row in table.rows]
+    cells = table.cells(column)
+    short = {k: cell for k, cell in enumerate(cells) if cell and not re.search(r"[/\\;]", cell) and not suffix_of(cell)}
+    others = [cell for k, cell in short.items() if cell.isdecimal() and cell != firsts[k] and cell in firsts]
+    return bool(others) or len(set(short.values())) < len(short)
 
 
 def _finds(finder: Finder, table: tables.Table, column: str) -> bool:
@@ -204,18 +234,45 @@ def described(path: Path, found: Found) -> Found:
 
 def with_tables(folder: Path, layout: str, entries: Sequence[Entry]) -> Found:
     """The cases with the facts of cases.csv and the names of labels.yaml in their folder."""
-    notes: list[str] = []
-    warnings: list[str] = []
-    for name in ("cases.csv", "cases.tsv"):
-        if (folder / name).is_file():
-            found = facts_of(folder / name, [entry.id for entry in entries])
-            entries = [replace(entry, facts={**found.of.get(entry.id, {}), **entry.facts}) for entry in entries]
-            notes, warnings = [*notes, *found.notes], [*warnings, *found.warnings]
-    others = [file.name for file in sorted(folder.iterdir()) if _IDLE.search(file.name)]
-    if others and not any((folder / name).is_file() for name in ("cases.csv", "cases.tsv")):
-        notes.append(f"{listed(others)}: not read; what is known of cases, patients and parts belongs into cases.csv.")
     labels, instances = declared_beside(folder)
-    return Found(layout, entries, labels, instances, notes=tuple(notes), warnings=tuple(warnings))
+    return with_facts(folder, Found(layout, entries, labels, instances))
+
+
+def with_facts(folder: Path, found: Found) -> Found:
+    """The cases with the facts of a cases.csv in their folder, and a remark on tables that are not read.
+
+    Raises:
+        DataError: When it contradicts what is known of a case's patient or part.
+    """
+    entries, notes, warnings = found.entries, [*found.notes], [*found.warnings]
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    read = [file for file in files if file.name.lower() in ("cases.csv", "cases.tsv")]
+    for file in read:
+        facts = facts_of(file, [entry.id for entry in entries])
+        entries = [replace(entry, facts=_joined(file, entry, facts.of.get(entry.id, {}))) for entry in entries]
+        notes, warnings = [*notes, *facts.notes], [*warnings, *facts.warnings]
+    others = [file for file in files if _IDLE.search(file.name) and found.layout != f"manifest {file.name}"]
+    if others and not read:
+        names = listed([file.name for file in others])
+        remarks = warnings if any(map(_may_split, others)) else notes
+        remarks.append(f"{names}: not read; what is known of cases, patients and parts belongs into cases.csv.")
+    return replace(found, entries=entries, notes=tuple(notes), warnings=tuple(warnings))
+
+
+def _may_split(file: Path) -> bool:
+    """Whether a table that is not read has a column of patients or parts."""
+    with suppress(DataError):
+        if file.suffix.lower() in (".csv", ".tsv"):
+            return not {"patient", "subject", "split", "fold"}.isdisjoint(tables.read_table(file).columns)
+    return False
+
+
+def _joined(table: Path, entry: Entry, facts: Mapping[str, str]) -> dict[str, str]:
+    for key in ("patient", "subject", "split", "fold"):
+        one, two = given(facts.get(key, "")), given(entry.facts.get(key, ""))
+        if one and two and one.casefold() != two.casefold() and (part_of(one) or one) != (part_of(two) or two):
+            raise DataError(f"{table}: {entry.id}: `{key}` is {one!r} here and {two!r} elsewhere; make them agree.")
+    return {**facts, **{key: text for key, text in entry.facts.items() if given(text) or key not in facts}}
 
 
 def declared_beside(folder: Path) -> tuple[Any, bool]:

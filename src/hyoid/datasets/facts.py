@@ -47,10 +47,9 @@ def facts_of(path: Path, cases: Sequence[str]) -> Facts:
         raise DataError(f"{path}: line {line} has no `{column}`; name its case, or delete the line.")
     facts: dict[str, dict[str, str]] = {}
     for name, row in zip(names, table.rows, strict=True):
-        if (case := case_of.get(name)) in facts:
+        case, known = case_of.get(name), {key: text for key, text in row.items() if key != column or key in patients}
+        if case is not None and facts.setdefault(case, known) != known:
             raise DataError(f"{path}: case {case!r} has two rows.")
-        if case is not None:
-            facts[case] = {key: text for key, text in row.items() if key != column or key in patients}
     idle, unknown = [name for name in names if name not in case_of], [case for case in cases if case not in facts]
     if not facts:
         lost = f"rows are of {listed(idle, 2)}; images are {listed(unknown, 2)}. Nothing it says of patients or splits"

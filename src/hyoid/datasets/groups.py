@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,8 +19,9 @@ GROUP_COLUMNS = ("patient", "pair", "subject", "group")
 beside `patient` it usually names a disease."""
 
 _NO_PATIENTS = ("split", "fold", "annotated")
-_PERSON = re.compile(r"(id|nr|no|code|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
-_NUMBERS = re.compile(r"[-+.,;x()\[\]eE\d\s]*\d[-+.,;x()\[\]eE\d\s]*")
+_PERSON = re.compile(r"(id|nr|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
+_NUMBERS = re.compile(r"(?![eExTZ])[-+.,;:/x()\[\]eETZ\d\s]*\d[-+.,;:/x()\[\]eETZ\d\s]*")  # measures, dates and times
+_PLACES = re.compile(r"site|cent(er|re)|hospital|scanner|vendor|diagnos|grade|icd|code|date|class", re.IGNORECASE)
 _MEASURED = re.compile(r"\d *[.,x] *\d")
 STACK_COLUMNS = ("slice", "section", "frame")
 _WHOLE = re.compile(r"-?\d+")
@@ -194,14 +196,17 @@ def _unused(ids: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> list[
     for column in dict.fromkeys(name for i in ids for name in facts[i] if name not in _NO_PATIENTS):
         entries = [facts[i].get(column, "") for i in ids]
         kinds, blocks = len(set(entries)), sum(1 for _ in groupby(entries))
+        together = sum(count for count in Counter(entries).values() if count > 1)
         if (
             "" not in entries
             and not (all(map(_NUMBERS.fullmatch, entries)) and any(map(_MEASURED.search, entries)))
-            and max(3, len(ids) / 6) <= kinds < len(ids)
-            and (blocks == kinds or _PERSON.search(column))
+            and max(3, len(ids) / 6) <= kinds
+            and 2 * together >= len(ids)
+            and not _PLACES.search(column)
+            and (_PERSON.search(column) or (blocks == kinds and not all(map(_NUMBERS.fullmatch, entries))))
         ):
             found.append(
-                f"The column `{column}` is not used, but several cases share each of its {kinds} entries. If these are"
-                " patients, call it `patient`, so that none is on both sides of the split."
+                f"The column `{column}` is not used, but {together} of {len(ids)} cases share their entry with others."
+                " If the entries are patients, call it `patient`, so that none is on both sides of the split."
             )
     return found

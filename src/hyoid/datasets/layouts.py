@@ -14,7 +14,7 @@ from ..files.formats import is_image, stem_of, suffix_of
 from ..files.sniff import check_regular
 from ..files.strays import folders_in, items_in, strays_below
 from .contents import annotations_of, by_name, images_of, mixed_folders, one_of_pairs, voxels_of
-from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_tables
+from .declared import MANIFESTS, described, from_json, from_manifest, is_manifest, with_facts, with_tables
 from .endings import Names, annotated_by, by_case, channels_of, is_aid
 from .entry import Entry, Found, amount, listed
 from .per_case import folder_per_case
@@ -105,7 +105,8 @@ def _here(folder: Path) -> Found | None:
         return _from_json(folder / "dataset.json")
     for name in MANIFESTS:
         if is_manifest(folder / name):
-            return from_manifest(folder / name)
+            found = from_manifest(folder / name)
+            return found if name == "cases.csv" else with_facts(folder, found)
     return _pair_of_folders(folder) or folder_per_case(folder) or _one_folder(folder)
 
 

@@ -139,7 +139,7 @@ def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
 
 def labels_from_manifest(path: Path) -> Labels | None:
     """Structures that a YAML manifest declares under `labels:`, or None."""
-    tree = read_tree(path) if path.suffix.lower() != ".csv" else None
+    tree = read_tree(path) if path.suffix.lower() not in (".csv", ".tsv") else None
     return labels_from_mapping(path, tree) if isinstance(tree, dict) and "labels" in tree else None
 
 
