@@ -13,7 +13,7 @@ import pytest
 
 import hyoid
 from hyoid.core.case import Image
-from hyoid.core.errors import ConfigError, DataError
+from hyoid.core.errors import ConfigError, DataError, HyoidError
 from hyoid.datasets.below import images_below
 from hyoid.datasets.cases import find_images
 from hyoid.datasets.entry import Entry
@@ -233,6 +233,34 @@ def test_answers_do_not_lie_among_images(tmp_path):
         with pytest.raises(ConfigError, match="would lie among images"):
             answered(source, into)
     assert not (source / "answers.jsonl").exists()
+
+
+@pytest.mark.parametrize("format", [None, "ome.zarr"])
+def test_an_answer_corrected_by_hand_is_not_covered_nor_deleted(format, tmp_path, caplog):
+    source, into, predictor = volumes(tmp_path / "in", "a", "b"), tmp_path / "out", predictor_for((8, 8, 8))
+    predictor.settings = predictor.settings.model_copy(update={"format": format})
+    for _ in range(2):
+        one = predict_entries(predictor, DATASET, find_images(source, 1), into)[0]
+    mine = next(path for path in sorted(one.rglob("*")) if path.is_file()) if one.is_dir() else one
+    mine.write_bytes(b"corrected")
+    with pytest.raises(DataError, match="1 of 2 images were not predicted: a"):
+        predict_entries(predictor, DATASET, find_images(source, 1), into)
+    assert f"{one}: this file has changed since hyoid wrote it and is not covered; move it away." in caplog.text
+    Record(into).forget()
+    assert mine.read_bytes() == b"corrected" and [*into.iterdir()] == [one]
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(HyoidError, match=r"out: could not be written \(a link to what is not there\)"):
+        answered(volumes(tmp_path / "in", "a"), tmp_path / "out", origin={})
+
+
+@pytest.mark.parametrize("verb", [hyoid.evaluate, hyoid.predict])
+def test_answers_of_a_run_without_a_list_are_told_with_what_to_do(answered_run, verb):
+    (answered_run.predictions / "answers.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"does not list .*; delete this folder or move it away, and `hyoid predict "):
+        verb(answered_run.path)
 
 
 def test_two_cases_never_share_an_answer(tmp_path):

@@ -207,7 +207,8 @@ def predict_entries(
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
         source = by_id[case.id].images[0]
         further = {} if maps is None else _maps_by_file(predictor, maps, case.id, into)
-        record.claim([outcome.files[case.id], *further, *([file_of(into, case.id)] if case.id in measuring else [])])
+        files = [outcome.files[case.id], *further, *([file_of(into, case.id)] if case.id in measuring else [])]
+        record.claim(files)
         if case.id in measuring:
             write_beliefs(into, case.id, measuring.pop(case.id).finished(case.id, dataset.group_of(case.id)))
         write_image(outcome.files[case.id], labels, source, predictor.task.labels)
@@ -216,6 +217,7 @@ def predict_entries(
             empty.append(case.id)
         for file, one in further.items():
             write_image(file, one, source if suffix_for_labels(source) == suffix_of(file) else None)
+        record.finish(files)
 
     large = too_large(predictor, entries, channels, memory_gb, probabilities)
     whole = [case_id for case_id in by_id if case_id not in large]
@@ -227,6 +229,7 @@ def predict_entries(
                 source = by_id[case_id].images[0]
                 record.claim([outcome.files[case_id]])
                 answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
+                record.finish([outcome.files[case_id]])
                 outcome.written.add(case_id)
     if empty:
         what = f"{len(empty)} of {len(by_id)} answers hold no structure ({listed(empty)})"
@@ -307,10 +310,25 @@ def judged_cases(folder: RunFolder, ids: Sequence[str], answer: Callable[[Case],
 
 def answers_of(folder: RunFolder) -> dict[str, Path]:
     """Recorded files of predicted validation cases, folders where these are OME-Zarr, by case id."""
-    how = folder.experiment.prediction.format, folder.task.kind, folder.fingerprint.dims
-    files = {entry.id: answer_file(folder.predictions, entry, *how) for entry in folder.dataset.cases}
     record = Record(folder.predictions)
-    return {case_id: path for case_id, path in files.items() if path in record}
+    return {case_id: path for case_id, path in _places(folder).items() if path in record}
+
+
+def _places(folder: RunFolder) -> dict[str, Path]:
+    how = folder.experiment.prediction.format, folder.task.kind, folder.fingerprint.dims
+    return {entry.id: answer_file(folder.predictions, entry, *how) for entry in folder.dataset.cases}
+
+
+def refuse_unlisted(folder: RunFolder) -> None:
+    """Refuse files in the places of answers to validation cases of which nobody knows who wrote them."""
+    record, places = Record(folder.predictions), _places(folder)
+    found = [places[case_id] for case_id in folder.split.validation if case_id in places]
+    if unknown := [path.name for path in found if path.exists() and path not in record]:
+        raise ConfigError(
+            f"{folder.predictions}: its answers.jsonl does not list {listed(unknown)} as written by hyoid (earlier"
+            f" versions kept no list); delete this folder or move it away, and `hyoid predict {folder.path}` makes"
+            " the answers."
+        )
 
 
 def validation_answers(folder: RunFolder) -> dict[str, Path]:
@@ -318,6 +336,7 @@ def validation_answers(folder: RunFolder) -> dict[str, Path]:
     answers = answers_of(folder)
     absent = [case_id for case_id in folder.split.validation if case_id not in answers]
     if absent:
+        refuse_unlisted(folder)
         raise ConfigError(
             f"{folder.path}: {len(absent)} validation cases are not predicted; `hyoid predict {folder.path}` does it."
         )

@@ -1,6 +1,7 @@
 """What made the answers in a folder, and which files there are ours, as lines of JSON.
 
-Before a case is written, a line lists its files under `writes`; when a call ends, a line tells what made its answers.
+Before a case is written, a line lists its files under `writes`; once it is, a line gives their checksums under `crc32`;
+when a call ends, a line tells what made its answers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.digest import checksum, checksum_of
 from ..core.errors import ConfigError, HyoidError
 from ..core.files import append_to, inside
 from ..core.lock import sharing
@@ -84,23 +86,32 @@ def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: An
 
 @dataclass(frozen=True)
 class Record:
-    """The files of a folder that its answers.jsonl lists; no other file there is covered or deleted."""
+    """The files of a folder that its answers.jsonl lists; no other file there is covered or deleted.
+
+    Nor are those that have changed since they were written, as by hand; of files without a checksum this is not known.
+    """
 
     into: Path
 
-    @cached_property
+    @property
     def listed(self) -> set[str]:
         """Their paths below the folder."""
+        return self._told[0]
+
+    @cached_property
+    def _told(self) -> tuple[set[str], dict[str, str]]:
+        """Which files are listed, and the checksums of those that were finished."""
+        found, sums = set[str](), dict[str, str]()
         try:
             lines = (self.into / ANSWERS).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
-            return set()
-        found = set()
+            return found, sums
         for line in lines:
             with suppress(ValueError, TypeError, AttributeError):  # a line that a killed process left unfinished
                 told = load_json(line)
                 found |= {*told.get("writes", ()), *told.get("answers", ())}
-        return found
+                sums |= dict.fromkeys(told.get("writes", ()), "") | told.get("crc32", {})
+        return found, sums
 
     def __contains__(self, file: Path) -> bool:
         return file.relative_to(self.into).as_posix() in self.listed and file.exists()
@@ -120,19 +131,35 @@ class Record:
         """List files that are about to be written.
 
         Raises:
-            HyoidError: When one would cover a file that is not ours, or lead out of the folder.
+            HyoidError: When one would cover a file that is not ours or has changed, or lead out of the folder.
         """
-        names = [file.relative_to(self.into).as_posix() for file in files]
+        names = self._names(files)
         for file, name in zip(files, names, strict=True):
             if inside(self.into, name).exists() and name not in self.listed:
                 raise HyoidError(f"{file}: this file is not hyoid's and is not covered; move it away.")
-        if set(names) - self.listed:
-            _append(self.into, f"{json.dumps({'writes': names}, ensure_ascii=False)}\n")
-            self.listed.update(names)
+            if self._changed(name):
+                raise HyoidError(
+                    f"{file}: this file has changed since hyoid wrote it and is not covered; move it away."
+                )
+        _append(self.into, f"{json.dumps({'writes': names}, ensure_ascii=False)}\n")
+        self.listed.update(names)
+
+    def finish(self, files: Sequence[Path]) -> None:
+        """Note the checksums of files that were written."""
+        sums = {name: _checksum(self.into / name) for name in self._names(files)}
+        _append(self.into, f"{json.dumps({'crc32': sums}, ensure_ascii=False)}\n")
+
+    def _names(self, files: Sequence[Path]) -> list[str]:
+        return [file.relative_to(self.into).as_posix() for file in files]
+
+    def _changed(self, name: str) -> bool:
+        """Whether a file is another than the one that was finished."""
+        known, file = self._told[1].get(name), self.into / name
+        return bool(known) and file.exists() and _checksum(file) != known
 
     def forget(self) -> None:
-        """Delete the listed files, and the list."""
-        for file in (self.into / name for name in self.listed):
+        """Delete the listed files that are as they were written, and the list."""
+        for file in (self.into / name for name in self.listed if not self._changed(name)):
             if file.resolve().is_relative_to(self.into.resolve()):
                 shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
         (self.into / ANSWERS).unlink(missing_ok=True)
@@ -140,6 +167,14 @@ class Record:
 
 def _is_file(path: Path) -> bool:
     return path.is_file() or bool(suffix_of(path))
+
+
+def _checksum(path: Path) -> str:
+    """The CRC-32 of a file, or of the names and checksums of all files in a folder."""
+    if not path.is_dir():
+        return checksum_of(path)
+    inner = sorted((one.relative_to(path).as_posix(), checksum_of(one)) for one in path.rglob("*") if one.is_file())
+    return checksum(f"{name} {found}\n".encode(errors="surrogateescape") for name, found in inner)
 
 
 def _append(into: Path, text: str) -> None:
@@ -151,4 +186,5 @@ def _append(into: Path, text: str) -> None:
             file.write("" if file.read(1) in ("", "\n") else "\n")  # after a line that was cut
             file.write(text)
     except OSError as error:
-        raise HyoidError(f"{into}: could not be written ({error.strerror or error}).") from error
+        why = "a link to what is not there" if into.is_symlink() and not into.exists() else error.strerror or error
+        raise HyoidError(f"{into}: could not be written ({why}).") from error

@@ -34,6 +34,7 @@ from .answers import (
     fingerprint_of,
     predict_entries,
     predictor_of,
+    refuse_unlisted,
     run_before,
     validation_answers,
 )
@@ -50,6 +51,7 @@ def predict_validation(folder: RunFolder) -> list[Path]:
 
     In an ensemble each case is answered by the members that did not learn from it.
     """
+    refuse_unlisted(folder)
     made_by, done = fingerprint_of(folder), _answered(folder)
     stale, sources = not done, folder.read_json("predictions.json").get("sources", {})
     if folder.dataset.num_others:
