@@ -249,6 +249,8 @@ def test_a_flag_of_validation_decides_and_one_of_training_is_refused(tmp_path):
     assert with_table(tmp_path / "data", text).split()[1] == ("005",)
     with pytest.raises(DataError, match=r"`is_train` leaves open"):
         with_table(tmp_path / "other", text.replace("is_valid", "is_train"))
+    with pytest.raises(DataError, match=r"`is_valid` leaves open"):
+        with_table(tmp_path / "both", table("case,set,is_valid", "{i},train,0"))
 
 
 def test_an_anonymous_name_is_no_patient_and_one_patient_has_many_spellings(tmp_path):

@@ -79,8 +79,7 @@ def understood(path: Path, rows: Sequence[Row]) -> tuple[list[dict[str, str]], l
     ranked = sorted(names, key=lambda n: (n in constant, order.index(bare(n)) if bare(n) in order else 0))
     for name in ranked:
         role = next((role for role, some in _MEANT.items() if bare(name) in some), "")
-        if bare(name) in _PERHAPS_SPLIT and any(part_of(row.get(name, "")) in _CERTAIN for row in rows):
-            role = "split"
+        role = "split" if _is_split(name, rows) else role
         if role and role not in meant.values() and (name == role or role not in {*names} - constant):
             meant[name] = role
     for name, role in meant.items():
@@ -98,6 +97,11 @@ def understood(path: Path, rows: Sequence[Row]) -> tuple[list[dict[str, str]], l
         for row in rows
     ]
     return _one_spelling(rows), notes
+
+
+def _is_split(name: str, rows: Sequence[Row]) -> bool:
+    perhaps = bare(name) in _PERHAPS_SPLIT and any(part_of(row.get(name, "")) in _CERTAIN for row in rows)
+    return perhaps or bare(name) in _MEANT["split"]
 
 
 def _one_spelling(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -121,7 +125,7 @@ def _flags(path: Path, rows: Sequence[Row]) -> tuple[Sequence[Row], list[str]]:
     if not parts:
         return rows, []
     columns = " and ".join(f"`{name}`" for name in parts)
-    if any(bare(name) in _MEANT["split"] for name in columns_of(rows)) or {*parts.values()} == {"training"}:
+    if any(_is_split(name, rows) for name in columns_of(rows)) or {*parts.values()} == {"training"}:
         raise DataError(
             f"{path}: {columns} leaves open who learns, validates or is kept for a test; write a column `split` alone."
         )
