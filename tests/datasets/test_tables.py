@@ -101,7 +101,16 @@ def test_a_blank_patient_is_none(tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "warned"),
-    [("block", True), ("Nr", True), ("age", False), ("site", False), ("width", False), ("acquired", False)],
+    [
+        ("block", True),
+        ("Nr", True),
+        ("age", False),
+        ("site", False),
+        ("width", False),
+        ("acquired", False),
+        ("subject_code", True),
+        ("icd_code", False),
+    ],
 )
 def test_an_unused_column_that_looks_like_patients_is_a_warning(tmp_path, column, warned):
     entry = {"age": "6{n}", "site": "A", "width": "{p}", "acquired": "2020-01-0{p}"}.get(column, "x{p}")

@@ -19,9 +19,11 @@ GROUP_COLUMNS = ("patient", "pair", "subject", "group")
 beside `patient` it usually names a disease."""
 
 _NO_PATIENTS = ("split", "fold", "annotated")
-_PERSON = re.compile(r"(id|nr|animal|mouse|donor|person|specimen)$", re.IGNORECASE)
+_PERSON = re.compile(
+    r"(id|nr|(patient|subject|animal|mouse|donor|person|specimen)([\W_]*(code|no|name))?)$", re.IGNORECASE
+)
 _NUMBERS = re.compile(r"(?![eExTZ])[-+.,;:/x()\[\]eETZ\d\s]*\d[-+.,;:/x()\[\]eETZ\d\s]*")  # measures, dates and times
-_PLACES = re.compile(r"site|cent(er|re)|hospital|scanner|vendor|diagnos|grade|icd|code|date|class", re.IGNORECASE)
+_PLACES = re.compile(r"site|cent(er|re)|hospital|scanner|vendor|diagnos|grade|icd|date|class", re.IGNORECASE)
 _MEASURED = re.compile(r"\d *[.,x] *\d")
 STACK_COLUMNS = ("slice", "section", "frame")
 _WHOLE = re.compile(r"-?\d+")
