@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from hyoid import cli
+from hyoid.cli.commands import sentence
 from hyoid.core.case import Image
 from hyoid.core.errors import ConfigError
 from hyoid.core.grid import Grid
@@ -245,3 +247,9 @@ def test_an_empty_argument_is_refused(words):
 def test_debug_shows_where_an_error_happened_and_only_before_the_verb(tmp_path):
     assert "inspect_path" in hyoid("--debug", "inspect", tmp_path / "nothing").stderr
     assert "inspect_path" not in hyoid("inspect", tmp_path / "--debug").stderr
+
+
+@pytest.mark.parametrize(("file", "told"), [(None, "runs/a: the disk is full."), ("x.csv", "x.csv: the disk is full.")])
+def test_a_full_disk_is_told_with_a_place(file, told):
+    error = OSError(errno.ENOSPC, "No space left on device", file)
+    assert sentence(error, VERBS[0], {"into": Path("runs/a"), "data": "cells"}) == (told, 1)

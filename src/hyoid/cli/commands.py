@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 from collections.abc import Mapping
@@ -122,6 +123,8 @@ def sentence(error: BaseException, verb: Verb, given: Mapping[str, Any]) -> tupl
     if isinstance(error, MemoryError):
         return "The memory of this machine is used up; give a smaller --memory.", 1
     if isinstance(error, OSError):
-        return f"{f'{Path(error.filename)}: ' if error.filename else ''}{error.strerror or error}.", 1
+        full = error.errno == errno.ENOSPC  # files that are open already do not tell their name
+        place = error.filename or (full and (given.get("into") or given.get("run")))
+        return f"{f'{Path(place)}: ' if place else ''}{'the disk is full' if full else error.strerror or error}.", 1
     kind = type(error).__name__
     return f"{kind}: {error}. This should not happen; `hyoid --debug {verb.name} ...` shows where.", 1
