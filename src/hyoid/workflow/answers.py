@@ -128,6 +128,10 @@ def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, plac
 
 def run_before(before: Before) -> RunFolder:
     """The run before a later stage of a cascade, which is as it was when that was planned, or a ConfigError."""
+    if not Path(before.run).exists():
+        raise ConfigError(
+            f"{before.run}: this run answers before a later one (plan.preparation.before), and is gone; put it back."
+        )
     first = open_run(before.run)
     if fingerprint_of(first) != before.made_by:
         raise ConfigError(f"{first.path}: this run has changed since a later one was planned on it; plan that anew.")
