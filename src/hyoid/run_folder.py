@@ -19,11 +19,12 @@ from pydantic import Field, field_validator
 from .core.digest import sha256_of
 from .core.energy import Energy, EnergyMeter
 from .core.errors import ConfigError, DataError
-from .core.files import append_to, inside, name_problem, remove_leftovers, write_text
+from .core.files import append_to, inside, name_problem, regular, remove_leftovers, write_text
 from .core.lock import alone
 from .core.machine import cores, use_threads
 from .core.progress import log
 from .core.settings import Settings
+from .core.shapes import checked
 from .core.trees import load_json
 from .experiment import Experiment
 from .planning.budget import available_gb
@@ -36,6 +37,22 @@ from .tasks.task import Task
 if TYPE_CHECKING:
     from .datasets.dataset import Dataset
 
+
+SHAPES: dict[str, Any] = {
+    "asked.json": {"changes?": [str], "experiment?": {}},
+    "energy.json": {"*": {"processor": float, "counted": bool, "accelerator?": (float, None)}},
+    "predictions.json": {"made_by": str, "sources?": {"*": str}},
+    "sources.json": {"listing?": {"*": str}, "stamps": {"*": {"*": [float, float, str]}}},
+    "tested.json": {"judged": [{"date": str, "made_by": str}]},
+    "timing.json": {"*": float},
+    "training.json": {
+        **dict.fromkeys(("memory_gb", "steps", "step_seconds", "waiting"), float),
+        "length?": float,
+        "memory_of?": str,
+        "machine?": {},
+    },
+}
+"""What each JSON file of a run holds."""
 
 BYTES_OF_A_VOXEL = 16
 """Memory in which a case is worked on: numbers of the file, normalised and resampled ones, and annotation."""
@@ -118,13 +135,14 @@ class RunFolder:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; empty when it is not there yet."""
-        file = self.path / name
+        file, remedy = self.path / name, "delete it and run the stage that writes it again"
         try:
-            return dict(load_json(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+            values = load_json(regular(file).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
         except ValueError:
-            raise DataError(
-                f"{file}: this is not readable JSON; delete it and run the stage that writes it again."
-            ) from None
+            raise DataError(f"{file}: this is not readable JSON; {remedy}.") from None
+        return dict(checked(values, SHAPES.get(name, {}), file, remedy))
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the run."""
@@ -148,7 +166,10 @@ class RunFolder:
 
     def energy(self) -> dict[str, Energy]:
         """Energy of each stage so far."""
-        return {stage: Energy(**values) for stage, values in self.read_json("energy.json").items()}
+        return {
+            stage: Energy(values["processor"], values["counted"], values.get("accelerator"))
+            for stage, values in self.read_json("energy.json").items()
+        }
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -61,3 +61,10 @@ def test_an_inspection_shows_the_first_cases_and_says_how_many_there_are_more():
         "A note.",
         "One is broken.",
     ]
+
+
+def test_characters_that_steer_a_terminal_are_seen():
+    console = Console(width=80)
+    with console.capture() as shown:
+        show([Line("a\x1b[2J\x9b\u202eb"), Table((Column("c\x1b"),), (("d\x7f",),), "t\x1b")], console)
+    assert all(part in shown.get() for part in (r"a\x1b[2J\x9b\u202eb", r"c\x1b", r"d\x7f", r"t\x1b"))

@@ -271,3 +271,8 @@ def test_a_row_twice_counts_once_and_a_table_with_patients_that_is_not_read_is_a
     assert len(with_table(tmp_path / "data", table() + "003,p1\n")) == 6
     found = with_table(tmp_path / "other", table(), name="clinical.csv")
     assert found.warnings and "clinical.csv: not read" in found.warnings[0]
+
+
+def test_a_cell_larger_than_tables_have_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"cases\.csv: line .* is no row of a table"):
+        with_table(tmp_path / "data", f"case,{'x' * 140000}\n000,{'x' * 140000}\n")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import hyoid
 from hyoid.core.errors import DataError, HyoidError
 from hyoid.core.lock import alone
 from hyoid.core.sources import stamps_of
+from hyoid.datasets.below import ANSWERS
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.files.formats import write_image
 from hyoid.run_folder import RunFolder
 from hyoid.training import loop
 from hyoid.training.checkpoint import read_checkpoint, write_checkpoint
+from hyoid.workflow.origin import Record
 from hyoid.workflow.own_cases import predict_validation
 from hyoid.workflow.sources import remember
 
@@ -216,3 +221,61 @@ def test_a_run_answers_images_while_another_program_works_on_it(run, finished):
             assert len(hyoid.predict(run, [finished / "data" / "images"], into=run.parent / name)) == 4
             assert not half.exists()
         hyoid.evaluate(run, into=run.parent / "judged")
+
+
+ODD = {
+    "predictions.json": ['{"made_by": "", "sources": "x"}', "[]", "null"],
+    "sources.json": ['{"stamps": {"cells_000": 1}}', '{"stamps": {"cells_000": {"a": [1]}}}'],
+    "timing.json": ['{"train": null}', '{"train": 1e999}', '{"train": true}'],
+    "energy.json": ['{"train": {}}', '{"train": {"processor": "1", "counted": true}}'],
+    "training.json": ['{"memory_gb": "a", "steps": 1, "step_seconds": 1, "waiting": 0}', '{"steps": 2}'],
+    "dataset.json": ['{"seen": 1}', "[1]"],
+    "report.json": ['{"certainty": [1]}', "null"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ODD.items() for text in texts])
+def test_values_of_another_kind_are_refused_in_a_sentence(run, name, text):
+    (run / name).write_text(text)
+    verb = hyoid.predict if name in ("predictions.json", "sources.json") else hyoid.report
+    with pytest.raises(HyoidError, match=name.replace(".", r"\.")):
+        verb(run)
+
+
+def test_a_report_names_cases_that_the_split_does_not_judge(run):
+    (run / "split.yaml").write_text("training: [cells_000]\nvalidation: []\n")
+    with pytest.raises(HyoidError, match=r"cases\.csv judges .*judges anew"):
+        hyoid.report(run)
+
+
+@pytest.mark.parametrize("facts", [[], None, "x", {"predicts": {}}])
+def test_facts_of_another_kind_make_no_checkpoint(run, facts):
+    weights = run / "weights" / "last.safetensors"
+    tensors, _ = read_checkpoint(weights)
+    save_file(tensors, weights, {"facts": json.dumps(facts)})
+    with pytest.raises(DataError, match="this is not what hyoid wrote"):
+        read_checkpoint(weights)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("name", ["predictions/answers.jsonl", "cases.csv", "log.txt", ".lock", "timing.json"])
+def test_pipes_in_a_run_are_refused_at_once(run, name):
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    verb = hyoid.predict if name.startswith("predictions") else hyoid.report
+    (run / "predictions.json").unlink()
+    refused = "no regular file|nothing can be written|does not list"
+    with pytest.raises((HyoidError, OSError), match=refused), RunFolder(run).logged():
+        verb(run)
+
+
+@pytest.mark.parametrize("names", ["[1]", '["a\\u0000b"]', '["link"]', '["."]', '["mine"]', "7"])
+def test_only_answers_that_are_listed_go(tmp_path, names):
+    into, other = tmp_path / "into", tmp_path / "into" / "mine"
+    other.mkdir(parents=True)
+    (other / "kept").write_text("")
+    (into / "link").symlink_to(other)
+    (into / "a.png").write_text("")
+    (into / ANSWERS).write_text(f'{{"writes": {names}}}\nnull\n[null]\n{{"writes": ["a.png"]}}\n')
+    Record(into).forget()
+    assert (other / "kept").exists() and not (into / "a.png").exists()

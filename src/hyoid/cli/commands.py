@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 from ..core.errors import ConfigError, DataError, HyoidError
 from ..core.progress import listening
 from ..core.result import Plain, Result, document
+from ..core.visible import visible
 from ..workflow.signatures import EMPTY, Argument, Kind, Verb
 from .screen import listener_for, show_notices
 from .shown import show
@@ -104,7 +105,7 @@ def _run(verb: Verb, given: dict[str, Any], context: typer.Context, as_json: boo
         if as_json:
             _print_json({"error": text})
         messages.print("" if isinstance(error, KeyboardInterrupt) else "[bold red]error: [/]", end="")
-        messages.print(text, markup=False, highlight=False, soft_wrap=True)
+        messages.print(visible(text), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(code) from None
     if result.problems:
         raise typer.Exit(DataError.exit_code)

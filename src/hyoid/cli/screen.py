@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ..core.duration import duration
 from ..core.progress import Listener, log
+from ..core.visible import visible
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -45,10 +47,10 @@ class Bars(Listener):
     def start(self, what: str, total: float | None) -> None:
         if not self._running:
             self._progress.start()
-        self._running.append(self._progress.add_task(what, total=total, note="", left_seconds=None))
+        self._running.append(self._progress.add_task(escape(visible(what)), total=total, note="", left_seconds=None))
 
     def advance(self, amount: float, note: str = "", left_seconds: float | None = None) -> None:
-        told: dict[str, Any] = {"note": note, "left_seconds": left_seconds} if note else {}
+        told: dict[str, Any] = {"note": escape(visible(note)), "left_seconds": left_seconds} if note else {}
         self._progress.update(self._running[-1], advance=amount, **told)
 
     def stop(self) -> None:
@@ -88,7 +90,7 @@ class Lines(Listener):
             at_this_pace = (now - stage.started) * (stage.total - stage.done) / stage.done
             left = at_this_pace if left_seconds is None else left_seconds
             parts += [f"{100 * stage.done / stage.total:.0f} %", f"{duration(left)} left"]
-        self._console.print("  ".join([*parts, note]).rstrip(), markup=False, highlight=False)
+        self._console.print(visible("  ".join([*parts, note])).rstrip(), markup=False, highlight=False)
 
     def stop(self) -> None:
         self._running.pop()

@@ -65,6 +65,17 @@ def inside(folder: str | Path, name: str | Path) -> Path:
     return path
 
 
+def regular(path: Path) -> Path:
+    """The path, unless a pipe, a socket or a device lies there, which may keep its reader waiting for ever.
+
+    Raises:
+        OSError: When it does.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "this is no regular file; move it away", str(path))
+    return path
+
+
 def append_to(path: Path, mode: str = "a") -> TextIO:
     """A text file to add to, which is made when it is missing; a link is refused, since it may lead anywhere.
 
@@ -75,7 +86,9 @@ def append_to(path: Path, mode: str = "a") -> TextIO:
     def opened(name: str, flags: int) -> int:
         return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
-    return cast(TextIO, open(path, mode, encoding="utf-8", errors="backslashreplace", newline="", opener=opened))
+    return cast(
+        TextIO, open(regular(path), mode, encoding="utf-8", errors="backslashreplace", newline="", opener=opened)
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .stopping import Stop, current_stop
+from .visible import visible
 
 Item = TypeVar("Item")
 
+
+def _made_visible(record: logging.LogRecord) -> bool:
+    record.msg, record.args = visible(record.getMessage()), ()
+    return True
+
+
 log = logging.getLogger("hyoid")
 """Notices (info) and warnings for the user; the command line shows them, a notebook may too."""
+log.addFilter(_made_visible)
 
 
 class Listener:

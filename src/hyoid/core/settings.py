@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError, closest
-from .files import write_text
+from .files import regular, write_text
 from .trees import load_yaml
 
 LONGEST_VALUE = 60
@@ -116,7 +116,7 @@ def read_tree(path: str | Path) -> Any:
         ConfigError: When the file is missing, empty or not readable.
     """
     try:
-        values = load_yaml(Path(path).read_text(encoding="utf-8"))
+        values = load_yaml(regular(Path(path)).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such settings file.") from None
     except (yaml.YAMLError, ValueError) as error:

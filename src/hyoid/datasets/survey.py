@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -27,7 +28,7 @@ from .masks import Encoding, Marks, look_at
 class Seen(Settings):
     """What the headers and the annotation of one case say."""
 
-    shape: tuple[int, ...] = Field(description="Voxels along each array axis.")
+    shape: tuple[Annotated[int, Field(gt=0, lt=2**31)], ...] = Field(description="Voxels along each array axis.")
     spacing_mm: tuple[float, ...] = Field(description="Voxel size along each array axis, 1 when unknown.")
     calibrated: bool = Field(description="Whether the file knows its voxel size.")
     orientation: str = Field(description="Anatomical directions of the axes, empty for flat images.")

@@ -105,7 +105,10 @@ def _separator(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()][:50]
 
     def fits(separator: str) -> tuple[bool, int, int]:
-        widths = [len(cells) for cells in csv.reader(lines, delimiter=separator)] or [0]
+        try:
+            widths = [len(cells) for cells in csv.reader(lines, delimiter=separator)] or [0]
+        except csv.Error:
+            return False, 0, 0
         return widths[0] > 1, sum(width > 1 for width in widths), widths.count(widths[0])
 
     return max(_SEPARATORS, key=fits)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.case import Image
 from ..core.errors import DataError
-from ..core.files import write_text
+from ..core.files import regular, write_text
 from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.trees import load_json
@@ -156,7 +156,7 @@ def write_beliefs(folder: str | Path, case: str, beliefs: Sequence[Belief]) -> N
 def read_beliefs(path: Path) -> list[Belief]:
     """What `write_beliefs` kept."""
     try:
-        rows = load_json(path.read_text(encoding="utf-8"))
+        rows = load_json(regular(path).read_text(encoding="utf-8"))
         return [
             Belief(
                 row["case"],

@@ -17,15 +17,16 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from ..core.errors import ConfigError, DataError
-from ..core.files import atomic_path, write_text
+from ..core.files import atomic_path, regular, write_text
 from ..core.result import Line, Result, Table
 from ..core.settings import Settings
+from ..core.shapes import checked, shape_of
 from ..core.trees import load_json
 from ..metrics.metric import DEFAULT_METRICS, Metric, Rules
 from ..metrics.shelves import HELD, of_files
 from .confusion import Confusion
 from .paired import by_group, detectable_difference
-from .record import FORMAT, as_stored, as_text, plain
+from .record import FORMAT, as_stored, as_text, plain, schema
 from .rows import Row, Summary, fitting, flat, summary_table
 from .statistics import Spread, mean_of_known, spread
 from .subgroups import Subgroup, subgroups, tells_kinds
@@ -36,6 +37,11 @@ UNKNOWN = "unknown"
 """The finding of a structure that was not annotated in a case."""
 
 _FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "prediction_size")
+
+_NEEDED, _KNOWN = (
+    ("structures", "length_unit", "size_unit", "notes"),
+    ("confusion", "certainty", "baselines", "references"),
+)
 
 
 class EvaluationSettings(Settings):
@@ -335,9 +341,10 @@ class Report(Result):
         """
         root = Path(folder)
         try:
-            facts = load_json((root / "report.json").read_text(encoding="utf-8"))
+            facts = load_json(regular(root / "report.json").read_text(encoding="utf-8"))
+            checked(facts, _read_shape(), root / "report.json", "evaluate again")
             settings = EvaluationSettings.parse(facts["settings"], str(root / "report.json"))
-            with (root / "cases.csv").open(newline="", encoding="utf-8") as file:
+            with regular(root / "cases.csv").open(newline="", encoding="utf-8") as file:
                 head, *lines = ([as_stored(cell) for cell in cells] for cells in csv.reader(file))
             table = [dict(zip(head, cells, strict=True)) for cells in lines if cells]
             marks = facts.get("references", {})
@@ -348,7 +355,7 @@ class Report(Result):
             }
         except FileNotFoundError as error:
             raise DataError(f"{error.filename}: no such file; `hyoid evaluate` writes it.") from None
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise DataError(f"{root}: report.json and cases.csv are not a report that hyoid wrote ({error}).") from None
         return cls(
             rows,
@@ -385,6 +392,13 @@ class Report(Result):
             num_missed=findings.count("missed"),
             num_spurious=findings.count("spurious"),
         )
+
+
+def _read_shape() -> dict[str, Any]:
+    """The shape of what `Report.read` takes from report.json; earlier ones lack some of it."""
+    whole = schema()
+    shape = {name: shape_of(whole["properties"][name], whole["$defs"]) for name in _NEEDED + _KNOWN}
+    return {name if name in _NEEDED else f"{name}?": one for name, one in shape.items()}
 
 
 def _grouped(rows: tuple[Row, ...], field_name: str) -> dict[str, list[Row]]:

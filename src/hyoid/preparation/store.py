@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from ..core.case import Case, Image
 from ..core.digest import checksum, checksum_of, short_name
 from ..core.errors import DataError, HyoidError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, regular
 from ..core.grid import Grid
 from ..core.lock import sharing
 from ..core.progress import log, track
@@ -170,7 +170,7 @@ class Store:
         if known is None:
             path = self._folder(case_id) / "facts.json"
             try:
-                known = load_json(path.read_text(encoding="utf-8"))
+                known = load_json(regular(path).read_text(encoding="utf-8"))
                 if not isinstance(known, dict):
                     raise ValueError("these are no facts")
             except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ import numpy as np
 from ..core.duration import duration
 from ..core.errors import ConfigError
 from ..core.progress import Listener, log, stage
+from ..core.shapes import checked
 from ..core.stopping import Stop
 from ..nets.net import Net
 from ..prediction.predictor import Predictor
@@ -32,6 +33,17 @@ from .quiet import interruptible, repeatable
 from .ranks import Ended, Ranks, together
 from .regimes import check_regime
 from .validation import Validator, step_cost
+
+_FACTS = {
+    "seed": int,
+    "ended": (float, None),
+    "waited_seconds": float,
+    "clock": {},
+    "validation": {},
+    "monitor": {},
+    **dict.fromkeys(("compiled", "factor", "scaler"), object),
+}
+"""What a training needs to go on from its checkpoint."""
 
 NUM_ROWS = 200
 """Rows of curves.csv in a whole training, those of validation not counted."""
@@ -299,6 +311,7 @@ class _Training:
     def _restore(self) -> None:
         """Go on from the last checkpoint."""
         tensors, facts = read_checkpoint(self.job.last)
+        checked(facts, _FACTS, self.job.last, "put back a whole copy of it, or begin anew with --no-resume")
         if facts["seed"] != self.job.seed:
             raise ConfigError(f"{self.job.last}: this training began with seed {facts['seed']}, not {self.job.seed}.")
         check_finite(self.job.last, {name: one for name, one in tensors.items() if not name.startswith("optimiser")})

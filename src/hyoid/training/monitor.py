@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.files import append_to, atomic_path, write_text
+from ..core.files import append_to, atomic_path, regular, write_text
 from ..tasks.task import Task
 
 FIRST = ("step", "progress", "seconds", "learning_rate")
@@ -149,7 +149,7 @@ class Monitor:
         """Drop rows written after the checkpoint; the same steps are about to be done again."""
         if not self.path.exists():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = regular(self.path).read_text(encoding="utf-8").splitlines(keepends=True)
         write_text(self.path, "".join(lines[: num_rows + 1]))
 
 

@@ -20,9 +20,10 @@ from typing import Any
 from .. import __version__
 from ..core.digest import checksum, checksum_of
 from ..core.errors import ConfigError, HyoidError
-from ..core.files import append_to, inside
+from ..core.files import append_to, inside, name_problem, regular
 from ..core.lock import sharing
 from ..core.progress import log
+from ..core.shapes import fits
 from ..core.trees import load_json
 from ..datasets.below import ANSWERS
 from ..files.formats import stem_of, suffix_of
@@ -84,6 +85,9 @@ def noted(into: Path, origin: Mapping[str, Any], outcome: Outcome, predictor: An
         _append(into, f"{json.dumps(line, ensure_ascii=False)}\n")
 
 
+_LINE = {"writes?": [str], "answers?": [str], "crc32?": {"*": str}}
+
+
 @dataclass(frozen=True)
 class Record:
     """The files of a folder that its answers.jsonl lists; no other file there is covered or deleted.
@@ -103,14 +107,16 @@ class Record:
         """Which files are listed, and the checksums of those that were finished."""
         found, sums = set[str](), dict[str, str]()
         try:
-            lines = (self.into / ANSWERS).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = regular(self.into / ANSWERS).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return found, sums
         for line in lines:
-            with suppress(ValueError, TypeError, AttributeError):  # a line that a killed process left unfinished
+            with suppress(ValueError):  # a line that a killed process left unfinished
                 told = load_json(line)
-                found |= {*told.get("writes", ()), *told.get("answers", ())}
-                sums |= dict.fromkeys(told.get("writes", ()), "") | told.get("crc32", {})
+                if fits(told, _LINE):
+                    begun = list(filter(_is_name, told.get("writes", ())))
+                    found |= {*begun, *filter(_is_name, told.get("answers", ()))}
+                    sums |= dict.fromkeys(begun, "") | told.get("crc32", {})
         return found, sums
 
     def __contains__(self, file: Path) -> bool:
@@ -161,8 +167,16 @@ class Record:
         """Delete the listed files that are as they were written, and the list."""
         for file in (self.into / name for name in self.listed if not self._changed(name)):
             if file.resolve().is_relative_to(self.into.resolve()):
-                shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
+                if file.is_file() or file.is_symlink():
+                    file.unlink()
+                elif file.is_dir() and suffix_of(file):  # formats that are folders
+                    shutil.rmtree(file)
         (self.into / ANSWERS).unlink(missing_ok=True)
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be the name of a file below a folder, and not of the folder itself."""
+    return bool(Path(name).parts) and not name_problem(name)
 
 
 def _is_file(path: Path) -> bool:

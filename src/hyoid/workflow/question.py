@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import ConfigError, closest
 from ..core.extensions import load_extensions
-from ..core.files import readable
+from ..core.files import readable, regular
 from ..core.labels import Labels
 from ..core.machine import use_threads
 from ..core.progress import log
@@ -197,7 +197,7 @@ def check_ours(into: Path, told_by: str, *others: str) -> None:
     there = [name for name in (*others, told_by) if (into / name).exists()]
     found = None
     with suppress(OSError, ValueError):
-        found = load_json((into / told_by).read_text(encoding="utf-8")) if there else None
+        found = load_json(regular(into / told_by).read_text(encoding="utf-8")) if there else None
     if there and not str(isinstance(found, dict) and found.get("format")).startswith("hyoid."):
         raise ConfigError(f"{into}: this would cover a {there[0]} that is none of hyoid's; choose another --into.")
 

@@ -334,6 +334,7 @@ def report(run: str | Path) -> Path:
     Args:
         run: Folder of an evaluated run.
     """
+    from ..datasets.entry import listed
     from ..evaluation.report import Report
     from ..reporting.card import write_card
     from ..reporting.page import write_page
@@ -350,6 +351,11 @@ def report(run: str | Path) -> Path:
         )
     with folder.alone(), folder.timed("report"):
         found, told = Report.read(folder.path), of_run(folder)
+        if other := sorted({*found.cases} - {*folder.split.validation}):
+            raise ConfigError(
+                f"{folder.path}: cases.csv judges {listed(other)}, but the split does not name these for validation;"
+                f" `hyoid evaluate {folder.path}` judges anew."
+            )
         found.write(folder.path, told.to_dict())
         write_card(folder.path, found, told)
         return write_page(folder.path, found, told)
