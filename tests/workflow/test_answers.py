@@ -171,7 +171,7 @@ def test_a_damaged_answer_to_a_validation_case_is_made_again(answered_run, monke
 def test_predictions_that_are_missing_are_told_with_what_makes_them(answered_run, verb):
     folder = answered_run
     hyoid.evaluate(folder.path)
-    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1})
+    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1, "waiting": 0.0})
     shutil.rmtree(folder.predictions)
     with pytest.raises(ConfigError, match=r"run: 1 validation cases are not predicted; `hyoid predict .*` does it\.$"):
         verb(folder.path)
@@ -181,7 +181,7 @@ def test_predictions_that_are_missing_are_told_with_what_makes_them(answered_run
 def test_what_planning_wrote_is_told_when_it_is_missing(answered_run, name):
     folder = answered_run
     hyoid.evaluate(folder.path)
-    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1})
+    folder.write_json("training.json", {"steps": 2, "memory_gb": 1.0, "step_seconds": 0.1, "waiting": 0.0})
     (folder.path / name).unlink()
     with pytest.raises(
         ConfigError, match=rf"{name}: this is missing, and `hyoid plan` writes it; put it back, or plan"
