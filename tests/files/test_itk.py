@@ -1,8 +1,11 @@
 """Units, missing voxel sizes and negative spacings of NRRD and MetaImage."""
 
+import zlib
+
 import numpy as np
 import pytest
 
+from hyoid.core.errors import DataError
 from hyoid.files.formats import read_header, read_image, write_image
 
 VOXELS = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
@@ -62,3 +65,25 @@ def test_a_negative_spacing_turns_its_axis_round_and_is_written_so(tmp_path, suf
     back = read_image(tmp_path / f"b{suffix}", "labels")
     assert back.grid.matches(image.grid)
     np.testing.assert_array_equal(back.array[0], VOXELS)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd"])
+def test_a_damaged_stream_of_a_compressed_metaimage_gives_no_voxels(tmp_path, suffix):
+    voxels = np.random.default_rng(0).integers(0, 30, (5, 6, 7)).astype(">i2")
+    stream = zlib.compress(voxels.tobytes())
+    head = "NDims = 3\nDimSize = 7 6 5\nElementType = MET_SHORT\nCompressedData = True\nBinaryDataByteOrderMSB = True\n"
+    path = tmp_path / f"a{suffix}"
+
+    def read(data: bytes) -> np.ndarray:
+        name = "LOCAL" if suffix == ".mha" else "a.zraw"
+        text = f"{head}ElementDataFile = {name}\n".encode()
+        path.write_bytes(text + data if suffix == ".mha" else text)
+        (tmp_path / "a.zraw").write_bytes(data)
+        return read_image(path).array[0]
+
+    np.testing.assert_array_equal(read(stream), voxels.T)
+    middle = len(stream) // 2
+    flipped = stream[:middle] + bytes([stream[middle] ^ 85]) + stream[middle + 1 :]
+    for damaged in (flipped, stream[:middle], zlib.compress(voxels[:4].tobytes()), b"q" * 500, b""):
+        with pytest.raises(DataError, match=rf"a\{suffix}: the file is damaged or cut short"):
+            read(damaged)

@@ -15,7 +15,7 @@ from ..core.grid import Grid
 from ..core.labels import Labels
 from .colours import colour_of
 from .header import Format, Header, Stored
-from .itk_header import check_axes, check_length, data_files, fields_of, unit_of
+from .itk_header import check_axes, check_length, data_files, fields_of, inflated, unit_of
 from .sniff import DEFLATE, beginning, check_plausible, refusal
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -33,13 +33,16 @@ def read(path: Path, as_labels: bool = False) -> Stored:
 
     reader = _reader(path)
     header = _facts(path, reader)
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise refusal(path, _expected(path), _reason(error)) from None
-    array = np.asarray(SimpleITK.GetArrayFromImage(image))
-    dims = reader.GetDimension()
-    if reader.GetNumberOfComponents() > 1:
+    dims, channels, kind = reader.GetDimension(), reader.GetNumberOfComponents(), np.dtype(header.dtype)
+    if (found := inflated(path, math.prod(reader.GetSize()) * channels * kind.itemsize)) is not None:
+        shape = (*reader.GetSize()[::-1], *((channels,) if channels > 1 else ()))
+        array = np.frombuffer(found[0], kind.newbyteorder(">" if found[1] else "<")).reshape(shape).astype(kind)
+    else:
+        try:
+            array = np.asarray(SimpleITK.GetArrayFromImage(reader.Execute()))
+        except RuntimeError as error:
+            raise refusal(path, _expected(path), _reason(error)) from None
+    if channels > 1:
         array = np.moveaxis(array, -1, 0)
     elif dims < 4:
         array = array[None]

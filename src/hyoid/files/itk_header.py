@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,6 +87,38 @@ def check_length(path: Path, num_bytes: int) -> None:
             files = data_files(path)
             size = sum(file.stat().st_size for file in files) - (before if files == [path] else 0)
             check_plausible(path, num_bytes, 1, size)
+
+
+def inflated(path: Path, num_bytes: int) -> tuple[bytes, bool] | None:
+    """The voxels of a compressed MetaImage, and whether their bytes run from high to low; None for other files.
+
+    Its library takes what a damaged stream gives for voxels.
+
+    Raises:
+        DataError: When the stream is damaged, or does not hold so many bytes.
+    """
+    if path.suffix.lower() not in _META:
+        return None
+    with path.open("rb") as file:
+        head = file.read(_LONGEST_HEADER)
+    fields, rest = _meta_fields(path, head)
+    if not all(fields.get(key, usual)[:1] in "Tt1" for key, usual in (("BinaryData", "T"), ("CompressedData", "F"))):
+        return None
+    (file_of_voxels, *more) = data_files(path)
+    if more or fields.get("HeaderSize", "0") != "0":
+        raise DataError(f"{path}: compressed voxels in several files or behind a header are not read; save one .mha.")
+    data = file_of_voxels.read_bytes()
+    if file_of_voxels == path:
+        data = data[len(head) - len("\n".join(rest).encode(errors="surrogateescape")) :]
+    stream = zlib.decompressobj(wbits=47)  # zlib or gzip
+    try:
+        voxels = stream.decompress(data, num_bytes + 1)
+    except zlib.error as error:
+        raise damaged(path, str(error)) from None
+    if len(voxels) != num_bytes or not stream.eof:
+        raise damaged(path, f"its voxels take {num_bytes:,} bytes, and its stream gives {len(voxels):,}")
+    high = any(fields.get(f"{key}ByteOrderMSB", "F")[:1] in "Tt1" for key in ("BinaryData", "Element"))
+    return voxels, high
 
 
 def _named_by_nrrd(path: Path) -> list[str]:
