@@ -12,7 +12,7 @@ from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.datasets import agreement
-from hyoid.datasets.agreement import turn_between
+from hyoid.datasets.agreement import _check_order, turn_between
 from hyoid.datasets.dataset import open_dataset
 from hyoid.files.formats import read_header, write_image
 from hyoid.files.header import Header
@@ -204,3 +204,20 @@ def test_only_files_that_cover_the_image_are_resampled(other, kind, fits):
         return
     with pytest.raises(DataError, match="not on one grid"):
         turn_between("case", (A, FINE), (B, other), kind)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stack", "words"),
+    [
+        ((8, 9, 8), (8, 9, 8), "b.tif and a.nii may have their axes in opposite orders"),
+        ((7, 9, 8), (8, 9, 7), "b.tif and a.nii have their axes in opposite orders"),
+        ((7, 9, 8), (7, 9, 8), None),
+    ],
+)
+def test_a_stack_of_pages_is_not_laid_over_a_volume_the_other_way_round(shape, stack, words):
+    volume, pages = (Path("a.nii"), Grid.plain(shape, (1.0, 1.0, 1.0))), (Path("b.tif"), Grid.plain(stack))
+    if words is None:
+        _check_order("case", volume, pages)
+        return
+    with pytest.raises(DataError, match=words):
+        turn_between("case", volume, pages)

@@ -18,6 +18,9 @@ from ..ops.resample import onto
 TOLERANCE = 0.1
 """Share of a voxel by which two headers may disagree at the corners: rounding, not another place."""
 
+_ARRAYS = (".tif", ".tiff", ".npy", ".zarr")
+"""Endings of files that hold an array and no orientation."""
+
 LEAST_COVER: dict[Kind, float] = {"intensities": 0.5, "labels": 0.999}
 """Share of the image that a file on a grid of its own must cover, so that its header is believed and it is resampled.
 
@@ -77,6 +80,7 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
         DataError: When the two files do not show the same place, naming both.
     """
     (image_path, grid), (other_path, mine) = image, other
+    _check_order(case, image, other)
     if coincide(grid, mine):
         return Turn(mine, mine)
     headers = read_header(image_path), read_header(other_path)
@@ -102,6 +106,24 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
         f"{doubt if volumes and not certain else ''}"
         f" Resample one onto the other, or correct the header ({other_path}, {image_path})."
     )
+
+
+def _check_order(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) -> None:
+    """Refuse an array without orientation, such as a TIFF stack, beside a file that has one, where both may be meant.
+
+    The first of three axes is that of slices in the one and runs across the body in the other; shapes tell, but for
+    axes of equal length.
+    """
+    (image_path, grid), (other_path, mine) = image, other
+    arrays = [path.name.lower().endswith(_ARRAYS) for path in (image_path, other_path)]
+    if grid.dims == mine.dims == 3 and arrays[0] != arrays[1] and not (grid.calibrated and mine.calibrated):
+        names, backwards = f"{other_path.name} and {image_path.name}", mine.shape == grid.shape[::-1]
+        if backwards or (mine.shape == grid.shape and grid.shape[0] == grid.shape[2]):
+            may = "may " if mine.shape == grid.shape else ""
+            raise DataError(
+                f"{case}: {names} {may}have their axes in opposite orders: slices come first in a stack of pages, and"
+                f" last in NIfTI, NRRD and MetaImage. Save both in one format ({other_path}, {image_path})."
+            )
 
 
 def coincide(grid: Grid, mine: Grid) -> bool:
