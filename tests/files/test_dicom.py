@@ -102,7 +102,7 @@ def test_the_largest_series_is_read_and_the_rest_told(tmp_path):
     write_slice(tmp_path / "localizer.dcm", VOLUME[0], (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     header = read_header(tmp_path)
     assert header.grid.shape == (12, 10, 6)
-    assert any("holds 2 series; the largest (6 slices)" in note for note in header.notes)
+    assert any("holds 2 series; the largest (6 slices, the first in 000.dcm)" in note for note in header.notes)
     assert any("1 DICOM files that are not slices are left out, such as localizer.dcm" in note for note in header.notes)
 
 
@@ -271,3 +271,15 @@ def test_frames_without_a_slope_among_others_are_refused(tmp_path):
     multi_frame(tmp_path / "a.dcm", [(1, 0), (2, 0)])
     with pytest.raises(DataError, match="2 of 6 frames have a rescale slope"):
         read_image(tmp_path / "a.dcm")
+
+
+def test_slices_that_are_turned_against_each_other_and_tables_of_numbers_are_refused(tmp_path):
+    for k, pixels in enumerate(VOLUME):
+        turn = np.radians(0.6 * (k % 2))
+        rows = [np.cos(turn), np.sin(turn), 0, -np.sin(turn), np.cos(turn), 0]
+        write_slice(tmp_path / f"{k}.dcm", pixels, (0, 0, 2.5 * k), ImageOrientationPatient=rows)
+    with pytest.raises(DataError, match=r"turned against each other by 0\.6 degrees"):
+        read_image(tmp_path)
+    write_slice(tmp_path / "table" / "a.dcm", VOLUME[0], (0, 0, 0), ModalityLUTSequence=[Dataset()])
+    with pytest.raises(DataError, match=r"a table \(Modality LUT\)"):
+        read_image(tmp_path / "table" / "a.dcm")

@@ -36,6 +36,7 @@ _REFUSED = {
 }
 _ANNOTATIONS = ("SEG", "RTSTRUCT")
 _TRANSFORMATION = "PixelValueTransformationSequence"
+_NOTICEABLE, _A_SLIP = 0.01, 5.0  # degrees
 _MOST_LOOKED_AT = 300
 _BAD_FIELD = (ValueError, TypeError, AttributeError, KeyError, IndexError, OSError, NotImplementedError)
 _quiet = threading.Lock()
@@ -124,6 +125,8 @@ def _survey(path: Path, pixels: bool = True) -> tuple[list[tuple[Path, Any]], He
     _check_kind(*slices[0])
     if len({(_frame_shape(ds), str(ds.get("PhotometricInterpretation"))) for _, ds in slices}) > 1:
         raise DataError(f"{path}: the slices of this series differ in size or colour; keep those of one kind.")
+    if any(ds.get("ModalityLUTSequence") for _, ds in slices):
+        raise DataError(f"{path}: its numbers go through a table (Modality LUT), which is not read; export them anew.")
     grid = _grid(path, slices, notes)
     first = slices[0][1]
     channels = 3 if _is_colour(first) else 1
@@ -159,12 +162,29 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
         )
     if skipped:
         notes.append(f"{len(skipped)} DICOM files that are not slices are left out, such as {skipped[0]}.")
-    best = max((_without_copies(group, notes) for group in groups), key=len)
+    groups = [_without_copies(group, notes) for group in groups]
+    best = max(groups, key=len)
+    if angle := max((_angle(best[0][1], group[0][1]) for group in groups if group is not best), default=0.0):
+        raise DataError(
+            f"{folder}: slices of one series are turned against each other by {angle:.1f} degrees; no grid holds them."
+        )
     if len(groups) > 1:
-        notes.append(f"The folder holds {len(groups)} series; the largest ({len(best)} slices) is read.")
+        which = "a" if sum(len(group) == len(best) for group in groups) > 1 else "the"
+        told = f"{which} largest ({len(best)} slices, the first in {best[0][0].name})"
+        notes.append(f"The folder holds {len(groups)} series; {told} is read.")
     if len(best) > 1 and any(_frames(ds) > 1 for _, ds in best):
         raise DataError(f"{folder}: holds several multi-frame files of one series; read one of them by its file name.")
     return best
+
+
+def _angle(one: Any, other: Any) -> float:
+    """Degrees between two slices of one series that would be parallel but for a slip; 0 for others."""
+    planes = plane_of(one), plane_of(other)
+    if None in planes or one.get("SeriesInstanceUID") != other.get("SeriesInstanceUID"):
+        return 0.0
+    cosine = min(float(a @ b) for a, b in zip(*((p.along_row, p.along_column) for p in planes if p), strict=True))
+    angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    return angle if _NOTICEABLE < angle < _A_SLIP else 0.0
 
 
 def _are_alike(one: Any, other: Any) -> bool:
