@@ -36,7 +36,9 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("order", ["list", "sorted", "reversed_list"])
+@pytest.mark.parametrize(
+    "order", ["list", *(pytest.param(o, marks=pytest.mark.slow) for o in ("sorted", "reversed_list"))]
+)
 @pytest.mark.parametrize(
     "before",
     [

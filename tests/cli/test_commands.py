@@ -64,6 +64,7 @@ def test_an_unknown_option_is_refused(cells, tmp_path):
     assert hyoid("run", cells, "--into", tmp_path, "--minuts", "3").returncode == 2
 
 
+@pytest.mark.slow
 def test_limits_of_the_machine_are_kept_in_the_run(cells, tmp_path):
     into = tmp_path / "run"
     told = hyoid("plan", cells, "--into", into, "--steps", "2", "--memory", "2.5", "--threads", "1")
@@ -179,6 +180,7 @@ def test_wrong_settings_fail_before_any_work(cells, tmp_path, option, words):
     assert not (tmp_path / "run" / "experiment.yaml").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_takes_any_metric_by_name(tmp_path):
     for folder in ("found", "truth"):
         mask = np.zeros((1, 12, 12), np.uint8)

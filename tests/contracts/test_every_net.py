@@ -104,8 +104,9 @@ def test_gradients_reach_every_parameter(name, dims):
     assert all(value.grad.isfinite().all() for value in net.parameters())
 
 
+@pytest.mark.slow
 @every_net
-@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("batch", [1, 2])
 def test_gradients_are_those_in_double_precision(name, dims, batch):
     """Double precision goes through other kernels and another memory layout.
 
