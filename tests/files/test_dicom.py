@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from hyoid.core.errors import DataError
+from hyoid.datasets.below import images_below
 from hyoid.datasets.dataset import find_images, open_dataset
 from hyoid.files.dicom import holds_volume
 from hyoid.files.formats import read_header, read_image, write_image
@@ -169,8 +170,14 @@ def test_files_without_suffix_are_known_by_their_first_bytes(tmp_path):
 def test_slices_of_two_sizes_are_refused(tmp_path):
     write_series(tmp_path)
     write_slice(tmp_path / "z.dcm", VOLUME[0][:5], (0, 0, 99))
-    header = read_header(tmp_path)  # other size, other series: the larger group is read
-    assert header.grid.shape == (12, 10, 6)
+    with pytest.raises(DataError, match=r"z\.dcm have 10 x 12 and 5 x 12 rows x columns"):
+        read_header(tmp_path)
+
+
+def test_series_below_the_directory_of_a_disc_are_found(tmp_path):
+    write_series(tmp_path / "PT0" / "SE0")
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert images_below(tmp_path) == {tmp_path / "PT0" / "SE0": "PT0/SE0"}
 
 
 @pytest.mark.parametrize("beside", ["", "seg"], ids=["among the slices", "in a folder of its own"])

@@ -46,6 +46,8 @@ def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM by its suffix or its first bytes."""
     if path.suffix.lower() in FORMAT.suffixes:
         return True
+    if path.name.upper() == "DICOMDIR":  # the contents of a disc, whose series lie in folders below
+        return False
     if path.name.startswith(".") or (path.suffix and not path.suffix[1:].isdigit()):
         return False
     if not path.is_file():
@@ -168,6 +170,12 @@ def _one_series(folder: Path, notes: list[str], pixels: bool) -> list[tuple[Path
         raise DataError(
             f"{folder}: slices of one series are turned against each other by {angle:.1f} degrees; no grid holds them."
         )
+    if other := next((group[0] for group in groups if _differ_in_size(best[0][1], group[0][1])), None):
+        sizes = " and ".join("{} x {}".format(*_frame_shape(ds)) for ds in (best[0][1], other[1]))
+        names = f"{best[0][0].name} and {other[0].name}"
+        raise DataError(
+            f"{folder}: slices of one series differ in size: {names} have {sizes} rows x columns; keep one size."
+        )
     if len(groups) > 1:
         which = "a" if sum(len(group) == len(best) for group in groups) > 1 else "the"
         told = f"{which} largest ({len(best)} slices, the first in {best[0][0].name})"
@@ -185,6 +193,15 @@ def _angle(one: Any, other: Any) -> float:
     cosine = min(float(a @ b) for a, b in zip(*((p.along_row, p.along_column) for p in planes if p), strict=True))
     angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return angle if _NOTICEABLE < angle < _A_SLIP else 0.0
+
+
+def _differ_in_size(one: Any, other: Any) -> bool:
+    """Whether two slices of one series and direction have other numbers of rows or columns."""
+    planes = plane_of(one), plane_of(other)
+    if None in planes or one.get("SeriesInstanceUID") != other.get("SeriesInstanceUID"):
+        return False
+    first, second = (plane.normal for plane in planes if plane)
+    return _frame_shape(one) != _frame_shape(other) and float(first @ second) > np.cos(np.radians(_A_SLIP))
 
 
 def _are_alike(one: Any, other: Any) -> bool:
