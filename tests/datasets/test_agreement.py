@@ -221,3 +221,13 @@ def test_a_stack_of_pages_is_not_laid_over_a_volume_the_other_way_round(shape, s
         return
     with pytest.raises(DataError, match=words):
         turn_between("case", volume, pages)
+
+
+@pytest.mark.parametrize(("spacing", "fits"), [((1.0, 2.0, 1.0), False), ((1.0, 1.0, 3.0), True)])
+def test_a_known_voxel_size_tells_the_order_only_when_it_differs_between_the_axes(spacing, fits):
+    grid = Grid.plain((8, 9, 8), spacing)
+    if fits:
+        _check_order("case", (Path("a.nii"), grid), (Path("b.tif"), grid))
+        return
+    with pytest.raises(DataError, match="may have their axes in opposite orders"):
+        _check_order("case", (Path("a.nii"), grid), (Path("b.tif"), grid))

@@ -111,14 +111,15 @@ def turn_between(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid], 
 def _check_order(case: str, image: tuple[Path, Grid], other: tuple[Path, Grid]) -> None:
     """Refuse an array without orientation, such as a TIFF stack, beside a file that has one, where both may be meant.
 
-    The first of three axes is that of slices in the one and runs across the body in the other; shapes tell, but for
-    axes of equal length.
+    The first of three axes is that of slices in the one and runs across the body in the other; shapes and voxel sizes
+    tell, but for axes that are equal in both.
     """
     (image_path, grid), (other_path, mine) = image, other
     arrays = [path.name.lower().endswith(_ARRAYS) for path in (image_path, other_path)]
-    if grid.dims == mine.dims == 3 and arrays[0] != arrays[1] and not (grid.calibrated and mine.calibrated):
+    if grid.dims == mine.dims == 3 and arrays[0] != arrays[1]:
         names, backwards = f"{other_path.name} and {image_path.name}", mine.shape == grid.shape[::-1]
-        if backwards or (mine.shape == grid.shape and grid.shape[0] == grid.shape[2]):
+        sizes = grid.calibrated and mine.calibrated
+        if backwards and (not sizes or np.allclose(mine.spacing_mm, grid.spacing_mm[::-1], rtol=1e-3)):
             may = "may " if mine.shape == grid.shape else ""
             raise DataError(
                 f"{case}: {names} {may}have their axes in opposite orders: slices come first in a stack of pages, and"
