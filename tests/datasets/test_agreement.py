@@ -19,6 +19,8 @@ from hyoid.files.header import Header
 
 AFFINE = np.array([[0.9, -0.2, 0.0, 5.0], [0.2, 1.1, 0.1, 6.0], [0.0, -0.1, 2.5, 7.0], [0, 0, 0, 1]])
 GRID = Grid.from_affine(AFFINE, (4, 5, 6))
+_C, _S = np.cos(np.radians(10)), np.sin(np.radians(10))
+TEN_DEGREES = np.array([[1, 0, 0], [0, _C, -_S], [0, _S, _C]])
 A, B = Path("image.nii.gz"), Path("label.nii.gz")
 
 
@@ -51,6 +53,10 @@ def test_rounding_is_let_pass():
         (replace(GRID, spacing_mm=tuple(2 * s for s in GRID.spacing_mm)), "spacings"),
         (replace(GRID, origin_mm=(5.0, 6.0, 9.0)), "they start at 5x6x9 and 5x6x7 mm"),
         (Grid.from_affine(np.diag([0.922, 1.12, 2.5, 1]), (4, 5, 6)), "spacings|directions differ"),
+        (
+            replace(GRID, direction=tuple(map(tuple, TEN_DEGREES @ np.asarray(GRID.direction)))),
+            r"directions differ \(by 10 degrees\)",
+        ),
         (Grid.plain((4, 5)), "one is 2D"),
     ],
 )

@@ -33,7 +33,7 @@ def mha(path, fields):
         (nrrd, "spacings: 1 1 2\n" + MICRONS[6:].replace("microns", "cm"), (10, 10, 20)),
         (nrrd, "spacings: 1 1 2\n", (1, 1, 2)),
         (nrrd, "", None),
-        (nrrd, "spacings: 0.5 0.5 NaN\n", None),
+        (nrrd, "spacings: NaN NaN NaN\n", None),
         (mha, "ElementSpacing = 380 380 760\nDistanceUnits = um\n", (0.38, 0.38, 0.76)),
         (mha, "ElementSpacing = 1 1 2\nDistanceUnits = mm\n", (1, 1, 2)),
         (mha, "Offset = 0 0 0\n", None),
@@ -87,3 +87,16 @@ def test_a_damaged_stream_of_a_compressed_metaimage_gives_no_voxels(tmp_path, su
     for damaged in (flipped, stream[:middle], zlib.compress(voxels[:4].tobytes()), b"q" * 500, b""):
         with pytest.raises(DataError, match=rf"a\{suffix}: the file is damaged or cut short"):
             read(damaged)
+
+
+def test_an_unknown_thickness_leaves_the_sizes_in_the_plane(tmp_path):
+    header = read_header(nrrd(tmp_path / "a.nrrd", "spacings: 0.5 0.6 nan\n"))
+    np.testing.assert_allclose(header.grid.spacing_mm, (0.5, 0.6, 1.0))
+    assert header.grid.calibrated and any("no voxel size along 1 of its axes; 1 is" in note for note in header.notes)
+
+
+def test_bzip2_is_named(tmp_path):
+    path = nrrd(tmp_path / "a.nrrd", "spacings: 1 1 1\n")
+    path.write_bytes(path.read_bytes().replace(b"encoding: raw", b"encoding: bz2"))
+    with pytest.raises(DataError, match="bzip2 is not read; save it with gzip"):
+        read_image(path)

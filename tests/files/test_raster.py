@@ -211,3 +211,35 @@ def test_arrays_that_are_no_images(tmp_path, array):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match="an image array"):
         read_image(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("most", [3, 100, 255, 4095, 65535])
+def test_images_in_pgm_keep_their_numbers(tmp_path, most):
+    numbers = RNG.integers(0, most + 1, (20, 30)).astype(np.uint16)
+    (tmp_path / "a.pgm").write_bytes(
+        b"P5\n30 20\n%d\n" % most + numbers.astype(">u2" if most > 255 else "u1").tobytes()
+    )
+    image = read_image(tmp_path / "a.pgm")
+    np.testing.assert_array_equal(image.array[0], numbers)
+    assert image.array.dtype == read_header(tmp_path / "a.pgm").dtype
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ((b"P5\n30 20\n255\n" + bytes(600)) * 2, "holds several images"),
+        ((b"P4\n30 20\n" + bytes(80)) * 2, "holds several images"),
+        (b"P6\n30 20\n1023\n" + bytes(3600), "colours of more than 8 bits are not read"),
+    ],
+)
+def test_what_would_be_cut_from_pnm_is_refused(tmp_path, content, words):
+    (tmp_path / "a.pnm").write_bytes(content)
+    for read in (read_header, read_image):
+        with pytest.raises(DataError, match=rf"a\.pnm: .*{words}"):
+            read(tmp_path / "a.pnm")
+
+
+def test_an_array_of_objects_is_not_called_damaged(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], object))
+    with pytest.raises(DataError, match="holds Python objects"):
+        read_image(tmp_path / "a.npy")

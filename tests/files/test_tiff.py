@@ -129,3 +129,9 @@ def test_an_unknown_compression_is_said(tmp_path):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(DataError, match=r"compression \(.*60123\) is not supported; save it"):
         read_image(tmp_path / "a.tif")
+
+
+def test_a_tag_that_asks_for_a_turned_view_is_told(tmp_path):
+    array = write(tmp_path / "a.tif", (30, 40), extratags=[(274, 3, 1, 6, True)])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array[0], array)
+    assert any("Orientation tag" in note for note in read_header(tmp_path / "a.tif").notes)

@@ -187,6 +187,9 @@ def difference(grid: Grid, mine: Grid) -> str:
         return f"spacings {_x(mine.spacing_mm)} and {_x(grid.spacing_mm)} mm."
     if not np.allclose(grid.direction, mine.direction, atol=1e-3):
         directions = f"{mine.orientation} and {grid.orientation}" if grid.dims == 3 else "turned against each other"
+        if grid.dims == 3 and grid.orientation == mine.orientation:
+            cosines = (np.asarray(grid.direction) * np.asarray(mine.direction)).sum(axis=0)
+            directions = f"by {np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))):.2g} degrees"
         return f"directions differ ({directions})."
     return f"they start at {_x(mine.origin_mm)} and {_x(grid.origin_mm)} mm."
 

@@ -141,13 +141,20 @@ def _facts(path: Path, reader: Any) -> Header:
         raise DataError(f"{path}: the voxels are complex numbers; save magnitude or phase as a real image.")
     name, fields, unit = _NAMES[path.suffix.lower()], fields_of(path), unit_of(path)
     sizes = [fields.get(one, "nan") for one in ("spacings", "space directions", "elementspacing", "elementsize")]
-    known = any("nan" not in one.lower() for one in sizes)
+    along = [word.lower() == "nan" for word in fields.get("spacings", "").split()]
+    of_channels = len(along) > min(dims, 3) and (along[0] or along[-1])
+    missing = sum(along) - of_channels
+    known = any("nan" not in one.lower() for one in sizes) or missing < len(along[:3])
     if not known:
         notes.append("The header gives no voxel size; lengths are in voxels.")
+    elif missing:
+        notes.append(f"The header gives no voxel size along {missing} of its axes; 1 is assumed there.")
     elif unit is None:
         notes.append("The unit of lengths is not known here; millimetres are assumed.")
     elif unit != 1:
         notes.append(f"Lengths are converted to millimetres (factor {unit:g}).")
+    if fields.get("encoding", "").strip().lower() in ("bz2", "bzip2"):
+        raise DataError(f"{path}: NRRD that is compressed by bzip2 is not read; save it with gzip.")
     voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
     if (claimed := voxels * np.dtype(_dtype(pixel)).itemsize) > DEFLATE * path.stat().st_size:
         check_plausible(path, claimed, DEFLATE, sum(file.stat().st_size for file in data_files(path)))

@@ -338,7 +338,7 @@ def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) ->
     if next(iter(grids)) == "qform" and abs(float(header["pixdim"][0])) != 1:
         notes.append("pixdim[0] is neither 1 nor -1; 1 is taken, as the standard says.")
     if len(grids) > 1 and (gap := float(np.abs(grids["sform"].affine - grids["qform"].affine).max())) > 1e-2 * scale:
-        notes.append(f"sform and qform differ by {gap:.3g}; the sform is used, as the standard says.")
+        notes.append(f"sform and qform differ by {gap:.3g} mm; the sform is used, as the standard says.")
     return list(grids.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def read(path: Path, as_labels: bool = False) -> Stored:
                 array, palette, more = _label_pixels(picture, steps)
             else:
                 array, more = _pixels(picture)
+                array = _unstretched(array, steps) if picture.format == "PPM" else array
         except (OSError, ValueError, SyntaxError, MemoryError) as error:
             reason: object = error
             if isinstance(error, MemoryError) and picture.width * picture.height < _SMALL:
@@ -114,6 +116,8 @@ def _mapped_npy(path: Path) -> tuple[np.memmap, Header]:
     except DataError:
         raise
     except Exception as error:
+        if "Python objects" in str(error):
+            raise DataError(f"{path}: an image array holds real numbers; this one holds Python objects.") from None
         raise refusal(path, "a NumPy array", error) from None
 
 
@@ -125,6 +129,8 @@ def _opened(path: Path) -> Any:
     try:
         picture = Picture.open(path)
         check_plausible(path, picture.width * picture.height, 2 * ANY)
+        if picture.format == "PPM":
+            _check_pnm(path, picture)
         return picture
     except Picture.DecompressionBombError:
         raise DataError(f"{path}: pictures of more than 178 million pixels are read from TIFF files only.") from None
@@ -160,8 +166,7 @@ def _label_pixels(picture: Any, steps: float) -> tuple[np.ndarray, np.ndarray | 
     """The values of an annotation (C, rows, columns) as they are stored, and the palette that they refer to."""
     mode = picture.mode
     if mode in ("L", "I") and steps != 1:
-        stored = np.rint(np.asarray(picture) / steps)
-        return stored.astype(np.uint8 if stored.max() < 256 else np.int32)[None], None, []
+        return _unstretched(np.asarray(picture)[None], steps), None, []
     if mode != "P" and mode not in _WITH_ALPHA:
         array, notes = _pixels(picture)
         return array, None, notes
@@ -174,10 +179,29 @@ def _label_pixels(picture: Any, steps: float) -> tuple[np.ndarray, np.ndarray | 
     return indices[None], palette, []
 
 
+def _unstretched(array: np.ndarray, steps: float) -> np.ndarray:
+    return array if steps == 1 else np.rint(array / steps).astype(array.dtype)
+
+
+def _check_pnm(path: Path, picture: Any) -> None:
+    """Refuse what Pillow would cut from a PNM file: a second image, and more than 8 bits of a colour."""
+    start, (columns, rows), steps = picture.tile[0].offset, picture.size, _steps(picture)
+    if steps < 1:
+        picture.close()
+        raise DataError(f"{path}: PNM colours of more than 8 bits are not read; save it as PNG or TIFF.")
+    with path.open("rb") as file:
+        kind = file.read(2)
+        row = (columns + 7) // 8 if kind == b"P4" else columns * {"RGB": 3, "I": 2}.get(picture.mode, 1)
+        file.seek(start + rows * row)
+        if kind in (b"P4", b"P5", b"P6") and re.match(rb"\s*P[1-7]\s", file.read(64)):
+            picture.close()
+            raise DataError(f"{path}: the file holds several images; save each as a file of its own.")
+
+
 def _steps(picture: Any) -> float:
     """Grey levels that Pillow gives to one of the file: it stretches 2 and 4 bits of PNG, and the levels of PNM."""
     kind = picture.tile[0].args if picture.tile else ""
-    if picture.format == "PPM" and isinstance(kind, tuple):
+    if picture.format == "PPM" and picture.mode != "F" and isinstance(kind, tuple):
         return float((65535 if picture.mode == "I" else 255) / kind[-1])
     return {"L;2": 85.0, "L;4": 17.0}.get(kind, 1.0) if isinstance(kind, str) else 1.0
 

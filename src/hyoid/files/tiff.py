@@ -20,7 +20,7 @@ from .header import Format, Header, Stored
 from .sniff import ANY, beginning, check_beside, check_plausible, damaged, describe, refusal
 from .tiff_chain import fault_of
 from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
-from .views import unveiled
+from .views import ORIENTATION, unveiled
 
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
@@ -166,6 +166,8 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
     if page.photometric == 0:
         but = "" if page.compression in _FAX else "; those of an annotation are taken as stored"
         notes.append(f"Stored with white as zero; values are inverted so that bright is high{but}.")
+    if getattr(page.tags.get(ORIENTATION), "value", 1) in range(2, 9):
+        notes.append("The Orientation tag asks for a turned view; pixels are read, and masks taken, as stored.")
     if len(tiff.series) > 1:
         notes.append(f"The file holds {len(tiff.series)} images; the first is read.")
     if set("QIR") & set(series.axes) and "Z" in sizes:

@@ -50,7 +50,7 @@ def checked() -> dict[str, str]:
 def _check_frame(head: bytes, length: int) -> None:
     said = int.from_bytes(head[12:16], "little")
     if length < 16 or said != length:
-        raise ValueError(f"a chunk of {length} bytes should have {said}")
+        raise ValueError(f"a chunk has {length} bytes, and says that it has {said if length >= 16 else 'more'}")
 
 
 def check_of_claims(path: Path, array: Any) -> Callable[[bytes], None]:
