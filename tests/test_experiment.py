@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -12,6 +13,8 @@ import hyoid
 from hyoid.core.errors import ConfigError
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import FACTS_FILE, Experiment
+from hyoid.run_folder import RunFolder
+from hyoid.workflow.question import check_edits
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +127,30 @@ def test_an_unknown_setting_of_a_plan_is_refused_with_those_that_can_be_set(plan
     edit(run, "plan.steps", 3)
     with pytest.raises(ConfigError, match=f"there is no setting 'plan.steps'.*{settable}"):
         hyoid.train(run)
+
+
+def test_runs_that_differ_by_seed_share_the_split_and_another_split_seed_gives_another(planned, tmp_path):
+    small = ["planning.channels=[4,8]"]
+    for name, options in (("one", []), ("other", ["split_seed=1"])):
+        hyoid.plan(planned.parent / "data", into=tmp_path / name, steps=1, seed=1, changes=[*small, *options])
+    usual, one, other = (
+        (run / "split.yaml").read_text("utf-8") for run in (planned, tmp_path / "one", tmp_path / "other")
+    )
+    assert usual == one != other
+
+
+def test_a_run_from_before_the_seed_of_the_split_keeps_the_seed_it_was_split_by(run):
+    for file, parse, dump in (
+        ("experiment.yaml", yaml.safe_load, yaml.safe_dump),
+        ("asked.json", json.loads, json.dumps),
+    ):
+        tree = parse((run / file).read_text("utf-8"))
+        settings = tree.get("experiment", tree)
+        settings["seed"] = 3
+        del settings["split_seed"]
+        (run / file).write_text(dump(tree), "utf-8")
+    assert Experiment.read(run / "experiment.yaml").split_seed == 3
+    check_edits(RunFolder.open(run))
+    edit(run, "fold", 1)
+    with pytest.raises(ConfigError, match="fold was 0, now 1"):
+        check_edits(RunFolder.open(run))

@@ -27,7 +27,13 @@ class Experiment(Settings):
     """
 
     data: str = Field(description="Folder, dataset.json or manifest of annotated images.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the split, the first weights and every random draw.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the first weights and every random draw.")
+    split_seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="Seed of the split alone, so that runs of several seeds learn from the same cases.",
+    )
     fold: int = Field(0, ge=0, description="Which fold is kept for validation.")
     num_folds: int = Field(5, ge=2, description="Number of folds the cases are dealt into, whole groups at a time.")
     patients_on_both_sides: bool = Field(
@@ -55,6 +61,7 @@ class Experiment(Settings):
         """
         values, beside = read_tree(path), Path(path).with_name(FACTS_FILE)
         if isinstance(values, dict) and isinstance(plan := values.get("plan"), dict):
+            values.setdefault("split_seed", values.get("seed", 0))  # runs that were split before there was one
             if stray := sorted(plan.keys() & set(Plan.FACTS)):
                 raise ConfigError(
                     f"{path}: plan.{stray[0]} is a fact, not a setting; remove it here. {beside} keeps it."

@@ -29,7 +29,7 @@ def split_rule(folder: RunFolder) -> str:
     dealt = rules[dataset.grouping.rule]
     if dataset.grouping.rule == "split":
         return f"Cases were dealt {dealt}"
-    fold = f"with seed {experiment.seed}; fold {experiment.fold} validates"
+    fold = f"with seed {experiment.split_seed}; fold {experiment.fold} validates"
     return f"Cases were dealt into {experiment.num_folds} folds, {dealt}, {fold}"
 
 

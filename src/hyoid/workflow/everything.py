@@ -37,7 +37,7 @@ def run(
             same weights.
         memory: Gigabytes that training may use; 70 % of what is free when not given.
         threads: Threads of the processor that may be used; all cores when not given.
-        seed: Seed of the split, the first weights and every random draw; 0 when not given.
+        seed: Seed of the first weights and every random draw, 0 when not given; `split_seed` is that of the split.
         start_from: A run, or a safetensors file, whose weights the net starts with; that of a run is taken as it is.
         baseline: Also judge classical methods on the validation cases; the net must beat them.
         changes: A setting to change, such as training.optimiser.name=sgd; may be given many times.

@@ -211,15 +211,16 @@ def plan_changes(changes: Sequence[str]) -> list[str]:
     return mine
 
 
-PLANNED = ("data", "fold", "num_folds", "patients_on_both_sides", "planning")
+PLANNED = ("data", "split_seed", "fold", "num_folds", "patients_on_both_sides", "planning")
 """Settings that planning reads and nothing after it."""
 
 
 def check_edits(folder: RunFolder) -> None:
     """Refuse an edit of settings that only planning reads, in a run that is planned already."""
     now = folder.experiment.model_dump(mode="json")
-    before = _completed(folder.read_json("asked.json").get("experiment", {}))
-    edits = [edit for name in PLANNED if name in before for edit in _differences(before[name], now[name], name)]
+    asked = folder.read_json("asked.json").get("experiment", {})
+    before, known = _completed(asked), [name for name in PLANNED if name in asked]
+    edits = [edit for name in known for edit in _differences(before[name], now[name], name)]
     if edits:
         raise ConfigError(
             f"{folder.experiment_file}: {edits[0]}, but only `hyoid plan` reads it, and this run is planned; put it "

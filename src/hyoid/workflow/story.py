@@ -181,6 +181,8 @@ def _command(folder: RunFolder) -> str:
     changes = folder.read_json("asked.json").get("changes", [])
     words = ["hyoid", "run", experiment.data, "--into", str(folder.path), *budget.split()]
     words += ["--seed", str(experiment.seed)]
+    if experiment.split_seed and not any(change.startswith("split_seed") for change in changes):
+        changes = [f"split_seed={experiment.split_seed}", *changes]
     words += ["--baseline"] if "baseline" in folder.read_json("timing.json") else []
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 

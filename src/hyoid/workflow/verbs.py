@@ -64,7 +64,7 @@ def plan(
             same weights.
         memory: Gigabytes that training may use; 70 % of what is free when not given.
         threads: Threads of the processor that may be used; all cores when not given.
-        seed: Seed of the split, the first weights and every random draw; 0 when not given.
+        seed: Seed of the first weights and every random draw, 0 when not given; `split_seed` is that of the split.
         changes: A setting to change, such as planning.preset=nnunet; may be given many times.
 
     Returns:
@@ -106,7 +106,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         task = task_of(asked, dataset)
         check_structures(asked, task.labels)
         check_loss(asked.training, task)
-        training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.seed)
+        training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.split_seed)
         with folder.timed("measure"):
             stamps: dict[str, Any] = {}
             note = lambda case_id: stamps.update({case_id: stamps_of(dataset.entry(case_id))})  # noqa: E731
