@@ -12,6 +12,9 @@ from ..core.errors import ConfigError
 from ..ops.warp import Warp
 from .transform import Frame, Motion, Range, SpatialTransform, transforms
 
+UPRIGHT = 30.0
+"""Largest angle in a plane with an axis that may not be mirrored; half a turn would mirror both axes."""
+
 
 @transforms.register("flip")
 class Flip(SpatialTransform):
@@ -47,12 +50,13 @@ class Rotation(SpatialTransform):
         return Motion(matrix=matrix)
 
     def largest(self, frame: Frame) -> float:
-        """The largest angle for this patch, before `strength`."""
+        """The largest angle for this patch, before `strength`; at most 30 degrees where an axis may not be mirrored."""
         if len(frame.moving) == 3:
             return self.degrees
         edges = [frame.shape[axis] for axis in frame.moving]
         flat = all(frame.shape[axis] == 1 for axis in range(frame.dims) if axis not in frame.moving)
-        return self.oblong_degrees if flat and max(edges) > 1.5 * min(edges) else self.planar_degrees
+        angle = self.oblong_degrees if flat and max(edges) > 1.5 * min(edges) else self.planar_degrees
+        return angle if set(frame.moving) <= set(frame.mirror_axes) else min(angle, UPRIGHT)
 
 
 @transforms.register("scaling")

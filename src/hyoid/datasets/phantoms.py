@@ -1,8 +1,9 @@
-"""Generated data sets that look and behave like real ones: touching cells in 2D, organs in 3D."""
+"""Generated data sets that look and behave like real ones: touching cells in 2D, organs in 3D, left and right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,22 +19,31 @@ _FINE = 2
 """Points along each axis of a voxel that its signal is the mean of."""
 
 ORGANS = {1: "left_kidney", 2: "right_kidney", 3: "spine"}
+TWINS = {1: "left_lung", 2: "right_lung"}
+LATERAL = {1: "lung"}
 
 
 def write_phantoms(
-    folder: str | Path, kind: Literal["cells", "organs"] = "cells", num_cases: int = 12, size: int = 0, seed: int = 0
+    folder: str | Path,
+    kind: Literal["cells", "organs", "twins", "twins_3d", "lateral", "lateral_3d"] = "cells",
+    num_cases: int = 12,
+    size: int = 0,
+    seed: int = 0,
 ) -> Path:
     """Write a generated data set of images and labels, the same bytes for the same arguments.
 
     `cells` are 2D fluorescence-like pictures of touching cells (uneven illumination, blur, photon noise) with the
     cell interior and a thin border as structures, as PNG. `organs` are 3D volumes of a body with two kidneys and
-    the spine (partial volume, bias field, noise, thick slices, sizes and axis orders that differ), as NIfTI.
+    the spine (partial volume, bias field, noise, thick slices, sizes and axis orders that differ), as NIfTI. `twins`
+    are two alike organs left and right of each other, each missing in some cases; in `lateral` the second is not
+    annotated. Nothing but their side tells them apart.
 
     Args:
         folder: Where `images/`, `labels/` and `labels.yaml` go; also what is returned.
-        kind: "cells" or "organs".
+        kind: "cells", "organs", "twins", "lateral", or one of the last two with "_3d".
         num_cases: How many cases.
-        size: About how many pixels one side of a slice has; 0 gives 128 for cells and 64 for organs.
+        size: About how many pixels one side of a slice has; 0 gives 128 for cells, 32 for what ends
+            in _3d, else 64.
         seed: Another seed gives other cases.
     """
     from ..files.formats import write_image
@@ -41,6 +51,10 @@ def write_phantoms(
     makers: dict[str, tuple[Callable[..., tuple[Image, Image]], dict[int, str], int, str]] = {
         "cells": (cells, CELLS, 128, ".png"),
         "organs": (organs, ORGANS, 64, ".nii.gz"),
+        "twins": (partial(twins, dims=2), TWINS, 64, ".png"),
+        "twins_3d": (partial(twins, dims=3), TWINS, 32, ".nii.gz"),
+        "lateral": (partial(twins, dims=2, annotated=1), LATERAL, 64, ".png"),
+        "lateral_3d": (partial(twins, dims=3, annotated=1), LATERAL, 32, ".nii.gz"),
     }
     if kind not in makers:
         raise ConfigError(f"No phantoms are called {kind!r}; expected one of {', '.join(makers)}.")
@@ -107,6 +121,30 @@ def organs(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, 
         array, labels, grid = array[::-1, ::-1], labels[::-1, ::-1], grid.flipped(0).flipped(1)
     image = Image(np.ascontiguousarray(array)[None], grid)
     return image, Image(np.ascontiguousarray(labels)[None], grid, "labels")
+
+
+def twins(
+    rng: np.random.Generator, size: int, index: int = 0, dims: int = 2, annotated: int = 2
+) -> tuple[Image, Image]:
+    """A body with two alike organs, and the labels of one or both, each (1, *S) uint8.
+
+    The first is on the left of the patient: to the right in pictures, as in X-rays, at the beginning of axis R in
+    volumes. In every fourth case one organ is missing in turn; the annotated one is never missing where only one is.
+    """
+    axes = np.meshgrid(*[np.linspace(-1, 1, size, dtype=np.float32)] * dims, indexing="ij")
+    across, others = (axes[0], axes[1:]) if dims == 3 else (-axes[1], axes[:1])
+    signal = np.where(sum((axis / 0.92) ** 2 for axis in axes) < 1, 0.6, 0.1)
+    labels = np.zeros(signal.shape, np.uint8)
+    missing = (index // 4) % 2 if index % 4 == 3 and annotated == 2 else None
+    for organ, side in enumerate((-1, 1)):
+        far = ((across - side * rng.uniform(0.34, 0.44)) / rng.uniform(0.2, 0.28)) ** 2
+        far = far + sum(((axis - rng.uniform(-0.1, 0.1)) / rng.uniform(0.38, 0.52)) ** 2 for axis in others)
+        if organ != missing:
+            signal[far < 1] = 0.35
+            labels[(far < 1) & (organ < annotated)] = organ + 1
+    signal = _blurred(signal, 0.8) * rng.uniform(0.85, 1.15) + rng.normal(0, 0.05, signal.shape)
+    grid = Grid.plain(signal.shape, (1.0,) * 3 if dims == 3 else None)
+    return Image(np.clip(255 * signal, 0, 255).astype(np.uint8)[None], grid), Image(labels[None], grid, "labels")
 
 
 def _cell_shapes(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, int]:

@@ -4,6 +4,7 @@ Read in this order:
 
 - `settings`: PlanningSettings, what a person may fix
 - `check`: whether what is fixed can fit any data, told before they are measured
+- `sides`: structures that only their side tells apart
 - `measure`: one case, measured
 - `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
 - `rules`: the published rules for spacing, patch, topology and batch, as arithmetic

@@ -17,6 +17,7 @@ from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
 from .measure import CaseFacts, Drawn, Measured, measure_case
+from .sides import Place, Side, find_sides
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -71,6 +72,7 @@ class Fingerprint(Settings):
     content_share: float = Field(description="Median over cases of voxels left after cropping to content.")
     object_share: float = Field(description="Share of annotated voxels in any structure.")
     cases: tuple[CaseFacts, ...] = Field(description="One entry per case.")
+    sides: tuple[Side, ...] = Field((), description="Axes across which mirroring would mislead, and why.")
 
     @property
     def calibrated(self) -> bool:
@@ -80,8 +82,7 @@ class Fingerprint(Settings):
     @property
     def axes(self) -> str:
         """The order of anatomical axes most cases have, in the letters R, A, S; empty in 2D."""
-        orders = Counter(positive(case.orientation) for case in self.cases)
-        return min(orders, key=lambda order: (-orders[order], order))
+        return _axes(self.cases)
 
     def geometry(self) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
         """Spacings and content shapes of all cases, with their axes in the order of `axes`."""
@@ -165,7 +166,25 @@ def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str]) -> F
         content_share=float(np.median(content)),
         object_share=sum(one.num_inside for one in measured) / max(1, num_annotated),
         cases=tuple(one.facts for one in measured),
+        sides=find_sides(_turned(measured), labels.names),
     )
+
+
+def _axes(cases: Sequence[CaseFacts]) -> str:
+    orders = Counter(positive(case.orientation) for case in cases)
+    return min(orders, key=lambda order: (-orders[order], order))
+
+
+def _turned(measured: list[Measured]) -> list[list[Place | None]]:
+    """Places of the structures of each case along the axes that most cases have, to the right, front and head."""
+    letters, turned = _axes([one.facts for one in measured]), []
+    for one in measured:
+        own = one.facts.orientation
+        order = [positive(own).index(letter) for letter in letters] if letters else range(len(one.facts.shape))
+        signs = [-1 if letters and own[axis] in "LPI" else 1 for axis in order]
+        if one.places:
+            turned.append([None if place is None else place.turned(order, signs) for place in one.places])
+    return turned
 
 
 def _channel(measured: list[Measured], index: int, names: Sequence[str]) -> ChannelFacts:

@@ -15,6 +15,7 @@ from . import rules
 from .check import check_mirror_axes
 from .fingerprint import Fingerprint, StructureFacts, positive
 from .settings import PlanningSettings
+from .sides import Side
 
 FINEST = 1000
 """Most prepared voxels for each voxel of the images."""
@@ -114,24 +115,59 @@ def known_by_place(structure: StructureFacts) -> bool:
     return structure.num_objects <= 2 and structure.extent_mm <= 6 * structure.width_mm
 
 
+_WAYS = {"R": "left and right", "A": "front and back", "S": "head and feet"}
+
+
 def mirror_axes(
-    fingerprint: Fingerprint, labels: Labels, frame: Frame, patch: Sequence[int], by_place: bool
+    fingerprint: Fingerprint, labels: Labels, frame: Frame, patch: Sequence[int], settings: PlanningSettings
 ) -> tuple[tuple[int, ...], list[str]]:
     """The axes that may be mirrored, and why not all.
 
+    Structures that only their side tells apart, by the data (`Fingerprint.sides`) or by their names, forbid mirroring
+    across; with `preset: auto` structures known by their place forbid mirroring up-down and front-back. Axes that the
+    settings fix are mirrored whatever the data say.
+
     Args:
-        labels: Structures whose names differ in left and right forbid mirroring across.
+        labels: Structures whose names differ in left and right.
         patch: Voxels along each prepared axis.
-        by_place: Whether structures known by their place forbid mirroring up-down and front-back.
     """
     axes = [axis for axis, length in enumerate(patch) if length > 1]
+    misleading = {_prepared(side.axis, fingerprint, frame): side for side in fingerprint.sides}
+    if settings.mirror_axes is not None:
+        against = [axis for axis in settings.mirror_axes if axis in misleading]
+        found = [f"warning: planning.mirror_axes has axis {a}, but {_found(misleading[a])}" for a in against]
+        return settings.mirror_axes, found
     notes = []
     known = [structure for structure in fingerprint.structures if structure.num_cases]
-    if by_place and known and all(known_by_place(structure) for structure in known):
+    if settings.preset == "auto" and known and all(known_by_place(structure) for structure in known):
         axes = [axis for axis in axes if axis == frame.across]
         notes.append("structures are known by their place, so mirroring is across left and right only")
+    for axis in [axis for axis in axes if axis in misleading]:
+        axes.remove(axis)
+        way = (
+            ("up and down", "left and right")[axis]
+            if frame.orientation is None
+            else _WAYS[positive(frame.orientation or "")[axis]]
+        )
+        notes.append(f"{way} (axis {axis}) are not mirrored: {_found(misleading[axis])}")
     if labels.pairs():
         one, other = (labels.names[index] for index in labels.pairs()[0])
         axes = [axis for axis in axes if axis != frame.across]
         notes.append(f"{one} and {other} are a left and right pair, so left and right are not mirrored")
     return tuple(axes), notes
+
+
+def _prepared(axis: int, fingerprint: Fingerprint, frame: Frame) -> int:
+    """The prepared axis of an axis of the fingerprint."""
+    return axis if frame.orientation is None else positive(frame.orientation).index(fingerprint.axes[axis])
+
+
+def _found(side: Side) -> str:
+    """What the data say of a side, with the figures."""
+    cases, alike = f"in {side.num_agreeing} of {side.num_cases} cases", f"{side.contrast:.2g} standard deviations apart"
+    if side.other:
+        return (
+            f"{side.structure} and {side.other} are on opposite sides of each other {cases}, and alike in size and "
+            f"intensity (means {alike})"
+        )
+    return f"{side.structure} is on one side {cases}, and tissue on the other side is like it (means {alike})"

@@ -14,6 +14,7 @@ from ..core.case import Case
 from ..core.labels import Labels
 from ..core.settings import Settings
 from ..ops.morphology import bounding_box, components, distance
+from .sides import Place, place_of
 
 _DIGESTED = 1 << 20
 
@@ -69,6 +70,7 @@ class Measured:
     Attributes:
         counts: Voxels of each structure; None when the case is not annotated.
         objects: Of each structure, None where it is absent or was not looked at.
+        places: Where each structure is, None as in objects.
         num_annotated: Voxels that are not ignored.
         num_inside: Voxels of any structure.
     """
@@ -80,6 +82,7 @@ class Measured:
     num_annotated: int
     num_inside: int
     target: tuple[Drawn, ...] = ()
+    places: tuple[Place | None, ...] = ()
 
 
 def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Generator, shaped: bool) -> Measured:
@@ -90,16 +93,20 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
     inside, num_annotated, num_inside = content, 0, 0
     counts: list[int] = []
     objects: list[Objects | None] = []
+    places: list[Place | None] = []
+    box = bounding_box(content)
+    whole = box or tuple(slice(0, length) for length in grid.shape)
     if truth is not None:
         ignored = np.zeros((), bool) if labels.ignore is None else truth == labels.ignore
         inside = (truth != 0) & ~ignored
         num_annotated, num_inside = truth.size - int(ignored.sum()), int(inside.sum())
-        for mask in _masks(truth, labels):
+        for first, mask in _masks(truth, labels):
             counts.append(int(mask.sum()))
-            objects.append(_objects(mask, grid.spacing_mm) if shaped and counts[-1] else None)
+            looked = shaped and counts[-1]
+            objects.append(_objects(mask, grid.spacing_mm) if looked else None)
+            places.append(place_of(mask, first, array, whole) if looked else None)
     elif case.truth is not None:
         num_annotated = content.size
-    box = bounding_box(content)
     facts = CaseFacts(
         id=case.id,
         shape=grid.shape,
@@ -114,7 +121,7 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
     channels = tuple(_drawn(channel, inside, samples, rng) for channel in array)
     is_image = case.truth is not None and case.truth.kind == "intensities"
     target = tuple(_drawn(one, content, samples, rng) for one in case.truth.array) if case.truth and is_image else ()
-    return Measured(facts, channels, facts.voxels, tuple(objects), num_annotated, num_inside, target)
+    return Measured(facts, channels, facts.voxels, tuple(objects), num_annotated, num_inside, target, tuple(places))
 
 
 def digest_of(array: np.ndarray) -> str:
@@ -126,22 +133,22 @@ def digest_of(array: np.ndarray) -> str:
     return found.hexdigest()
 
 
-def _masks(truth: np.ndarray, labels: Labels) -> Iterator[np.ndarray]:
-    """Each structure in its own box with a voxel of surroundings, so that many classes cost little more than one."""
+def _masks(truth: np.ndarray, labels: Labels) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """First voxel and mask of a box around each structure, so that many classes cost little more than one."""
     from scipy.ndimage import find_objects
 
     boxes = find_objects(truth)
     for values in labels.values:
         found = [boxes[value - 1] for value in values if 0 < value <= len(boxes) and boxes[value - 1] is not None]
         if not found:
-            yield np.zeros((1,) * truth.ndim, bool)
+            yield (0,) * truth.ndim, np.zeros((1,) * truth.ndim, bool)
             continue
         # With a border of one voxel an object ends where it ends, but not at the edge of the image.
         around = tuple(
             slice(max(0, min(side.start for side in sides) - 1), max(side.stop for side in sides) + 1)
             for sides in zip(*found, strict=True)
         )
-        yield np.isin(truth[around], values)
+        yield tuple(side.start for side in around), np.isin(truth[around], values)
 
 
 def _drawn(channel: np.ndarray, inside: np.ndarray, samples: int, rng: np.random.Generator) -> Drawn:

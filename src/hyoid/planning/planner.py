@@ -164,7 +164,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     elif auto and ground.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
         net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})
     patch = (1,) * frame.flat + row.patch
-    axes, mirror_notes = mirror_axes(fingerprint, ground.task.labels, frame, patch, auto)
+    axes, mirror_notes = mirror_axes(fingerprint, ground.task.labels, frame, patch, settings)
     intensity, intensity_notes = intensity_of(fingerprint, settings)
     # Images whose pixel size is unknown stay as they are.
     keeps = not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
@@ -188,7 +188,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
         net=net,
         precision=row.precision,
         policy=settings.policy or ("light" if auto and num_steps < LONG else "nnunet"),
-        mirror_axes=axes if settings.mirror_axes is None else settings.mirror_axes,
+        mirror_axes=axes,
         foreground_share=_foreground_share(ground) if settings.foreground_share is None else settings.foreground_share,
         batch_dice=frame.dims == 2 if settings.batch_dice is None else settings.batch_dice,
         expected=Expected(
