@@ -29,6 +29,7 @@ from .core.trees import load_json
 from .experiment import Experiment
 from .planning.budget import available_gb
 from .planning.fingerprint import Fingerprint
+from .planning.plan import Plan
 from .prediction.ensemble import Ensemble
 from .prediction.united import union_of
 from .tasks.choose import task_for, tasks
@@ -108,12 +109,21 @@ class RunFolder:
             )
         return folder
 
+    def ready(self) -> Self:
+        """The run with its settings, plan, task, cases and split read now, in one visit.
+
+        Raises:
+            HyoidError: When one of them is missing or wrong.
+        """
+        _ = self.plan, self.task, self.dataset, self.split
+        return self
+
     @property
     def planned(self) -> Path:
         """Holds what planning wrote; the folder of the first member in an ensemble."""
         return self.path
 
-    @property
+    @cached_property
     def experiment_file(self) -> Path:
         """The settings tree of a run."""
         return self.planned / "experiment.yaml"
@@ -242,6 +252,11 @@ class RunFolder:
         return experiment
 
     @cached_property
+    def plan(self) -> Plan:
+        """What was decided; a ConfigError when the run was not planned yet."""
+        return self.experiment.decided
+
+    @cached_property
     def task(self) -> Task:
         """What is asked of the net of this run."""
         name = self.experiment.task
@@ -307,7 +322,7 @@ class RunFolder:
 ALIKE: dict[str, Callable[[RunFolder], object]] = {
     "task": lambda run: type(run.task).__name__,
     "channels": lambda run: len(run.dataset.channel_names),
-    "axes of images": lambda run: len(run.experiment.decided.patch),
+    "axes of images": lambda run: len(run.plan.patch),
 }
 """What the members of an ensemble have in common."""
 

@@ -294,18 +294,18 @@ def truths(folder: Path, kind: str, channels: int) -> tuple[Case, Store]:
 
 def test_a_target_image_is_prepared_with_a_scheme_of_its_own(tmp_path: Path):
     _, store = truths(tmp_path, "intensities", 2)
-    target = np.asarray(store.target("a"))
+    target = np.asarray(store.truth("a"))
     assert target.shape == (2, *store.grid("a").shape) and target.dtype == np.float32
     np.testing.assert_allclose(target[0], target[1], atol=2e-2)
     assert abs(target.mean()) < 0.1 and 0.8 < target.std() < 1.2
     assert store.is_labelled("a") and store.annotated("a") == ("liver",) and store.locations("a") == {}
-    np.testing.assert_array_equal(store.target("a")[:, 1:3], target[:, 1:3])
+    np.testing.assert_array_equal(store.truth("a")[:, 1:3], target[:, 1:3])
 
 
 def test_a_field_keeps_its_millimetres(tmp_path: Path):
     case, store = truths(tmp_path, "field", 3)
     expected = onto(case.truth, store.grid("a"))
-    np.testing.assert_allclose(np.asarray(store.target("a")), expected.array, atol=2e-2)
+    np.testing.assert_allclose(np.asarray(store.truth("a")), expected.array, atol=2e-2)
 
 
 def test_a_target_of_other_channels_than_its_schemes_is_refused():

@@ -98,7 +98,7 @@ def test_the_run_knows_its_task_its_loss_and_its_metrics(run):
     folder = RunFolder.open(run)
     assert type(folder.task).__name__ == "Pointing" and folder.task is folder.task
     assert folder.experiment.task_labels == CELL.changed({"names": ["object"]})
-    assert folder.experiment.decided.net.out_channels == 3
+    assert folder.plan.net.out_channels == 3
     assert folder.experiment.evaluation.metrics == ("object_f1", "aji", "dice")
     assert "caicedo2019nucleus" in hyoid.cite(run)
 

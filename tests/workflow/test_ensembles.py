@@ -30,7 +30,7 @@ def trained(data: Path, into: Path, *changes: str, seed: int = 0) -> Path:
     """A run whose net has random weights, as if it had been trained."""
     hyoid.plan(data, into=into, steps=3, seed=seed, threads=1, changes=[*SMALL, *changes])
     torch.manual_seed(seed)
-    net = RunFolder.open(into).experiment.decided.net.build()
+    net = RunFolder.open(into).plan.net.build()
     with torch.no_grad():
         for weight in net.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
@@ -226,7 +226,7 @@ def test_a_cascade_learns_from_answers_that_never_saw_its_cases_and_answers_new_
     folds = with_members(runs, tmp_path, "fold_0", "fold_1", "fold_2")
     patch = "planning.patch=[16,16,16]"
     second = trained(organs, tmp_path / "second", patch, f"planning.before={folds}")
-    plan = RunFolder.open(second).experiment.decided
+    plan = RunFolder.open(second).plan
     assert plan.net.in_channels == 4 and plan.preparation.before.structures == ("left_kidney", "right_kidney", "spine")
     store = Store.open(hyoid.prepare(second))
     case = store.ids[0]

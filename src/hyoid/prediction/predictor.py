@@ -18,9 +18,9 @@ from ..engines.choice import ChoosingEngine, Patches
 from ..engines.engine import Engine
 from ..engines.torch import TorchEngine
 from ..nets.net import Net
+from ..ops.boxes import Border
 from ..ops.resample import onto
 from ..planning.plan import Plan
-from ..preparation.boxes import Border
 from ..preparation.intensity import scaled_back
 from ..preparation.pipeline import prepare
 from ..preparation.streamed import prepare_streamed

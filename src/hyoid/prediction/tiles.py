@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..preparation.boxes import Border, read_box
+from ..ops.boxes import Border, read_box
 
 if TYPE_CHECKING:
     import torch

@@ -10,6 +10,5 @@ has to be remembered. Read in this order:
 - `streamed`: the same steps for an image that stays on disk, box by box
 - `statistics`: mean, standard deviation and percentiles, a chunk at a time
 - `packing`: how arrays lie on disk
-- `boxes`: parts of arrays that may reach outside
 - `store`: prepared cases on disk, read patch by patch; `prepare_all` fills it
 """

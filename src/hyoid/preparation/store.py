@@ -111,13 +111,19 @@ class Store:
         """The image (C, *S); slicing it reads only that part, as float32."""
         return self._scaled(case_id, "image", self.facts(case_id))
 
-    def target(self, case_id: str) -> Scaled | np.ndarray:
-        """The truth (C', *S) float32 of a case that is an image or a field; slicing it reads only that part.
+    def truth(self, case_id: str) -> Scaled | np.ndarray:
+        """What is learned from a case: labels (1, *S), or an image or a field (C', *S) float32 of which parts are read.
 
         Raises:
             DataError: When the case has none.
         """
-        return self._scaled(case_id, "target", self.facts(case_id).get("target", {"scale": None}))
+        if not self.has_target(case_id):
+            return self.labels(case_id)
+        return self._scaled(case_id, "target", self.facts(case_id)["target"])
+
+    def has_target(self, case_id: str) -> bool:
+        """Whether the truth of the case is an image or a field."""
+        return "target" in self.facts(case_id)
 
     def other(self, case_id: str) -> Scaled | np.ndarray:
         """The second image (C, *S) of a case that has one; slicing it reads only that part, as float32."""

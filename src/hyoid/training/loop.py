@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.duration import duration
 from ..core.errors import ConfigError
+from ..core.memory import forget_peak, peak_gb
 from ..core.progress import Listener, log, stage
 from ..core.shapes import checked
 from ..core.stopping import Stop
@@ -62,6 +63,8 @@ class Outcome:
         step_seconds: Typical time of a step.
         waiting: Share of the time in which the net waited for patches.
         length: Share of the steps or the time that was used; less than 1 when a plateau ended it.
+        memory_gb: Most memory that was needed.
+        memory_of: "training", or "the process" where the system cannot tell what was needed before.
     """
 
     steps: int
@@ -71,7 +74,9 @@ class Outcome:
     num_validated: int
     step_seconds: float
     waiting: float
-    length: float = 1.0
+    length: float
+    memory_gb: float
+    memory_of: str
 
 
 def fit(net: Net, job: Job) -> Outcome:
@@ -148,6 +153,8 @@ class _Training:
 
     def run(self, interruption: Stop) -> Outcome:
         """Steps, validations and checkpoints until the clock says so."""
+        device = str(self.learner.device)
+        alone = forget_peak(device)
         monitor = Monitor(self.job.folder, self.job.task, self.monitor_state, self.job.settings.tensorboard)
         self.monitor = monitor
         total = self.clock.steps or self.clock.seconds
@@ -183,6 +190,8 @@ class _Training:
             self.clock.step_seconds,
             self.feed.waited_seconds / max(self.clock.elapsed_seconds, 1e-9),
             self.clock.length,
+            peak_gb(device),
+            "training" if alone else "the process",
         )
 
     def follow(self) -> None:

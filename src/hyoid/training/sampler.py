@@ -17,13 +17,16 @@ from ..augmentation.patches import FILLS, Cut, Patch, cut_patch, needed_box
 from ..augmentation.policies import Policy
 from ..augmentation.transform import Changes
 from ..core.errors import ConfigError
+from ..ops.boxes import Border, read_box
 from ..ops.warp import Warp
-from ..preparation.boxes import Border, read_box
 from ..preparation.store import Store
 from ..tasks.task import Task
 
 OUTSIDE = -1
 """Label of voxels outside the image; they are ignored."""
+
+TYPES = Patch(image=np.float32, labels=np.int32, weight=np.float32, target=np.float32)
+"""What is read of each part of a patch."""
 
 STREAMS = {"labelled": 0, "unlabelled": 1, "pairs": 2, "views": 3}
 """Kinds of samples, and the code of each in the seed of a sample.
@@ -50,11 +53,6 @@ class Drawn(NamedTuple):
     annotated: tuple[bool, ...]
     cut: Cut
     other: Cut | None = None
-
-
-def truth_of(task: Task, store: Store, case_id: str) -> Any:
-    """What the task learns from in a case: labels (1, *S), or numbers (C', *S) of an image or a field."""
-    return store.labels(case_id) if task.kind == "labels" else store.target(case_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,19 +133,20 @@ class Sampler:
         case_id = self._case(rng, number, index, stream)
         annotated = self.annotated(case_id)
         labelled = stream == "labelled" or (stream != "unlabelled" and self.store.is_labelled(case_id))
-        shape, target = self._shape(case_id), self._target
+        sources = self._sources(case_id, labelled)
+        shape, target = sources.image.shape[1:], self._target
         start = place(rng, shape, target, self._focus(rng, case_id, index) if labelled else None)
         if stream == "pairs":
             share = [(s + n // 2) / m for s, n, m in zip(start, target, shape, strict=True)]
             partner = (case_id, start) if self._paired else self._partner(rng, case_id, share)
+            other = self._sources(partner[0], False, second=partner[0] == case_id)
         frame = zip(start, self.margin, self.policy.frame.shape, self._reach, strict=True)
         centre = [s - m + n // 2 + r for s, m, n, r in frame]
-        warp, changes = self._policy.draw(rng, centre, self.store.image(case_id).shape[0])
-        cut = self._cut(case_id, labelled, warp, changes)
+        warp, changes = self._policy.draw(rng, centre, sources.image.shape[0])
+        cut = self._cut(sources, warp, changes)
         if stream == "pairs":
-            other, begin = partner
-            moved = replace(warp, offset=warp.offset + np.subtract(begin, start))
-            return Drawn(case_id, annotated, cut, self._cut(other, False, moved, second=other == case_id))
+            moved = replace(warp, offset=warp.offset + np.subtract(partner[1], start))
+            return Drawn(case_id, annotated, cut, self._cut(other, moved))
         if stream == "views":
             again = Patch(cut.parts.image.copy())
             changes = self._policy.draw_intensity(rng, len(again.image))
@@ -180,13 +179,10 @@ class Sampler:
         """Another case, and the start of a patch whose middle lies at this share of its axes."""
         others = [one for one in self.cases("pairs") if one != case_id]
         other = others[rng.integers(len(others))]
-        shape = self._shape(other)
+        shape = self.store.image(other).shape[1:]
         # The small addition keeps (a / n) * n from falling below a.
         middle = np.array([part * n + 1e-6 for part, n in zip(share, shape, strict=True)])
         return other, place(rng, shape, self._target, middle)
-
-    def _shape(self, case_id: str) -> tuple[int, ...]:
-        return tuple(self.store.image(case_id).shape[1:])
 
     @cached_property
     def _paired(self) -> tuple[str, ...]:
@@ -206,25 +202,30 @@ class Sampler:
         """Mirrored voxels at each end of an axis that may be read beyond the image."""
         return tuple(n if m else 0 for n, m in zip(self._policy.frame.shape, self.margin, strict=True))
 
-    def _cut(self, case_id: str, labelled: bool, warp: Warp, changes: Changes = (), second: bool = False) -> Cut:
-        """A patch of a case or of its second image, read where the warp needs it."""
-        padded = [n + 2 * r for n, r in zip(self._shape(case_id), self._reach, strict=True)]
+    def _sources(self, case_id: str, labelled: bool, second: bool = False) -> Patch:
+        """The whole arrays of a case, with its second image or its own, of which patches are read."""
+        store, name = self.store, self.voxel_weights
+        image = store.other(case_id) if second else store.image(case_id)
+        if not labelled:
+            return Patch(image)
+        weight = None if name is None else store.extra(case_id, name)[None]
+        return Patch(
+            image, weight=weight, **{"target" if store.has_target(case_id) else "labels": store.truth(case_id)}
+        )
+
+    def _cut(self, sources: Patch, warp: Warp, changes: Changes = ()) -> Cut:
+        """A patch, read where the warp needs it."""
+        padded = [n + 2 * r for n, r in zip(sources.image.shape[1:], self._reach, strict=True)]
         start, shape = needed_box(warp, padded)
         inside = [s - r for s, r in zip(start, self._reach, strict=True)]
         border: Border = "mirror" if any(self.margin) else "zero"
 
-        def read(array: Any, kind: type = np.float32) -> np.ndarray:
-            return read_box(array, inside, shape, border).astype(kind, copy=False)
+        def read(array: Any, kind: type) -> Any:
+            return None if array is None else read_box(array, inside, shape, border).astype(kind, copy=False)
 
-        parts = Patch(read(self.store.other(case_id) if second else self.store.image(case_id)))
-        if labelled and self.voxel_weights is not None:
-            parts = parts._replace(weight=read(self.store.extra(case_id, self.voxel_weights)[None]))
-        if labelled:
-            truth = truth_of(self.task, self.store, case_id)
-            if self.task.kind != "labels":  # the labels say only where the image ends
-                parts = parts._replace(labels=np.zeros((1, *shape), np.int32), target=read(truth))
-            else:
-                parts = parts._replace(labels=read(truth, np.int32))
+        parts = Patch(*map(read, sources, TYPES))
+        if parts.target is not None:  # the labels say only where the image ends
+            parts = parts._replace(labels=np.zeros((1, *shape), np.int32))
         return cut_patch(parts, start, warp, changes, FILLS._replace(labels=OUTSIDE))
 
 

@@ -17,7 +17,6 @@ from ..preparation.store import Store
 from ..tasks.task import Task, mean_known
 from .clock import Clock, Rounds
 from .plateau import FEWEST, Round, rounds_for
-from .sampler import truth_of
 from .settings import PATIENCE
 
 Scores = dict[str, float]
@@ -35,7 +34,7 @@ def step_cost(predictor: Predictor, shape: Sequence[int], batch: int) -> float:
 def case_score(predictor: Predictor, store: Store, case_id: str) -> Scores:
     """The task's scores of the answer to a prepared case; NaN for structures that were not annotated in it."""
     task = predictor.task
-    truth = np.asarray(truth_of(task, store, case_id))
+    truth = np.asarray(store.truth(case_id))
     answer = predictor.predict_labels(np.asarray(store.image(case_id)), grid=store.grid(case_id))
     scores = task.score(answer, truth[0] if task.kind == "labels" else truth, store.grid(case_id))
     if not isinstance(scores, Mapping) or not all(isinstance(value, SupportsFloat) for value in scores.values()):

@@ -86,7 +86,7 @@ def predictor_of(
     ensemble, groups = folder.ensemble, dict[str, list[int]]()
     for number, net in nets.items():
         run = folder.members[number]
-        groups.setdefault(plan_key(run.experiment.decided, run.task, net), []).append(number)
+        groups.setdefault(plan_key(run.plan, run.task, net), []).append(number)
     if len(groups) > 1 and ensemble.unite == "logits":
         raise ConfigError(f"{folder.ensemble_file}: members of different plans are united by `probabilities` only.")
     predictors, weights = [], []
@@ -105,7 +105,7 @@ def net_of(folder: RunFolder) -> Net:
     """The net of a run with its weights."""
     weights = folder.trained
     check_ends(folder)
-    net = folder.experiment.decided.net.build()
+    net = folder.plan.net.build()
     if not load_weights(net, weights).get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
     return net
@@ -116,7 +116,7 @@ def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, plac
     device, settings = resolved_device(experiment.device), experiment.prediction
     if settings.precision == "16-mixed" and not device.startswith("cuda"):
         raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
-    plan, digest = runs[0].experiment.decided, "-".join(run.digest[:12] for run in runs)
+    plan, digest = runs[0].plan, "-".join(run.digest[:12] for run in runs)
     kept = (place / "engines", digest) if keeps else None
     patches = partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8")
     predictor = Predictor.of(net, runs[0].task, plan, settings, device, kept, patches)

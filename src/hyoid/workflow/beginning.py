@@ -9,12 +9,15 @@ from ..core.errors import ConfigError
 from ..core.progress import log
 from ..experiment import Experiment
 from ..run_folder import RunFolder
+from .prepared import unlabelled_of
 from .purpose import check_loss
 
 if TYPE_CHECKING:
     from ..nets.net import Net
     from ..planning.plan import Plan
+    from ..preparation.store import Store
     from ..tasks.task import Task
+    from ..training.job import Job
 
 
 def check_beginning(asked: Experiment) -> None:
@@ -44,7 +47,7 @@ def check_beginning(asked: Experiment) -> None:
 
 def check_ends(folder: RunFolder) -> None:
     """Refuse a net or a loss whose channels are not those of the data, as after a slip in an edited plan."""
-    net, before = folder.experiment.decided.net, folder.experiment.decided.preparation.before
+    net, before = folder.plan.net, folder.plan.preparation.before
     check_loss(folder.experiment.training, folder.task, net.dims)
     channels = len(folder.dataset.channel_names) + len(before.structures if before else ())
     facts = ("out_channels", net.out_channels, "the task needs", folder.task.channels)
@@ -67,17 +70,56 @@ def earlier_plan(start: str | Path) -> Plan | None:
     """The plan of the run that the weights belong to; None for a file that lies in no run."""
     path = Path(start).resolve()
     folder = RunFolder(path if path.is_dir() else path.parent.parent)
-    return folder.experiment.decided if folder.experiment_file.is_file() else None
+    return folder.plan if folder.experiment_file.is_file() else None
 
 
-def first_net(experiment: Experiment) -> Net:
-    """The net of an experiment with the weights it begins with; the same seed gives the same."""
+def started_from(folder: RunFolder, start: str | Path, going_on: bool) -> RunFolder:
+    """The run, whose settings now name the first weights; refused where its training goes on with its own."""
+    if going_on:
+        raise ConfigError(
+            f"{folder.path}: its training has begun; --start-from is for a new one, which --no-resume asks for."
+        )
+    weights_of(start)
+    changes = {"training.start_from": str(Path(start).resolve())}
+    folder.experiment.changed(changes).write(folder.experiment_file)
+    return RunFolder.open(folder.path)
+
+
+def job_of(folder: RunFolder, store: Store, resume: bool) -> Job:
+    """What the net of a run is to learn from what, and how far."""
+    from ..training.data import default_workers
+    from ..training.job import Job
+
+    experiment, settings = folder.experiment, folder.experiment.training
+    if experiment.threads is not None and settings.workers is None:
+        settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})
+    return Job(
+        folder.task,
+        store,
+        folder.split.training,
+        folder.split.validation,
+        folder.plan,
+        settings,
+        folder.weights,
+        unlabelled=unlabelled_of(folder),
+        steps=settings.steps,
+        seconds=settings.seconds,
+        seed=experiment.seed,
+        resume=resume,
+        accelerator=experiment.device,
+    )
+
+
+def first_net(folder: RunFolder, going_on: bool) -> Net:
+    """The net of a run with the weights it begins with, the same for a seed; any where training goes on."""
     from ..nets.pyramids.weights import load_encoder_weights
     from ..training.quiet import seeded
     from ..training.transfer import start_from
 
-    spec, training = experiment.decided.net, experiment.training
-    net = seeded(spec.build, experiment.seed)
+    spec, training = folder.plan.net, folder.experiment.training
+    if going_on:
+        return spec.build()
+    net = seeded(spec.build, folder.experiment.seed)
     if training.encoder_weights is not None:
         load_encoder_weights(net, training.encoder_weights)
     if training.start_from is not None:

@@ -14,7 +14,6 @@ from ..core.errors import ConfigError
 from ..run_folder import RunFolder
 from ..training.data import Feed, Sample, encode
 from ..training.job import Job, sampler_of
-from ..training.sampler import truth_of
 from .own_cases import prepare_cases
 from .signatures import verb
 
@@ -55,7 +54,7 @@ class Cases(Dataset[dict[str, Any]]):
 
     def _whole(self, case_id: str) -> Sample:
         store, task = self.feed.sampler.store, self.feed.sampler.task
-        image, truth = (torch.tensor(part[:]) for part in (store.image(case_id), truth_of(task, store, case_id)))
+        image, truth = (torch.tensor(part[:]) for part in (store.image(case_id), store.truth(case_id)))
         known = torch.tensor([self.feed.sampler.annotated(case_id)], dtype=torch.bool)
         labels, numbers = (truth, None) if task.kind == "labels" else (torch.zeros_like(truth[:1]), truth[None])
         target, _ = encode(task, labels.int(), numbers, None if known.all() else known)
@@ -89,7 +88,7 @@ def cases(
     ids = {"training": folder.split.training, "validation": folder.split.validation}.get(part)
     if not ids:
         raise ConfigError(f"{run}: there are no {part} cases; a run has training and validation cases.")
-    experiment, plan, training = folder.experiment, folder.experiment.decided, folder.experiment.training
+    experiment, plan, training = folder.experiment, folder.plan, folder.experiment.training
     seen = plan if part == "training" else plan.model_copy(update={"policy": "none"})
     seed = experiment.seed if seed is None else seed
     job = Job(folder.task, prepare_cases(folder), ids, (), seen, training, folder.weights, seed=seed)

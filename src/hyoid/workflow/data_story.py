@@ -60,7 +60,7 @@ def data_sheet(folder: RunFolder) -> DataSheet:
         size_unit=unit,
         intensities=[Intensities(one.name, one.low, one.high, one.histogram) for one in fingerprint.channels],
         unlabelled=[case.id for case in fingerprint.cases if case.object_share is None],
-        choices=_choices(fingerprint, folder.experiment.decided),
+        choices=_choices(fingerprint, folder.plan),
     )
 
 

@@ -24,7 +24,7 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
 
     Reading a case costs what it cost when the data were measured; the net costs what a training step costs, by voxel.
     """
-    plan = folder.experiment.decided
+    plan = folder.plan
     fingerprint = folder.fingerprint
     reading = folder.read_json("timing.json").get("measure", 0.0) / max(1, len(fingerprint.cases))
     validation = [case for case in fingerprint.cases if case.id in set(folder.split.validation)]
@@ -55,7 +55,7 @@ def prediction_seconds(predictor: Predictor, shape: Sequence[int], spacing_mm: S
 def forecast(folder: RunFolder) -> list[str]:
     """The expected times and memory as lines of text."""
     seconds = expected_seconds(folder)
-    memory = folder.experiment.decided.expected.memory_gb
+    memory = folder.plan.expected.memory_gb
     stages = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds.items())
     total = duration(sum(seconds.values()))
     return [f"The run will take about {total} ({stages}), and training up to {memory:.1f} GB of memory."]
@@ -65,7 +65,7 @@ def comparison(folder: RunFolder) -> str:
     """What was expected beside what it took, as a sentence."""
     expected, measured = expected_seconds(folder), folder.read_json("timing.json")
     times = [f"{stage} {duration(measured[stage])} (expected {duration(expected[stage])})" for stage in expected]
-    training, foreseen = folder.read_json("training.json"), folder.experiment.decided.expected.memory_gb
+    training, foreseen = folder.read_json("training.json"), folder.plan.expected.memory_gb
     told = f"It took {', '.join(times)}; {needed(training, foreseen)}."
     if (length := training.get("length", 1)) < 1:
         told += f" A plateau of the validation score ended training at {100 * length:.0f} %."

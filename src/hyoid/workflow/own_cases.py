@@ -62,7 +62,7 @@ def predict_validation(folder: RunFolder) -> list[Path]:
         groups.setdefault(numbers, []).append(case_id)
     for members in groups:
         runs = [folder.members[number] for number in members]
-        before, *others = (run.experiment.decided.preparation.before for run in runs)
+        before, *others = (run.plan.preparation.before for run in runs)
         if any(other != before for other in others):
             raise ConfigError(f"{folder.path}: members that answer one case follow different runs; leave some out.")
     for members, ids in groups.items():
@@ -126,7 +126,7 @@ def cases_of(folder: RunFolder) -> Dataset:
 
     Cases that the run before saw with leave, or does not know, it answers into `before/`.
     """
-    before, dataset = folder.experiment.decided.preparation.before, folder.dataset
+    before, dataset = folder.plan.preparation.before, folder.dataset
     if before is None:
         return dataset
     first = run_before(before)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError
-from ..preparation.boxes import read_box
+from ..ops.boxes import read_box
 from ..preparation.store import Store
 from ..run_folder import RunFolder
 from .prepared import prepared, prepared_folder
@@ -33,7 +33,7 @@ def patches_of(folder: RunFolder, part: str, shape: Sequence[int], again: bool =
     ids = folder.split.training if part == "training" else folder.split.validation
     if not ids:
         raise ConfigError(f"{folder.path}: the run has no {part} cases to take patches of.")
-    if again and folder.experiment.decided.preparation.before is None:
+    if again and folder.plan.preparation.before is None:
         prepared(folder)
     store, draw = Store.open(prepared_folder(folder), ids[:COUNT]), np.random.default_rng(0)
     return torch.from_numpy(np.stack([_patch(store, ids[i % len(ids)], shape, draw) for i in range(COUNT)]))

@@ -19,7 +19,7 @@ def unlabelled_of(folder: RunFolder) -> tuple[str, ...]:
 
 def prepared_folder(folder: RunFolder) -> Path:
     """Where the prepared cases of a run lie, once they are there."""
-    return store_folder(folder.experiment.decided.preparation, folder.prepared, maps_of(folder), _asked(folder))
+    return store_folder(folder.plan.preparation, folder.prepared, maps_of(folder), _asked(folder))
 
 
 def _asked(folder: RunFolder) -> list[str]:
@@ -33,6 +33,7 @@ def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
 
     `cases` is its data set with the channels that an earlier stage of a cascade adds; its own when None.
     """
-    dataset, settings = cases or folder.dataset, folder.experiment.decided.preparation
+    dataset = folder.dataset if cases is None else cases
+    place, asked = folder.prepared, _asked(folder)
     entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]
-    return prepare_all(dataset, settings, folder.prepared, folder.workers, maps_of(folder), entries, _asked(folder))
+    return prepare_all(dataset, folder.plan.preparation, place, folder.workers, maps_of(folder), entries, asked)

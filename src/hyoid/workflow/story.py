@@ -34,7 +34,7 @@ def of_run(folder: RunFolder) -> RunFacts:
     """
     if isinstance(folder, EnsembleFolder):
         return _of_ensemble(folder)
-    experiment, plan = folder.experiment, folder.experiment.decided
+    experiment, plan = folder.experiment, folder.plan
     answers = validation_answers(folder)
     times, expected = folder.read_json("timing.json"), dict[str, float]()
     with suppress(ConfigError):  # a net of somebody's own whose code was not run
@@ -82,7 +82,7 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
     members = list(zip(ensemble.members, folder.members, strict=True))
     flatters = len(set(split.training) & set(split.validation))
     learned = f"; but members did learn from {flatters} of them, and the figures flatter" if flatters else ""
-    nets = [run.experiment.decided for run in folder.members]
+    nets = [run.plan for run in folder.members]
     return RunFacts(
         title=folder.path.resolve().name,
         what=f"{len(split.validation)} cases, each answered by members that did not learn from it{learned}",
@@ -90,7 +90,7 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         seconds=sum(stage.seconds for stage in stages),
         data_sheet=replace(data_sheet(folder.members[0]), split={"judged": split.validation}),
-        plan={member.run: _plan(run.experiment.decided)["net"] for member, run in members},
+        plan={member.run: _plan(run.plan)["net"] for member, run in members},
         stages=stages,
         environment={**versions(), "weights": f"sha256 {folder.digest[:16]}"},
         settings=ensemble.to_yaml(),

@@ -95,7 +95,7 @@ def _teachers(folder: RunFolder) -> Iterator[RunFolder]:
     """The runs behind the answers: members, runs before them in a cascade, and those whose weights they began with."""
     for run in folder.members:
         yield run
-        before, start = run.experiment.decided.preparation.before, run.experiment.training.start_from
+        before, start = run.plan.preparation.before, run.experiment.training.start_from
         for other in (before and before.run, start):
             if other and RunFolder(Path(other)).is_run:
                 yield from _teachers(open_run(other))

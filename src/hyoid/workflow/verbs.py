@@ -84,7 +84,7 @@ def plan(
             refuse_other_cases(folder)
             if (folder.weights / "last.safetensors").is_file():
                 refuse_changes(folder)
-            return folder.experiment.decided
+            return folder.plan
         return _planned(folder, asked, data, changes)
 
 
@@ -185,69 +185,35 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         The checkpoint with the weights that predict.
     """
     from ..core.machine import machine
-    from ..core.memory import forget_peak, peak_gb
-    from ..planning.budget import resolved_device
     from ..run_folder import RunFolder
     from ..training.checkpoint import read_checkpoint
-    from ..training.data import default_workers
-    from ..training.job import Job
     from ..training.loop import fit
-    from .beginning import check_ends, first_net, weights_of
+    from .beginning import check_ends, first_net, job_of, started_from
     from .forecast import needed
     from .own_cases import prepare_cases
-    from .prepared import unlabelled_of
     from .question import check_device, check_edits
     from .sources import accept_changes, refuse_changes, tell_changes
 
-    folder = RunFolder.open(run)
-    check_edits(folder)
+    folder = RunFolder.open(run).ready()
+    weights = folder.weights / "last.safetensors"
     with folder.alone():
-        weights = folder.weights / "last.safetensors"
+        check_edits(folder)
         going_on = resume and weights.is_file()
         if start_from is not None:
-            if going_on:
-                raise ConfigError(
-                    f"{run}: its training has begun; --start-from is for a new one, which --no-resume asks for."
-                )
-            weights_of(start_from)
-            start = {"training.start_from": str(Path(start_from).resolve())}
-            folder.experiment.changed(start).write(folder.experiment_file)
-            folder = RunFolder.open(run)
-        experiment, decided = folder.experiment, folder.experiment.decided
-        check_ends(folder)
+            folder = started_from(folder, start_from, going_on).ready()
         if going_on:
             refuse_changes(folder)
         else:
             accept_changes(folder)
+        check_ends(folder)
         if going_on and read_checkpoint(weights)[1].get("finished"):
             return weights
-        check_device(experiment.device, f"{folder.experiment_file}: ")
-        device = resolved_device(experiment.device)
+        check_device(folder.experiment.device, f"{folder.experiment_file}: ")
         with folder.timed("prepare"):
             store = prepare_cases(folder)
-        settings = experiment.training
-        if experiment.threads is not None and settings.workers is None:
-            settings = settings.model_copy(update={"workers": min(experiment.threads, default_workers())})
-        job = Job(
-            folder.task,
-            store,
-            folder.split.training,
-            folder.split.validation,
-            decided,
-            settings,
-            folder.weights,
-            unlabelled=unlabelled_of(folder),
-            steps=settings.steps,
-            seconds=settings.seconds,
-            seed=experiment.seed,
-            resume=resume,
-            accelerator=experiment.device,
-        )
-        alone = forget_peak(device)
         with folder.timed("train"):
-            outcome = fit(decided.net.build() if going_on else first_net(experiment), job)
-        memory = {"memory_gb": peak_gb(device), "memory_of": "training" if alone else "the process"}
-        training = asdict(outcome) | memory | {"machine": machine()}
+            outcome = fit(first_net(folder, going_on), job_of(folder, store, resume))
+        training = asdict(outcome) | {"machine": machine()}
         folder.write_json("training.json", training)
         tell_changes(folder, "the net has learned from the former ones")
         log.info("Training took %d steps in %s; %s.", outcome.steps, duration(outcome.seconds), needed(training))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hyoid.preparation.boxes import read_box
+from hyoid.ops.boxes import read_box
 
 
 def test_boxes_beyond_the_image_are_zero_or_mirrored():
