@@ -15,6 +15,6 @@ Read in this order:
 - `surface_elements`: the surface between voxels in pieces with an area
 - `skeleton`: centre lines, Betti numbers, and changes that tear nothing
 - `confusion`: all structures of a label map at once, from one joint histogram
-- `boxes`: boxes of arrays, which may reach outside of them
+- `boxes`: boxes of arrays, which may reach outside of them and be scaled as they are read
 - `scan`: boxes and counts of all values of label maps in one pass
 """

@@ -1,9 +1,10 @@
-"""Boxes of arrays, which may reach outside of them."""
+"""Boxes of arrays, which may reach outside of them, and arrays that are scaled as they are read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +12,37 @@ Border = Literal["zero", "mirror"]
 """What lies outside of an image: zeros, or the image mirrored at its outermost voxels."""
 
 
-def read_box(array: np.ndarray, start: Sequence[int], shape: Sequence[int], border: Border = "zero") -> np.ndarray:
+@dataclass(frozen=True)
+class Scaled:
+    """A memory-mapped array that reads as float32: `stored * scale + offset` for each channel."""
+
+    stored: np.ndarray
+    scale: np.ndarray
+    offset: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, *S)."""
+        return self.stored.shape
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """A part as float32; only what is asked for is read. The first index must keep the channel axis."""
+        index = index if isinstance(index, tuple) else (index,)
+        channels = index[0] if index and index[0] is not Ellipsis else slice(None)
+        part = self.stored[index].astype(np.float32)
+        column = (-1,) + (1,) * (part.ndim - 1)
+        part *= self.scale[channels].reshape(column)
+        part += self.offset[channels].reshape(column)
+        return part
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The whole image."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
+def read_box(
+    array: np.ndarray | Scaled, start: Sequence[int], shape: Sequence[int], border: Border = "zero"
+) -> np.ndarray:
     """The box of an array (C, *S) whose first voxel is `start`; it may reach outside.
 
     Args:

@@ -7,11 +7,9 @@ standard deviation, else float32: half the disk and half the cold reading time.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -20,34 +18,6 @@ from .statistics import mean_and_std
 _MAX_ERROR = 1e-3
 _MAX_PLACES = 10_000
 _SLAB = 1 << 22
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A memory-mapped array that reads as float32: `stored * scale + offset` for each channel."""
-
-    stored: np.ndarray
-    scale: np.ndarray
-    offset: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(C, *S)."""
-        return self.stored.shape
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """A part as float32; only what is asked for is read. The first index must keep the channel axis."""
-        index = index if isinstance(index, tuple) else (index,)
-        channels = index[0] if index and index[0] is not Ellipsis else slice(None)
-        part = self.stored[index].astype(np.float32)
-        column = (-1,) + (1,) * (part.ndim - 1)
-        part *= self.scale[channels].reshape(column)
-        part += self.offset[channels].reshape(column)
-        return part
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """The whole image."""
-        return self[:] if dtype is None else self[:].astype(dtype)
 
 
 class Maps:

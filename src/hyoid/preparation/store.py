@@ -32,7 +32,8 @@ from ..core.lock import sharing
 from ..core.progress import log, track
 from ..core.sources import stats_of
 from ..core.trees import load_json
-from .packing import Maps, Scaled, pack, sample_places, smallest_type
+from ..ops.boxes import Scaled
+from .packing import Maps, pack, sample_places, smallest_type
 from .pipeline import PreparationSettings, prepare
 
 VERSION = 1

@@ -49,5 +49,5 @@ def _patch(store: Store, case: str, shape: Sequence[int], draw: np.random.Genera
         centre = [int(index) for index in voxels[draw.integers(len(voxels))]]
     else:
         centre = [n // 2 for n in image.shape[1:]]
-    box = read_box(image, [c - n // 2 for c, n in zip(centre, size, strict=True)], size)  # type: ignore[arg-type]
+    box = read_box(image, [c - n // 2 for c, n in zip(centre, size, strict=True)], size)
     return box.astype(np.float32).reshape(box.shape[0], *shape)

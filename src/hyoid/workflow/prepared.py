@@ -34,6 +34,6 @@ def prepared(folder: RunFolder, cases: Dataset | None = None) -> Store:
     `cases` is its data set with the channels that an earlier stage of a cascade adds; its own when None.
     """
     dataset = folder.dataset if cases is None else cases
-    place, asked = folder.prepared, _asked(folder)
+    place, workers, asked = folder.prepared, folder.workers, _asked(folder)
     entries = [*dataset.cases, *map(dataset.entry, unlabelled_of(folder))]
-    return prepare_all(dataset, folder.plan.preparation, place, folder.workers, maps_of(folder), entries, asked)
+    return prepare_all(dataset, folder.plan.preparation, place, workers, maps_of(folder), entries, asked)
