@@ -38,7 +38,7 @@ POOR, CLOSE, GOOD = (
 @pytest.mark.parametrize(
     ("rivals", "said"),
     [
-        ((POOR,), "Better than every classical method, 0.330 Dice ahead of the best of them, poor."),
+        ((POOR,), "0.330 Dice ahead of poor."),
         ((POOR, CLOSE), "by chance perhaps in close."),
         ((POOR, GOOD), "Not better than good:"),
         ((), "No classical method gave an answer."),
@@ -56,8 +56,9 @@ def test_rows_come_best_first_with_the_judged_answer_in_its_place():
     assert found["taught_by"] == "5 training cases"
 
 
-def test_the_page_has_the_section_only_when_it_was_asked_for(tmp_path):
+def test_the_page_has_the_section_when_there_are_rivals_and_is_red_when_they_win(tmp_path):
     page = write_page(tmp_path, told(POOR, Rival("broken", None, failure="no reason"))).read_text()
     assert 'id="baselines"' in page
-    assert "broken gave no answer: no reason" in page
+    assert "broken gave no answer: no reason" in page and 'class="missed">Not better' not in page
+    assert '<p class="missed">Not better than good' in write_page(tmp_path, told(GOOD)).read_text()
     assert 'id="baselines"' not in write_page(tmp_path, report_of(0.5, 0.6)).read_text()

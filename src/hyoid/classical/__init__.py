@@ -15,6 +15,7 @@ structure) and then segments an image by itself. Read in this order:
 - `random_walker`: which structure a random walk reaches first
 - `lattice`: Gaussian filtering in many dimensions
 - `random_field`: mean field of a fully connected random field, and refinement of probabilities
+- `mean_mask`: where structures usually are, whatever the image shows
 - `shelf`: the methods by name
 - `scribbles`: segmenting an image in which a few voxels were marked by hand
 

@@ -93,7 +93,7 @@ class Report(Result):
         facts: What else is known of each case (site, scanner, sex): the columns of the data set's case table.
         confusion: Which structure was taken for which; None where structures overlap.
         certainty: How sure the net was (`Certainty.to_dict`), when its probabilities were measured.
-        baselines: What classical methods reach on the same cases (`rivals.against`), when they were asked.
+        baselines: What the mean mask and, when asked, classical methods reach on the same cases (`rivals.against`).
     """
 
     rows: tuple[Row, ...]

@@ -102,11 +102,14 @@ def evaluate(
         tell_changes(folder, "cases are judged as they are now")
         with timed("evaluate"):
             found = judge_validation(folder, folder.workers, changes)
+        store = None
         if baseline:
             with timed("prepare"):
                 store = prepare_cases(folder)
+        if folder.task.kind == "labels" and not isinstance(folder, EnsembleFolder):
             with timed("baseline"):
-                found = replace(found, baselines=judge_baselines(folder, store, found, folder.workers))
+                rivals = judge_baselines(folder, found.cases, found, folder.workers, store)
+                found = replace(found, baselines=rivals)
         found.write(Path(into or folder.path))
     return found
 

@@ -13,9 +13,10 @@ from ..datasets.entry import listed
 from ..evaluation.report import Report
 from ..planning.measure import digest_of
 from ..reporting.page import write_page
-from ..run_folder import RunFolder, open_run
+from ..run_folder import EnsembleFolder, RunFolder, open_run
 from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
 from .origin import Record
+from .rivals import judge_baselines
 from .story import of_test
 
 USES = "tested.json"
@@ -44,6 +45,8 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
         with folder.timed("test"):
             answers = _answers(folder, answers_place)
             found = judge(folder, answers, answers_place, folder.workers, changes)
+            if folder.task.kind == "labels" and not isinstance(folder, EnsembleFolder):
+                found = replace(found, baselines=judge_baselines(folder, found.cases, found, folder.workers))
         notes = [_counted(folder), *_known(folder)]
     log.info(" ".join(notes))
     found = replace(found, notes=(*found.notes, *notes))

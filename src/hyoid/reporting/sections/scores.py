@@ -136,6 +136,7 @@ def baselines(report: Report, facts: RunFacts) -> dict[str, Any] | None:
         "rows": rows,
         "structures": structures,
         "verdict": verdict(report),
+        "beaten": any(_known(one["ahead"]["mean"]) <= 0 for one in report.baselines["methods"]),
         "taught_by": several(int(report.baselines["taught_by"]), "training case"),
         "failed": report.baselines["failed"],
     }
@@ -153,6 +154,9 @@ def verdict(report: Report) -> str:
     if better:
         return f"Not better than {_listed(better)}: what was learned is not worth a net yet."
     first = methods[0]
+    if len(methods) == 1:
+        chance = ", but perhaps by chance" if unsure else ""
+        return f"{number(_known(first['ahead']['mean']))} {name_of(primary)} ahead of {first['name']}{chance}."
     lead = f"{number(_known(first['ahead']['mean']))} {name_of(primary)} ahead of the best of them, {first['name']}"
     if unsure:
         return f"Better than every classical method on average, {lead}; by chance perhaps in {_listed(unsure)}."
