@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from hyoid.core.errors import ConfigError
 from hyoid.losses import losses
@@ -42,6 +44,8 @@ def test_skeleton_recall_is_the_share_of_the_line_that_is_found():
     target[..., 2:5, 1:20] = 1
     loss = SkeletonRecall(radius=0)
     line = loss.tubes(target)
+    wide = ndimage.binary_dilation(line[0, 0], iterations=2) & (target[0, 0].numpy() > 0)
+    assert np.array_equal(SkeletonRecall(2).tubes(target)[0, 0], wide)
     assert line.sum() < target.sum() / 2 and (line[..., 3, 5:15] == 1).all()
     half = 40 * (2 * target - 1)
     half[..., 10:] = -40.0
@@ -49,6 +53,18 @@ def test_skeleton_recall_is_the_share_of_the_line_that_is_found():
     torch.testing.assert_close(loss(half, target), expected)
     assert (SkeletonRecall(1).tubes(target) >= line).all()
     assert ((SkeletonRecall(9).tubes(target) - target).abs() == 0).all()
+
+
+def test_classes_share_the_line_of_the_whole_foreground_and_regions_have_their_own():
+    target = torch.zeros(1, 9, 24, dtype=torch.long)
+    target[:, 2:7, 2:22], target[:, 6, 8:16] = 1, 2  # a rim of class 2 below the line of both
+    masks = torch.stack([target == 1, target == 2], 1).float()
+    loss, logits = SkeletonRecall(radius=1), torch.zeros(1, 3, 9, 24)
+    together, apart = loss.tubes(masks, together=True), loss.tubes(masks)
+    assert torch.equal(together.sum(1), loss.tubes(masks.sum(1, keepdim=True))[:, 0])
+    assert together[:, 1].sum() == 0 < apart[:, 1].sum()
+    torch.testing.assert_close(loss(logits, target), torch.tensor(2 / 3))  # of class 1 alone
+    torch.testing.assert_close(loss(logits[:, 1:], masks), torch.tensor(0.5))
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("cl_dice", {"rounds": 0}), ("skeleton_recall", {"radius": -1})])

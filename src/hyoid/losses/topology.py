@@ -14,7 +14,7 @@ from ..ops.neighbours import eroded, widened
 from ..ops.skeleton import skeleton
 from .compound import WeightedSum
 from .entropy import CrossEntropy
-from .loss import Loss, losses
+from .loss import Loss, has_regions, losses
 from .masks import mean_over, structures
 from .options import Count, Weight
 from .overlap import Overlap
@@ -65,32 +65,38 @@ class ClDice:
 class SkeletonRecall:
     """One minus the share of the reference's middle line, widened to a tube, that is found.
 
-    The line is found once for each target on the processor, so that a step costs little more than without it.
+    Classes share one line, that of the whole foreground, which is widened over faces `radius` times and then cut into
+    classes, as in the authors' code; overlapping regions, which that code refuses, have a line each. The line is found
+    once for each target on the processor, so that a step costs little more than without it. A class that the tube does
+    not meet is left out.
 
     Reference:
-        kirchhoff2024skeleton, equation 3.
+        kirchhoff2024skeleton, equation 3 and algorithm 1; its line is scikit-image's, here that of `ops.skeleton`.
     """
 
     def __init__(self, radius: int = 2) -> None:
         self.radius = radius
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The mean over the structures that are there."""
+        """The mean over the structures that the tube meets."""
         known = structures(logits, target, weight)
-        tube = self.tubes(known.masks) * known.counts
-        found = (tube * known.probabilities).flatten(2).sum(2) / tube.flatten(2).sum(2).clamp(min=1e-8)
-        return mean_over(1 - found, known.there)
+        tube = self.tubes(known.masks, together=not has_regions(logits, target)) * known.counts
+        size = tube.flatten(2).sum(2)
+        found = (tube * known.probabilities).flatten(2).sum(2) / size.clamp(min=1e-8)
+        return mean_over(1 - found, (size > 0).float())
 
-    def tubes(self, masks: Tensor) -> Tensor:
-        """Middle lines (B, R, *S), widened inside their masks."""
-        lines = np.zeros(masks.shape, np.float32)
-        for place in np.ndindex(*masks.shape[:2]):
-            mask = masks[place].cpu().numpy() > 0.5
+    def tubes(self, masks: Tensor, together: bool = False) -> Tensor:
+        """Middle lines (B, R, *S) of all masks together or of each, widened, inside their masks."""
+        whole = masks.amax(1, keepdim=True) if together else masks
+        lines = np.zeros(whole.shape, np.float32)
+        for place in np.ndindex(*whole.shape[:2]):
+            mask = whole[place].cpu().numpy() > 0.5
             if mask.any():
                 lines[place] = skeleton(mask)
         wide = torch.from_numpy(lines).to(masks.device)
-        pool = functional.max_pool2d if masks.ndim == 4 else functional.max_pool3d
-        return pool(wide, 2 * self.radius + 1, 1, self.radius) * masks
+        for _ in range(self.radius):
+            wide = -eroded(-wide)
+        return wide * masks
 
 
 @losses.register("cl_dice", papers="shit2021cldice")
@@ -111,7 +117,8 @@ def skeleton_recall(
 ) -> Loss:
     """Dice and cross-entropy plus the share of the reference's middle line that is found.
 
-    L = w_D (1 - D) - w_E mean log p_t + w_R (1 - sum S p / sum S), with S the reference's skeleton, widened to a tube.
+    L = w_D (1 - D) - w_E mean log p_t + w_R (1 - sum S p / sum S), with S the skeleton of the reference's whole
+    foreground, widened to a tube and cut into classes.
     """
     terms: list[tuple[float, Loss]] = [(dice_weight, Overlap()), (entropy_weight, CrossEntropy())]
     return WeightedSum([*terms, (recall_weight, SkeletonRecall(radius))])
