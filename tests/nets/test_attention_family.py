@@ -11,7 +11,7 @@ from hyoid.nets import build_spec
 from hyoid.nets.blocks.attention import attentions, look
 from hyoid.nets.blocks.conv import blocks
 from hyoid.nets.layers import Style, Unit
-from hyoid.nets.resample import Resampling, ups
+from hyoid.nets.resample import Resampling, downs, ups
 from hyoid.nets.skips import skips
 from oracles import assert_equal_nets, build_block, count
 
@@ -208,10 +208,29 @@ def test_global_aggregation_looks_from_new_voxels_at_the_coarser_map():
     style = Style(2, norm="none", act="relu")
     up = ups.build("global_aggregation", style=style, in_channels=4, out_channels=6, stride=(2, 2), bias=True).eval()
     y = x.relu()
-    query, key, value = (part(y).flatten(2).unflatten(1, (2, 3)) for part in (up.query, up.key, up.value))
-    weights = (query.transpose(2, 3) @ key / 3**0.5).softmax(-1)
-    found = (weights @ value.transpose(2, 3)).transpose(2, 3).reshape(1, 6, 6, 6)
-    torch.testing.assert_close(up(x), up.residual(x) + up.out(found))
+    query, key, value = (part(y).flatten(2) for part in (up.query, up.key, up.value))
+    weights = (query.mT @ key / 6**0.5).softmax(-1)
+    found = (weights @ value.mT).mT.reshape(1, 6, 6, 6)
+    torch.testing.assert_close(up(x), up.residual(y) + up.out(found))
+
+
+def test_global_aggregation_down_has_a_voxel_for_each_stride_that_looks_at_all():
+    style = Style(2, norm="none", act="relu")
+    down = downs.build("global_aggregation", style=style, in_channels=4, out_channels=6, stride=(2, 1)).eval()
+    x = torch.rand(1, 4, 6, 5, requires_grad=True)
+    y = down(x)
+    assert y.shape == (1, 6, 3, 5)
+    (gradient,) = torch.autograd.grad(y[0, :, 0, 0].sum(), x)
+    assert (gradient.abs().sum(1) > 0).all()
+
+
+def test_activated_shortcuts_and_padding_at_the_end_follow_tensorflow():
+    block = build_block({"name": "preactivated", "activated": True}, Style(2, bias=False), 4, 6, stride=2)[0]
+    x = torch.randn(1, 4, 6, 8)
+    y = functional.leaky_relu(functional.instance_norm(x), 0.01)
+    first = functional.conv2d(functional.pad(y, (0, 1, 0, 1)), block.first.conv.weight, stride=2)
+    shortcut = functional.conv2d(y, block.shortcut.conv.weight, stride=2)
+    torch.testing.assert_close(block(x), block.second(first) + shortcut)
 
 
 def test_use_net_in_its_encoder_form_weighs_five_blocks():

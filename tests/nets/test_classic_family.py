@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
 
 from hyoid.nets import build_spec
 
@@ -30,3 +31,13 @@ def test_the_entrance_of_vnet_adds_each_images_own_channels_in_turn():
     expected = torch.cat([images] * 6, 1)[:, :16]  # along channels; along the batch it would be another image
     bias = entrance.unit.conv.bias
     torch.testing.assert_close(added, entrance.act(expected + (0 if bias is None else bias.view(1, -1, 1, 1))))
+
+
+def test_a_stage_of_vnet_adds_its_input_to_the_last_convolution_before_the_activation():
+    torch.manual_seed(0)
+    stage = build_spec("vnet", 2, 1, 2, channels=(4, 6), blocks_encoder=(0, 2)).build().encoder.stages[1].block
+    x = torch.randn(1, 6, 7, 7)
+    first, last = stage.units
+    y = functional.conv2d(first(x), last.conv.weight, last.conv.bias, padding=2)
+    torch.testing.assert_close(stage(x), functional.prelu(y + x, stage.act.weight))
+    assert [type(layer).__name__ for layer in (*first, *last)] == ["Conv2d", "PReLU", "Conv2d"]

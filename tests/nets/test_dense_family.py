@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from hyoid.core.errors import ConfigError
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.inception import InceptionBlock, spatial
 from hyoid.nets.layers import Style
+from hyoid.nets.resample import ups
 from oracles import build_block as block
 from oracles import count
 
@@ -61,6 +63,15 @@ def test_tiramisu_widths_are_those_of_the_paper():
         net = build_spec("fc_densenet103", 2, 3, 12).build()
     assert net.encoder.channels == (112, 192, 304, 464, 656, 240)
     assert net.decoder.channels == (256, 80, 112, 160, 192)
+
+
+@pytest.mark.parametrize("crop_last", [False, True])
+def test_wide_ways_up_leave_out_the_first_voxel_or_the_last(crop_last):
+    given = {"in_channels": 3, "out_channels": 4, "stride": (2, 1), "bias": False}
+    up, x = ups.build("transposed_wide", style=Style(2), crop_last=crop_last, **given), torch.randn(1, 3, 5, 4)
+    whole = functional.conv_transpose2d(x, up[0].weight, stride=(2, 1))
+    torch.testing.assert_close(up(x), whole[:, :, :10] if crop_last else whole[:, :, 1:])
+    assert build_spec("fc_densenet103", 2, 3, 12).up["crop_last"]  # as its public weights
 
 
 @pytest.mark.parametrize(("width", "depth"), [(64, 4), (15, 4), (9, 3)])

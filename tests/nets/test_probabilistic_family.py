@@ -34,6 +34,13 @@ def test_parameters_are_those_of_its_parts():
     assert count("probabilistic_unet", 2, 1, 2, norm="none") == 2 * down + up + joins + 192 * 12 + 12
 
 
+def test_ways_up_keep_corners_and_stand_before_the_skip():
+    level = small().decoder.levels[0]
+    ramp = torch.arange(3.0).expand(1, 8, 3, 3)
+    torch.testing.assert_close(level.up(ramp)[0, 0, 0], torch.linspace(0, 2, 6))
+    assert level.fusion == "concat_up_first"
+
+
 def test_divergence_is_that_of_normal_distributions():
     generator = torch.Generator().manual_seed(0)
     one, other = (

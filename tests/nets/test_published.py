@@ -10,6 +10,8 @@ from torch.nn import functional
 from hyoid.nets import build_spec
 from oracles import assert_equal_nets, count, in_order
 
+_PROTOTXT = {"blocks_encoder": (0, 1, 2, 3, 3), "blocks_decoder": (1, 1, 2, 3), "head": "vnet"}
+
 
 @pytest.mark.parametrize(
     ("name", "dims", "channels", "changes", "published"),
@@ -18,7 +20,9 @@ from oracles import assert_equal_nets, count, in_order
         ("unet_original", 2, (3, 1), {}, 31_031_745),
         ("unet_original", 2, (1, 1), {"channels": (32, 64, 128, 256, 512)}, 7_759_521),  # baseline of U-Net++
         ("unet3d", 3, (3, 3), {}, 19_069_955),
-        ("vnet", 3, (1, 2), {}, 45_597_898),
+        ("vnet_library", 3, (1, 2), {}, 45_597_898),
+        ("vnet", 3, (1, 2), _PROTOTXT, 61_982_682),
+        ("vnet", 3, (1, 2), {"head": "vnet"}, 61_982_682 + sum(w * w * 125 + 2 * w for w in (32, 64, 64, 128))),
         ("nnunet_plain", 3, (1, 2), {"deep_supervision": False}, 31_194_050),
         ("nnunet_plain", 3, (1, 2), {}, 31_194_050 + 1_544),
     ],
@@ -60,7 +64,7 @@ def test_equals_monai_dyn_unet_with_anisotropic_strides():
 def test_equals_monai_vnet():
     from monai.networks.nets import VNet
 
-    ours = build_spec("vnet", 2, 2, 3).build()
+    ours = build_spec("vnet_library", 2, 2, 3).build()
     assert_equal_nets(VNet(2, 2, 3), ours, torch.randn(1, 2, 32, 48))
 
 

@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from hyoid.core.errors import ConfigError
 from hyoid.nets import build_spec
+from hyoid.nets.blocks.attention import attentions
 from hyoid.nets.blocks.sequence import FourWays, Mamba, selective_scan
-from oracles import count
+from hyoid.nets.layers import Style
+from oracles import build_block, count
 
 
 def one_by_one(u, delta, a, b, c, d):
@@ -98,6 +101,46 @@ def test_vm_unet_adds_skips_before_it_enlarges_and_none_at_the_finest_level():
     finest = net.decoder[0](net.ups[0](middle + second))
     expected = net.head(net.enlarge(finest).movedim(-1, 1))
     torch.testing.assert_close(net(x)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "dims", "scanned", "finest"),
+    [
+        ("u_mamba", 2, [0, 2, 4], None),
+        ("u_mamba", 3, [0, 1, 2, 3, 4], 8),
+        ("u_mamba_bot", 2, [4], None),
+        ("u_mamba_bot", 3, [4], 8),
+    ],
+)
+def test_u_mamba_is_its_authors_code(name, dims, scanned, finest):
+    with torch.device("meta"):
+        net = build_spec(name, dims, 1, 2, channels=(4, 6, 8, 10, 12)).build()
+    stages, ways = net.encoder.stages, net.decoder.levels
+    assert [level for level, stage in enumerate(stages) if hasattr(stage.block, "attention")] == scanned
+    bodies = [getattr(stage.block, "block", stage.block) for stage in stages]
+    assert [len(body) for body in (net.encoder.stem, *bodies)] == [2, 2, 2, 2, 1, 1]
+    assert [len(level.block) for level in ways] == [1, 2, 2, 2]
+    assert ways[0].block[0].first.conv.in_channels == (finest or 4)
+    assert (ways[0].skip is None) == (finest is None) and ways[1].skip is not None
+
+
+def test_projected_blocks_add_a_strided_convolution_without_norm():
+    part = {"name": "residual", "projected": True, "more": 1}
+    first, second = build_block(part, Style(2), 3, 4, stride=2).eval()
+    x = torch.randn(1, 3, 6, 6)
+    shortcut = functional.conv2d(x, first.shortcut.weight, first.shortcut.bias, stride=2)
+    torch.testing.assert_close(first(x), functional.leaky_relu(first.second(first.first(x)) + shortcut, 0.01))
+    assert len(second.shortcut) == 0
+
+
+def test_a_mamba_layer_scans_voxels_or_channels_and_adds_nothing():
+    x = torch.randn(2, 4, 3, 5)
+    voxels, channels = (attentions.build("mamba", style=Style(2), channels=4, voxels=n) for n in (None, 15))
+    expected = voxels.mamba(voxels.norm(x.flatten(2).mT)).mT.reshape(x.shape)
+    torch.testing.assert_close(voxels(x), expected)
+    torch.testing.assert_close(channels(x), channels.mamba(channels.norm(x.flatten(2))).reshape(x.shape))
+    with pytest.raises(ConfigError, match="scans the channels of 15 voxels got a map of 16"):
+        channels(torch.randn(1, 4, 4, 4))
 
 
 def test_punet_is_of_the_published_size():

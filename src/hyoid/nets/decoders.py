@@ -43,8 +43,8 @@ class WayUp:
         given = {"in_channels": coarser, "out_channels": width, "stride": self.strides[index + 1], "bias": self.up_bias}
         return build_part(ups, at_level(self.up, index), style=level.style, **given)
 
-    def carry(self, index: int, **ends: Any) -> nn.Module:
-        """What the skip of a level goes through."""
+    def carry(self, index: int, **ends: Any) -> nn.Module | None:
+        """What the skip of a level goes through; None where there is no skip."""
         ends |= {"style": self.levels[index].style, "in_channels": self.channels[index], "level": index}
         return build_part(skips, at_level(self.skip, index), **ends)
 
@@ -85,6 +85,7 @@ class UNetDecoder(nn.Module):
                 if getattr(skips[part_name(at_level(way.skip, index))].build, "coarse", False):
                     ends = {"gate_channels": coarser, "stride": way.strides[index + 1], "bottom": not built}
                 carry = way.carry(index, **ends)
+            if carry is not None:
                 joined = fused_channels(int(carry.out_channels), joined, way.fusion)  # type: ignore[arg-type]
             body = way.join(index, joined)
             built.append(DecoderLevel(enlarge, carry, body, way.fusion))

@@ -54,6 +54,8 @@ class NestedDecoder(nn.Module):
                 enlarge = way.into(index, widths[index + 1, column - 1])
                 gate = int(enlarge.out_channels)  # type: ignore[arg-type]
                 carry = way.carry(index, gate_channels=gate)
+                if carry is None:
+                    raise ConfigError('Decoder "nested" joins every level, so it needs skips; got skip "none".')
                 entering = int(carry.out_channels) + gate  # type: ignore[arg-type]
                 entering += sum(widths[index, before] for before in range(1, column))
                 body = way.join(index, entering)

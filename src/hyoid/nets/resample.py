@@ -99,14 +99,38 @@ def _linear_units(
 
 @ups.register("transposed_wide", papers=("jegou2017tiramisu", "iglovikov2018ternausnet"))
 def _transposed_wide(
-    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool, act: bool = False
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    stride: Sequence[int],
+    bias: bool,
+    act: bool = False,
+    crop_last: bool = False,
 ) -> nn.Module:
-    """A transposed convolution whose kernel reaches a voxel beyond its stride, with an activation where asked."""
-    padding = tuple(1 if step > 1 else 0 for step in stride)
-    kernel = tuple(step + 1 if step > 1 else 1 for step in stride)
-    conv = TRANSPOSED[style.dims](in_channels, out_channels, kernel, tuple(stride), padding, padding, bias=bias)
-    last = style.act_layer(out_channels) if act else None
-    return Resampling(out_channels, conv, *([] if last is None else [last]))
+    """A transposed convolution whose kernel reaches a voxel beyond its stride, with an activation where asked.
+
+    It makes a voxel too many along each axis that it enlarges. The first is left out, or the last with `crop_last`;
+    either form is the mirror image of the other, so weights of one do not fit the other.
+    """
+    wide = tuple(int(step > 1) for step in stride)
+    kernel = tuple(step + over for step, over in zip(stride, wide, strict=True))
+    cut = (0,) * style.dims if crop_last else wide
+    conv = TRANSPOSED[style.dims](in_channels, out_channels, kernel, tuple(stride), cut, cut, bias=bias)
+    layers = [conv, CropLast(wide) if crop_last else None, style.act_layer(out_channels) if act else None]
+    return Resampling(out_channels, *[layer for layer in layers if layer is not None])
+
+
+class CropLast(nn.Module):
+    """The map without its last voxels along each axis."""
+
+    def __init__(self, voxels: Sequence[int]) -> None:
+        super().__init__()
+        self.voxels = tuple(voxels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, count in enumerate(self.voxels, start=2):
+            x = x.narrow(axis, 0, x.shape[axis] - count)
+        return x
 
 
 @ups.register("linear")
@@ -122,6 +146,12 @@ def _conv_linear(style: Style, in_channels: int, out_channels: int, stride: Sequ
     """A convolution of single voxels to the finer width, then linear interpolation."""
     narrow = style.pointwise(in_channels, out_channels, bias)
     return Resampling(out_channels, narrow, Enlarge(stride, LINEAR[style.dims], False))
+
+
+@ups.register("conv_nearest", papers="ma2024umamba")
+def _conv_nearest(style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool) -> nn.Module:
+    """A convolution of single voxels to the finer width, then nearest neighbours."""
+    return Resampling(out_channels, style.pointwise(in_channels, out_channels, bias), Enlarge(stride, "nearest"))
 
 
 @ups.register("nearest_unit")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..core.registry import Registry
 from .layers import Style
 
-skips: Registry[nn.Module] = Registry("skip")
+skips: Registry[nn.Module | None] = Registry("skip")
 
 
 class IdentitySkip(nn.Module):
@@ -31,6 +31,11 @@ class IdentitySkip(nn.Module):
 def _identity(style: Style, in_channels: int, gate_channels: int, level: int) -> nn.Module:
     """The encoder's map as it is."""
     return IdentitySkip(in_channels)
+
+
+@skips.register("none", papers="ma2024umamba")
+def _none(style: Style, in_channels: int, gate_channels: int, level: int) -> None:
+    """No skip: the level goes on from the enlarged map alone."""
 
 
 def crop_like(x: Tensor, like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ other block, so that `{name: attended, block: residual, attention: cbam}` is a n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ...core.registry import Registry
 from ..layers import Part, Style, acts, build_part
-from ..resample import ups
-from .conv import blocks
+from ..resample import downs, ups
+from .conv import PadLast, blocks
 
 attentions: Registry[nn.Module] = Registry("attention")
 
@@ -203,26 +203,34 @@ def _heads(channels: int, wanted: int) -> int:
     return wanted
 
 
-@ups.register("global_aggregation", papers="wang2020nonlocal")
 class GlobalAggregation(nn.Module):
-    """A way up in which every new voxel looks at the whole coarser map; a transposed convolution is added."""
+    """A change of the grid in which every new voxel looks at the whole map; a plain change of the grid is added.
+
+    Args:
+        style: How layers are dressed.
+        in_channels: Channels of the map.
+        out_channels: Channels of the new one.
+        regrid: A convolution onto the new grid, given `bias`.
+        num_heads: Groups of channels that look on their own.
+        dropout: What is dropped from the weights.
+
+    Reference:
+        wang2020nonlocal.
+    """
 
     def __init__(
         self,
         style: Style,
         in_channels: int,
         out_channels: int,
-        stride: Sequence[int],
-        bias: bool,
-        num_heads: int = 2,
-        dropout: float = 0.5,
+        regrid: Callable[..., nn.Module],
+        num_heads: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        enlarge = partial(build_part, ups, "transposed_wide", style=style, stride=stride, bias=bias)
-        self.residual = enlarge(in_channels=in_channels, out_channels=out_channels)
         self.before = nn.Sequential(*style.dress(in_channels, inplace=False))
-        self.query = enlarge(in_channels=in_channels, out_channels=out_channels)
+        self.residual, self.query = regrid(bias=False), regrid(bias=True)
         self.key, self.value = (style.pointwise(in_channels, out_channels) for _ in range(2))
         self.out = style.pointwise(out_channels, out_channels)
         self.num_heads, self.dropout = _heads(out_channels, num_heads), nn.Dropout(dropout)
@@ -230,4 +238,40 @@ class GlobalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.before(x)
         found = look(self.query(y), self.key(y), self.value(y), self.num_heads, self.dropout)
-        return self.residual(x) + self.out(found)
+        return self.residual(y) + self.out(found)
+
+
+@ups.register("global_aggregation", papers="wang2020nonlocal")
+def _global_aggregation_up(
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    stride: Sequence[int],
+    bias: bool,
+    num_heads: int = 1,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """A way up in which every new voxel looks at the whole coarser map; biases are those of the authors."""
+    ends = {"in_channels": in_channels, "out_channels": out_channels}
+    wide = {"name": "transposed_wide", "crop_last": True}
+    regrid = partial(build_part, ups, wide, style=style, stride=stride, **ends)
+    return GlobalAggregation(style, in_channels, out_channels, regrid, num_heads, dropout)
+
+
+@downs.register("global_aggregation", papers="wang2020nonlocal")
+def _global_aggregation_down(
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    stride: Sequence[int],
+    num_heads: int = 1,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """A way down in which every new voxel looks at the whole finer map, which takes much memory on a fine grid."""
+    kernel = [3 if step > 1 else 1 for step in stride]
+    conv = partial(replace(style, valid=True).conv, in_channels, out_channels, kernel, tuple(stride))
+
+    def regrid(bias: bool) -> nn.Module:
+        return nn.Sequential(PadLast(kernel, stride), conv(bias=bias))
+
+    return GlobalAggregation(style, in_channels, out_channels, regrid, num_heads, dropout)

@@ -6,10 +6,12 @@ that reports `.out_channels` (which may differ from what was asked) and `.shrink
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...core.errors import ConfigError
 from ...core.registry import Registry
@@ -67,21 +69,31 @@ def across_slices(
 class ResidualBlock(nn.Module):
     """Two units and a shortcut, added before the last activation (ResNet-D shortcut).
 
-    The shortcut pools where the block strides and projects where the width changes. The last norm starts at zero, so
-    that the block starts as its shortcut.
+    The shortcut pools where the block strides and projects where the width changes; `projected` is a strided
+    convolution of single voxels without norm. The last norm starts at zero, so that the block starts as its shortcut.
 
     Reference:
-        he2016deep; he2019bag (ResNet-D); isensee2024revisited.
+        he2016deep; he2019bag (ResNet-D); isensee2024revisited; ma2024umamba (projected).
     """
 
     def __init__(
-        self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int]
+        self,
+        style: Style,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        projected: bool = False,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
         self.first = Unit(style, in_channels, out_channels, kernel, stride)
         self.second = Unit(style, out_channels, out_channels, kernel, order=style.order.replace("A", ""))
-        self.shortcut = _shortcut(style, in_channels, out_channels, stride)
+        self.shortcut = (
+            style.conv(in_channels, out_channels, (1,) * style.dims, tuple(stride))
+            if projected
+            else _shortcut(style, in_channels, out_channels, stride)
+        )
         self.act = style.act_layer(out_channels) or nn.Identity()
 
     def initialise(self) -> None:
@@ -106,55 +118,107 @@ def _shortcut(style: Style, in_channels: int, out_channels: int, stride: Sequenc
 
 @blocks.register("residual", papers=("he2016deep", "he2019bag"))
 def residual(
-    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    projected: bool = False,
+    more: int = 0,
 ) -> nn.Module:
-    """Residual blocks in a row, each of two convolutions; the first one strides."""
+    """Residual blocks in a row, each of two convolutions; the first one strides.
+
+    With `projected` the shortcut of the first is a convolution even where nothing changes. `more` blocks than the
+    level has are for stems, which otherwise have one.
+    """
     _refuse_valid(style, "residual")
-    return _row(ResidualBlock, style, in_channels, out_channels, kernel, stride, depth)
+    first = partial(ResidualBlock, projected=projected)
+    return _row(ResidualBlock, style, in_channels, out_channels, kernel, stride, depth + more, first)
+
+
+class PadLast(nn.Module):
+    """Zeros that a convolution needs to make one voxel of each stride; an odd one stands at the end.
+
+    TensorFlow pads so, where torch has an odd zero at the beginning.
+    """
+
+    def __init__(self, kernel: Sequence[int], stride: Sequence[int]) -> None:
+        super().__init__()
+        over = [max(0, size - step) for size, step in zip(reversed(kernel), reversed(stride), strict=True)]
+        self.ends = [end for zeros in over for end in (zeros // 2, zeros - zeros // 2)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x, self.ends)
 
 
 class PreactivatedBlock(nn.Module):
     """Norm, activation, convolution, twice; the input is added, projected where size or width change.
 
+    With `activated` the shortcut projects the normed and activated input, always and without a norm, and strided
+    convolutions are padded at their end, as in TensorFlow.
+
     Reference:
-        he2016identity; zhang2018road.
+        he2016identity; zhang2018road; wang2020nonlocal (activated).
     """
 
     def __init__(
-        self, style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int]
+        self,
+        style: Style,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        activated: bool = False,
     ) -> None:
         super().__init__()
-        self.out_channels = out_channels
-        self.first = Unit(style, in_channels, out_channels, kernel, stride, order="NAC")
+        self.out_channels, self.activated = out_channels, activated
+        self.first = Unit(replace(style, valid=activated), in_channels, out_channels, kernel, stride, order="NAC")
+        self.pad = PadLast(kernel, stride) if activated else nn.Identity()
         self.second = Unit(style, out_channels, out_channels, kernel, order="NAC")
-        same = in_channels == out_channels and all(step == 1 for step in stride)
-        one = (1,) * style.dims
-        self.shortcut = nn.Identity() if same else Unit(style, in_channels, out_channels, one, stride, order="CN")
+        same = in_channels == out_channels and all(step == 1 for step in stride) and not activated
+        one, order = (1,) * style.dims, "C" if activated else "CN"
+        self.shortcut = nn.Identity() if same else Unit(style, in_channels, out_channels, one, stride, order=order)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.second(self.first(x)) + self.shortcut(x)
+        *dressing, conv = self.first
+        y = x
+        for layer in dressing:
+            y = layer(y)
+        return self.second(conv(self.pad(y))) + self.shortcut(y if self.activated else x)
 
 
 @blocks.register("preactivated", papers=("he2016identity", "zhang2018road"))
 def preactivated(
-    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    activated: bool = False,
 ) -> nn.Module:
-    """Residual blocks that normalise and activate before they convolve."""
+    """Residual blocks that normalise and activate before they convolve; `activated`: the first shortcut, too."""
     _refuse_valid(style, "preactivated")
-    return _row(PreactivatedBlock, style, in_channels, out_channels, kernel, stride, depth)
+    first = partial(PreactivatedBlock, activated=activated)
+    return _row(PreactivatedBlock, style, in_channels, out_channels, kernel, stride, depth, first)
 
 
 class VNetStage(nn.Module):
     """Convolution units in a row; the input of the stage is added before a last activation.
 
+    With `bare_last` the sum takes the last convolution before its activation, as the paper has it.
+
     Reference:
         milletari2016vnet.
     """
 
-    def __init__(self, style: Style, channels: int, kernel: Sequence[int], depth: int) -> None:
+    def __init__(self, style: Style, channels: int, kernel: Sequence[int], depth: int, bare_last: bool = False) -> None:
         super().__init__()
         self.out_channels = channels
-        self.units = nn.Sequential(*[Unit(style, channels, channels, kernel) for _ in range(depth)])
+        last = style.order.replace("A", "") if bare_last else style.order
+        orders = [*[style.order] * (depth - 1), last]
+        self.units = nn.Sequential(*[Unit(style, channels, channels, kernel, order=order) for order in orders])
         self.act = style.act_layer(channels) or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,7 +227,13 @@ class VNetStage(nn.Module):
 
 @blocks.register("vnet", papers="milletari2016vnet")
 def vnet(
-    style: Style, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int], depth: int
+    style: Style,
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    depth: int,
+    bare_last: bool = False,
 ) -> nn.Module:
     """V-Net's stage, whose input has the width of its output; nothing when `depth` is 0."""
     _refuse_valid(style, "vnet")
@@ -175,7 +245,7 @@ def vnet(
             f"{in_channels} and {out_channels}, stride {tuple(stride)}. Use down: strided_unit and decoder_channels "
             f"twice the channels."
         )
-    return VNetStage(style, out_channels, kernel, depth)
+    return VNetStage(style, out_channels, kernel, depth, bare_last)
 
 
 class RepeatedInput(nn.Module):
@@ -216,11 +286,12 @@ def _row(
     kernel: Sequence[int],
     stride: Sequence[int],
     depth: int,
+    first: Callable[..., nn.Module],
 ) -> Stack:
     """`depth` blocks; the first one strides and changes the width."""
-    one = (1,) * style.dims
-    starts = [(in_channels, tuple(stride))] + [(out_channels, one)] * (depth - 1)
-    return Stack(in_channels, [block(style, c, out_channels, kernel, step) for c, step in starts[:depth]])
+    one, ends = (1,) * style.dims, (out_channels, kernel)
+    row = [first(style, in_channels, *ends, tuple(stride))] if depth else []
+    return Stack(in_channels, [*row, *(block(style, out_channels, *ends, one) for _ in range(depth - 1))])
 
 
 def _refuse_valid(style: Style, name: str, does: str = "adds") -> None:

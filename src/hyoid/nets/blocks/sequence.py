@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..layers import CONV
+from ...core.errors import ConfigError
+from ..layers import CONV, Style
+from .attention import attentions
 
 
 def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -111,6 +113,35 @@ class Mamba(nn.Module):
         padded = functional.pad(x, (0, 0, count - 1, 0))
         terms = [self.taps[tap] * padded[:, tap : tap + length] for tap in range(count)]
         return torch.stack(terms).sum(0) + self.tap_bias
+
+
+@attentions.register("mamba", papers=("ma2024umamba", "gu2024mamba"))
+class MambaLayer(nn.Module):
+    """Layer norm and Mamba over all voxels as one sequence; nothing is added to it.
+
+    With `voxels`, for maps of exactly as many, channels are the sequence and a channel's voxels its features, which is
+    what U-Mamba's code does where a map of the patch it was planned for has no more voxels than channels.
+
+    Reference:
+        ma2024umamba, figure 1.
+    """
+
+    def __init__(self, style: Style, channels: int, states: int = 16, voxels: int | None = None) -> None:
+        super().__init__()
+        self.voxels = voxels
+        self.norm = nn.LayerNorm(voxels or channels)
+        self.mamba = Mamba(voxels or channels, states)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.voxels is None:
+            return as_map(self.mamba(self.norm(tokens(x))), x.shape[2:])
+        found = math.prod(x.shape[2:])
+        if found != self.voxels:
+            raise ConfigError(
+                f"A mamba layer that scans the channels of {self.voxels} voxels got a map of {found} voxels. "
+                "Give it images of the size it was built for, or leave out its option `voxels`."
+            )
+        return self.mamba(self.norm(x.flatten(2))).reshape(x.shape)
 
 
 class FourWays(nn.Module):

@@ -70,23 +70,41 @@ variant(
     in_3d={"kernels": ((1, 3, 3),), "strides": ((1, 1, 1), (1, 2, 2))},
 )
 
-# The stages 1, 2, 3, 2 of the published prototxt, which the common ports follow; the text has 1, 2, 3, 3, 3.
+_VNET: dict[str, Any] = {
+    "papers": "milletari2016vnet",
+    "channels": (16, 32, 64, 128, 256),
+    "decoder_channels": lambda channels: tuple(2 * width for width in channels[:-1]),
+    "kernels": 5,
+    "stem": "repeated_input",
+    "down": "strided_unit",
+    "up": "transposed_unit",
+    "fuse": "concat_up_first",
+}
+
+# The figure of the paper: 1, 2, 3, 3, 3 convolutions down and 3, 3, 2, 1 up, no norm. Its authors' prototxt has fewer,
+# `blocks_encoder=[0, 1, 2, 3, 3] blocks_decoder=[1, 1, 2, 3]`, and a unit before the last convolution, `head=vnet`.
 variant(
     "vnet",
-    papers="milletari2016vnet",
-    about="V-Net: kernels of 5, stages add their input, strided convolutions down, a decoder twice as wide.",
-    channels=(16, 32, 64, 128, 256),
-    decoder_channels=lambda channels: tuple(2 * width for width in channels[:-1]),
-    kernels=5,
-    stem="repeated_input",
+    about="V-Net as published: kernels of 5, PReLU, no norm, stages add their input, a decoder twice as wide.",
+    block={"name": "vnet", "bare_last": True},
+    blocks_encoder=(0, 2, 3, 3, 3),
+    blocks_decoder=(1, 2, 3, 3),
+    order="CA",
+    norm="none",
+    act="prelu",
+    **_VNET,
+)
+
+# What MONAI and the most read port have: other stages than figure and prototxt, batch norm, ELU, every sum activated.
+variant(
+    "vnet_library",
+    about="V-Net as libraries have it: batch norm, ELU and fewer convolutions.",
     block="vnet",
     blocks_encoder=(0, 1, 2, 3, 2),
     blocks_decoder=(1, 1, 2, 2),
-    down="strided_unit",
-    up="transposed_unit",
-    fuse="concat_up_first",
     norm="batch",
     act="elu",
     bias=False,
     head="vnet",
+    **_VNET,
 )

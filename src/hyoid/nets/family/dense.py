@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..variants import variant
 
-# No count is published to check; the block is that of the fully dense U-Net, with leaky activations.
+# Not compared: dense U-Nets have many recipes and no one code. The idea is that of the fully dense U-Net, a narrow unit
+# and dense layers that fill the level up; leaky activations, widths and four layers a level are ours.
 variant(
     "dense_unet",
     papers=("huang2017densenet", "guan2020fully"),
@@ -30,7 +31,7 @@ variant(
     blocks_encoder=(4, 5, 7, 10, 12, 15),
     blocks_decoder=(4, 5, 7, 10, 12),
     down="dense_transition",
-    up="transposed_wide",
+    up={"name": "transposed_wide", "crop_last": True},
     up_channels="same",
     fuse="concat_up_first",
     order="NACD",
@@ -40,6 +41,8 @@ variant(
     bias=True,
 )
 
+# Not compared: an idea with many recipes. Branches have GoogLeNet's shares; widths, two blocks a level, one norm for
+# each convolution and plain ways up are ours.
 variant(
     "inception_unet",
     papers=("szegedy2015going", "szegedy2016rethinking"),

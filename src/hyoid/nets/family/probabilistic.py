@@ -31,7 +31,8 @@ class ProbabilisticUNetSpec(NetSpec):
     def u(self, in_channels: int) -> UNet:
         """A U of these widths."""
         fields = {"dims": self.dims, "in_channels": in_channels, "out_channels": self.out_channels}
-        dressed = {"norm": self.norm, "act": "relu", "down": "average", "up": "linear", "up_channels": "same"}
+        ways = {"down": "average", "up": {"name": "linear", "align_corners": True}, "up_channels": "same"}
+        dressed = {"norm": self.norm, "act": "relu", "fuse": "concat_up_first", **ways}
         count = {"blocks_encoder": self.convolutions, "blocks_decoder": self.convolutions}
         return UNetSpec.parse({**fields, **dressed, **count, "channels": self.channels}).build()
 

@@ -19,7 +19,8 @@ variant(
     up="linear",
 )
 
-# The paper names the idea, not the layers; they have not been checked against a published count.
+# Not published as code, and not compared: the paper names residual blocks, four levels and a map of weights that keeps
+# the region of interest. Ours are widths, the ResNet-D block, and the weight: a convolution of the skip and a sigmoid.
 variant(
     "weighted_res_unet",
     papers="xiao2018weighted",
@@ -60,7 +61,8 @@ variant(
     **_RECURRENT,
 )
 
-# S. Kalita and A. Saha's net is not published as code; the sums are those of ACNet.
+# S. Kalita and A. Saha's net is not published as code, and not compared: a review names sums of 1x3, 3x1 and 3x3 in
+# residual blocks. The sums are those of ACNet, one norm for each; levels, widths and the projected shortcut are ours.
 variant(
     "unet_asymmetric",
     papers="ding2019acnet",
@@ -124,7 +126,10 @@ variant(
     answer="sum",
 )
 
-# Not published as code: V-Net's stages with kernel 3, and the logits of all levels added, as the paper draws them.
+# Not published as code, and not compared: a V-Net of patches whose levels all answer. Ours are widths, kernels of 3, a
+# norm, and that logits are added; their mean is the same with other weights of the heads. What the paper is mainly
+# about is training, and is not part of the net: weights of classes that follow each batch, and patches of background
+# drawn at random. The planner's sampling and the losses' `class_weights` stand in their place.
 variant(
     "kid_net",
     papers="taha2018kidnet",

@@ -1,7 +1,7 @@
 """Nets with state spaces: U-Mamba, VM-UNet, PUNet; the selective scan is plain torch and runs anywhere.
 
-VM-UNet is its authors' net, layer by layer. U-Mamba and PUNet follow the papers' descriptions; what is known to differ
-stands with their rows.
+VM-UNet and U-Mamba are their authors' nets, layer by layer. PUNet follows its paper's description; what is invented
+stands with its row.
 
 Trap: the public code of these nets runs only with one vendor's compiled scan, so that weights trained there cannot be
 used on other machines.
@@ -9,16 +9,16 @@ used on other machines.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ..blocks.attention import SqueezeExcitation
-from ..blocks.conv import ResidualBlock
-from ..blocks.sequence import FourWays, Mamba, as_map, tokens
+from ..blocks.sequence import FourWays
 from ..blocks.windows import PatchExpanding, PatchMerging
 from ..layers import CONV, TRANSPOSED, Style, Unit, channels_last
 from ..net import Net, NetSpec, TokenNet
@@ -26,30 +26,13 @@ from ..unet import initialise
 from ..variants import variant
 
 
-class StateSpaceSpec(NetSpec):
-    """A U of convolutions whose levels scan their maps as sequences."""
+class PUNetSpec(NetSpec):
+    """PUNet: a U with two paths at every level of the encoder, and skips whose channels are weighed."""
 
-    kind: Literal["state_space"] = "state_space"
-    form: Literal["u_mamba_bot", "u_mamba_enc", "punet"] = Field("u_mamba_enc", description="Which net.")
-    channels: tuple[int, ...] = Field((32, 64, 128, 256, 320), min_length=2, description="Width of each level.")
-    blocks: tuple[int, ...] = Field((2,), min_length=1, description="Blocks of each level; the last one repeats.")
-    states: int = Field(16, ge=1, description="Numbers that the scan keeps for each channel.")
-
-
-class MambaLayer(nn.Module):
-    """Layer norm and Mamba over all voxels as one sequence, added to the map.
-
-    Reference:
-        ma2024umamba, figure 1.
-    """
-
-    def __init__(self, channels: int, states: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.mamba = Mamba(channels, states)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + as_map(self.mamba(self.norm(tokens(x))), x.shape[2:])
+    kind: Literal["punet"] = "punet"
+    channels: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, description="Width of each level.")
+    blocks: tuple[int, ...] = Field((1,), min_length=1, description="Blocks of each level; the last one repeats.")
+    states: int = Field(8, ge=1, description="Numbers that the scan keeps for each channel.")
 
 
 class VisualStateSpace(nn.Module):
@@ -88,45 +71,32 @@ class DualPath(nn.Module):
         return x + self.mix(y)
 
 
-class StateSpaceNet(Net, spec=StateSpaceSpec):
-    """The net of `StateSpaceSpec`: U-Mamba in its two forms, and PUNet.
-
-    U-Mamba has residual blocks, and Mamba after those of every level or of the bottom alone. PUNet has two paths at
-    every level of the encoder, and skips whose channels are weighed by squeeze and excitation.
+class PUNet(Net, spec=PUNetSpec):
+    """The net of `PUNetSpec`.
 
     Reference:
-        ma2024umamba; hu2018squeeze.
+        gu2024mamba; hu2018squeeze.
     """
 
-    def __init__(self, spec: StateSpaceSpec) -> None:
+    def __init__(self, spec: PUNetSpec) -> None:
         depth, dims, widths = len(spec.channels), spec.dims, spec.channels
         super().__init__((2 ** (depth - 1),) * dims, spec=spec)
-        self.style = Style(dims)
+        style = Style(dims)
         one, three = (1,) * dims, (3,) * dims
-        self.stem = Unit(self.style, spec.in_channels, widths[0], three)
-        self.encoder = nn.ModuleList(self._stage(level) for level in range(depth))
+        counts = [spec.blocks[min(level, len(spec.blocks) - 1)] for level in range(depth)]
+        self.stem = Unit(style, spec.in_channels, widths[0], three)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(*[DualPath(style, width, spec.states) for _ in range(count)])
+            for width, count in zip(widths, counts, strict=True)
+        )
         pairs = list(pairwise(widths))
         self.downs = nn.ModuleList(CONV[dims](a, b, 2, 2) for a, b in pairs)
-        self.skips = nn.ModuleList(
-            SqueezeExcitation(self.style, width, ratio=8, act="silu") if spec.form == "punet" else nn.Identity()
-            for width in widths[:-1]
-        )
+        self.skips = nn.ModuleList(SqueezeExcitation(style, width, ratio=8, act="silu") for width in widths[:-1])
         self.ups = nn.ModuleList(TRANSPOSED[dims](b, a, 2, 2) for a, b in pairs)
-        self.joins = nn.ModuleList(Unit(self.style, 2 * width, width, one) for width in widths[:-1])
-        self.decoder = nn.ModuleList(Unit(self.style, width, width, three) for width in widths[:-1])
+        self.joins = nn.ModuleList(Unit(style, 2 * width, width, one) for width in widths[:-1])
+        self.decoder = nn.ModuleList(Unit(style, width, width, three) for width in widths[:-1])
         self.head = CONV[dims](widths[0], spec.out_channels, 1)
         initialise(self)
-
-    def _stage(self, level: int) -> nn.Module:
-        """The blocks of a level on the way down."""
-        spec, width = self.spec, self.spec.channels[level]
-        count = spec.blocks[min(level, len(spec.blocks) - 1)]
-        if spec.form == "punet":
-            return nn.Sequential(*[DualPath(self.style, width, spec.states) for _ in range(count)])
-        three, one = (3,) * spec.dims, (1,) * spec.dims
-        convolutions = [ResidualBlock(self.style, width, width, three, one) for _ in range(count)]
-        scans = spec.form == "u_mamba_enc" or level == len(spec.channels) - 1
-        return nn.Sequential(*convolutions, *[MambaLayer(width, spec.states)] * scans)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.encoder[0](self.stem(channels_last(self.checked(x))))
@@ -196,13 +166,53 @@ class VMUNet(TokenNet, spec=VMUNetSpec):
         return (self.head(self.enlarge(tokens).movedim(-1, 1)).contiguous(),)
 
 
-# The authors' code adds no sum around Mamba, enlarges by repeating voxels, and scans channels in place of voxels where
-# a map has fewer voxels than channels, which ties it to one size of images. Its count depends on a plan of nnU-Net.
+# Block by block the authors' nets in nnU-Net's widths. In 2D their code leaves out the finest skip and has Mamba at
+# every other level only, from the bottom up; in 3D at every level. It scans channels in place of voxels where a map has
+# no more voxels than channels, which ties a net to one size of images: `{name: mamba, voxels: 64}` at such a level.
+_RESIDUAL: dict[str, Any] = {"name": "residual", "projected": True}
+_SCANNED: dict[str, Any] = {"name": "attended", "block": _RESIDUAL, "attention": "mamba"}
+_U_MAMBA: dict[str, Any] = {
+    "papers": ("ma2024umamba", "gu2024mamba"),
+    "stem": {**_RESIDUAL, "more": 1},
+    "block_decoder": _RESIDUAL,
+    # one block for two in the coarser half of the encoder and, as their code counts, the finer half of the decoder
+    "blocks_encoder": lambda widths: [2] * -(-len(widths) // 2) + [1] * (len(widths) // 2),
+    "blocks_decoder": lambda widths: [1] * (len(widths) // 2 - 1) + [2] * -(-len(widths) // 2),
+    "up": "conv_nearest",
+    "fuse": "concat_up_first",
+    "bias": True,
+    "deep_supervision": True,
+}
+
+
+def _every_other(channels: Sequence[int]) -> tuple[dict[str, Any], ...]:
+    """Mamba at the bottom and at every other level above it."""
+    return tuple((_SCANNED, _RESIDUAL)[(len(channels) - 1 - level) % 2] for level in range(len(channels)))
+
+
+def _bottom(channels: Sequence[int]) -> tuple[dict[str, Any], ...]:
+    """Mamba at the bottom alone."""
+    return (*[_RESIDUAL] * (len(channels) - 1), _SCANNED)
+
+
+_WIDTHS_2D = {"channels": (32, 64, 128, 256, 512, 512, 512, 512), "skip": ("none", "identity")}
+_WIDTHS_3D = {"channels": (32, 64, 128, 256, 320, 320)}
+
 variant(
     "u_mamba",
-    of=StateSpaceSpec,
-    papers=("ma2024umamba", "gu2024mamba"),
-    about="U-Mamba: residual blocks, then Mamba over all voxels of the level (or of the bottom: form u_mamba_bot).",
+    about="U-Mamba_Enc: residual blocks, in the encoder with Mamba over all voxels after them.",
+    in_2d={**_WIDTHS_2D, "block": _every_other},
+    in_3d={**_WIDTHS_3D, "block": _SCANNED},
+    **_U_MAMBA,
+)
+
+variant(
+    "u_mamba_bot",
+    about="U-Mamba_Bot: residual blocks, and Mamba over all voxels of the bottom.",
+    in_2d=_WIDTHS_2D,
+    in_3d=_WIDTHS_3D,
+    block=_bottom,
+    **_U_MAMBA,
 )
 
 variant(
@@ -213,14 +223,11 @@ variant(
 )
 
 # PUNet is not published as code. Its abstract names the two paths, the weighed skips and 0.26 million parameters, and
-# says nothing of widths; those here are chosen to have that many (3 channels, 1 class, 2D).
+# nothing of widths: those here are chosen to have that many (3 channels, 1 class, 2D). Invented besides: halves of the
+# channels for the paths, their mixing unit and sum, one unit a level on the way up, squeezing by 8.
 variant(
     "punet",
-    of=StateSpaceSpec,
+    of=PUNetSpec,
     papers=("gu2024mamba", "hu2018squeeze"),
     about="PUNet: half of the channels convolved, half scanned; skips weighed by squeeze and excitation.",
-    form="punet",
-    channels=(16, 32, 48, 64, 96),
-    blocks=(1,),
-    states=8,
 )
