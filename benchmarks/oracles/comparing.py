@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-ALIKE = 1e-9
-"""Largest relative difference of answers in double precision that counts as rounding."""
+ROUNDING = 1e-9
+"""The largest difference of answers, relative to the largest logit, that counts as rounding in double precision."""
 
 Source = str | tuple[str | tuple[str, ...], Callable[..., Tensor]]
 """A name in their net, or names there and what makes our tensor of theirs."""
@@ -50,17 +51,13 @@ class Comparison:
 
 
 class Outcome(NamedTuple):
-    """Parameters of both, tensors without a counterpart, and the largest difference relative to the largest logit."""
+    """Parameters of both, tensors without a counterpart, the largest difference relative to the largest logit."""
 
     theirs: int
     ours: int
     unmatched: tuple[str, ...]
     difference: float
-
-    @property
-    def equal(self) -> bool:
-        """Whether both compute the same."""
-        return not self.unmatched and self.difference < ALIKE
+    equal: bool
 
 
 def compare(one: Comparison) -> Outcome:
@@ -70,21 +67,43 @@ def compare(one: Comparison) -> Outcome:
         ValueError: When the answers have different shapes, or one says nothing because it hardly varies.
     """
     torch.manual_seed(0)
-    theirs, ours = one.theirs().double().eval(), one.ours().double().eval()
-    x = torch.randn(one.shape, dtype=torch.float64)
-    randomise(theirs)
-    with torch.no_grad():
+    with torch.no_grad(), double_precision():
+        theirs, ours = one.theirs().double().eval(), one.ours().double().eval()
+        x = torch.randn(one.shape)
+        randomise(theirs)
         source = in_order(theirs, lambda: one.answers(theirs, x))
         target = in_order(ours, lambda: ours(x))
         unmatched = give(source, target, one.pairs)
         expected, got = one.answer(one.answers(theirs, x)), first(ours(x))
+        if unmatched and not any(name.startswith("ours") for name in unmatched):
+            unmatched = _used(unmatched, source, lambda: one.answer(one.answers(theirs, x)), expected)
     if expected.shape != got.shape:
         raise ValueError(f"their answer has shape {tuple(expected.shape)}, ours {tuple(got.shape)}")
     if not expected.std() > 1e-3 * expected.abs().max():
         raise ValueError("their answer hardly varies, so that equality would prove nothing")
     difference = float((got - expected).abs().max() / expected.abs().max())
     numbers = (sum(p.numel() for p in net.parameters()) for net in (theirs, ours))
-    return Outcome(*numbers, unmatched, difference)
+    return Outcome(*numbers, unmatched, difference, not unmatched and difference < ROUNDING)
+
+
+def _used(
+    names: tuple[str, ...], source: Mapping[str, Tensor], ask: Callable[[], Tensor], expected: Tensor
+) -> tuple[str, ...]:
+    """These tensors of theirs; none where the answer does not depend on them."""
+    for name in names:
+        source[name.removeprefix("theirs ")].data += 1
+    return () if torch.equal(ask(), expected) else names
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """New tensors have 64 bits."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def randomise(net: nn.Module) -> None:
@@ -133,14 +152,30 @@ def give(source: Mapping[str, Tensor], target: Mapping[str, Tensor], pairs: Mapp
         rest.pop(name).data = value.reshape(target[name].shape).clone()
         for key in names:
             left.pop(key, None)
-    for alike in (lambda name, t: (name.rpartition(".")[2], _shape(t)), lambda _, t: _shape(t)):
+    there, here = _kinds(source), _kinds(target)
+    for words in (4, 3, 1):
         waiting: dict[Any, deque[str]] = defaultdict(deque)
-        for name, tensor in left.items():
-            waiting[alike(name, tensor)].append(name)
+        for name in left:
+            waiting[there[name][:words]].append(name)
         for name, tensor in list(rest.items()):
-            if queue := waiting[alike(name, tensor)]:
+            if queue := waiting[here[name][:words]]:
                 rest.pop(name).data = left.pop(queue.popleft()).reshape(tensor.shape).clone()
     return (*(f"ours {name}" for name in rest), *(f"theirs {name}" for name in left))
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Any, ...]]:
+    """What each tensor is, most important first: its shape, the last word of its name, its neighbours.
+
+    Neighbours are the weight of the same layer, for a convolution's bias is not a norm's, and the last kernel before.
+    """
+    kinds: dict[str, tuple[Any, ...]] = {}
+    kernel: tuple[int, ...] = ()
+    for name, tensor in tensors.items():
+        prefix, _, last = name.rpartition(".")
+        beside = tensors.get(f"{prefix}.weight")
+        kernel = _shape(tensor) if len(_shape(tensor)) > 1 else kernel
+        kinds[name] = (_shape(tensor), last, None if beside is None else _shape(beside), kernel)
+    return kinds
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
@@ -155,6 +190,8 @@ def _named(
     for ours, theirs in pairs.items():
         if ours in target:
             named[ours] = theirs
+        if not isinstance(theirs, str):
+            continue
         for name in target:
             if name.startswith(f"{ours}.") and f"{theirs}{name.removeprefix(ours)}" in source:
                 named[name] = f"{theirs}{name.removeprefix(ours)}"

@@ -136,8 +136,10 @@ class MultiResBlock(nn.Module):
 
 
 def _whole_norm(style: Style) -> Style:
-    """The style with its norm as it is by default, with scale and shift."""
-    return style if isinstance(style.norm, str) else replace(style, norm=style.norm["name"])
+    """The style with scale and shift in its norm."""
+    if isinstance(style.norm, str):
+        return style
+    return replace(style, norm={key: value for key, value in style.norm.items() if key not in ("scale", "affine")})
 
 
 @blocks.register("multires", papers="ibtehaz2020multiresunet")

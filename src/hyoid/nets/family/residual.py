@@ -181,6 +181,7 @@ variant(
     about="nnU-Net's net: two convolutions a level, instance norm, deep supervision.",
     in_2d=_WIDTHS_2D,
     in_3d=_WIDTHS_3D,
+    fuse="concat_up_first",
     bias=True,
     deep_supervision=True,
 )
@@ -198,6 +199,7 @@ for _size in ("m", "l", "xl"):
         block_decoder="plain",
         blocks_encoder=(1, 3, 4, 6, 6, 6),
         blocks_decoder=1,
+        fuse="concat_up_first",
         bias=True,
         deep_supervision=True,
     )
