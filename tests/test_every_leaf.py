@@ -93,6 +93,7 @@ OTHER: dict[str, Any] = {
     "evaluation.metrics": ["dice"],
     "evaluation.rules.both_empty": "exclude",
     "evaluation.rules.one_empty": "exclude",
+    "evaluation.tolerance_mm": 3.0,
     "evaluation.options": {"nsd": {"tolerance_mm": 3.0}},
     "evaluation.objects": "pieces",
     "plan.dims": 2,

@@ -61,7 +61,7 @@ def test_a_data_set(tmp_path):
     assert found.facts["cases"] == "3" and found.facts["groups"] == "2 (column `patient`)"
     assert found.facts["shapes"] == "5x6x7" and found.facts["labels"] == "foreground (1)"
     assert [row["case"] for row in found.cases] == ["a", "b", "c"]
-    first = {"case": "a", "group": "1", "shape": "5x6x7", "spacing": "0.8x1.25x2.5", "image": "a.nii.gz"}
+    first = {"case": "a", "group": "1", "shape": "5x6x7", "spacing": "0.8x1.25x2.5 mm", "image": "a.nii.gz"}
     assert found.cases[0] == {**first, "foreground": "2.38 %"}
     assert not found.problems
 

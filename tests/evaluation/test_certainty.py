@@ -38,7 +38,7 @@ def volume() -> tuple[np.ndarray, np.ndarray]:
     return truth, maps
 
 
-def measured(parts: int = 1, spacing_mm=(5.0, 5.0, 5.0), case: str = "c", group: str = "g"):
+def measured(parts: int = 1, spacing_mm=(5.0, 5.0, 2.5), case: str = "c", group: str = "g"):
     truth, maps = volume()
     grid = Grid.plain(truth.shape, spacing_mm)
     one = Measuring(Image(truth[None], grid, "labels"), LABELS, ["spots"])
@@ -78,7 +78,7 @@ def test_probabilities_on_a_coarser_grid_are_brought_onto_the_answer():
 
 def test_lesions_have_sizes_and_scores():
     spots, _ = measured()
-    assert spots.lesions == ((1.0, 0.8999), (8.0, 0.3999), (1.0, None))
+    assert spots.lesions == ((0.5, 0.8999), (4.0, 0.3999), (0.5, None))
     assert spots.false == (0.7002,)
 
 
@@ -141,7 +141,7 @@ def test_equal_cases_have_a_narrow_interval_and_their_own_error(tmp_path):
 
 
 def test_the_dictionary_is_plain_json_and_counts_lesions(tmp_path):
-    values = kept(tmp_path).to_dict(0.95, 200, 0)
+    values = kept(tmp_path).to_dict(10.0, 0.95, 200, 0)
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     (spots,) = values["detection"]
     assert (spots["num_cases"], spots["num_lesions"]) == (4, 12)

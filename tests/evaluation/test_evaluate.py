@@ -13,7 +13,7 @@ from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_case, evaluate_pairs
-from hyoid.metrics import Rules
+from hyoid.metrics import Rules, measure
 
 LABELS = Labels.of({1: "liver", 2: "tumour"})
 
@@ -143,8 +143,33 @@ def test_pixels_of_unknown_size_are_counted_in_pixels():
     array[0, 2:6, 2:6] = 1
     image = Image(array, Grid.plain((8, 8)), "labels")
     found = evaluate_pairs([Judged("c", lambda: (image, image))], Labels.of({1: "cell"}))
-    assert (found.length_unit, found.size_unit, found.unit("hd95")) == ("px", "px", "px")
+    assert (found.length_unit, found.size_unit, found.unit("hd95")) == ("px", "px²", "px")
     assert found.rows[0].reference_size == 16
+
+
+def test_pixels_of_micrometres_are_judged_and_shown_in_micrometres():
+    truth, guess = np.zeros((1, 32, 32), np.uint8), np.zeros((1, 32, 32), np.uint8)
+    truth[0, 4:20, 4:20] = guess[0, 4:20, 8:24] = 1
+    reference, prediction = (Image(one, Grid.plain((32, 32), (0.00065, 0.00065)), "labels") for one in (truth, guess))
+    found = evaluate_pairs([Judged("c", lambda: (prediction, reference))], Labels.of({1: "cell"}))
+    (row,) = found.rows
+    assert (found.length_unit, found.size_unit, found.unit("hd95")) == ("µm", "µm²", "µm")
+    assert (found.settings.tolerance_mm, found.length(found.settings.tolerance_mm)) == (0.00065, "0.65 µm")
+    assert row.values["hd95"] == pytest.approx(4 * 0.65) and row.reference_size == pytest.approx(256 * 0.4225)
+    alone = measure(guess[0] > 0, truth[0] > 0, (0.00065,) * 2)["nsd"]
+    assert row.values["nsd"] == pytest.approx(alone, abs=1e-6) and alone < 0.8
+
+
+def test_where_one_image_does_not_know_its_pixel_size_all_are_judged_in_pixels():
+    array = np.zeros((1, 8, 8), np.uint8)
+    array[0, 2:6, 2:6] = 1
+    moved = np.roll(array, 2, 2)
+    grids = Grid.plain((8, 8)), Grid.plain((8, 8), (0.5, 0.5))
+    cases = [
+        Judged(f"c{n}", lambda g=g: (Image(moved, g, "labels"), Image(array, g, "labels"))) for n, g in enumerate(grids)
+    ]
+    found = evaluate_pairs(cases, Labels.of({1: "cell"}))
+    assert [row.values["hd95"] for row in found.rows] == [2.0, 2.0] and "in pixels" in found.notes[0]
 
 
 def test_grids_that_differ_are_an_error_that_names_both():

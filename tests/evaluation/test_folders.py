@@ -308,7 +308,7 @@ def test_headers_may_differ_by_rounding_as_in_training(tmp_path, shift, fine):
 def test_tiny_pixels_of_another_size_are_refused(tmp_path):
     put(tmp_path / "p", "a.ome.tif", REFERENCE, (1e-4, 1e-4))
     put(tmp_path / "r", "a.ome.tif", REFERENCE, (2e-4, 2e-4))
-    with pytest.raises(DataError, match=r"spacings 0\.0001x0\.0001 and 0\.0002x0\.0002 mm"):
+    with pytest.raises(DataError, match=r"spacings 0\.1x0\.1 and 0\.2x0\.2 µm"):
         evaluate_folders(tmp_path / "p", tmp_path / "r")
 
 

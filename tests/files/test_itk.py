@@ -32,6 +32,7 @@ def mha(path, fields):
         (nrrd, "spacings: 380 380 760\n" + MICRONS[6:], (0.38, 0.38, 0.76)),
         (nrrd, "spacings: 1 1 2\n" + MICRONS[6:].replace("microns", "cm"), (10, 10, 20)),
         (nrrd, "spacings: 1 1 2\n", (1, 1, 2)),
+        (nrrd, 'spacings: 1 1 2\nunits: "pixel" "pixel" "pixel"\n', None),
         (nrrd, "", None),
         (nrrd, "spacings: NaN NaN NaN\n", None),
         (mha, "ElementSpacing = 380 380 760\nDistanceUnits = um\n", (0.38, 0.38, 0.76)),

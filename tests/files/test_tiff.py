@@ -96,11 +96,13 @@ def test_points_in_time_are_refused(tmp_path):
 
 
 def test_ome_sizes_in_any_unit(tmp_path):
-    for unit, size in (("nm", 500.0), ("µm", 0.5), ("mm", 0.0005)):
+    for unit, size in (("nm", 500.0), ("µm", 0.5), ("\u03bcm", 0.5), ("mm", 0.0005), ("Å", 5000), ("cubit", 1)):
         metadata = {"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeXUnit": unit}
         metadata |= {"PhysicalSizeY": size, "PhysicalSizeYUnit": unit}
         write(tmp_path / "a.ome.tif", (30, 40), metadata=metadata)
-        np.testing.assert_allclose(read_header(tmp_path / "a.ome.tif").grid.spacing_mm, (0.0005, 0.0005))
+        header = read_header(tmp_path / "a.ome.tif")
+        assert header.grid.calibrated == (unit != "cubit") == (not any("'cubit'" in note for note in header.notes))
+        np.testing.assert_allclose(header.grid.spacing_mm, (0.0005,) * 2 if header.grid.calibrated else (1, 1))
 
 
 def test_missing_files_of_an_ome_series_are_named(tmp_path, real_data):

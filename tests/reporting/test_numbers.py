@@ -53,7 +53,7 @@ def report(tmp_path_factory) -> Report:
     found = evaluate_pairs(cases, LABELS, EvaluationSettings(metrics=("dice",), resamples=200))
     sure = Certainty.read(folder, found.cases, found.structures)
     assert sure is not None
-    return replace(found, certainty=sure.to_dict(0.95, 200, 0))
+    return replace(found, certainty=sure.to_dict(10.0, 0.95, 200, 0))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 Read in this order:
 
 - `errors`: HyoidError and its kinds; messages a person can act on
+- `lengths`: Lengths, the unit that images are shown in, and what tolerances follow
 - `grid`: Grid, where voxels lie in the body
 - `labels`: Labels, what annotation values mean
 - `case`: Image, Case, Batch, the things that flow

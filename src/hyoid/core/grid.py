@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from .errors import ConfigError, DataError
+from .lengths import Lengths
 
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -164,18 +165,22 @@ class Grid:
         shape = [max(1, round(n * s / t)) for n, s, t in zip(self.shape, self.spacing_mm, spacing_mm, strict=True)]
         return self.resized(shape)
 
-    def matches(self, other: Grid, tolerance_mm: float = 1e-3) -> bool:
-        """Whether every voxel of the other grid lies where mine does, within a tolerance."""
+    def matches(self, other: Grid, tolerance_mm: float | None = None) -> bool:
+        """Whether every voxel of the other grid lies where mine does, within 1e-3 of a millimetre and of a voxel."""
         if self.shape != other.shape:
             return False
+        limit = 1e-3 * min(1.0, *self.spacing_mm) if tolerance_mm is None else tolerance_mm
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(self.dims, -1).T
-        return bool(np.abs(self.to_world(corners) - other.to_world(corners)).max() <= tolerance_mm)
+        return bool(np.abs(self.to_world(corners) - other.to_world(corners)).max() <= limit)
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        spacing = "x".join(f"{s:.4g}" for s in self.spacing_mm)
         pose = f" {self.orientation}" if self.dims == 3 else ""
-        return f"{shape} at {spacing} mm{pose}" if self.calibrated else f"{shape} pixels of unknown size"
+        return (
+            f"{shape} at {Lengths.of([self]).text(self.spacing_mm)}{pose}"
+            if self.calibrated
+            else f"{shape} pixels of unknown size"
+        )
 
 
 def _nearest_axes(direction: Sequence[Sequence[float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.case import Image, Kind
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.lengths import Lengths
 from ..files.formats import read_header
 from ..files.header import Header
 from ..ops.resample import onto
@@ -54,7 +55,7 @@ class Turn:
             return "axes in another order; they are turned to fit" if self.changes else ""
         beyond = "" if self.cover > 0.999 else f" and cover {100 * self.cover:.3g} % of it"
         return (
-            f"a grid of their own (such as {_x(self.source.spacing_mm)} mm on {_x(self.target.spacing_mm)} mm); they"
+            f"a grid of their own (such as {_spacing(self.source)} on {_spacing(self.target)}); they"
             f" are resampled where their headers put them{beyond}"
         )
 
@@ -184,15 +185,26 @@ def difference(grid: Grid, mine: Grid) -> str:
     if grid.shape != mine.shape:
         return f"shapes {_x(mine.shape)} and {_x(grid.shape)}."
     if not np.allclose(grid.spacing_mm, mine.spacing_mm, rtol=1e-3):
-        return f"spacings {_x(mine.spacing_mm)} and {_x(grid.spacing_mm)} mm."
+        return f"spacings {_both(grid, mine.spacing_mm, grid.spacing_mm)}."
     if not np.allclose(grid.direction, mine.direction, atol=1e-3):
         directions = f"{mine.orientation} and {grid.orientation}" if grid.dims == 3 else "turned against each other"
         if grid.dims == 3 and grid.orientation == mine.orientation:
             cosines = (np.asarray(grid.direction) * np.asarray(mine.direction)).sum(axis=0)
             directions = f"by {np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))):.2g} degrees"
         return f"directions differ ({directions})."
-    return f"they start at {_x(mine.origin_mm)} and {_x(grid.origin_mm)} mm."
+    return f"they start at {_both(grid, mine.origin_mm, grid.origin_mm)}."
 
 
-def _x(numbers: tuple[float, ...]) -> str:
-    return "x".join(f"{n:.6g}" for n in numbers)
+def _both(grid: Grid, *lengths_mm: tuple[float, ...]) -> str:
+    """Two rows of lengths in one unit, that of a grid."""
+    unit = Lengths.of([grid])
+    first, second = (unit.text(row, digits=6) for row in lengths_mm)
+    return f"{first.removesuffix(f' {unit.unit}')} and {second}"
+
+
+def _spacing(grid: Grid) -> str:
+    return Lengths.of([grid]).text(grid.spacing_mm, digits=6)
+
+
+def _x(numbers: tuple[int, ...]) -> str:
+    return "x".join(map(str, numbers))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.lengths import Lengths
 from ..core.progress import track
 from ..core.result import Column, Line, Result, Table
 from ..files import dicom
@@ -116,11 +117,12 @@ def _geometry(header: Header) -> dict[str, str]:
     facts = {"shape": _x(grid.shape), "channels": str(header.channels), "numbers": header.dtype}
     if not grid.calibrated:
         return {**facts, "voxel size": "unknown"}
-    facts["spacing"] = f"{_x(grid.spacing_mm)} mm"
-    facts["extent"] = f"{_x([n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)])} mm"
+    lengths = Lengths.of([grid])
+    facts["spacing"] = lengths.text(grid.spacing_mm)
+    facts["extent"] = lengths.text(np.multiply(grid.shape, grid.spacing_mm))
     if grid.dims == 3:
         facts["orientation"] = f"{grid.orientation}{_obliquity(grid)}"
-        facts["origin"] = f"{_x(grid.origin_mm, ', ')} mm"
+        facts["origin"] = lengths.text(grid.origin_mm, ", ")
     return facts
 
 
@@ -202,7 +204,7 @@ def _row(dataset: Dataset, entry: Entry) -> dict[str, str]:
         "case": entry.id,
         "group": dataset.group_of(entry.id),
         "shape": _x(seen.shape),
-        "spacing": _x(seen.spacing_mm) if seen.calibrated else "",
+        "spacing": Lengths.of([seen]).text(seen.spacing_mm) if seen.calibrated else "",
         "image": ", ".join(path.name for path in entry.images),
     }
     for name, group in zip(dataset.labels.names, dataset.labels.values, strict=True):
@@ -232,14 +234,15 @@ def _labels(dataset: Dataset) -> str:
 
 
 def _spacings(seen: Sequence[Seen]) -> str:
-    known = [one.spacing_mm for one in seen if one.calibrated]
+    known = [one for one in seen if one.calibrated]
     if not known:
         return "unknown"
+    lengths = Lengths.of(known)
     unknown = f" (unknown for {len(seen) - len(known)})" if len(known) < len(seen) else ""
-    return f"{_range(known)} mm{unknown}"
+    return f"{_range([np.divide(one.spacing_mm, lengths.mm) for one in known])} {lengths.unit}{unknown}"
 
 
-def _range(rows: Sequence[Sequence[float]]) -> str:
+def _range(rows: Sequence[Sequence[float] | np.ndarray]) -> str:
     """Smallest, median and largest along each axis, or the one value that all share."""
     table = np.asarray(rows, float)
     if np.allclose(table, table[0], rtol=1e-4):

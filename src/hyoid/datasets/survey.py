@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.grid import Grid
+from ..core.lengths import Lengths
 from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
@@ -152,17 +153,17 @@ def _with_other(look: Look, entry: Entry) -> Look:
 
 def implausible(header: Header) -> list[str]:
     """Warnings of a voxel size that no body has, as wrong units in a header give."""
-    grid, sizes = header.grid, "x".join(f"{s:.4g}" for s in header.grid.spacing_mm)
+    grid, sizes = header.grid, Lengths.of([header.grid]).text(header.grid.spacing_mm)
     if not grid.calibrated:
         return []
     advice = "; are the units in the header right?"
     extent = max(n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True))
     if extent > LARGEST_EXTENT_MM:
-        return [f"The image is {extent / 1000:.3g} m long (voxels of {sizes} mm){advice}"]
+        return [f"The image is {extent / 1000:.3g} m long (voxels of {sizes}){advice}"]
     if max(grid.spacing_mm) > LARGEST_VOXEL_MM:
-        return [f"Voxels of {sizes} mm are very large{advice}"]
+        return [f"Voxels of {sizes} are very large{advice}"]
     if grid.dims == 3 and min(grid.spacing_mm) < SMALLEST_VOXEL_MM and "TIFF" not in header.format:
-        return [f"Voxels of {sizes} mm are very small{advice}"]
+        return [f"Voxels of {sizes} are very small{advice}"]
     return []
 
 

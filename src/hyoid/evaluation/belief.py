@@ -20,6 +20,7 @@ from ..core.errors import DataError
 from ..core.files import regular, write_text
 from ..core.grid import Grid
 from ..core.labels import Labels
+from ..core.lengths import Lengths
 from ..core.trees import load_json
 from ..metrics.lesions import Candidates, candidates
 from ..ops.morphology import components
@@ -27,10 +28,6 @@ from ..ops.resample import onto
 from ..ops.scan import Box, boxes_of_values
 from .record import plain
 from .tally import CERTAINTY_METRICS, Tally
-
-MARGIN_MM = 10.0
-"""Voxels up to so far from the box of a structure are judged (in pixels where sizes are unknown): all the rest of the
-image is easy background, which would make every net look well calibrated."""
 
 SUFFIX = ".certainty.json"
 
@@ -45,8 +42,8 @@ class Belief:
         structure: Its name.
         values: The metrics of certainty; NaN when the reference lacks the structure.
         bins: For each bin of probability: voxels, sum of probabilities, voxels of the structure.
-        lesions: Size (ml, mm² or px) of each piece of the reference and the highest probability of a predicted piece
-            that touches it, None when none does; None when pieces were not looked at.
+        lesions: Size (in the unit of sizes of the report) of each piece of the reference and the highest probability
+            of a predicted piece that touches it, None when none does; None when pieces were not looked at.
         false: Highest probability of each predicted piece that touches no piece of the reference.
     """
 
@@ -73,6 +70,9 @@ class Measuring:
         labels: Structures and their values.
         scattered: Structures that are several pieces, whose lesions are looked for.
         annotated: Structures that were annotated in the case, all when None; nothing is kept of the others.
+        lengths: Units of sizes, and the margin around the box of a structure in which voxels are judged: all the rest
+            of the image is easy background, which would make every net look well calibrated. Those of the case when
+            None.
     """
 
     def __init__(
@@ -81,10 +81,12 @@ class Measuring:
         labels: Labels,
         scattered: Collection[str] = (),
         annotated: Collection[str] | None = None,
+        lengths: Lengths | None = None,
     ) -> None:
         self.known = labels.names if annotated is None else annotated
         self.truth, self.grid, self.labels = labels.classed(reference.array[0]), reference.grid, labels
-        self.boxes = _boxes(self.truth, self.grid, labels)
+        self.lengths = lengths or Lengths.of([self.grid])
+        self.boxes = _boxes(self.truth, self.lengths.spacing_of(self.grid), self.lengths.margin_mm, labels)
         self.tallies = [Tally() for _ in labels.names]
         self.maps = {name: np.zeros(self.grid.shape, np.float16) for name in labels.names if name in scattered}
 
@@ -134,7 +136,7 @@ class Measuring:
         numbers, count = components(np.isin(self.truth, self.labels.values[index]))
         voxels = np.bincount(numbers.reshape(-1), minlength=count + 1)[1:]
         one = candidates(self.maps[name], numbers)
-        sizes = voxels * (self.grid.voxel_mm3 / (1000 if self.grid.dims == 3 else 1) if self.grid.calibrated else 1)
+        sizes = voxels * self.lengths.voxel_size(self.grid.voxel_mm3, self.grid.dims)
         lesions = tuple(
             (round(float(size), 6), round(hit, 4) if math.isfinite(hit) else None)
             for size, hit in zip(sizes, one.hits, strict=True)
@@ -173,11 +175,10 @@ def read_beliefs(path: Path) -> list[Belief]:
         raise DataError(f"{path}: this is not what prediction wrote ({error}); delete it and predict again.") from None
 
 
-def _boxes(truth: np.ndarray, grid: Grid, labels: Labels) -> list[Box | None]:
+def _boxes(truth: np.ndarray, spacing: Sequence[float], margin_mm: float, labels: Labels) -> list[Box | None]:
     """The box of each structure with the margin around it; None where the reference lacks it."""
     found = boxes_of_values(truth, sorted({value for group in labels.values for value in group}))
-    spacing = grid.spacing_mm if grid.calibrated else (1.0,) * grid.dims
-    margins = [math.ceil(MARGIN_MM / step) for step in spacing]
+    margins = [math.ceil(round(margin_mm / step, 6)) for step in spacing]
     boxes: list[Box | None] = []
     for group in labels.values:
         parts = [found[value] for value in group if value in found]

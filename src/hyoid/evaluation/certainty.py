@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..metrics.lesions import froc, froc_score
-from .belief import MARGIN_MM, SUFFIX, Belief, read_beliefs
+from .belief import SUFFIX, Belief, read_beliefs
 from .record import plain
 from .statistics import Spread, redrawn, spread
 from .tally import BINS, CERTAINTY_METRICS, ece
@@ -65,8 +65,8 @@ class Certainty:
         groups = [one.group for one in found]
         return spread([one.values[metric] for one in found], groups, confidence, resamples, seed)
 
-    def to_dict(self, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
-        """What report.json holds of it; undefined numbers are null."""
+    def to_dict(self, margin_mm: float, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+        """What report.json holds of it, with the margin that was measured in; undefined numbers are null."""
         draws = confidence, resamples, seed
         rows = []
         for name in (name for name in self.structures if self.of(name)):
@@ -84,7 +84,7 @@ class Certainty:
                 }
             )
         curves = [self._detection(name) for name in self.structures]
-        return dict(plain({"margin_mm": MARGIN_MM, "structures": rows, "detection": [*filter(None, curves)]}))
+        return dict(plain({"margin_mm": margin_mm, "structures": rows, "detection": [*filter(None, curves)]}))
 
     def _detection(self, structure: str) -> dict[str, Any]:
         """The FROC curve of a structure over all cases; empty when its pieces were not looked for or there are none."""

@@ -14,6 +14,7 @@ from ..core.case import Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
+from ..core.lengths import Lengths
 from ..core.progress import log, track
 from ..datasets.agreement import coincide, difference
 from ..metrics.objects import Objects
@@ -26,8 +27,6 @@ from .report import UNKNOWN, EvaluationSettings, Report, rounded
 from .rows import Row
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
-
-SIZE_UNITS = {True: {3: "ml", 2: "mm²"}, False: {3: "px", 2: "px"}}
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ def evaluate_case(
     numbers: Numbers = (None, None),
     annotated: Sequence[str] | None = None,
     outputs: Sequence[str] = (),
+    lengths: Lengths | None = None,
 ) -> list[Row]:
     """The rows of one case, one for each structure, or for each channel of an image.
 
@@ -74,12 +74,14 @@ def evaluate_case(
         numbers: Object numbers (*S) of prediction and reference, for metrics of objects; pieces where None.
         annotated: Structures that were annotated, all when None; rows of others have no numbers.
         outputs: What the channels of an image are called.
+        lengths: Units of the rows, and what a tolerance is when settings give none; those of the reference when None.
 
     Raises:
         DataError: When the grids differ, or the arrays have not the channels they need.
         ConfigError: When a metric does not fit the number of axes, or what is judged.
     """
-    settings = settings or EvaluationSettings()
+    lengths = lengths or Lengths.of([reference.grid])
+    settings = (settings or EvaluationSettings()).measured_in(lengths)
     chosen = settings.build()
     check_kind(chosen, reference.kind)
     for metric in chosen:
@@ -88,7 +90,7 @@ def evaluate_case(
             raise ConfigError(f"metrics: {needs}; these have {reference.grid.dims} axes.")
     if prediction is not None and reference.kind != "labels":
         _check_grids(case, prediction.grid, reference.grid)
-        return rows_of_image((case, group or case), prediction, reference, outputs, settings)
+        return rows_of_image((case, group or case), prediction, reference, outputs, settings, lengths)
     truth = _label_array(case, "reference", reference)
     if prediction is None:
         guess = np.zeros_like(truth)
@@ -98,17 +100,19 @@ def evaluate_case(
     if labels.objects:
         numbers = (guess, truth) if settings.objects == "numbers" else (None, None)
         guess, truth = labels.classed(guess), labels.classed(truth)
-    rows = []
-    for name, pair in pairs_of(guess, truth, labels, reference.grid.spacing_mm, numbers):
+    rows, voxel = [], lengths.voxel_size(reference.grid.voxel_mm3, reference.grid.dims)
+    for name, pair in pairs_of(guess, truth, labels, lengths.spacing_of(reference.grid), numbers):
         if annotated is not None and name not in annotated:
             unknown = {metric.name: math.nan for metric in chosen}
             rows.append(Row(case, group or case, name, UNKNOWN, math.nan, math.nan, unknown))
             continue
         values = {
-            metric.name: rounded(metric.of(pair.objects if metric.compares is Objects else pair, settings.rules))
+            metric.name: rounded(
+                metric.of(pair.objects if metric.compares is Objects else pair, settings.rules) / metric.scale(lengths)
+            )
             for metric in chosen
         }
-        sizes = (_size(pair.num_reference, reference.grid), _size(pair.num_predicted, reference.grid))
+        sizes = (rounded(pair.num_reference * voxel), rounded(pair.num_predicted * voxel))
         mark = mark_of_reference(pair, reference.grid)
         rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark))
     return rows
@@ -122,6 +126,7 @@ def evaluate_pairs(
     notes: Sequence[str] = (),
     stage: str = "evaluate",
     outputs: Sequence[str] = (),
+    lengths: Lengths | None = None,
 ) -> Report:
     """The report of many cases; as many as there are workers are in memory at a time.
 
@@ -133,21 +138,24 @@ def evaluate_pairs(
         notes: Sentences for the report.
         stage: What a progress bar calls the work.
         outputs: What the channels of images are called.
+        lengths: Units of the report, and what a tolerance is when settings give none; when None those of the
+            references, each of which is read once more for it.
 
     Raises:
         DataError: When there are no cases, or one of them cannot be judged.
     """
-    settings = settings or EvaluationSettings()
     todo = list(cases)
     if not todo:
         raise DataError("There is nothing to evaluate: no pairs of prediction and reference were given.")
 
+    lengths = lengths or Lengths.of(one.read()[1].grid for one in todo)
+    settings = (settings or EvaluationSettings()).measured_in(lengths)
     numbered = settings.objects == "numbers" and any(metric.compares is Objects for metric in settings.build())
 
     def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray | None]:
         prediction, reference = one.read()
         numbers = one.numbers() if numbered and one.numbers else (None, None)
-        about = one.group, numbers, one.annotated, outputs
+        about = one.group, numbers, one.annotated, outputs, lengths
         rows = evaluate_case(one.case, prediction, reference, labels, settings, *about)
         if reference.kind != "labels":
             return rows, reference.grid, None
@@ -163,19 +171,18 @@ def evaluate_pairs(
     calibrated = {grid.calibrated for grid in grids}
     told = list(notes)
     if len(calibrated) > 1:
-        told.append("Some images know their pixel size and some do not; lengths mix mm with pixels.")
+        told.append("Some images know their pixel size and some do not; lengths of all are in pixels.")
         log.warning(told[-1])
     told += [
         f"{name} was not annotated in {count} of {len(todo)} cases, where it is not judged."
         for name in labels.names
         if (count := sum(row.structure == name and row.finding == UNKNOWN for row in rows))
     ]
-    known = calibrated == {True}
-    size_unit = SIZE_UNITS[known][grids[0].dims]
+    size_unit = lengths.size_unit(grids[0].dims)
     facts = {one.case: one.facts for one in todo if one.facts}
     confused = None if tables[0] is None else Confusion.of(tables, labels)
     names = labels.names or tuple(dict.fromkeys(row.structure for row in rows))
-    return Report(rows, names, settings, "mm" if known else "px", size_unit, tuple(told), facts, confused)
+    return Report(rows, names, settings, lengths.unit, size_unit, tuple(told), facts, confused)
 
 
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:
@@ -190,10 +197,3 @@ def _check_grids(case: str, prediction: Grid, reference: Grid) -> None:
             f"{case}: prediction and reference are not on one grid: {difference(reference, prediction)} Put the "
             "prediction onto the grid of the reference, or correct the header."
         )
-
-
-def _size(voxels: int, grid: Grid) -> float:
-    """Voxels in ml (3D), mm² (2D) or pixels."""
-    if not grid.calibrated:
-        return float(voxels)
-    return rounded(voxels * grid.voxel_mm3 / (1000 if grid.dims == 3 else 1))

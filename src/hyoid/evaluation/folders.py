@@ -15,6 +15,7 @@ from ..core.case import Image
 from ..core.errors import DataError
 from ..core.grid import Grid
 from ..core.labels import Labels
+from ..core.lengths import Lengths
 from ..core.progress import log
 from ..datasets.agreement import Turn, turn_between
 from ..datasets.entry import annotated_in, listed
@@ -43,11 +44,17 @@ class Paired:
         cases: What is to be judged; images are read when asked for.
         labels: The structures and their values.
         notes: What was recognised, as sentences.
+        lengths: Of the references.
     """
 
     cases: Sequence[Judged]
     labels: Labels
     notes: Sequence[str]
+    lengths: Lengths
+
+    def judged(self, settings: EvaluationSettings | None = None, workers: int = 2) -> Report:
+        """The report by these metrics and rules."""
+        return evaluate_pairs(self.cases, self.labels, settings, workers, self.notes, lengths=self.lengths)
 
 
 def evaluate_folders(
@@ -60,8 +67,7 @@ def evaluate_folders(
     workers: int = 2,
 ) -> Report:
     """The report of two folders of label images by these metrics and rules; all else as for `pair_folders`."""
-    paired = pair_folders(predictions, references, labels, groups, missing, workers)
-    return evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
+    return pair_folders(predictions, references, labels, groups, missing, workers).judged(settings, workers)
 
 
 def pair_folders(
@@ -121,7 +127,7 @@ def pair_folders(
         )
         for case, truth in truths.items()
     ]
-    return Paired(todo, labels, notes)
+    return Paired(todo, labels, notes, Lengths.of(truth_grids.values()))
 
 
 def _images_in(place: str | Path, other: str | Path) -> dict[str, Path]:

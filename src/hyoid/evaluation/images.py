@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.case import Image
 from ..core.errors import DataError
+from ..core.lengths import Lengths
 from ..metrics.finding import Compared
 from ..metrics.registration import Motion
 from ..metrics.restoration import Images
@@ -18,7 +19,12 @@ from .rows import Row
 
 
 def rows_of_image(
-    case: tuple[str, str], answer: Image, target: Image, outputs: Sequence[str], settings: EvaluationSettings
+    case: tuple[str, str],
+    answer: Image,
+    target: Image,
+    outputs: Sequence[str],
+    settings: EvaluationSettings,
+    lengths: Lengths,
 ) -> list[Row]:
     """The rows of a case (its id and group): one for each channel of an image, which `outputs` name; one of a field."""
     if answer.channels != target.channels:
@@ -33,7 +39,7 @@ def rows_of_image(
     metrics, mark = settings.build(), digest_of(target.array)
     rows = []
     for name, one in zip(names, compared, strict=True):
-        values = {metric.name: rounded(metric.of(one, settings.rules)) for metric in metrics}
+        values = {metric.name: rounded(metric.of(one, settings.rules) / metric.scale(lengths)) for metric in metrics}
         rows.append(Row(*case, name, "found", math.nan, math.nan, values, mark))
     return rows
 

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_path, regular, write_text
+from ..core.lengths import Lengths, mm_in
 from ..core.result import Line, Result, Table
 from ..core.settings import Settings
 from ..core.shapes import checked, shape_of
@@ -51,7 +52,12 @@ class EvaluationSettings(Settings):
         DEFAULT_METRICS, min_length=1, description="Names of metrics; the first one ranks cases."
     )
     rules: Rules = Field(Rules(), description="What a metric gives when a mask is empty.")
-    tolerance_mm: float = Field(1.0, gt=0, description="Distance that nsd and nsd_area still count as agreement.")
+    tolerance_mm: float | None = Field(
+        None,
+        gt=0,
+        description="Distance that nsd and nsd_area still count as agreement, pixels where their size is unknown; "
+        "none: 1 mm where voxels are of the order of a millimetre, else the edge of a voxel.",
+    )
     options: dict[str, dict[str, float | str]] = Field(
         {}, description="Options of metrics by name, such as {f_beta: {beta: 0.5}}."
     )
@@ -69,14 +75,19 @@ class EvaluationSettings(Settings):
         """Confidence, resamples and seed, as every function of the bootstrap takes them."""
         return self.confidence, self.resamples, self.seed
 
+    def measured_in(self, lengths: Lengths) -> EvaluationSettings:
+        """These settings with the tolerance that follows from lengths, where none is set."""
+        return self.model_copy(update={"tolerance_mm": self.tolerance_mm or lengths.step_mm})
+
     def build(self) -> tuple[Metric, ...]:
         """The metrics, ready to be called."""
-        usual = {name: {"tolerance_mm": self.tolerance_mm} for name in ("nsd", "nsd_area")}
+        given = {} if self.tolerance_mm is None else {"tolerance_mm": self.tolerance_mm}
+        usual = dict.fromkeys(("nsd", "nsd_area"), given)
         unused = sorted(set(self.options) - set(self.metrics))
         if unused:
             raise ConfigError(f"evaluation.options: {unused[0]} is not measured; add it to evaluation.metrics.")
-        given = {name: {**usual.get(name, {}), **self.options.get(name, {})} for name in self.metrics}
-        return tuple(of_files(name, **options) for name, options in given.items())
+        options = {name: {**usual.get(name, {}), **self.options.get(name, {})} for name in self.metrics}
+        return tuple(of_files(name, **given) for name, given in options.items())
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,8 @@ class Report(Result):
         rows: One per case and structure, cases in order.
         structures: Names in the order of the labels.
         settings: What was measured, and by which rules.
-        length_unit: "mm", or "px" when the images do not know their pixel size.
-        size_unit: "ml", "mm²" or "px".
+        length_unit: "mm", "µm" or "nm", or "px" when the images do not know their pixel size.
+        size_unit: "ml", or the square or cube of the unit of lengths.
         notes: Sentences on what was assumed or repaired.
         facts: What else is known of each case (site, scanner, sex): the columns of the data set's case table.
         confusion: Which structure was taken for which; None where structures overlap.
@@ -137,6 +148,10 @@ class Report(Result):
         """Unit of a metric in this report."""
         unit = self.metrics[metric].unit
         return self.length_unit if unit == "mm" else unit
+
+    def length(self, length_mm: float) -> str:
+        """A length in the unit of the report: 0.65 µm."""
+        return f"{length_mm / mm_in(self.length_unit):.4g} {self.length_unit}"
 
     def rows_of(self, structure: str) -> tuple[Row, ...]:
         """The rows of one structure."""

@@ -7,6 +7,7 @@ Read in this order:
 - `blocks`: images that stay in their file; `canvas`: labels larger than memory, until they are written
 - `nifti`, `itk`, `dicom` (with `series`, where its slices lie), `raster`, `tiff` (with `tiff_tiles`, tile by tile),
   `ome_zarr`: one format family each
+- `units`: millimetres in the units that headers name
 - `colours`: the colour of each structure in files that have room for it
 - `order`: turning arrays into memory order; `sniff`: what a file that cannot be read really is; `strays`: what systems
   leave among images

@@ -144,7 +144,7 @@ def _facts(path: Path, reader: Any) -> Header:
     along = [word.lower() == "nan" for word in fields.get("spacings", "").split()]
     of_channels = len(along) > min(dims, 3) and (along[0] or along[-1])
     missing = sum(along) - of_channels
-    known = any("nan" not in one.lower() for one in sizes) or missing < len(along[:3])
+    known = unit != 0 and (any("nan" not in one.lower() for one in sizes) or missing < len(along[:3]))
     if not known:
         notes.append("The header gives no voxel size; lengths are in voxels.")
     elif missing:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from ..core.errors import DataError
 from .sniff import check_beside, check_plausible, damaged
+from .units import PIXELS, millimetres
 
 _LONGEST_HEADER = 1 << 20
 _MOST_FILES = 100_000
 
-_UNIT_MM = {"nm": 1e-6, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "micrometer": 1e-3, "micrometre": 1e-3}
-_UNIT_MM |= {"mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1e3}
+_TIMES = {"s", "sec", "second", "seconds", "ms", "msec", "us", "usec", "min", "hz"}
+"""Units of axes that are no lengths."""
 
 _META = (".mha", ".mhd")
 _FIELD = re.compile(r"[ \t]*([^=:\0- ][^=:\0-\x1f]*?)[ \t]*[=:][=: \t]*([^\0]*?)\s*")
@@ -46,10 +47,10 @@ def fields_of(path: Path) -> dict[str, str]:
 
 
 def unit_of(path: Path) -> float | None:
-    """Millimetres in the unit of a header; 1 where none is named, None where it is unknown or not one."""
+    """Millimetres in the unit of a header; 1 where none is named, 0 for pixels, None where it is unknown or not one."""
     found = re.search(r"^(?:(?:space )?units:|DistanceUnits *=) *(.*)$", text_of(path), re.MULTILINE | re.IGNORECASE)
-    words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} if found else set()
-    scales = {_UNIT_MM.get(word.removesuffix("s")) for word in words}
+    words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} - _TIMES if found else set()
+    scales = {0.0 if word in PIXELS else millimetres(word) for word in words}
     return 1.0 if not scales else scales.pop() if len(scales) == 1 else None
 
 

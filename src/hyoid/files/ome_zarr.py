@@ -20,6 +20,7 @@ from .blocks import Blocks, as_read
 from .colours import colour_of
 from .header import Format, Header, Stored
 from .sniff import check_regular, damaged
+from .units import millimetres
 from .zarr_chunks import check_of_claims, checked, empty, is_there, note_on_missing
 
 CHUNK = {2: (1024, 1024), 3: (128, 128, 128)}
@@ -35,10 +36,6 @@ CODECS = {
 _CODEC_KEYS = ("codecs", "index_codecs", "compressor", "filters")
 _METADATA = ("zarr.json", ".zarray")
 _ANYTHING = ("attributes", "consolidated_metadata")  # the second is not used
-
-_MM = {
-    "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
-}  # fmt: skip
 
 
 def read(path: Path, as_labels: bool = False) -> Stored:
@@ -133,7 +130,7 @@ def _header(path: Path, source: _Source) -> Header:
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: an image holds real numbers; this one holds {array.dtype}.")
     spatial = _spatial(sizes)
-    lengths = [one * _MM.get(unit, 0) for one, unit in zip(source.scale, source.units, strict=True)]
+    lengths = [one * (millimetres(unit) or 0) for one, unit in zip(source.scale, source.units, strict=True)]
     spacing = tuple(lengths[names.index(name)] for name in spatial)
     known = all(0 < one < np.inf for one in spacing)
     grid = Grid.plain([sizes[name] for name in spatial], spacing if known else None)

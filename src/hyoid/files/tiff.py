@@ -20,9 +20,9 @@ from .header import Format, Header, Stored
 from .sniff import ANY, beginning, check_beside, check_plausible, damaged, describe, refusal
 from .tiff_chain import fault_of
 from .tiff_tiles import TILE, arranged, as_tiles, tiles_of
+from .units import PIXELS, millimetres
 from .views import ORIENTATION, unveiled
 
-_MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 _SPACE = "ZYX"
 _FAX = (2, 3, 4, 32771)
 """Compressions of black and white pages (CCITT); programs that write them mean what is seen, whichever is zero. In
@@ -174,6 +174,10 @@ def _facts(path: Path, tiff: Any) -> tuple[Header, Any]:
         notes.append(f"{sizes['Z']} pages are taken as the planes of one volume.")
     shape = tuple(sizes[a] for a in _SPACE if a in sizes)
     spacing = _spacing(tiff, page, len(shape))
+    named = _ome_facts(tiff.ome_metadata).get("PhysicalSizeXUnit") if tiff.is_ome and tiff.ome_metadata else ""
+    unit = str(named or (tiff.imagej_metadata or {}).get("unit") or "")
+    if spacing is None and unit and unit.lower() not in PIXELS:
+        notes.append(f"Its pixel size is in {unit!r}, which is not known here, or incomplete; lengths are in pixels.")
     dtype = "uint8" if page.photometric == 3 or page.dtype == bool else str(np.dtype(page.dtype).newbyteorder("="))
     name = "OME-TIFF" if tiff.is_ome else "TIFF"
     return Header(name, Grid.plain(shape, spacing), channels, dtype, tuple(notes), placed=False), series
@@ -206,8 +210,8 @@ def _spacing(tiff: Any, page: Any, dims: int) -> tuple[float, ...] | None:
     if tiff.is_ome and tiff.ome_metadata:
         return _ome_spacing(tiff.ome_metadata, dims)
     facts = tiff.imagej_metadata or {}
-    scale = _MM.get(str(facts.get("unit", "")), 0)
-    if not scale:
+    scale = millimetres(str(facts.get("unit", "")))
+    if scale is None:
         return None
     per_unit = [page.tags[name].value if name in page.tags else (0, 1) for name in ("YResolution", "XResolution")]
     flat = [scale * below / above if above else 0.0 for above, below in per_unit]
@@ -226,8 +230,8 @@ def _ome_spacing(xml: str, dims: int) -> tuple[float, ...] | None:
     spacing = []
     for axis in _SPACE[-dims:]:
         size = facts.get(f"PhysicalSize{axis}")
-        scale = _MM.get(facts.get(f"PhysicalSize{axis}Unit", "µm"), 0)
-        spacing.append(float(size) * scale if size else 0.0)
+        scale = millimetres(facts.get(f"PhysicalSize{axis}Unit", "µm"))
+        spacing.append(float(size) * scale if size and scale else 0.0)
     return tuple(spacing) if all(s > 0 for s in spacing) else None
 
 

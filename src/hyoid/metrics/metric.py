@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from ..core.lengths import Lengths
 from ..core.registry import Registry
 from ..core.settings import Settings
 from .finding import Compared
@@ -93,6 +94,10 @@ class Metric:
     def range(self) -> tuple[float, float]:
         """Smallest and largest possible value."""
         return min(self.best, self.worst), max(self.best, self.worst)
+
+    def scale(self, lengths: Lengths) -> float:
+        """Millimetres, the unit of its distances, in that of some lengths; 1 for what is no distance."""
+        return lengths.mm if self.unit == "mm" else 1.0
 
     @property
     def on_empty(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.lengths import step_of
 from .metric import Percent, Positive, metric
 from .pair import Pair
 
@@ -79,28 +80,29 @@ def msd(pair: Pair) -> float:
 
 
 @metric("nsd", papers="nikolov2021surface", convention="voxels", **_SHARE)
-def nsd(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
+def nsd(pair: Pair, tolerance_mm: Positive | None = None) -> float:
     """Share of both surfaces that lies within a tolerance of the other one (normalised surface Dice).
 
     Counts voxels, as MONAI does; the default, since its surface is the one that all other distances here go to.
 
     Args:
-        tolerance_mm: Distance that still counts as agreement; below the voxel size only equal surfaces agree.
+        tolerance_mm: Distance that still counts as agreement; below the voxel size only equal surfaces agree. When
+            None, 1 mm where voxels are of the order of a millimetre, else the edge of a voxel.
     """
     there, back = pair.surface_distances
-    within = sum(np.count_nonzero(distances <= _up_to(tolerance_mm)) for distances in (there, back))
+    within = sum(np.count_nonzero(distances <= _up_to(tolerance_mm, pair)) for distances in (there, back))
     return within / (there.size + back.size)
 
 
 @metric("nsd_area", papers="nikolov2021surface", convention="area", **_SHARE)
-def nsd_area(pair: Pair, tolerance_mm: Positive = 1.0) -> float:
+def nsd_area(pair: Pair, tolerance_mm: Positive | None = None) -> float:
     """Share of the area of both surfaces within a tolerance of the other one, as published and in surface-distance.
 
     Args:
-        tolerance_mm: Distance that still counts as agreement.
+        tolerance_mm: Distance that still counts as agreement; when None as for `nsd`.
     """
     both = pair.element_distances
-    within = sum(areas[distances <= _up_to(tolerance_mm)].sum() for distances, areas in both)
+    within = sum(areas[distances <= _up_to(tolerance_mm, pair)].sum() for distances, areas in both)
     return float(within / sum(areas.sum() for _, areas in both))
 
 
@@ -118,12 +120,12 @@ def boundary_iou(pair: Pair, depth_mm: Positive | None = None) -> float:
     return np.count_nonzero(predicted & reference) / np.count_nonzero(predicted | reference)
 
 
-def _up_to(tolerance_mm: float) -> float:
-    """A tolerance with the rounding of distances allowed for: ten voxels of 0.1 mm lie within 1 mm.
+def _up_to(tolerance_mm: float | None, pair: Pair) -> float:
+    """A tolerance, or that of the voxel size, with rounding allowed for: ten voxels of 0.1 mm lie within 1 mm.
 
     Headers keep spacings, and distance transforms distances, in single precision.
     """
-    return tolerance_mm * (1 + 1e-6)
+    return (tolerance_mm or step_of(pair.spacing_mm)) * (1 + 1e-6)
 
 
 def _weighted_percentile(distances: np.ndarray, areas: np.ndarray, share: float) -> float:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ..core.errors import DataError
 from ..core.labels import Labels
+from ..core.lengths import Lengths
 from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
@@ -97,8 +98,8 @@ class Fingerprint(Settings):
     def describe(self) -> list[str]:
         """The facts in a few lines of text."""
         spacings, shapes = (np.median(np.asarray(rows), axis=0) for rows in self.geometry())
-        unit = "mm" if self.calibrated else "px"
-        size = f"spacing {'x'.join(f'{s:.3g}' for s in spacings)} mm" if self.calibrated else "pixels of unknown size"
+        lengths = Lengths.of(self.cases)
+        size = f"spacing {lengths.text(spacings)}" if self.calibrated else "pixels of unknown size"
         axes = f" along {self.axes}" if self.axes else ""
         return [
             f"{len(self.cases)} case{'s' * (len(self.cases) != 1)} in {self.dims}D, {self.num_labelled} annotated; "
@@ -107,7 +108,8 @@ class Fingerprint(Settings):
             *(
                 f"{s.name}: {100 * s.share:.3g} % of voxels, in {s.num_cases} case{'s' * (s.num_cases != 1)}, "
                 f"{s.num_objects:g} object{'s' * (s.num_objects != 1)} each, "
-                f"up to {s.width_mm:.3g} {unit} thick, typically {s.fine_mm:.3g} {unit}"
+                f"up to {s.width_mm / lengths.mm:.3g} {lengths.unit} thick, "
+                f"typically {s.fine_mm / lengths.mm:.3g} {lengths.unit}"
                 for s in self.structures
             ),
         ]

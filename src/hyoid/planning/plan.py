@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, SerializeAsAny, model_validator
 
 from ..core.duration import duration
+from ..core.lengths import Lengths
 from ..core.result import Line, Result, Table
 from ..core.settings import Settings
 from ..nets.family import build as _build  # noqa: F401  (knows every kind of net)
@@ -78,7 +79,7 @@ class Plan(PlanFacts, Result):
         """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
         widths = f"widths {_joined(self.net.channels, ' ')}, " if isinstance(self.net, UNetSpec) else ""
         known = tuple(size for size in self.spacing_mm or () if size is not None)
-        spacing = _joined(known) if known else "as in the files"
+        spacing = _spaced(known) if known else "as in the files"
         if self.spacing_mm and len(known) < len(self.spacing_mm):
             spacing += " in slices that lie as in the files"
         lines = [
@@ -113,7 +114,7 @@ def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:
     rows = [
         [
             "*" if index == 0 else "",
-            _joined(c.spacing_mm),
+            _spaced(c.spacing_mm),
             _joined(c.patch),
             str(c.batch),
             f"{c.channels[0]}x{len(c.channels)}" if c.channels else "its own",
@@ -128,6 +129,12 @@ def candidate_table(candidates: tuple[Candidate, ...]) -> list[str]:
     ]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in [head, *rows]]
+
+
+def _spaced(spacing_mm: tuple[float, ...]) -> str:
+    """A spacing; its unit is left out where it is a millimetre, or pixels of unknown size."""
+    lengths = Lengths.at(*spacing_mm)
+    return _joined(tuple(size / lengths.mm for size in spacing_mm)) + f" {lengths.unit}" * (lengths.unit != "mm")
 
 
 def _joined(values: tuple[float | None, ...] | tuple[float, ...] | tuple[int, ...], by: str = "x") -> str:

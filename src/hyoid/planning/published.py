@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..core.lengths import Lengths
 from ..nets.cost import feature_map_size
 from ..nets.unet import UNetSpec
 from . import rules
@@ -33,8 +34,8 @@ def published_reasons(ground: Ground, patch: tuple[int, ...]) -> list[str]:
     if ground.frame.dims == 3 and not ground.settings.patch:
         coarse = rules.low_resolution(ground.spacing, ground.frame.net_median, patch, lambda *at: _fit(ground, *at))
         if coarse:
-            there = "x".join(f"{s:.3g}" for s in coarse[0])
-            told.append(f"a patch sees little of an image; at {there} mm it would see a quarter of it")
+            there = Lengths.at(*coarse[0]).text(coarse[0])
+            told.append(f"a patch sees little of an image; at {there} it would see a quarter of it")
     return told
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from ..core.case import Case
 from ..core.errors import DataError
+from ..core.lengths import Lengths
 from ..planning.budget import available_gb
 from ..planning.plan import Plan
 from ..preparation.pipeline import prepared_grid
@@ -35,8 +36,9 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
         size = " × ".join(map(str, there.shape))
         if math.prod(there.shape) <= math.prod(grid.shape):
             raise DataError(f"{told} for its {size} voxels; cut it, or use a machine with more memory.") from None
-        old, new = (" × ".join(f"{mm:.4g}" for mm in one.spacing_mm) for one in (grid, there))
+        lengths = Lengths.of([grid])
+        old, new = (lengths.text(one.spacing_mm, " × ") for one in (grid, there))
         raise DataError(
-            f"{told}: its voxels are {old} mm, and at the {new} mm that the net learned from it would have {size} of"
+            f"{told}: its voxels are {old}, and at the {new} that the net learned from it would have {size} of"
             " them. Check the voxel size in its header."
         ) from None

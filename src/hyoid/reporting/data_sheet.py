@@ -41,7 +41,8 @@ class DataSheet:
         groups_known: Whether the data tell which cases belong together.
         digests: Of the image of each case; equal images have equal ones.
         sizes: For each structure its size in each annotated case; 0 where it is absent.
-        size_unit: Of these sizes: ml, mm² or px.
+        size_unit: Of these sizes: ml, mm², µm², px² and the like.
+        length_unit: That spacings are shown in.
         intensities: One for each channel.
         unlabelled: Cases without annotation.
         choices: What was measured and what was chosen because of it: property, measured, chosen.
@@ -58,6 +59,7 @@ class DataSheet:
     digests: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     size_unit: str = "ml"
+    length_unit: str = "mm"
     intensities: Sequence[Intensities] = ()
     unlabelled: Sequence[str] = ()
     choices: Sequence[tuple[str, str, str]] = ()

@@ -55,6 +55,7 @@ _STYLE: Any = {
 
 
 _NAMES = {
+    "volume_error": "Size error",
     "volume_error_ml": "Volume error",
     "g_mean": "G-mean",
     "hd95_area": "HD95 by area",

@@ -16,6 +16,7 @@ from ..core.case import Case, Image, Kind
 from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
+from ..core.lengths import Lengths
 from ..core.machine import use_threads
 from ..core.progress import log
 from ..datasets.cases import channel_remarks
@@ -184,7 +185,7 @@ def predict_entries(
     record = Record(into)
     record.check_free([*by_id, *maps])
     channels = len(dataset.channel_names)
-    calibrated = all(seen.calibrated for seen in dataset.seen.values())
+    lengths = Lengths.of(dataset.seen.values())
     measuring: dict[str, Measuring] = {}
     empty: list[str] = []
 
@@ -196,7 +197,7 @@ def predict_entries(
         return checked(read_case(by_id[case_id], channels))
 
     def checked(case: Case) -> Case:
-        if calibrated and not case.image.grid.calibrated:
+        if lengths.unit != "px" and not case.image.grid.calibrated:
             what = "the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong."
             log.warning("%s: %s", case.id, what)
         if isinstance(case.image.array, np.ndarray) and _is_constant(case.image.array):
@@ -205,7 +206,8 @@ def predict_entries(
 
     def watch(case: Case) -> Watch:
         assert case.truth is not None
-        one = measuring[case.id] = Measuring(case.truth, predictor.task.labels, scattered or (), case.annotated)
+        about = predictor.task.labels, scattered or (), case.annotated, lengths
+        one = measuring[case.id] = Measuring(case.truth, *about)
         return lambda piece: one.add(piece.probabilities, piece.source, piece.place)
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
@@ -382,8 +384,8 @@ def judge(
     """The report of cases of a run by the files of their answers, which lie in one place."""
     experiment = folder.experiment.changed(tuple(changes))
     cases = judged_cases(folder, tuple(answers), lambda case: read_answer(folder, answers[case.id], case.image.grid))
-    settings, task = experiment.evaluation, folder.task
-    found = evaluate_pairs(cases, experiment.task_labels, settings, workers, outputs=task.outputs)
+    settings, task, lengths = experiment.evaluation, folder.task, Lengths.of(folder.dataset.seen.values())
+    found = evaluate_pairs(cases, experiment.task_labels, settings, workers, outputs=task.outputs, lengths=lengths)
     if not task.probable:
         return found
     sure = Certainty.read(place, found.cases, found.structures)
@@ -391,4 +393,4 @@ def judge(
         why = f"since some answers were made without measuring it; to have it, delete {place}"
         log.info("%s: how sure the net was is not told, %s and predict again.", folder.path, why)
         return found
-    return replace(found, certainty=sure.to_dict(settings.confidence, settings.resamples, settings.seed))
+    return replace(found, certainty=sure.to_dict(lengths.margin_mm, *settings.draws))

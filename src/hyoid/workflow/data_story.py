@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..evaluation.evaluate import SIZE_UNITS
+from ..core.lengths import Lengths
 from ..planning.fingerprint import Fingerprint
 from ..planning.plan import Plan
 from ..reporting.data_sheet import DataSheet, Intensities
@@ -39,7 +39,7 @@ def data_sheet(folder: RunFolder) -> DataSheet:
     fingerprint = folder.fingerprint
     parts = {"training": split.training, "validation": split.validation}
     held_out = {"held out": tuple(entry.id for entry in dataset.held_out)} if dataset.held_out else {}
-    unit = SIZE_UNITS[fingerprint.calibrated][fingerprint.dims]
+    lengths = Lengths.of(fingerprint.cases)
     return DataSheet(
         facts={
             "source": Path(folder.experiment.data).name,
@@ -56,20 +56,21 @@ def data_sheet(folder: RunFolder) -> DataSheet:
         warnings=dataset.warnings,
         notes=dataset.notes,
         digests={case.id: case.digest for case in fingerprint.cases},
-        sizes=_sizes(fingerprint, unit),
-        size_unit=unit,
+        sizes=_sizes(fingerprint, lengths),
+        size_unit=lengths.size_unit(fingerprint.dims),
+        length_unit=Lengths.of(seen for seen in dataset.seen.values() if seen.calibrated).unit,
         intensities=[Intensities(one.name, one.low, one.high, one.histogram) for one in fingerprint.channels],
         unlabelled=[case.id for case in fingerprint.cases if case.object_share is None],
         choices=_choices(fingerprint, folder.plan),
     )
 
 
-def _sizes(fingerprint: Fingerprint, unit: str) -> dict[str, dict[str, float]]:
+def _sizes(fingerprint: Fingerprint, lengths: Lengths) -> dict[str, dict[str, float]]:
     """Size of each structure in each annotated case."""
-    scale = {case.id: math.prod(case.spacing_mm) / (1000 if unit == "ml" else 1) for case in fingerprint.cases}
+    scale = {case.id: lengths.voxel_size(math.prod(case.spacing_mm), fingerprint.dims) for case in fingerprint.cases}
     return {
         structure.name: {
-            case.id: count * (1.0 if unit == "px" else scale[case.id])
+            case.id: count * scale[case.id]
             for case in fingerprint.cases
             for count in (case.voxels or ())[index : index + 1]
         }
@@ -80,12 +81,12 @@ def _sizes(fingerprint: Fingerprint, unit: str) -> dict[str, dict[str, float]]:
 def _choices(fingerprint: Fingerprint, plan: Plan) -> list[tuple[str, str, str]]:
     """What was measured of the data, and what the plan made of it."""
     spacings, shapes = (np.median(np.asarray(rows), axis=0) for rows in fingerprint.geometry())
-    unit, steps = "mm" if fingerprint.calibrated else "px", plan.preparation
+    lengths, steps = Lengths.of(fingerprint.cases), plan.preparation
     chosen = plan.spacing_mm or (None,) * len(spacings)
     on_structures = f"{100 * plan.foreground_share:.0f} % of patches on a structure"
-    kept = " × ".join("as it is" if step is None else f"{step:.3g}" for step in chosen)
+    kept = " × ".join("as it is" if step is None else f"{step / lengths.mm:.3g}" for step in chosen)
     rows = [
-        ("Spacing", f"median {' × '.join(f'{step:.3g}' for step in spacings)} {unit}", f"{kept} {unit}"),
+        ("Spacing", f"median {lengths.text(spacings, ' × ')}", f"{kept} {lengths.unit}"),
         ("Size", f"median {' × '.join(f'{n:g}' for n in shapes)}", f"patch {' × '.join(map(str, plan.patch))}"),
         ("Orientation", fingerprint.axes or "–", steps.orientation or "as it is"),
         ("Content", f"{100 * fingerprint.content_share:.0f} % of the image", f"crop: {steps.crop}"),

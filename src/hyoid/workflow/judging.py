@@ -44,7 +44,6 @@ def evaluate(
     Returns:
         The report.
     """
-    from ..evaluation.evaluate import evaluate_pairs
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment
     from ..reporting.page import write_page
@@ -81,7 +80,7 @@ def evaluate(
         settings = Experiment(data=str(references)).changed(tuple(changes)).evaluation
         workers = cores()
         paired = pair_folders(predictions, references, missing=missing, workers=workers)
-        found = evaluate_pairs(paired.cases, paired.labels, settings, workers, paired.notes)
+        found = paired.judged(settings, workers)
         if into is not None:
             told = of_folders(predictions, references, paired)
             found.write(into, told.to_dict())

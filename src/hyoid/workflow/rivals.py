@@ -15,6 +15,7 @@ from ..classical.baseline import Baseline
 from ..classical.mean_mask import MeanMask
 from ..core.case import Case, Image
 from ..core.errors import DataError
+from ..core.lengths import Lengths
 from ..core.progress import log
 from ..datasets.dataset import Dataset
 from ..evaluation.evaluate import evaluate_pairs
@@ -110,9 +111,10 @@ def _judged(
         return found.with_array(components(found.array[0] > 0)[0][None]) if numbered else found
 
     cases, labels = judged_cases(folder, ids, answer), folder.experiment.task_labels
+    lengths = Lengths.of(folder.dataset.seen.values())
     try:
         baseline.fit(examples)
-        found = evaluate_pairs(cases, labels, settings, workers, stage=f"baseline {name}")
+        found = evaluate_pairs(cases, labels, settings, workers, stage=f"baseline {name}", lengths=lengths)
     except DataError as error:
         log.warning("baseline %s: %s", name, error)
         return Rival(name, None, failure=str(error))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.lengths import mm_in
 from ...evaluation.report import Report
 from ..data_figures import axis_histograms, intensity_histogram, ratio, structure_sizes
 from ..data_sheet import DataSheet
@@ -27,7 +28,7 @@ def data(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     if sheet.shapes:
         lines["Size"] = _span(sheet.shapes, "{:.0f}", unit)
     if sheet.spacings_mm:
-        lines["Spacing"] = _span(sheet.spacings_mm, "{:.3g}", "mm")
+        lines["Spacing"] = _span(_spacings(sheet), "{:.3g}", sheet.length_unit)
     return {
         "lines": lines,
         "parts": sheet.parts(),
@@ -38,6 +39,11 @@ def data(report: Report, facts: RunFacts) -> dict[str, Any] | None:
         "figures": _figures(sheet, unit),
         "seldom": _seldom(sheet),
     }
+
+
+def _spacings(sheet: DataSheet) -> list[tuple[float, ...]]:
+    """Spacing of each case in the unit of the sheet."""
+    return [tuple(size / mm_in(sheet.length_unit) for size in one) for one in sheet.spacings_mm]
 
 
 def _seldom(sheet: DataSheet) -> str:
@@ -53,7 +59,7 @@ def _seldom(sheet: DataSheet) -> str:
 def _figures(sheet: DataSheet, unit: str) -> list[tuple[str, str, str]]:
     """SVG, title and caption of what differs between cases."""
     found = []
-    for rows, what, name in ((sheet.shapes, "size", unit), (sheet.spacings_mm, "spacing", "mm")):
+    for rows, what, name in ((sheet.shapes, "size", unit), (_spacings(sheet), "spacing", sheet.length_unit)):
         if _differ(rows):
             figure = axis_histograms(rows, what, name)
             found.append((figure, _largest_change(rows, what), f"Along each array axis, {len(rows)} cases."))

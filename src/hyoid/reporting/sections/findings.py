@@ -33,7 +33,7 @@ def agreement(report: Report, facts: RunFacts) -> dict[str, Any] | None:
     found = report.agreements
     ranked = sorted(found, key=lambda name: np.nan_to_num(found[name].concordance, nan=np.inf))
     shown = [name for name in found if name in ranked[:_MOST_FIGURES]]
-    what = {"ml": "volume", "mm²": "area"}.get(report.size_unit, "size")
+    what = "volume" if report.size_unit == "ml" else {"²": "area", "³": "volume"}.get(report.size_unit[-1], "size")
     return {
         "figures": [
             (name, bland_altman(found[name], report.size_unit, ""), bias_found(name, found[name], report.size_unit))
@@ -89,7 +89,7 @@ def certainty(report: Report, facts: RunFacts) -> dict[str, Any] | None:
             (row, reliability_diagram(row["structure"], row["reliability"]), certainty_found(row)) for row in shown
         ],
         "columns": {name: name_of(name) for name in CERTAINTY_METRICS},
-        "margin": report.certainty["margin_mm"],
+        "margin": report.length(report.certainty["margin_mm"]),
         "bins": BINS,
     }
 
