@@ -102,3 +102,16 @@ def test_cases_without_a_structure_do_not_count_for_it():
     cases = {"a": {"dice:liver": 0.5, "dice:spleen": math.nan}, "b": {"dice:liver": 1.0, "dice:spleen": math.nan}}
     mean = mean_scores(cases)
     assert mean["dice:liver"] == 0.75 and math.isnan(mean["dice:spleen"])
+
+
+def test_a_lengthened_training_goes_back_to_where_it_would_stand():
+    clock = Clock(steps=4)
+    for _ in range(4):
+        clock.tick(1.0)
+    clock.length, clock.bend = 0.9, 0.5
+    longer = Clock(steps=16)
+    longer.restore(clock.state())
+    assert longer.lengthened == longer.progress == 0.25 and longer.length == 1 and not longer.done
+    again = Clock(steps=16)
+    again.restore(longer.state())
+    assert again.lengthened == 1 and again.progress == 0.25

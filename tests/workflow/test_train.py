@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 import hyoid
-from hyoid.core.errors import HyoidError
+from hyoid.core.errors import ConfigError, HyoidError
+from hyoid.core.stopping import Stop, stopping
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.training.checkpoint import read_checkpoint
 
@@ -42,3 +44,40 @@ def test_a_training_is_alone_and_sigterm_saves_it(cells, tmp_path):
     assert process.returncode == 130
     assert "Stopped. The same command goes on where this one was." in said
     assert read_checkpoint(run / "weights" / "last.safetensors")[1]["step"] >= 1
+
+
+def steps_of(run: Path) -> int:
+    return read_checkpoint(run / "weights" / "last.safetensors")[1]["step"]
+
+
+def test_a_finished_training_goes_on_for_further_steps(cells, tmp_path):
+    for run in ("whole", "parts"):
+        hyoid.plan(cells, into=tmp_path / run, steps=2, changes=SMALL)
+        hyoid.train(tmp_path / run)
+    hyoid.train(tmp_path / "whole", steps=4)
+    assert steps_of(tmp_path / "whole") == 6
+    hyoid.train(tmp_path / "whole")
+    assert steps_of(tmp_path / "whole") == 6, "a training that is over stays as it is"
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt), stopping(stop):
+        stop.ask()
+        hyoid.train(tmp_path / "parts", steps=4)
+    hyoid.train(tmp_path / "parts")
+    one, two = (load_file(tmp_path / run / "weights" / "last.safetensors") for run in ("whole", "parts"))
+    assert all(one[name].equal(two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"minutes": 1}, "this training counts steps; give --steps"),
+        ({"steps": 0}, "expected a number above 0"),
+        ({"minutes": 1, "steps": 1}, "either --minutes or --steps"),
+    ],
+)
+def test_further_time_that_does_not_fit_is_refused(cells, tmp_path, given, told):
+    hyoid.plan(cells, into=tmp_path / "run", steps=2, changes=SMALL)
+    with pytest.raises(ConfigError, match=told):
+        hyoid.train(tmp_path / "run", **given)
+    with pytest.raises(ConfigError, match="goes on from its weights"):
+        hyoid.plan(cells, into=tmp_path / "run", steps=3, changes=SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,9 @@ class Clock:
 
     With `steps` everything depends on the number of the step alone, so that the same seed gives the same weights on
     any day, on one machine with as many threads. With `seconds` progress follows the clock, and a reserve is kept for
-    what comes after the last step. A training that is shortened runs through the rest of its progress in less. A piece
-    of a training begins and ends between 0 and 1, as if the pieces before it had been done.
+    what comes after the last step. A training that is shortened runs through the rest of its progress in less. One that
+    is lengthened goes back to where it would stand, had it always been as long. A piece of a training begins and ends
+    between 0 and 1, as if the pieces before it had been done.
 
     Attributes:
         steps: Steps of the whole training, or None.
@@ -27,6 +29,7 @@ class Clock:
         step_seconds: Typical time of a step.
         length: Share of the steps or the time that is used.
         bend: Progress at which the training was shortened to that.
+        lengthened: Share of this training that a shorter one was, which it goes on from; else 1.
     """
 
     steps: int | None = None
@@ -37,6 +40,7 @@ class Clock:
     step_seconds: float = 0.0
     length: float = 1.0
     bend: float = 0.0
+    lengthened: float = field(default=1.0, init=False)
     _earlier: float = 0.0
     _reached: float = 0.0
     _first: int = field(default=0, init=False)
@@ -51,6 +55,11 @@ class Clock:
         else:
             self._earlier, self._reached = begin * (self.seconds or 0.0), begin
         self._first = self.step
+
+    @property
+    def whole(self) -> float:
+        """Steps or seconds of the whole training."""
+        return self.steps or self.seconds or 0.0
 
     def start(self) -> None:
         """Begin to count only now."""
@@ -133,6 +142,7 @@ class Clock:
     def state(self) -> dict[str, Any]:
         """What has to be remembered to go on from here."""
         return {
+            "whole": self.whole,
             "step": self.step,
             "seconds": self.elapsed_seconds,
             "reached": self._reached,
@@ -148,6 +158,15 @@ class Clock:
         self.step_seconds, self.reserve_seconds = state["step_seconds"], state["reserve_seconds"]
         self.length, self.bend = state["length"], state["bend"]
         self._begin = time.perf_counter()
+        self.lengthened = min(1.0, state.get("whole", self.whole) / self.whole)
+        if self.lengthened < 1:
+            self.length, self.bend = 1.0, 0.0
+            self._reached = min(1.0, self._earlier / self.whole)
+
+
+def is_over(facts: Mapping[str, Any], whole: float) -> bool:
+    """Whether a checkpoint ends a training of so many steps or seconds, and not a shorter one."""
+    return bool(facts.get("finished")) and facts.get("clock", {}).get("whole", whole) >= whole
 
 
 @dataclass

@@ -330,7 +330,7 @@ class _Training:
         self.row = int(self.clock.progress * NUM_ROWS)
         if not self.ranks.rank:
             self.validator.restore(facts["validation"])
-        self.finished = facts["ended"] is not None and facts["ended"] >= self.job.progress[1]
+        self.finished = facts["ended"] is not None and facts["ended"] * self.clock.lengthened >= self.job.progress[1]
         self.feed.waited_seconds = facts["waited_seconds"]
         self.monitor_state = facts["monitor"]
         log.info("Training goes on from step %d.", self.clock.step)

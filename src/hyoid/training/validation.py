@@ -188,7 +188,8 @@ class Validator:
         self.num_final = len(self.costs) if clock.seconds is None else affordable(self.costs, ending, 1)[1]
         enough = rounds_for(self.patience) if self.patience else ENOUGH
         count, self.num_cases = affordable(self.costs, allowance - sum(self.costs[: self.num_final]), enough=enough)
-        self.rounds = Rounds(count, int(begin * (count + 1)))
+        past = begin if clock.lengthened == 1 else clock.progress
+        self.rounds = Rounds(count, int(past * (count + 1)))
         if self.patience not in (0, PATIENCE) and (count < enough or self.num_cases < FEWEST):
             told = (
                 "No plateau can end this training: training.patience=%g needs %d rounds of %d validation cases, and"
@@ -220,7 +221,8 @@ class Validator:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.num_cases, self.num_final = state["num_cases"], state["num_final"]
-        self.rounds = None if state["rounds"] is None else Rounds(*state["rounds"])
+        share = self.clock.lengthened
+        self.rounds = None if state["rounds"] is None or share < 1 else Rounds(*state["rounds"])
         self.scores, self.best = state["scores"], -math.inf if state["best"] is None else state["best"]
-        self.history = [Round(progress, *map(tuple, scores)) for progress, *scores in state["history"]]
+        self.history = [Round(share * progress, *map(tuple, scores)) for progress, *scores in state["history"]]
         self.spent_seconds, self.seconds_per_cost = state["spent_seconds"], state["seconds_per_cost"]

@@ -85,6 +85,27 @@ def started_from(folder: RunFolder, start: str | Path, going_on: bool) -> RunFol
     return RunFolder.open(folder.path)
 
 
+def lengthened(folder: RunFolder, minutes: float | None, steps: int | None, going_on: bool) -> RunFolder:
+    """The run, whose settings now give its training these minutes or steps from where it stands.
+
+    Raises:
+        ConfigError: When both are given, one is not above 0, or the run counts the other.
+    """
+    from ..training.checkpoint import read_checkpoint
+
+    if minutes is not None and steps is not None:
+        raise ConfigError("Give either --minutes or --steps.")
+    name, other, more = ("minutes", "steps", minutes) if steps is None else ("steps", "minutes", steps)
+    if not more or not more > 0:
+        raise ConfigError(f"--{name} {more}: expected a number above 0.")
+    if getattr(folder.experiment.training, name) is None:
+        raise ConfigError(f"{folder.path}: this training counts {other}; give --{other} instead of --{name}.")
+    clock = read_checkpoint(folder.weights / "last.safetensors")[1]["clock"] if going_on else {"seconds": 0, "step": 0}
+    total = clock["step"] + more if name == "steps" else round(clock["seconds"] / 60 + more, 3)
+    folder.experiment.changed({f"training.{name}": total}).write(folder.experiment_file)
+    return RunFolder.open(folder.path)
+
+
 def job_of(folder: RunFolder, store: Store, resume: bool) -> Job:
     """What the net of a run is to learn from what, and how far."""
     from ..training.data import default_workers

@@ -242,9 +242,11 @@ def is_answered(folder: RunFolder, asked: Experiment, changes: Sequence[str]) ->
         log.info("%s goes on where it was.", folder.path)
         return True
     other = _differences(earlier, now) or ["plan"]
+    longer = all(one.startswith(("training.minutes ", "training.steps ")) for one in other)
     raise ConfigError(
-        f"{folder.path} already holds a run with other settings ({', '.join(other[:4])}). Choose another --into, "
-        "or delete that folder."
+        f"{folder.path} already holds a run with other settings ({', '.join(other[:4])}). "
+        + (f"`hyoid train {folder.path} --minutes N` (or --steps N) goes on from its weights. " if longer else "")
+        + "Choose another --into, or delete that folder."
     )
 
 

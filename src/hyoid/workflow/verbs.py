@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..planning.plan import Plan
     from ..run_folder import RunFolder
 
+MORE = dict.fromkeys(("minutes", "steps"), "The same command without --minutes and --steps goes on where this one was.")
 PREDICTED = {
     "images": "Answers that were finished are kept; the same command begins anew and makes them again.",
     **GOES_ON,
@@ -172,12 +173,22 @@ def prepare(run: str | Path) -> Path:
         return prepare_cases(folder).folder
 
 
-@verb(gives="checkpoint", remains=GOES_ON)
-def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool = True) -> Path:
+@verb(gives="checkpoint", remains={**MORE, **GOES_ON})
+def train(
+    run: str | Path,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    start_from: str | Path | None = None,
+    resume: bool = True,
+) -> Path:
     """Train the net of a planned run; goes on where an earlier training stopped.
 
     Args:
         run: Folder of a planned run.
+        minutes: Minutes from now on, also for a training that is finished, which then goes on from its weights; what is
+            left of the plan when not given.
+        steps: Steps from now on, for a run that counts steps.
         start_from: A run, or a safetensors file, whose weights the net starts with, as far as they fit.
         resume: Go on from the last checkpoint, bit for bit; otherwise start anew.
 
@@ -187,8 +198,9 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
     from ..core.machine import machine
     from ..run_folder import RunFolder
     from ..training.checkpoint import read_checkpoint
+    from ..training.clock import is_over
     from ..training.loop import fit
-    from .beginning import check_ends, first_net, job_of, started_from
+    from .beginning import check_ends, first_net, job_of, lengthened, started_from
     from .forecast import needed
     from .own_cases import prepare_cases
     from .question import check_device, check_edits
@@ -201,12 +213,15 @@ def train(run: str | Path, *, start_from: str | Path | None = None, resume: bool
         going_on = resume and weights.is_file()
         if start_from is not None:
             folder = started_from(folder, start_from, going_on).ready()
+        if minutes is not None or steps is not None:
+            folder = lengthened(folder, minutes, steps, going_on).ready()
         if going_on:
             refuse_changes(folder)
         else:
             accept_changes(folder)
         check_ends(folder)
-        if going_on and read_checkpoint(weights)[1].get("finished"):
+        settings = folder.experiment.training
+        if going_on and is_over(read_checkpoint(weights)[1], settings.steps or settings.seconds or 0):
             return weights
         check_device(folder.experiment.device, f"{folder.experiment_file}: ")
         with folder.timed("prepare"):
