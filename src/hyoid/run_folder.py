@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SHAPES: dict[str, Any] = {
     "asked.json": {"changes?": [str], "experiment?": {}},
     "energy.json": {"*": {"processor": float, "counted": bool, "accelerator?": (float, None)}},
+    "lineage.json": {"taught": {"*": str}, "judged": {"*": str}, "unknown": [str]},
     "predictions.json": {"made_by": str, "sources?": {"*": str}},
     "sources.json": {"listing?": {"*": str}, "stamps": {"*": {"*": [float, float, str]}}},
     "tested.json": {"judged": [{"date": str, "made_by": str}]},
@@ -65,6 +66,7 @@ class Split(Settings):
     training: tuple[str, ...] = Field(description="Cases the net learns from.")
     validation: tuple[str, ...] = Field(description="Cases it is judged on.")
     unlabelled: tuple[str, ...] = Field((), description="Cases without annotation that it may learn from.")
+    inherited: str = Field("", description="Run that the net starts from, whose cases keep their part.")
 
     @field_validator("training", "validation", "unlabelled")
     @classmethod
@@ -80,8 +82,8 @@ class RunFolder:
 
     Attributes:
         path: Holds `experiment.yaml`, `plan_facts.yaml`, `dataset.json`, `sources.json`, `split.yaml`,
-            `fingerprint.yaml`, `weights/`, `predictions/`, `cases.csv`, `report.json`, `report.html`, `MODEL_CARD.md`,
-            `timing.json`, `energy.json`.
+            `fingerprint.yaml`, `lineage.json`, `weights/`, `predictions/`, `cases.csv`, `report.json`,
+            `report.html`, `MODEL_CARD.md`, `timing.json`, `energy.json`.
             Prepared cases lie in `prepared/` beside the run, so that other runs on the same data share them.
         runs_code: Whether extensions are needed; else those that the user has not approved are left out.
     """

@@ -65,7 +65,7 @@ def test_each_use_is_counted_and_told(runs, tmp_path):
 
 def test_a_test_case_that_was_learned_from_is_told(runs, tmp_path):
     found = hyoid.evaluate(copy_of(runs, tmp_path), test=True)
-    assert any("1 test cases are images of training or validation" in note for note in found.notes)
+    assert any("1 of 2 test cases are images of training or validation" in text for text in found.flatters)
 
 
 def test_all_members_of_an_ensemble_answer_the_test(runs, tmp_path):

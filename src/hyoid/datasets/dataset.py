@@ -156,15 +156,17 @@ class Dataset:
         """
         return groups.folds(self.grouping, num_folds, seed)
 
-    def split(self, fold: int = 0, num_folds: int = 5, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+    def split(
+        self, fold: int = 0, num_folds: int = 5, seed: int = 0, validation: tuple[str, ...] | None = None
+    ) -> tuple[tuple[str, ...], ...]:
         """Training, validation and unlabelled ids of one fold; unlabelled cases of patients that validate are left out.
 
-        With a single case it is in training and validation, and a warning says so.
+        With a single case it is in training and validation, and a warning says so. Validation ids may be given.
         """
         all_folds = self.folds(num_folds, seed)
         if not 0 <= fold < len(all_folds):
             raise DataError(f"{self.root}: there is no fold {fold}; this set has folds 0 to {len(all_folds) - 1}.")
-        validation = all_folds[fold]
+        validation = all_folds[fold] if validation is None else validation
         training = tuple(i for i in self.ids if i not in set(validation))
         if not training:
             log.warning("%s: only one group of cases; validation uses the training cases and flatters.", self.root)

@@ -118,6 +118,22 @@ def folds(found: Grouping, num_folds: int, seed: int) -> tuple[tuple[str, ...], 
     return tuple(tuple(sorted(part)) for part in dealt)
 
 
+def inherited(
+    found: Grouping, parts: Mapping[str, str], fold: int, num_folds: int, seed: int
+) -> tuple[str, ...] | None:
+    """Validation ids where an earlier run decided on some cases (id: training or validation); None where it cannot.
+
+    Whole groups keep their part: training when any case of them had it. New groups are dealt as usual. An explicit
+    split is not changed, nor one of which nothing would be left to judge or to learn from.
+    """
+    kept = {part: {found.groups[i] for i in parts if parts[i] == part} for part in ("training", "validation")}
+    new = {case: group for case, group in found.groups.items() if group not in kept["training"] | kept["validation"]}
+    dealt = folds(replace(found, groups=new), num_folds, seed) if new and found.rule != "split" else ()
+    judged = [i for i, group in found.groups.items() if group in kept["validation"] - kept["training"]]
+    validation = tuple(sorted([*judged, *(dealt[fold % len(dealt)] if dealt else ())]))
+    return validation if found.rule != "split" and parts and 0 < len(validation) < len(found.groups) else None
+
+
 def teaching(
     found: Grouping,
     facts: Mapping[str, Mapping[str, str]],

@@ -93,6 +93,7 @@ class Comparison(Result):
             for name, one in reports.items()
             if (left_out := len(one.cases) - len(shared))
         ]
+        notes += [f"{name}: {text}" for name, one in reports.items() for text in one.flatters]
         for note in notes:
             log.warning(note)
         rows = {name: tuple(row for case in shared for row in one.rows_of_case(case)) for name, one in reports.items()}

@@ -41,7 +41,7 @@ _FIXED_COLUMNS = ("case", "group", "structure", "finding", "reference_size", "pr
 
 _NEEDED, _KNOWN = (
     ("structures", "length_unit", "size_unit", "notes"),
-    ("confusion", "certainty", "baselines", "references"),
+    ("confusion", "certainty", "baselines", "references", "flatters"),
 )
 
 
@@ -105,6 +105,7 @@ class Report(Result):
         confusion: Which structure was taken for which; None where structures overlap.
         certainty: How sure the net was (`Certainty.to_dict`), when its probabilities were measured.
         baselines: What the mean mask and, when asked, classical methods reach on the same cases (`rivals.against`).
+        flatters: Sentences on why the numbers are better than new cases would give.
     """
 
     rows: tuple[Row, ...]
@@ -117,6 +118,7 @@ class Report(Result):
     confusion: Confusion | None = None
     certainty: Mapping[str, Any] | None = None
     baselines: Mapping[str, Any] | None = None
+    flatters: tuple[str, ...] = ()
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
@@ -324,6 +326,7 @@ class Report(Result):
                 for case, rows in self._by_case.items()
             },
             "unjudged": self.unjudged,
+            "flatters": list(self.flatters),
             "notes": list(self.notes),
             "run": None if story is None else dict(story),
         }
@@ -383,6 +386,7 @@ class Report(Result):
             Confusion.from_dict(facts.get("confusion")),
             facts.get("certainty"),
             facts.get("baselines"),
+            tuple(facts.get("flatters", ())),
         )
 
     @cached_property

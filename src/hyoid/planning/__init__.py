@@ -5,8 +5,10 @@ Read in this order:
 - `settings`: PlanningSettings, what a person may fix
 - `check`: whether what is fixed can fit any data, told before they are measured
 - `sides`: structures that only their side tells apart
+- `content`: by what an image is known again, and how bright it is
 - `measure`: one case, measured
 - `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
+- `likeness`: whether a case is like those that a net learned from
 - `rules`: the published rules for spacing, patch, topology and batch, as arithmetic
 - `learning`: Candidate, and the rule that says which one is expected to learn most in the time
 - `container`: memory of the container that the process runs in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +13,8 @@ from ..core.case import Case
 from ..core.labels import Labels
 from ..core.settings import Settings
 from ..ops.morphology import bounding_box, components, distance
+from .content import content_of, digest_of, levels_of
 from .sides import Place, place_of
-
-_DIGESTED = 1 << 20
 
 
 class CaseFacts(Settings):
@@ -31,6 +29,10 @@ class CaseFacts(Settings):
     object_share: float | None = Field(None, description="Share of annotated voxels in any structure.")
     voxels: tuple[int, ...] | None = Field(None, description="Voxels of each structure; none without annotation.")
     digest: str = Field("", description="Of the intensities, whatever file holds them; equal images have equal ones.")
+    content: str = Field("", description="The same whatever the order and direction of axes, as formats differ in it.")
+    levels: tuple[tuple[float, ...], ...] = Field(
+        (), description="1st, 50th and 99th percentile of each channel, of voxels that are not 0."
+    )
 
 
 class Drawn(NamedTuple):
@@ -117,20 +119,13 @@ def measure_case(case: Case, labels: Labels, samples: int, rng: np.random.Genera
         object_share=num_inside / num_annotated if num_annotated else None,
         voxels=None if case.truth is None else tuple(counts),
         digest=digest_of(array),
+        content=content_of(array),
+        levels=levels_of(array),
     )
     channels = tuple(_drawn(channel, inside, samples, rng) for channel in array)
     is_image = case.truth is not None and case.truth.kind == "intensities"
     target = tuple(_drawn(one, content, samples, rng) for one in case.truth.array) if case.truth and is_image else ()
     return Measured(facts, channels, facts.voxels, tuple(objects), num_annotated, num_inside, target, tuple(places))
-
-
-def digest_of(array: np.ndarray) -> str:
-    """A short fingerprint of numbers and shape, the same for any type that holds them; needs little memory."""
-    found = blake2b(repr(array.shape).encode(), digest_size=12)
-    flat = np.ascontiguousarray(array).reshape(-1)
-    for start in range(0, flat.size, _DIGESTED):
-        found.update(flat[start : start + _DIGESTED].astype("<f4").tobytes())
-    return found.hexdigest()
 
 
 def _masks(truth: np.ndarray, labels: Labels) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

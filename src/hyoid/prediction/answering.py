@@ -17,6 +17,7 @@ from ..core.errors import ConfigError
 from ..core.grid import Grid
 from ..engines.engine import Engine
 from ..ops.resample import decode_onto, onto
+from ..planning.likeness import Known, facts_of
 from ..planning.plan import Plan
 from ..tasks.task import Task, answered
 from .memory import fitting
@@ -40,12 +41,14 @@ class Answering(ABC):
         settings: How nets are applied.
         engine: What computes the net, the first of several.
         plans: The plans of all nets that answer.
+        known: The cases that the nets learned from, to compare others with.
     """
 
     task: Task
     settings: PredictionSettings
     engine: Engine
     plans: list[Plan]
+    known: Known | None = None
 
     @abstractmethod
     def prepared(self, case: Case) -> Image:
@@ -62,6 +65,10 @@ class Answering(ABC):
     def _at_once(self, case: Case, prepared: Image, advance: Advance | None) -> Image | None:
         """An image or a field, in the numbers of target files; or labels whose maps need not leave the device."""
         return None
+
+    def unlike(self, case: Case) -> dict[str, str]:
+        """In what a case is unlike all that the nets learned from, with figures; nothing where this is not known."""
+        return {} if self.known is None else self.known.unlike(facts_of(case))
 
     def within(self, memory_gb: float) -> Self:
         """The same predictor, whose probabilities take at most a third of a memory: the rest is for net and image."""

@@ -10,6 +10,7 @@ Read in this order:
 - `data_figures`: sizes, intensities and structures of a data set
 - `certainty_figures`: reliability diagrams and detection of lesions
 - `small_figures`: forests, paired dots, agreement of sizes and confusion of structures as small SVG
+- `verdict`: the light, and the sentences behind it
 - `claim`: what a paper should tell, and what of it a run knows
 - `card`: `write_card`, the model card as Markdown
 - `wording`: how a page writes numbers

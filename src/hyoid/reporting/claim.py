@@ -146,6 +146,7 @@ def limitations(report: Report, facts: RunFacts) -> list[str]:
         found.append("No patients are known: images of one patient may be on both sides of the split.")
     if sheet and (sheet.leaks() or sheet.leaking_copies()):
         found.append("Training and validation share patients or images, so the figures flatter.")
+    found += report.flatters
     missed = sum(row.finding == "missed" for row in report.rows)
     if missed:
         found.append(f"{several(missed, 'structure')} missed altogether in {several(len(report.cases), 'case')}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
@@ -82,6 +82,9 @@ class RunFacts:
         model: What the net is and how it was trained, as lines.
         refined: What corrected the answers after their probabilities were measured, such as "dense_crf".
         split_rule: How cases were dealt into training and validation, as a sentence.
+        thin: Structures that are typically thinner than three voxels.
+        doubts: What else may make the numbers worth less, in sentences.
+        remedy: What would help a net that is not worth using yet, in sentences.
         overlay: Gives what is needed to draw a case; one case is held at a time.
     """
 
@@ -104,6 +107,9 @@ class RunFacts:
     model: Mapping[str, str] = field(default_factory=dict)
     refined: str = ""
     split_rule: str = ""
+    thin: Collection[str] = ()
+    doubts: Sequence[str] = ()
+    remedy: str = ""
     overlay: Callable[[str], Overlay] | None = None
 
     @property

@@ -37,6 +37,7 @@ from ..files.formats import (
 )
 from ..nets.net import Net
 from ..planning.budget import resolved_device
+from ..planning.likeness import Known, sentences, warn_of
 from ..prediction.answering import Answering, Watch
 from ..prediction.batches import failing, predict_cases
 from ..prediction.cascade import with_answer
@@ -48,6 +49,7 @@ from ..run_folder import EnsembleFolder, RunFolder, open_run
 from ..training.checkpoint import load_weights
 from .beginning import check_ends
 from .large import answer_large, too_large
+from .lineage import doubts, flatters
 from .origin import Outcome, Record, noted
 from .patches import patches_of
 from .question import check_device, check_structures
@@ -82,8 +84,10 @@ def predictor_of(
     check_structures(experiment, experiment.task_labels)
     use_threads(experiment.threads)
     nets = {number: net_of(folder.members[number]) for number in members or range(len(folder.members))}
+    taught = {case_id for number in nets for case_id in folder.members[number].split.training}
+    known = Known.of(folder.fingerprint, taught)
     if not isinstance(folder, EnsembleFolder):
-        return _predictor([folder], nets[0], experiment, folder.weights, keeps)
+        return _predictor([folder], nets[0], experiment, folder.weights, known, keeps)
     ensemble, groups = folder.ensemble, dict[str, list[int]]()
     for number, net in nets.items():
         run = folder.members[number]
@@ -96,10 +100,14 @@ def predictor_of(
         net, place = nets[numbers[0]], runs[0].weights
         if len(numbers) > 1:
             net, place = Averaged([nets[n] for n in numbers], shares, runs[0].task, ensemble.unite), folder.weights
-        predictors.append(_predictor(runs, net, experiment, place, keeps))
+        predictors.append(_predictor(runs, net, experiment, place, known, keeps))
         weights.append(sum(shares))
     names = [folder.names[numbers[0]] for numbers in groups.values()]
-    return predictors[0] if len(predictors) == 1 else United(predictors, weights, names)
+    if len(predictors) == 1:
+        return predictors[0]
+    united = United(predictors, weights, names)
+    united.known = known
+    return united
 
 
 def net_of(folder: RunFolder) -> Net:
@@ -112,7 +120,9 @@ def net_of(folder: RunFolder) -> Net:
     return net
 
 
-def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, place: Path, keeps: bool) -> Predictor:
+def _predictor(
+    runs: Sequence[RunFolder], net: Net, experiment: Experiment, place: Path, known: Known, keeps: bool
+) -> Predictor:
     """A predictor with the net of one run, or of several with one plan; engines may be kept in a place."""
     device, settings = resolved_device(experiment.device), experiment.prediction
     if settings.precision == "16-mixed" and not device.startswith("cuda"):
@@ -121,6 +131,7 @@ def _predictor(runs: Sequence[RunFolder], net: Net, experiment: Experiment, plac
     kept = (place / "engines", digest) if keeps else None
     patches = partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8")
     predictor = Predictor.of(net, runs[0].task, plan, settings, device, kept, patches)
+    predictor.known = known
     if plan.preparation.before is not None:
         first = predictor_of(run_before(plan.preparation.before), keeps=keeps)
         predictor.before = lambda case: with_answer(case, first.predict(case), first.task.labels)
@@ -202,6 +213,8 @@ def predict_entries(
             log.warning("%s: %s", case.id, what)
         if isinstance(case.image.array, np.ndarray) and _is_constant(case.image.array):
             log.warning("%s: every voxel has the same value; an answer to it means nothing.", case.id)
+        elif differences := predictor.unlike(case):
+            outcome.unlike[case.id] = differences
         return case
 
     def watch(case: Case) -> Watch:
@@ -237,6 +250,7 @@ def predict_entries(
                 answer_large(predictor.within(memory_gb), checked(case), source, outcome.files[case_id])
                 record.finish([outcome.files[case_id]])
                 outcome.written.add(case_id)
+    warn_of(outcome.unlike, len(by_id))
     if empty:
         what = f"{len(empty)} of {len(by_id)} answers hold no structure ({listed(empty)})"
         log.warning("%s; where that cannot be, look at values and voxel size of images.", what)
@@ -375,7 +389,20 @@ def fingerprint_of(folder: RunFolder) -> str:
 
 def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:
     """The report of the validation cases of a run; settings may be changed for this once."""
-    return judge(folder, validation_answers(folder), folder.predictions, workers, changes)
+    found = judge(folder, validation_answers(folder), folder.predictions, workers, changes)
+    notes = (*found.notes, *doubts(folder), *sentences(_unlike(folder), len(folder.unseen)))
+    return replace(found, flatters=flatters(folder), notes=notes)
+
+
+def _unlike(folder: RunFolder) -> dict[str, dict[str, str]]:
+    """The judged cases that are unlike those the nets learned from, and in what."""
+    facts, found = {case.id: case for case in folder.fingerprint.cases}, dict[str, dict[str, str]]()
+    for members in set(folder.unseen.values()):
+        taught = {case_id for number in members for case_id in folder.members[number].split.training}
+        known = Known.of(folder.fingerprint, taught)
+        mine = [case_id for case_id, numbers in folder.unseen.items() if numbers == members]
+        found |= {case_id: differences for case_id in mine if (differences := known.unlike(facts[case_id]))}
+    return found
 
 
 def judge(

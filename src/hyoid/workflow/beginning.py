@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
 from ..core.progress import log
+from ..datasets.groups import inherited
 from ..experiment import Experiment
-from ..run_folder import RunFolder
+from ..run_folder import RunFolder, Split
+from .lineage import past_of, remember
 from .prepared import unlabelled_of
 from .purpose import check_loss
 
 if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
     from ..nets.net import Net
+    from ..planning.fingerprint import Fingerprint
     from ..planning.plan import Plan
     from ..preparation.store import Store
     from ..tasks.task import Task
@@ -71,6 +76,24 @@ def earlier_plan(start: str | Path) -> Plan | None:
     path = Path(start).resolve()
     folder = RunFolder(path if path.is_dir() else path.parent.parent)
     return folder.plan if folder.experiment_file.is_file() else None
+
+
+def split_of(asked: Experiment, dataset: Dataset, fingerprint: Fingerprint) -> Split:
+    """Who learns and who judges; cases of the run that the net starts from keep their part."""
+    dealing = asked.fold, asked.num_folds, asked.split_seed
+    earlier = past_of(asked.training.start_from)
+    parts = earlier.parts(fingerprint)
+    validation = inherited(dataset.grouping, parts, *dealing)
+    training, judging, unlabelled = dataset.split(*dealing, validation)
+    if validation is not None:
+        kept = Counter(parts.values())
+        new = len(fingerprint.cases) - len(parts)
+        log.info(
+            f"Cases of {earlier.name} keep their part, since the net starts from it: {kept['training']} learn,"
+            f" {kept['validation']} judge; {new} others are dealt as usual."
+        )
+    name = "" if validation is None else earlier.name
+    return Split(training=training, validation=judging, unlabelled=unlabelled, inherited=name)
 
 
 def started_from(folder: RunFolder, start: str | Path, going_on: bool) -> RunFolder:
@@ -140,6 +163,7 @@ def first_net(folder: RunFolder, going_on: bool) -> Net:
     spec, training = folder.plan.net, folder.experiment.training
     if going_on:
         return spec.build()
+    remember(folder)
     net = seeded(spec.build, folder.experiment.seed)
     if training.encoder_weights is not None:
         load_encoder_weights(net, training.encoder_weights)

@@ -30,7 +30,10 @@ def split_rule(folder: RunFolder) -> str:
     if dataset.grouping.rule == "split":
         return f"Cases were dealt {dealt}"
     fold = f"with seed {experiment.split_seed}; fold {experiment.fold} validates"
-    return f"Cases were dealt into {experiment.num_folds} folds, {dealt}, {fold}"
+    rule = f"into {experiment.num_folds} folds, {dealt}, {fold}"
+    if earlier := folder.split.inherited:
+        return f"Cases keep the part that they had in {earlier}, which the net started from; new ones were dealt {rule}"
+    return f"Cases were dealt {rule}"
 
 
 def data_sheet(folder: RunFolder) -> DataSheet:

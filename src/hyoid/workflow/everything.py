@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.progress import log
 from .judging import evaluate
 from .signatures import GOES_ON, verb
-from .verbs import plan, predict, prepare, report, train
+from .verbs import plan, predict, prepare, reported, train
 
 
 @verb(gives="page", remains=GOES_ON)
@@ -61,8 +61,9 @@ def run(
         train(into)
         predict(into)
         evaluate(into, baseline=baseline)
-        page = report(into)
+        page, verdict = reported(into)
         log.info(comparison(folder))
+        verdict.tell()
     return page
 
 

@@ -47,6 +47,7 @@ def evaluate(
     from ..evaluation.folders import pair_folders
     from ..experiment import Experiment
     from ..reporting.page import write_page
+    from ..reporting.verdict import story, verdict_of
     from ..run_folder import EnsembleFolder, RunFolder, open_run
     from .answers import judge_validation
     from .own_cases import prepare_cases
@@ -83,8 +84,9 @@ def evaluate(
         found = paired.judged(settings, workers)
         if into is not None:
             told = of_folders(predictions, references, paired)
-            found.write(into, told.to_dict())
+            found.write(into, story(found, told))
             write_page(into, found, told)
+            verdict_of(found, told).tell()
         return found
     if missing == "worst":
         raise ConfigError(

@@ -13,6 +13,7 @@ from ..core.case import Case, Image
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
 from ..datasets.cases import check_finite, find_images, harmonised, read_case
+from ..planning.likeness import warn_of
 from ..prediction.answering import Answering
 from ..run_folder import open_run
 from .answers import predictor_of
@@ -76,13 +77,26 @@ class Model:
         self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
     ) -> Image:
         """The answer to an array, an image or a file: labels, an image or a field."""
-        return self.predictor.predict(self._case(source, spacing_mm, affine, grid))
+        return self.predictor.predict(self._compared(self._case(source, spacing_mm, affine, grid)))
 
     def probabilities(
         self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
     ) -> Image:
         """The map of each of `outputs`, float16, for an array, an image or a file."""
-        return self.predictor.predict_probabilities(self._case(source, spacing_mm, affine, grid))[1]
+        case = self._compared(self._case(source, spacing_mm, affine, grid))
+        return self.predictor.predict_probabilities(case)[1]
+
+    def unlike(
+        self, source: Source, spacing_mm: Spacing = None, *, affine: Affine = None, grid: Grid | None = None
+    ) -> dict[str, str]:
+        """In what an image is unlike all that the net learned from, with the figures of both; empty when it is not."""
+        return self.predictor.unlike(self._case(source, spacing_mm, affine, grid))
+
+    def _compared(self, case: Case) -> Case:
+        """The case, with a warning when it is unlike those of training."""
+        if differences := self.predictor.unlike(case):
+            warn_of({case.id: differences}, 1)
+        return case
 
     def _case(self, source: Source, spacing_mm: Spacing, affine: Affine, grid: Grid | None) -> Case:
         files = source if isinstance(source, list | tuple) and source else [source]

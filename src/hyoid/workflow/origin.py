@@ -44,11 +44,15 @@ def origin_of(folder: RunFolder, predictor: Answering) -> dict[str, Any]:
 
 @dataclass
 class Outcome:
-    """What becomes of the images of a call: where each answer goes, what was written, and why others failed."""
+    """What becomes of the images of a call: where each answer goes, what was written, and why others failed.
+
+    Of images unlike those of training it keeps in what, with figures.
+    """
 
     files: Mapping[str, Path]
     written: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    unlike: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fail(self, case_id: str, reason: str) -> None:
         """Remember that a case was not predicted, and tell it."""
@@ -60,7 +64,7 @@ class Outcome:
         written = [file.relative_to(into).as_posix() for case, file in self.files.items() if case in self.written]
         left = [case for case in self.files if case not in self.written and case not in self.failed]
         stopped = {case: self._told(case, "the call ended before.") for case in left}
-        return {"answers": written, "failed": self.failed | stopped}
+        return {"answers": written, "failed": self.failed | stopped} | ({"unlike": self.unlike} if self.unlike else {})
 
     def _told(self, case_id: str, reason: str) -> str:
         if case_id in self.written or not self.files[case_id].exists():

@@ -38,6 +38,7 @@ from .answers import (
     run_before,
     validation_answers,
 )
+from .lineage import learned
 from .origin import Record
 from .prepared import prepared, unlabelled_of
 
@@ -186,7 +187,9 @@ def honest_cases(first: RunFolder, fingerprint: Fingerprint) -> tuple[dict[str, 
     Images are told apart by their content, whatever files and data sets hold them.
     """
     known = {case.digest: case.id for case in first.fingerprint.cases if case.digest}
-    learned, judged = set(first.split.training), set(first.split.validation)
+    taught, judged = learned(first).taught, set(first.split.validation)
+    learnt = {case.id for case in first.fingerprint.cases if case.content in taught} | set(first.split.training)
     shared = {case.id: known[case.digest] for case in fingerprint.cases if case.digest in known}
-    honest = {mine: its for mine, its in shared.items() if its in judged and its not in learned}
-    return honest, [mine for mine in shared if mine not in honest]
+    honest = {mine: its for mine, its in shared.items() if its in judged and its not in learnt}
+    others = {case.id for case in fingerprint.cases if case.content in taught}
+    return honest, [case.id for case in fingerprint.cases if case.id not in honest and case.id in {*shared, *others}]

@@ -21,7 +21,9 @@ from ..run_folder import EnsembleFolder, RunFolder
 from .answers import read_answer, validation_answers
 from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
+from .lineage import doubts, seen_cases
 from .model_story import environment, model, versions
+from .outlook import remedy, shortfall, thin
 
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
@@ -70,6 +72,9 @@ def of_run(folder: RunFolder) -> RunFacts:
         model=model(folder),
         refined=experiment.prediction.refine or "",
         split_rule=split_rule(folder),
+        thin=thin(folder.fingerprint),
+        doubts=(*doubts(folder), *shortfall(folder)),
+        remedy=remedy(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 
@@ -80,7 +85,7 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
     times, energy = folder.read_json("timing.json"), folder.energy()
     stages = [Stage(name, times[name], None, "", energy.get(name)) for name in STAGES if name in times]
     members = list(zip(ensemble.members, folder.members, strict=True))
-    flatters = len(set(split.training) & set(split.validation))
+    flatters = len(set(split.training) & set(split.validation) | {*seen_cases(folder)})
     learned = f"; but members did learn from {flatters} of them, and the figures flatter" if flatters else ""
     nets = [run.plan for run in folder.members]
     return RunFacts(
@@ -102,6 +107,8 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
         },
         refined=folder.experiment.prediction.refine or "",
         split_rule=f"Each of {len(nets)} nets has its own cases to learn from",
+        thin=thin(folder.fingerprint),
+        doubts=doubts(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 
@@ -115,6 +122,8 @@ def of_test(folder: RunFolder, answers: Mapping[str, Path]) -> RunFacts:
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         environment={**versions(), "weights": f"sha256 {folder.digest[:16]}"},
         refined=folder.experiment.prediction.refine or "",
+        thin=thin(folder.fingerprint),
+        doubts=doubts(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 
@@ -172,7 +181,11 @@ def _judged(folder: RunFolder) -> str:
     split = folder.split
     if set(split.training) & set(split.validation):
         return "The cases it learned from: there are no others, and the figures flatter"
-    return f"Validation cases of fold {folder.experiment.fold}, never learned from"
+    if seen := seen_cases(folder):
+        return f"Validation cases, {len(seen)} of {len(split.validation)} of which an earlier training had learned from"
+    which = "" if split.inherited else f" of fold {folder.experiment.fold}"
+    unsure = " by this training; its first weights are of unknown origin" if doubts(folder) else ""
+    return f"Validation cases{which}, never learned from{unsure}"
 
 
 def _command(folder: RunFolder) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,12 @@ from ..core.errors import ConfigError
 from ..core.progress import log
 from ..datasets.entry import listed
 from ..evaluation.report import Report
-from ..planning.measure import digest_of
+from ..planning.content import content_of
 from ..reporting.page import write_page
-from ..run_folder import EnsembleFolder, RunFolder, open_run
+from ..reporting.verdict import story, verdict_of
+from ..run_folder import EnsembleFolder, RunFolder
 from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
+from .lineage import doubts, learned
 from .origin import Record
 from .rivals import judge_baselines
 from .story import of_test
@@ -47,12 +49,15 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
             found = judge(folder, answers, answers_place, folder.workers, changes)
             if folder.task.kind == "labels" and not isinstance(folder, EnsembleFolder):
                 found = replace(found, baselines=judge_baselines(folder, found.cases, found, folder.workers))
-        notes = [_counted(folder), *_known(folder)]
+        notes, flattering = (_counted(folder), *doubts(folder)), _known(folder)
     log.info(" ".join(notes))
-    found = replace(found, notes=(*found.notes, *notes))
+    for text in flattering:
+        log.warning(text)
+    found = replace(found, notes=(*found.notes, *notes), flatters=flattering)
     place, told = into or folder.tested, of_test(folder, answers)
-    found.write(place, told.to_dict())
+    found.write(place, story(found, told))
     write_page(place, found, told)
+    verdict_of(found, told).tell()
     return found
 
 
@@ -84,21 +89,12 @@ def _counted(folder: RunFolder) -> str:
     )
 
 
-def _known(folder: RunFolder) -> list[str]:
-    """A warning on test cases whose very images a net behind the answers learned from, or was chosen by."""
-    digests = {one.digest: f"{one.id} of {run.path.name}" for run in _teachers(folder) for one in run.fingerprint.cases}
+def _known(folder: RunFolder) -> tuple[str, ...]:
+    """A sentence on test cases whose very images a net behind the answers learned from, or was chosen by."""
+    behind = learned(folder)
+    names = {**behind.judged, **behind.taught}
     images = {case_id: folder.dataset.read(case_id).image.array for case_id in folder.dataset.test}
-    known = {case_id: digests[found] for case_id, array in images.items() if (found := digest_of(array)) in digests}
+    known = {case_id: names[found] for case_id, array in images.items() if (found := content_of(array)) in names}
     told = listed([f"{case_id} is {other}" for case_id, other in known.items()])
-    warning = f"{len(known)} test cases are images of training or validation ({told}); the figures flatter."
-    return [warning] if known else []
-
-
-def _teachers(folder: RunFolder) -> Iterator[RunFolder]:
-    """The runs behind the answers: members, runs before them in a cascade, and those whose weights they began with."""
-    for run in folder.members:
-        yield run
-        before, start = run.plan.preparation.before, run.experiment.training.start_from
-        for other in (before and before.run, start):
-            if other and RunFolder(Path(other)).is_run:
-                yield from _teachers(open_run(other))
+    what = f"{len(known)} of {len(images)} test cases are images of training or validation ({told})"
+    return (f"{what}: these numbers flatter.",) if known else ()

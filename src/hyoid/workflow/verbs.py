@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..datasets.inspect import Inspection
     from ..experiment import Experiment
     from ..planning.plan import Plan
+    from ..reporting.verdict import Verdict
     from ..run_folder import RunFolder
 
 MORE = dict.fromkeys(("minutes", "steps"), "The same command without --minutes and --steps goes on where this one was.")
@@ -94,8 +95,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
     from ..core.sources import stamps_of
     from ..planning.fingerprint import measure_dataset
     from ..planning.planner import make_plan
-    from ..run_folder import Split
-    from .beginning import check_parts, earlier_plan
+    from .beginning import check_parts, earlier_plan, split_of
     from .forecast import forecast
     from .own_cases import before_of, with_before
     from .purpose import check_loss, metrics_of, task_of
@@ -107,11 +107,11 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         task = task_of(asked, dataset)
         check_structures(asked, task.labels)
         check_loss(asked.training, task)
-        training, validation, unlabelled = dataset.split(asked.fold, asked.num_folds, asked.split_seed)
         with folder.timed("measure"):
             stamps: dict[str, Any] = {}
             note = lambda case_id: stamps.update({case_id: stamps_of(dataset.entry(case_id))})  # noqa: E731
             fingerprint = measure_dataset(dataset, asked.seed, asked.threads, note)
+        split = split_of(asked, dataset, fingerprint)
         before = before_of(asked, fingerprint)
         budget, device = asked.training, asked.device
         earlier = earlier_plan(budget.start_from) if budget.start_from else None
@@ -123,7 +123,7 @@ def _planned(folder: RunFolder, asked: Experiment, data: str | Path, changes: Se
         finished = asked.model_copy(update=decisions | metrics_of(asked, task, changes))
         check_parts(finished, task)
         folder.write_json("dataset.json", dataset.to_dict())
-        Split(training=training, validation=validation, unlabelled=unlabelled).write(folder.path / "split.yaml")
+        split.write(folder.path / "split.yaml")
         fingerprint.write(folder.path / "fingerprint.yaml")
         folder.write_json("asked.json", {"changes": list(changes), "experiment": asked.model_dump(mode="json")})
         finished.write(folder.experiment_file)
@@ -315,10 +315,18 @@ def report(run: str | Path) -> Path:
     Args:
         run: Folder of an evaluated run.
     """
+    page, verdict = reported(run)
+    verdict.tell()
+    return page
+
+
+def reported(run: str | Path) -> tuple[Path, Verdict]:
+    """The page of an evaluated run, newly written, and what it says first."""
     from ..datasets.entry import listed
     from ..evaluation.report import Report
     from ..reporting.card import write_card
     from ..reporting.page import write_page
+    from ..reporting.verdict import story, verdict_of
     from ..run_folder import EnsembleFolder, open_run
     from .story import of_run
 
@@ -337,9 +345,9 @@ def report(run: str | Path) -> Path:
                 f"{folder.path}: cases.csv judges {listed(other)}, but the split does not name these for validation;"
                 f" `hyoid evaluate {folder.path}` judges anew."
             )
-        found.write(folder.path, told.to_dict())
+        found.write(folder.path, story(found, told))
         write_card(folder.path, found, told)
-        return write_page(folder.path, found, told)
+        return write_page(folder.path, found, told), verdict_of(found, told)
 
 
 @verb(gives="bibtex")

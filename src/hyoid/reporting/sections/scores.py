@@ -10,12 +10,11 @@ from ...evaluation.report import Report
 from ...evaluation.rows import Summary, flat
 from ..facts import RunFacts
 from ..figures import crowded, distribution, name_of
+from ..verdict import COLOURS, verdict_of
 from ..wording import number, several
-from .cases import outliers
 
 OURS = "this answer"
 _ENDS = ("mean", "low", "high")
-_FEW = 10
 _MOST_NAMES = 5
 _MOST_STRUCTURES = 8
 _MOST_COLUMNS = 6
@@ -27,10 +26,11 @@ def result(report: Report, facts: RunFacts) -> dict[str, Any]:
     primary = report.settings.metrics[0]
     axis = axis_of(report, primary)
     headline = [report.summary(structure, primary) for structure in report.judged]
-    light, verdict = judged(report, facts)
+    found = verdict_of(report, facts)
     return {
-        "light": light,
-        "verdict": verdict,
+        "light": found.light,
+        "colour": COLOURS[found.light],
+        "verdict": found.text,
         "failures": failures(report),
         "sentences": [_sentence(report, one) for one in headline] if len(headline) <= _MOST_STRUCTURES else [],
         "mean": report.summary("mean", primary),
@@ -41,34 +41,6 @@ def result(report: Report, facts: RunFacts) -> dict[str, Any]:
             for one in headline
         ],
     }
-
-
-def judged(report: Report, facts: RunFacts) -> tuple[str, str]:
-    """The light ("failed", "look" or "good") and why, in a sentence.
-
-    Failed: a structure was missed in some case, or parts of the split share patients, so that the numbers flatter.
-    Look: a structure was made up, a case is unusually bad, or there are too few independent cases. Else good, which
-    says that nothing failed, not that the scores are high.
-    """
-    found = [row.finding for row in report.rows]
-    groups = len({row.group for row in report.rows})
-    unusual = outliers(report)
-    lead = "Nothing was missed, but " if report.rules else ""
-    if facts.data_sheet and facts.data_sheet.leaks():
-        return "failed", "Training and validation share patients: these numbers flatter."
-    if facts.data_sheet and facts.data_sheet.leaking_copies():
-        return "failed", "Training and validation share images: these numbers flatter."
-    if "missed" in found:
-        cases = len({row.case for row in report.rows if row.finding == "missed"})
-        return "failed", f"Structures were missed in {cases} of {several(len(report.cases), 'case')}; see them first."
-    if "spurious" in found:
-        cases = len({row.case for row in report.rows if row.finding == "spurious"})
-        return "look", f"Nothing was missed, but structures were made up in {several(cases, 'case')}."
-    if unusual:
-        return "look", f"{lead}{several(len(unusual), 'case')} scored unusually badly."
-    if groups < _FEW:
-        return "look", f"{lead}{several(groups, 'independent case')} cannot say much about new ones."
-    return "good", "No structure was missed or made up, and no case stands out." if lead else "No case stands out."
 
 
 def failures(report: Report) -> list[str]:
