@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ def _weights(net: nn.Module) -> dict[str, Tensor]:
 
 
 def give(source: Mapping[str, Tensor], target: Mapping[str, Tensor], pairs: Mapping[str, Source]) -> tuple[str, ...]:
-    """Put their tensors into ours: named pairs first, then in order those alike in kind and shape, then in shape.
+    """Put their tensors into ours: named pairs first, then in order of use those of a kind, closely, then by shape.
 
     Returns:
         The names of tensors that have no counterpart.
@@ -154,12 +154,14 @@ def give(source: Mapping[str, Tensor], target: Mapping[str, Tensor], pairs: Mapp
             left.pop(key, None)
     there, here = _kinds(source), _kinds(target)
     for words in (4, 3, 1):
-        waiting: dict[Any, deque[str]] = defaultdict(deque)
-        for name in left:
-            waiting[there[name][:words]].append(name)
-        for name, tensor in list(rest.items()):
-            if queue := waiting[here[name][:words]]:
-                rest.pop(name).data = left.pop(queue.popleft()).reshape(tensor.shape).clone()
+        waiting: dict[Any, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+        for side, names, kinds in ((0, left, there), (1, rest, here)):
+            for name in names:
+                waiting[kinds[name][:words]][side].append(name)
+        for theirs, ours in waiting.values():
+            if words == 1 or len(theirs) == len(ours):  # as many of a kind: the kind means the same in both
+                for give_from, name in zip(theirs, ours, strict=False):
+                    rest.pop(name).data = left.pop(give_from).reshape(target[name].shape).clone()
     return (*(f"ours {name}" for name in rest), *(f"theirs {name}" for name in left))
 
 
@@ -188,11 +190,9 @@ def _named(
     """The pairs, those of modules written out for each tensor of theirs."""
     named: dict[str, Source] = {}
     for ours, theirs in pairs.items():
-        if ours in target:
-            named[ours] = theirs
-        if not isinstance(theirs, str):
-            continue
-        for name in target:
-            if name.startswith(f"{ours}.") and f"{theirs}{name.removeprefix(ours)}" in source:
-                named[name] = f"{theirs}{name.removeprefix(ours)}"
+        inside = {name: f"{theirs}{name.removeprefix(ours)}" for name in target if name.startswith(f"{ours}.")}
+        found = {ours: theirs} if ours in target else {name: there for name, there in inside.items() if there in source}
+        if not found:
+            raise ValueError(f"no tensor of the pair {ours} and {theirs}")
+        named |= found
     return named

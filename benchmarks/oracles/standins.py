@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ def stand_in(name: str, **parts: Any) -> ModuleType:
     module = sys.modules.get(name)
     if module is None:
         module = sys.modules[name] = ModuleType(name)
-        module.__dict__.update(__path__=[], __file__=STAND_IN)
+        module.__dict__.update(__path__=[], __file__=STAND_IN, __spec__=ModuleSpec(name, None))
         parent, _, last = name.rpartition(".")
         if parent:
             setattr(stand_in(parent), last, module)
@@ -47,6 +48,15 @@ def timm_layers() -> None:
     }
     for name in ("timm.models.layers", "timm.layers"):
         stand_in(name, **parts)
+
+
+def torchvision_operators() -> None:
+    """Names of operators that torchvision registers for; its packages have none beside another build of torch."""
+    if not hasattr(torch.ops.torchvision, "nms"):
+        global _operators
+        _operators = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            _operators.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
 
 
 def selective_scan(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, return_last_state=False):

@@ -1,11 +1,10 @@
 """segmentation_models.pytorch: U-Net, FPN, PSPNet and DeepLab on known encoders.
 
-Needs torchvision and timm, of any build: `pip install --no-deps --target FOLDER/site torchvision timm huggingface_hub`.
+Needs torchvision and timm, of any build: `pip install --no-deps --target FOLDER/site torchvision timm`.
 """
 
-import torch
 from comparing import Comparison
-from standins import stand_in
+from standins import stand_in, torchvision_operators
 
 from hyoid.nets import build_spec
 
@@ -29,11 +28,21 @@ VGG16 = {"encoder": {"name": "vgg", "finest": False, "batch_norm": True}}
 RESNET34 = {"channels": (16, 64, 64, 128, 256, 512), "bottleneck": False, "blocks": (1, 1, 3, 4, 6, 3)}
 
 
+class Mixin:
+    """What nets inherit to be shared."""
+
+    save_pretrained = from_pretrained = push_to_hub = print
+
+    def __new__(cls, *_, **__):
+        return super().__new__(cls)
+
+
 def comparisons(root):
     """Every U with its encoder, and the pyramids with ResNets."""
-    operators = torch.library.Library("torchvision", "FRAGMENT")  # torchvision of another build has none of its own
-    operators.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+    torchvision_operators()
     stand_in("tqdm", tqdm=object)
+    hub = {"ModelCard": None, "ModelCardData": None, "hf_hub_download": None}
+    stand_in("huggingface_hub", PyTorchModelHubMixin=Mixin, **hub)
     import segmentation_models_pytorch as smp
 
     for row, encoder in UNETS.items():

@@ -6,10 +6,7 @@ from hyoid.nets import build_spec
 
 REPOSITORY = "mattmacy/vnet.pytorch"
 COMMIT = "a00c8ea"
-ROWS = ("vnet",)
-
-# the stages of the authors' prototxt, whatever the row takes
-_PROTOTXT = {"blocks_encoder": (0, 1, 2, 3, 2), "blocks_decoder": (1, 1, 2, 2), "bias": True}
+ROWS = ("vnet_library",)
 
 
 def comparisons(root):
@@ -29,9 +26,9 @@ def comparisons(root):
 
     for act in ("elu", "prelu"):
         yield Comparison(
-            "vnet",
-            f"VNet with {act}, the stages of the prototxt, biases",
+            "vnet_library",
+            f"VNet with {act} and biases",
             lambda act=act: theirs(act == "elu"),
-            lambda act=act: build_spec("vnet", 3, 1, 2, act=act, **_PROTOTXT).build(),
+            lambda act=act: build_spec("vnet_library", 3, 1, 2, act=act, bias=True).build(),
             (1, 1, 16, 32, 16),
         )
