@@ -15,6 +15,8 @@ from hyoid.core.labels import Labels
 from hyoid.core.progress import listening
 from hyoid.datasets.dataset import open_dataset
 from hyoid.planning.fingerprint import Fingerprint, measure_dataset
+from hyoid.planning.intensity import intensity_of
+from hyoid.planning.settings import PlanningSettings
 
 
 @dataclass
@@ -130,6 +132,16 @@ def test_ct_is_recognised_by_its_numbers() -> None:
     hounsfield = np.linspace(-1024, 900, 512).reshape(labels.shape).astype(np.int16)
     assert measure_dataset(Few([case_of(hounsfield, labels)])).channels[0].modality == "ct"
     assert measure_dataset(Few([case_of(hounsfield / 7, labels)])).channels[0].modality == "general"
+
+
+@pytest.mark.parametrize(("low", "high", "modality"), [(0, 255, "general"), (0, 1, "general"), (-90, 300, "ct")])
+def test_a_name_makes_no_hounsfield_units_of_pictures(low: int, high: int, modality: str) -> None:
+    labels = np.ones((8, 8, 8), np.uint8)
+    image = np.linspace(low, high, 512).reshape(labels.shape)
+    found = measure_dataset(Few([case_of(image, labels)], channel_names=("CT",)))
+    assert found.channels[0].modality == modality
+    (note,) = intensity_of(found, PlanningSettings())[1]
+    assert ("no Hounsfield units" in note) == (modality != "ct")
 
 
 def test_colours_are_recognised_by_three_channels_of_bytes() -> None:

@@ -217,9 +217,13 @@ def _histogram(values: np.ndarray, low: float, high: float) -> tuple[float, ...]
 
 
 def _modality(name: str, cases: list[tuple[Drawn, ...]], index: int) -> Literal["ct", "rgb", "general"]:
-    """CT by name, or whole Hounsfield numbers down to air in nearly all cases; colours: three channels of bytes."""
+    """CT by name or by whole Hounsfield numbers down to air in nearly all cases; colours: three channels of bytes.
+
+    A name cannot make Hounsfield units of pictures, whose values are within 0 to 255 in every case.
+    """
     air = [c[index].whole_numbers and -4000 < c[index].overall[0] <= -500 and c[index].overall[1] >= 100 for c in cases]
-    if name.lower() == "ct" or sum(air) >= 0.9 * len(air):
+    picture = all(c[index].overall[0] >= 0 and c[index].overall[1] <= 255 for c in cases)
+    if (name.lower() == "ct" and not picture) or sum(air) >= 0.9 * len(air):
         return "ct"
     bytes_only = all(c.whole_numbers and c.overall[0] >= 0 and c.overall[1] <= 255 for case in cases for c in case)
     return "rgb" if bytes_only and all(len(case) == 3 for case in cases) else "general"

@@ -164,10 +164,11 @@ def _prepared(axis: int, fingerprint: Fingerprint, frame: Frame) -> int:
 
 def _found(side: Side) -> str:
     """What the data say of a side, with the figures."""
-    cases, alike = f"in {side.num_agreeing} of {side.num_cases} cases", f"{side.contrast:.2g} standard deviations apart"
+    alike = f"means {side.contrast:.2g} standard deviations apart"
+    cases = f"in {side.num_agreeing} of {side.num_cases} cases"
     if side.other:
         return (
-            f"{side.structure} and {side.other} are on opposite sides of each other {cases}, and alike in size and "
-            f"intensity (means {alike})"
+            f"{side.structure} and {side.other} are alike in size and intensity ({alike}), and on the same two sides "
+            f"{cases}"
         )
-    return f"{side.structure} is on one side {cases}, and tissue on the other side is like it (means {alike})"
+    return f"{side.structure} is on the same side {cases}, and tissue on the other side is like it ({alike})"

@@ -39,6 +39,9 @@ def intensity_of(
         found.append(_settings(scheme, channel, fingerprint))
         if scheme == "ct":
             notes.append(f"{channel.name} is CT: clipped to {channel.low:.0f} to {channel.high:.0f} Hounsfield units")
+        elif channel.name.lower() == "ct" and channel.modality != "ct":
+            values = f"{channel.minimum:.4g} to {channel.maximum:.4g}"
+            notes.append(f"{channel.name} is not treated as CT: values of {values} are no Hounsfield units")
     if any(channel.modality == "rgb" for channel in channels) and not names:
         kept = found[0].scheme == "rgb"
         notes.append(f"colours {'are alike in all images and kept' if kept else 'differ: each image is normalised'}")
