@@ -24,7 +24,7 @@ NAMELESS = Labels.of({1: "label_1", 2: "label_2"})
 Change = Callable[[np.random.Generator, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def sides(make: Callable, num_cases: int = 8, change: Change | None = None, labels: Labels = NAMELESS):
+def sides(make: Callable, num_cases: int, change: Change | None = None, num_patients: int = 99):
     """The sides found in generated cases that were changed, array axes left as they are."""
     rows = []
     for index in range(num_cases):
@@ -34,8 +34,8 @@ def sides(make: Callable, num_cases: int = 8, change: Change | None = None, labe
         pixels, values = arrays if change is None else change(rng, *arrays)
         grid = Grid.plain(pixels.shape)
         case = Case(str(index), Image(pixels[None], grid), Image(np.ascontiguousarray(values)[None], grid, "labels"))
-        rows.append(measure_case(case, labels, 10, rng, shaped=True).places)
-    return find_sides(rows, labels.names)
+        rows.append(measure_case(case, NAMELESS, 10, rng, shaped=True).places)
+    return find_sides(rows, NAMELESS.names, [str(index % num_patients) for index in range(num_cases)])
 
 
 def flat(rng, size, index):
@@ -96,6 +96,10 @@ def test_axes_that_would_mislead(make, num_cases, change, axes) -> None:
     assert [side.axis for side in sides(make, num_cases, change)] == axes
 
 
+def test_several_images_of_one_patient_are_one_piece_of_evidence() -> None:
+    assert not sides(lateral, 12, num_patients=4) and sides(lateral, 12, num_patients=5)
+
+
 def test_structures_that_are_never_together_are_compared_by_their_places() -> None:
     def alone(rng, image, labels):
         keep = rng.integers(1, 3)
@@ -129,9 +133,10 @@ def test_the_plan_follows_the_data_and_says_so(fingerprint_of, fixed, mirrored, 
 def test_the_axis_of_a_side_is_that_of_prepared_volumes(fingerprint_of) -> None:
     side = {"axis": 0, "structure": "s0", "num_agreeing": 9, "num_cases": 9, "contrast": 0.2}
     fingerprint = fingerprint_of((64, 64, 20), (1.0, 1.0, 3.0), orientation="RAS", num_objects=30, sides=[side])
-    settings = PlanningSettings(memory_gb=4, channels=(8, 16), patch=(16, 32, 32), batch=2)
-    plan = make_plan(fingerprint, task_for(Labels.of({1: "s0"})), settings, steps=9, device="cpu")
-    assert (plan.orientation, plan.mirror_axes) == ("SRA", (0, 2))
+    for dims, mirrored in ((3, (0, 2)), (2, (2,))):
+        settings = PlanningSettings(memory_gb=4, channels=(8, 16), patch=(16, 32, 32), batch=2, dims=dims)
+        plan = make_plan(fingerprint, task_for(Labels.of({1: "s0"})), settings, steps=9, device="cpu")
+        assert (plan.orientation, plan.mirror_axes) == ("SRA", mirrored)
 
 
 def test_what_may_not_be_mirrored_is_not_turned_over() -> None:

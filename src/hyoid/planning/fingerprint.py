@@ -144,10 +144,10 @@ def measure_dataset(
 
     with ThreadPoolExecutor(min(4, cores(), workers or 4)) as pool:
         measured = list(track(pool.map(measure, range(len(ids))), "measuring cases", len(ids)))
-    return _pooled(measured, dataset.labels, dataset.channel_names)
+    return _pooled(measured, dataset.labels, dataset.channel_names, [dataset.group_of(case_id) for case_id in ids])
 
 
-def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str]) -> Fingerprint:
+def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str], patients: Sequence[str]) -> Fingerprint:
     first = measured[0]
     dims = len(first.facts.shape)
     for one in measured:
@@ -168,7 +168,7 @@ def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str]) -> F
         content_share=float(np.median(content)),
         object_share=sum(one.num_inside for one in measured) / max(1, num_annotated),
         cases=tuple(one.facts for one in measured),
-        sides=find_sides(_turned(measured), labels.names),
+        sides=find_sides(_turned(measured), labels.names, patients),
     )
 
 
@@ -184,8 +184,7 @@ def _turned(measured: list[Measured]) -> list[list[Place | None]]:
         own = one.facts.orientation
         order = [positive(own).index(letter) for letter in letters] if letters else range(len(one.facts.shape))
         signs = [-1 if letters and own[axis] in "LPI" else 1 for axis in order]
-        if one.places:
-            turned.append([None if place is None else place.turned(order, signs) for place in one.places])
+        turned.append([None if place is None else place.turned(order, signs) for place in one.places])
     return turned
 
 

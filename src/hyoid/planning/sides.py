@@ -31,7 +31,7 @@ SIZES = 3.0
 """Largest ratio of sizes that are alike."""
 
 FEWEST = 5
-"""Cases from which a structure alone may be always on one side; by chance all are in 1 of 16 such data sets."""
+"""Patients from which a structure alone may be always on one side; by chance all are in 1 of 16 such data sets."""
 
 REACH = 0.1
 """How far from its mirrored place a look-alike may be, as a share of the image: a body is seldom in its middle."""
@@ -140,15 +140,21 @@ def _contrast(mean: np.ndarray, std: np.ndarray, other_mean: np.ndarray, other_s
     return float((np.abs(mean - other_mean) / deviation).max())
 
 
-def find_sides(cases: Sequence[Sequence[Place | None]], names: Sequence[str]) -> tuple[Side, ...]:
+def find_sides(
+    cases: Sequence[Sequence[Place | None]], names: Sequence[str], patients: Sequence[str]
+) -> tuple[Side, ...]:
     """The first reason against mirroring across each axis, pairs of structures before single ones.
 
     Args:
         cases: For each case the place of each structure, all along the same axes; None where it is absent.
         names: Names of the structures.
+        patients: Patient of each case, whose images are no independent evidence.
     """
-    places = [[(case, row[index]) for case, row in enumerate(cases)] for index in range(len(names))]
-    known = [[(case, place) for case, place in column if place is not None] for column in places]
+    known: list[list[tuple[int, Place]]] = [[] for _ in names]
+    for case, row in enumerate(cases):
+        for column, place in zip(known, row, strict=False):  # cases that were not looked at have no places
+            if place is not None:
+                column.append((case, place))
     sizes = [np.median([place.size for _, place in column]) if column else 0.0 for column in known]
     found: dict[int, Side] = {}
     for one, other in combinations(range(len(names)), 2):
@@ -163,8 +169,9 @@ def find_sides(cases: Sequence[Sequence[Place | None]], names: Sequence[str]) ->
         if pairs and len(found) == pairs[0][0].centre.size:
             break
     for column, name in zip(known, names, strict=True):
-        for side in _one_sided([place for _, place in column], name) if len(column) >= FEWEST else ():
-            found.setdefault(side.axis, side)
+        if len({patients[case] for case, _ in column}) >= FEWEST:
+            for side in _one_sided([place for _, place in column], name):
+                found.setdefault(side.axis, side)
     return tuple(found[axis] for axis in sorted(found))
 
 
