@@ -42,6 +42,7 @@ def test_test_cases_are_judged_apart_from_the_run(runs, tmp_path):
     run = copy_of(runs, tmp_path)
     found = hyoid.evaluate(run, test=True)
     assert len(found.cases) == 2 and set(found.cases) == set(Report.read(run / "test").cases)
+    assert [one["name"] for one in found.baselines["methods"]] == ["mean mask"]
     split = (run / "split.yaml").read_text() + (run / "fingerprint.yaml").read_text()
     assert not any(case in split for case in found.cases)
     assert (run / "test" / "report.html").is_file() and not (run / "cases.csv").exists()

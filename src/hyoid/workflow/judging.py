@@ -108,7 +108,7 @@ def evaluate(
             with timed("prepare"):
                 store = prepare_cases(folder)
         if folder.task.kind == "labels" and not isinstance(folder, EnsembleFolder):
-            with timed("baseline"):
+            with timed("baseline" if baseline else "evaluate"):
                 rivals = judge_baselines(folder, found.cases, found, folder.workers, store)
                 found = replace(found, baselines=rivals)
         found.write(Path(into or folder.path))
