@@ -30,7 +30,8 @@ def object_f1(objects: Objects, iou: Share = 0.5) -> float:
 def object_ap(objects: Objects, iou: Share = 0.5) -> float:
     """Objects that are found among all there are or that were made up, TP / (TP + FP + FN).
 
-    The average precision of answers without scores, as in the 2018 Data Science Bowl and in StarDist.
+    The average precision of answers without scores, as in the 2018 Data Science Bowl. StarDist also counts a pair
+    whose IoU equals the threshold: half of an object is found there at 0.5, here it is not.
     """
     found = len(objects.matched(iou))
     return found / (objects.num_predicted + objects.num_reference - found)
