@@ -38,6 +38,8 @@ def test_a_stage_of_vnet_adds_its_input_to_the_last_convolution_before_the_activ
     stage = build_spec("vnet", 2, 1, 2, channels=(4, 6), blocks_encoder=(0, 2)).build().encoder.stages[1].block
     x = torch.randn(1, 6, 7, 7)
     first, last = stage.units
+    assert torch.equal(stage(x), functional.prelu(x, stage.act.weight))  # so it starts
+    torch.nn.init.normal_(last.conv.weight)
     y = functional.conv2d(first(x), last.conv.weight, last.conv.bias, padding=2)
     torch.testing.assert_close(stage(x), functional.prelu(y + x, stage.act.weight))
     assert [type(layer).__name__ for layer in (*first, *last)] == ["Conv2d", "PReLU", "Conv2d"]

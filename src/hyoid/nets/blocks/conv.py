@@ -207,7 +207,8 @@ def preactivated(
 class VNetStage(nn.Module):
     """Convolution units in a row; the input of the stage is added before a last activation.
 
-    With `bare_last` the sum takes the last convolution before its activation, as the paper has it.
+    With `bare_last` the sum takes the last convolution before its activation, as the paper has it; its weights start at
+    zero, so that without a norm maps do not grow from stage to stage.
 
     Reference:
         milletari2016vnet.
@@ -215,11 +216,16 @@ class VNetStage(nn.Module):
 
     def __init__(self, style: Style, channels: int, kernel: Sequence[int], depth: int, bare_last: bool = False) -> None:
         super().__init__()
-        self.out_channels = channels
+        self.out_channels, self.bare_last = channels, bare_last
         last = style.order.replace("A", "") if bare_last else style.order
         orders = [*[style.order] * (depth - 1), last]
         self.units = nn.Sequential(*[Unit(style, channels, channels, kernel, order=order) for order in orders])
         self.act = style.act_layer(channels) or nn.Identity()
+
+    def initialise(self) -> None:
+        """Let the stage start as the activation of its input."""
+        if self.bare_last:
+            nn.init.zeros_(self.units[-1].conv.weight)  # type: ignore[union-attr, arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.units(x) + x)
