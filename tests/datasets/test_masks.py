@@ -253,6 +253,34 @@ def test_a_few_numbers_that_vary_are_a_doubt(tmp_path):
     assert dataset.encoding.kind == "values" and noted(dataset, "write `instances: true` into a labels.yaml")
 
 
+def stacks(root: Path, masks: dict[str, np.ndarray]) -> Dataset:
+    for name, mask in masks.items():
+        grid = Grid.plain(mask.shape, (1.0, 1.0, 1.0))
+        write_image(root / "images" / f"{name}.nii.gz", Image(RNG.random((1, *mask.shape), np.float32), grid))
+        write_image(root / "labels" / f"{name}.nii.gz", Image(mask[None], grid, "labels"))
+    return open_dataset(root)
+
+
+def pages(axis: int, counts=(20, 35, 28, 40)) -> np.ndarray:
+    return np.stack([cells(count) for count in counts], axis)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_stack_of_pages_that_number_objects_anew_is_never_many_classes(tmp_path, axis):
+    masks = {"a": pages(axis), "b": pages(axis, (30, 12, 50, 9))}
+    dataset = stacks(tmp_path, masks)
+    assert dataset.labels.names == ("object",) and noted(dataset, "a: values number objects anew on each of 4 pages")
+    assert dataset.read_instances("a").array.max() > 100  # 123 on four pages, of which few meet by chance
+    (tmp_path / "labels.yaml").write_text("objects: true\n")
+    confirmed = open_dataset(tmp_path)
+    assert confirmed.encoding.restarts and not noted(confirmed, "anew on each")
+
+
+def test_many_values_in_a_volume_that_go_on_from_page_to_page_are_classes_with_a_warning(tmp_path):
+    dataset = stacks(tmp_path, dict.fromkeys("ab", np.repeat(cells(20)[..., None], 4, -1).astype(np.uint8)))
+    assert len(dataset.labels.names) == 20 and noted(dataset, "20 values without names are taken for as many classes")
+
+
 def test_names_for_values_decide_against_objects(tmp_path):
     masks = {"a": cells(20), "b": cells(20)}
     (tmp_path / "labels.yaml").write_text("\n".join(f"{v}: class {v}" for v in range(1, 21)))

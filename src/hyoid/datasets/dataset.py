@@ -24,7 +24,7 @@ from .agreement import turn_between
 from .cases import find_images, read_case, read_other, read_target
 from .entry import Entry, Found, TruthFiles, amount, listed
 from .layouts import find
-from .masks import Encoding, grey, read_labels, read_raw, value_counts
+from .masks import Encoding, grey, pieces_of_values, read_labels, read_raw, value_counts
 from .recognise import recognise
 from .splits import LEFT_OUT, own_part, parts
 from .structures import name_of, structure_files
@@ -128,6 +128,8 @@ class Dataset:
             raise DataError(f"{case_id}: the annotations of this set do not number single objects.")
         stored = read_raw(entry.label)
         numbers, grid = whole_numbers(entry.first_label, grey(entry.first_label, stored.array)), stored.header.grid
+        if self.encoding.restarts:
+            numbers = pieces_of_values(numbers[0])[None]
         return _turned(entry, read_header(entry.images[0]).grid, numbers, grid)
 
     @cached_property

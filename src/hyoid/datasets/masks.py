@@ -46,13 +46,14 @@ class Encoding(Settings):
     files: dict[str, int] = Field(
         {}, repr=False, description="Value of the structure in each file name (kind structures)."
     )
+    restarts: bool = Field(False, description="Whether objects are numbered anew on each page of a stack.")
     overlaps: dict[int, int] = Field(
         {}, repr=False, description="Value of voxels in which several structures lie, by combined number."
     )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Stores know an encoding by these words, so those of other kinds stay as they were.
-        later = ("files", "overlaps", "levels")
+        later = ("files", "overlaps", "levels", "restarts")
         return [(name, value) for name, value in super().__repr_args__() if value or name not in later]
 
     def apply(self, path: Path, array: np.ndarray) -> np.ndarray:
@@ -111,6 +112,7 @@ class Marks:
     thick: int = 0  # voxels of grey, between dark and bright, that lie inside areas of it
     palette: Mapping[int, int] = field(default_factory=dict)  # packed colour of each number in use
     notes: tuple[str, ...] = ()  # how the file is read
+    pages: int = 0  # pages of a stack on each of which values number objects anew from 1; 0 without
     blocks: Mapping[float, int] = field(default_factory=dict)  # squares (cubes) of two voxels a side of each of many
 
     def in_colours(self) -> Marks:
@@ -200,7 +202,9 @@ def look_at(
     many = len(counts) > FEW and whole.size <= _LARGE and not coloured and not marks.lossy and min(counts) >= 0
     hollow = len(counts) == 2 and whole.ndim == 3 and _is_hollow(whole[0] != 0)
     palette = _colours_in_use(stored.palette, counts) if stored.palette is not None else {}
-    marks = replace(marks, counts=counts, pieces=_pieces(whole[0]) if many and pieces else 0, hollow=hollow)
+    found = _pieces(whole[0]) if many and pieces else 0
+    pages = _pages(whole[0], found / len(counts)) if many and len(counts) > MANY and whole.ndim == 4 else 0
+    marks = replace(marks, counts=counts, pieces=found, pages=pages, hollow=hollow)
     blocks = _blocks(whole[0]) if len(counts) > MANY and not coloured and not lossy else {}
     return replace(marks, palette=palette, thick=_thick(whole[0], counts), blocks=blocks), grid
 
@@ -249,13 +253,35 @@ def value_counts(array: np.ndarray) -> dict[float, int]:
     return {int(value): int(total[value]) for value in np.flatnonzero(total)}
 
 
-def _pieces(array: np.ndarray) -> int:
+def pieces_of_values(array: np.ndarray) -> np.ndarray:
+    """Connected pieces of equal value, numbered from 1 (*S)."""
     import cc3d
 
-    if array.flags.f_contiguous:
-        array = array.T  # the same pieces, and a copy in the order of memory is ten times faster
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        return pieces_of_values(array.T).T  # the same pieces, and a copy in the order of memory is ten times faster
     array = np.array(array, array.dtype if array.dtype.itemsize <= 4 else np.uint32, order="C")  # cc3d wants its own
-    return int(cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26, return_N=True)[1])
+    return np.asarray(cc3d.connected_components(array, connectivity=8 if array.ndim == 2 else 26))
+
+
+def _pieces(array: np.ndarray) -> int:
+    return int(pieces_of_values(array).max())
+
+
+def _pages(array: np.ndarray, pieces_each: float) -> int:
+    """Pages along some axis of a stack that number compact objects anew; 0 where values go on from page to page.
+
+    Each value is one piece on its page and the values of a page go from 1 without gaps, but are several pieces in all.
+    """
+    for axis in range(3) if pieces_each > 1.5 else ():
+        filled = [page for page in np.moveaxis(array, axis, 0) if page.any()]
+        counts = [value_counts(page) for page in filled]
+        values = [len(one) - (0 in one) for one in counts]
+        from_one = [max(one) <= 1.2 * n + 1 for one, n in zip(counts, values, strict=True)]
+        if len(filled) < 3 or np.mean(from_one) < 0.8:
+            continue
+        if sum(values) > 0.85 * sum(map(_pieces, filled)):
+            return len(filled)
+    return 0
 
 
 def _is_hollow(mask: np.ndarray) -> bool:

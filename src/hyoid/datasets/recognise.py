@@ -55,6 +55,8 @@ def recognise(
             notes.append(f"Structures overlap ({listed(pairs)}); they are learnt as regions.")
     else:
         encoding = Encoding(kind="instances") if instances else _encoding(marks, declared, notes)
+        if encoding.kind == "instances" and any(one.pages for one in marks):
+            encoding = encoding.model_copy(update={"restarts": True})
     found = {encoding.value_of(raw) for one in marks for raw, n in one.counts.items() if n or one.fractional}
     if found <= {0}:
         raise DataError(f"All {len(marks)} annotations are empty (only 0). At least one voxel must be labelled.")
@@ -74,6 +76,7 @@ def recognise(
         labels = _named(encoding, sorted(found - {0}))
         thin = _thin(marks, encoding)
         doubts = [*(thin or _strays(marks, encoding)), *_doubtful_instances(marks, encoding), *_void(encoding, found)]
+        doubts += [] if thin or instances else _many(marks, encoding, labels)
     else:
         labels, doubts = declared, _missing(found, declared)
         _check_declared(marks, encoding, declared)
@@ -124,7 +127,7 @@ def _encoding(marks: Sequence[Marks], declared: Labels | None, notes: list[str])
         ways = ", others ".join(f"0 and {value:g}" for value in sorted(positive))
         notes.append(f"Some masks are {ways}; all are read as one structure.")
         return Encoding(kind="threshold", threshold=0.5, written=255)
-    if declared is None and _are_instances(marks):
+    if declared is None and (_are_instances(marks) or any(one.pages for one in marks)):
         most = max(sum(v > 0 for v in one.counts) for one in marks)
         notes.append(
             f"Labels number single objects (up to {most} in a case); they are read as one structure, and"
@@ -197,6 +200,26 @@ def _doubtful_instances(marks: Sequence[Marks], encoding: Encoding) -> list[str]
     return [
         f"Between {least - 1} and {most - 1} values occur in a case, each in one piece; if they number objects and are"
         " not classes, write `instances: true` into a labels.yaml beside the images."
+    ]
+
+
+def _many(marks: Sequence[Marks], encoding: Encoding, labels: Labels) -> list[str]:
+    """A warning of objects that are numbered anew on each page, and of many values without names."""
+    if encoding.restarts:
+        one = max(marks, key=lambda one: one.pages)
+        return [
+            f"{one.case}: values number objects anew on each of {one.pages} pages (up to {len(one.counts) - 1}, each one"
+            " compact piece), so they are read as one structure, and pieces of one value as objects. Write `objects:"
+            " true` into a labels.yaml beside the images to confirm this, or the names of the values if they are"
+            " classes."
+        ]
+    if encoding.kind not in ("values", "colours") or len(labels.names) <= MANY:
+        return []
+    least, most = (choice(len(one.counts) - (0 in one.counts) for one in marks) for choice in (min, max))
+    return [
+        f"{len(labels.names)} values without names are taken for as many classes ({least} to {most} in a case). If they"
+        " number objects, write `objects: true` into a labels.yaml beside the images; if they are classes, name them"
+        " there."
     ]
 
 

@@ -127,7 +127,7 @@ def read_tree(path: Path) -> Any:
 
 
 def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
-    """Structures of a labels.yaml, and whether it says `instances: true` (values number objects).
+    """Structures of a labels.yaml, and whether it says `instances: true` or `objects: true` (values number objects).
 
     Lines are `value: name`, `name: value` or `name: [values]`, and `ignore: value`; below `codes:` they are
     `name: [scheme, value, meaning]`.
@@ -135,7 +135,7 @@ def labels_from_yaml(path: Path) -> tuple[Labels | None, bool]:
     tree = read_tree(path)
     if not isinstance(tree, dict):
         raise DataError(f"{path}: expected lines such as `1: liver`.")
-    if tree.get("instances") is True:
+    if True in (tree.get("instances"), tree.get("objects")):
         return None, True
     return labels_from_mapping(path, tree), False
 
