@@ -14,7 +14,7 @@ from hyoid.training.checkpoint import read_checkpoint
 from hyoid.training.optim import build_optimiser
 from hyoid.training.regimes.supervised import Supervised
 from hyoid.training.settings import OptimiserSettings, TrainingSettings
-from hyoid.training.transfer import freeze, start_from
+from hyoid.training.transfer import Outputs, freeze, start_from
 
 
 def net(in_channels: int = 1, out_channels: int = 2, dims: int = 2, seed: int = 0, **changes):
@@ -45,6 +45,23 @@ def test_other_classes_keep_a_new_head_and_other_channels_adapt_the_entrance(tmp
     whole = source.state_dict()[entrance]
     assert torch.allclose(ours.state_dict()[entrance].sum(1), whole.sum(1), atol=1e-6)
     assert f"{entrance} adapted" in taken.describe("w") and "new: heads.0.weight, heads.0.bias." in taken.describe("w")
+
+
+@pytest.mark.parametrize("name", ["unet", "unet_plus_plus", "vnet"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_heads_keep_the_rows_of_outputs_by_name(tmp_path, name, dims):
+    theirs, ours = ("background", "liver", "spleen"), ("background", "spleen", "kidney", "liver")
+    specs = [build_spec(name, kind, 1, len(some)) for kind, some in ((2, theirs), (dims, ours))]
+    torch.manual_seed(0)
+    source, target = (spec.build() for spec in specs)
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    outputs = Outputs.of(specs[1], theirs, ours)
+    taken = start_from(target, saved(source, tmp_path / "w.safetensors"), 1, outputs)
+    assert outputs.axes and (taken.outputs, taken.drawn) == (("background", "spleen", "liver"), ("kidney",))
+    assert "the head keeps background, spleen, liver, and is new for kidney" in taken.describe("w")
+    for key in (one for one in outputs.axes if one.endswith("bias")):
+        after, old = target.state_dict()[key], source.state_dict()[key]
+        assert torch.equal(after[[0, 1, 3]], old[[0, 2, 1]]) and after[2] == before[key][2]
 
 
 def test_a_2d_net_inflates_into_a_3d_one(tmp_path):

@@ -208,10 +208,10 @@ def _many(marks: Sequence[Marks], encoding: Encoding, labels: Labels) -> list[st
     if encoding.restarts:
         one = max(marks, key=lambda one: one.pages)
         return [
-            f"{one.case}: values number objects anew on each of {one.pages} pages (up to {len(one.counts) - 1}, each one"
-            " compact piece), so they are read as one structure, and pieces of one value as objects. Write `objects:"
-            " true` into a labels.yaml beside the images to confirm this, or the names of the values if they are"
-            " classes."
+            f"{one.case}: values number objects anew on each of {one.pages} pages (up to {len(one.counts) - 1} on a"
+            " page, in one piece each), so they are read as one structure, and pieces of one value as objects. Write"
+            " `objects: true` into a labels.yaml beside the images to confirm this, or the names of the values if they"
+            " are classes."
         ]
     if encoding.kind not in ("values", "colours") or len(labels.names) <= MANY:
         return []

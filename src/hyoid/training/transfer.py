@@ -11,18 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError, DataError, closest
-from ..nets.net import Net
+from ..nets.cost import without_numbers
+from ..nets.net import Net, NetSpec
 from ..nets.pyramids.published import adapt_channels, inflate
 from .checkpoint import check_finite, part, read_checkpoint
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the weights of a net, by name: taken as they are, adapted to other channels or to 3D, or new."""
+    """What became of the weights of a net, by name: taken as they are, adapted to other channels or to 3D, or new.
+
+    Where outputs differ, `outputs` are those that all heads keep, and `drawn` those that are new in them.
+    """
 
     same: tuple[str, ...]
     adapted: tuple[str, ...]
     new: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
 
     def describe(self, source: str | Path) -> str:
         """All of it in one sentence."""
@@ -30,6 +36,8 @@ class Taken:
         parts = [f"{len(self.same)} of {total} tensors start with those of {source}"]
         if self.adapted:
             parts.append(f"{_listed(self.adapted)} adapted to other channels or dimensions")
+        if self.outputs:
+            parts.append(f"the head keeps {', '.join(self.outputs)}, and is new for {', '.join(self.drawn) or 'none'}")
         parts.append(f"new: {_listed(self.new)}" if self.new else "nothing is new")
         return "; ".join(parts) + "."
 
@@ -39,16 +47,64 @@ def _listed(names: Sequence[str]) -> str:
     return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
 
 
-def start_from(net: Net, weights: str | Path, in_channels: int) -> Taken:
+@dataclass(frozen=True)
+class Outputs:
+    """What the outputs of two nets are called, in the order of their channels, and which weights have a row for each.
+
+    Attributes:
+        theirs: Of the net whose weights are taken.
+        ours: Of the net that gets them.
+        axes: The axes of outputs in each weight of a head, by its name.
+    """
+
+    theirs: tuple[str, ...]
+    ours: tuple[str, ...]
+    axes: Mapping[str, list[int]]
+
+    @classmethod
+    def of(cls, spec: NetSpec, theirs: Sequence[str], ours: Sequence[str]) -> Outputs:
+        """Those of a net, whose weights of heads are the ones that one more output makes longer."""
+        more = without_numbers(spec.changed({"out_channels": spec.out_channels + 1})).state_dict()
+        axes = {}
+        for name, mine in without_numbers(spec).state_dict().items():
+            longer = [axis for axis, size in enumerate(mine.shape) if size != more[name].shape[axis]]
+            if longer and all(mine.shape[axis] == spec.out_channels for axis in longer):
+                axes[name] = longer
+        return cls(tuple(theirs), tuple(ours), axes)
+
+    @property
+    def known(self) -> list[str]:
+        """What both nets have."""
+        return [output for output in self.ours if output in self.theirs]
+
+    def rows(self, name: str, given: Tensor, mine: Tensor) -> Tensor | None:
+        """New weights of a head with the rows of outputs that both nets have; None where shapes do not fit."""
+        axes, found = self.axes[name], mine.clone()
+        given = inflate(given, mine.shape[2]) if (given.ndim, mine.ndim) == (4, 5) else given
+        expected = [len(self.theirs) if axis in axes else size for axis, size in enumerate(mine.shape)]
+        if list(given.shape) != expected:
+            return None
+        place: list[slice | Tensor] = [slice(None)] * mine.ndim
+        for number, axis in enumerate(axes):
+            given = given.index_select(axis, torch.tensor([self.theirs.index(output) for output in self.known]))
+            rows = torch.tensor([self.ours.index(output) for output in self.known])
+            place[axis] = rows.reshape([-1 if number == other else 1 for other in range(len(axes))])
+        found[tuple(place)] = given
+        return found
+
+
+def start_from(net: Net, weights: str | Path, in_channels: int, outputs: Outputs | None = None) -> Taken:
     """Give a net the weights of another one, wherever names and shapes agree.
 
     A first convolution for other image channels is summed or repeated, a 2D kernel is repeated along the first axis of
-    a 3D one; what does not fit, such as a head for other classes, stays newly initialised.
+    a 3D one. Heads keep the rows of outputs that both nets have, where their names are known. What does not fit stays
+    newly initialised.
 
     Args:
         net: Newly built.
         weights: A checkpoint of a training, or a safetensors file with the names of the net.
         in_channels: Channels of the image.
+        outputs: Of both nets, where they differ and are known.
 
     Raises:
         DataError: When the file is not readable, nothing fits, or weights are not finite.
@@ -57,10 +113,13 @@ def start_from(net: Net, weights: str | Path, in_channels: int) -> Taken:
     theirs = part(tensors, "average") or part(tensors, "net") or tensors
     ours = net.state_dict()
     fitted: dict[str, Tensor] = {}
-    adapted = []
+    adapted, kept = list[str](), list[str]()
     for name, mine in ours.items():
         given = theirs.get(name)
-        if given is not None and given.shape == mine.shape:
+        if given is not None and outputs is not None and name in outputs.axes:
+            if outputs.known and (rows := outputs.rows(name, given, mine)) is not None:
+                fitted[name], kept = rows, [*kept, name]
+        elif given is not None and given.shape == mine.shape:
             fitted[name] = given
         elif given is not None and (turned := _turned(given, mine, in_channels)) is not None:
             fitted[name] = turned
@@ -70,8 +129,10 @@ def start_from(net: Net, weights: str | Path, in_channels: int) -> Taken:
         raise DataError(f"{weights}: none of its {len(theirs)} tensors fits this net; start from the same kind of net.")
     check_finite(weights, fitted)
     net.load_state_dict(fitted, strict=False)
-    same = tuple(name for name in fitted if name not in adapted)
-    return Taken(same, tuple(adapted), tuple(name for name in ours if name not in fitted))
+    same = tuple(name for name in fitted if name not in {*adapted, *kept})
+    known = tuple(outputs.known) if outputs and kept else ()
+    drawn = tuple(name for name in outputs.ours if name not in known) if outputs and known else ()
+    return Taken(same, (*adapted, *kept), tuple(name for name in ours if name not in fitted), known, drawn)
 
 
 def _turned(given: Tensor, mine: Tensor, in_channels: int) -> Tensor | None:

@@ -11,7 +11,7 @@ from ..core.progress import log
 from ..datasets.groups import inherited
 from ..experiment import Experiment
 from ..run_folder import RunFolder, Split
-from .lineage import past_of, remember
+from .lineage import past_of, remember, run_of
 from .prepared import unlabelled_of
 from .purpose import check_loss
 
@@ -73,9 +73,8 @@ def weights_of(start: str | Path) -> Path:
 
 def earlier_plan(start: str | Path) -> Plan | None:
     """The plan of the run that the weights belong to; None for a file that lies in no run."""
-    path = Path(start).resolve()
-    folder = RunFolder(path if path.is_dir() else path.parent.parent)
-    return folder.plan if folder.experiment_file.is_file() else None
+    run = run_of(start)
+    return None if run is None else run.plan
 
 
 def split_of(asked: Experiment, dataset: Dataset, fingerprint: Fingerprint) -> Split:
@@ -158,7 +157,7 @@ def first_net(folder: RunFolder, going_on: bool) -> Net:
     """The net of a run with the weights it begins with, the same for a seed; any where training goes on."""
     from ..nets.pyramids.weights import load_encoder_weights
     from ..training.quiet import seeded
-    from ..training.transfer import start_from
+    from ..training.transfer import Outputs, start_from
 
     spec, training = folder.plan.net, folder.experiment.training
     if going_on:
@@ -168,7 +167,10 @@ def first_net(folder: RunFolder, going_on: bool) -> Net:
     if training.encoder_weights is not None:
         load_encoder_weights(net, training.encoder_weights)
     if training.start_from is not None:
-        taken = start_from(net, weights_of(training.start_from), spec.in_channels)
+        earlier, outputs = run_of(training.start_from), None
+        if earlier is not None and earlier.task.outputs != folder.task.outputs:
+            outputs = Outputs.of(spec, earlier.task.outputs, folder.task.outputs)
+        taken = start_from(net, weights_of(training.start_from), spec.in_channels, outputs)
         log.info(taken.describe(training.start_from))
     return net
 

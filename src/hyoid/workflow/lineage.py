@@ -40,11 +40,17 @@ def past_of(start: str | Path | None) -> Past:
     """What weights that a net begins with have learned from: those of a run; of other files this is unknown."""
     if start is None:
         return Past()
+    run = run_of(start)
+    if run is None or not (run.path / "split.yaml").is_file():
+        return Past(unknown=(Path(start).name,))
+    return replace(learned(run), name=run.path.name)
+
+
+def run_of(start: str | Path) -> RunFolder | None:
+    """The run that weights belong to; None for a file that is in no run."""
     path = Path(start).resolve()
     run = RunFolder(path if path.is_dir() else path.parent.parent)
-    if not run.experiment_file.is_file() or not (run.path / "split.yaml").is_file():
-        return Past(unknown=(path.name,))
-    return replace(learned(run), name=run.path.name)
+    return run if run.experiment_file.is_file() else None
 
 
 def past(run: RunFolder) -> Past:
