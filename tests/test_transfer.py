@@ -46,7 +46,11 @@ def test_a_run_starts_from_another_with_other_structures_and_channels(tmp_path, 
     page = hyoid.run(data, into=tmp_path / "second", steps=3, start_from=tmp_path / "first", changes=changes)
     assert page.is_file()
     told = (tmp_path / "second" / "log.txt").read_text(encoding="utf-8")
-    assert "tensors start with those of" in told and "the head keeps background, and is new for" in told and "adapted" in told
+    assert (
+        "tensors start with those of" in told
+        and "the head keeps background, and is new for" in told
+        and "adapted" in told
+    )
     before, after = weights(tmp_path / "first"), weights(tmp_path / "second")
     frozen = [name for name in after if name.startswith("net/encoder.stages.2.")]
     assert frozen and all(torch.equal(after[name], before[name.replace("net/", "average/", 1)]) for name in frozen)
