@@ -49,20 +49,23 @@ def test_volume_has_the_published_widths():
     with torch.device("meta"):
         net = build_spec("h_dense_unet", 3, 1, 3).build()
     assert net.volume.encoder.channels[1:] == (96, 192, 224, 496, 504)
-    assert net.divisor == (32, 32, 4)
+    assert net.divisor == (4, 32, 32)
 
 
 def test_slices_come_with_their_neighbours():
-    x = torch.arange(4.0).reshape(1, 1, 1, 1, 4)
-    assert with_neighbours(x)[0, :, 0, 0].T.tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
+    x = torch.arange(4.0).reshape(1, 1, 4, 1, 1)
+    assert with_neighbours(x)[0, :, :, 0, 0].T.tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
 
 
-def test_slices_see_their_neighbours_only_and_the_volume_sees_on():
+def test_slices_lie_across_the_first_axis_and_the_volume_sees_on():
     torch.manual_seed(0)
     net = build_spec("h_dense_unet", 3, 1, 2, **SMALL).build().eval()
-    x = torch.randn(1, 1, 16, 16, 12, requires_grad=True)
-    flat = net.slices.u(with_neighbours(x).movedim(-1, 1).flatten(0, 1))[4].sum()
-    (gradient,) = torch.autograd.grad(flat, x)
-    assert gradient.abs().sum((0, 1, 2, 3)).nonzero().flatten().tolist() == [3, 4, 5]
-    (gradient,) = torch.autograd.grad(net(x)[0][..., 4].sum(), x)
-    assert len(gradient.abs().sum((0, 1, 2, 3)).nonzero()) > 6
+    seen = []
+    net.slices.u.register_forward_pre_hook(lambda part, given: seen.append(given[0]))
+    x = torch.randn(1, 1, 12, 16, 32, requires_grad=True)
+    logits = net(x)[0]
+    (gradient,) = torch.autograd.grad(seen[0][4].sum(), x, retain_graph=True)
+    assert seen[0].shape == (12, 3, 16, 32)
+    assert gradient.abs().sum((0, 1, 3, 4)).nonzero().flatten().tolist() == [3, 4, 5]
+    (gradient,) = torch.autograd.grad(logits[:, :, 4].sum(), x)
+    assert len(gradient.abs().sum((0, 1, 3, 4)).nonzero()) > 6

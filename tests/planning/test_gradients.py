@@ -11,7 +11,7 @@ from hyoid.core.errors import ConfigError
 from hyoid.core.labels import Labels
 from hyoid.core.machine import user_cache
 from hyoid.nets import build_spec
-from hyoid.nets.flat import Conv3d
+from hyoid.nets.half import Conv3d
 from hyoid.planning import gradients, planner
 from hyoid.planning.planner import make_plan
 from hyoid.planning.settings import PlanningSettings

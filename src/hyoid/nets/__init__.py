@@ -4,7 +4,7 @@ A spec says what a net looks like and builds it; a net gives a tuple of logits, 
 
 - `net`: NetSpec and Net, what every net is; the shelf `nets`
 - `layers`: Style and Unit, how convolutions are dressed; norms and activations
-- `flat`: 3D convolutions that are safe for maps of few slices
+- `half`: convolutions and norms whose gradients are right in bfloat16
 - `blocks`: what a level is made of (`blocks.conv`)
 - `resample`: ways down and up
 - `skips`: skip connections and how they join; `gates`: skips with attention

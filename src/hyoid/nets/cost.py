@@ -200,8 +200,8 @@ def _stepped(step: Axes, factors: Sequence[float]) -> Axes:
 
 
 def _on_all(values: Sequence[Any], axes: Axes) -> list[Any]:
-    """One value for each axis: an operation on the slices of a volume leaves its last axis as it is."""
-    return [*values, *[1] * (len(axes) - len(values))]
+    """One value for each axis: an operation on the slices of a volume leaves its first axis as it is."""
+    return [*[1] * (len(axes) - len(values)), *values]
 
 
 _ATEN = torch.ops.aten

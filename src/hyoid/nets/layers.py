@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..core.errors import ConfigError, closest
 from ..core.registry import Registry
-from .flat import Conv3d, ConvTranspose3d
+from .half import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
 
 norms: Registry[nn.Module] = Registry("norm")
 acts: Registry[nn.Module] = Registry("activation")
@@ -30,8 +30,8 @@ Parts = Part | tuple[Part, ...]
 
 Built = TypeVar("Built")
 
-CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: Conv3d}
-TRANSPOSED: dict[int, Callable[..., nn.Module]] = {2: nn.ConvTranspose2d, 3: ConvTranspose3d}
+CONV: dict[int, Callable[..., nn.Module]] = {2: Conv2d, 3: Conv3d}
+TRANSPOSED: dict[int, Callable[..., nn.Module]] = {2: ConvTranspose2d, 3: ConvTranspose3d}
 MAX_POOL: dict[int, Callable[..., nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE_POOL: dict[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 BATCH_NORM: dict[int, Callable[..., nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

@@ -1,6 +1,6 @@
 """Whether this machine's processor gives right gradients of the weights of a net's convolutions in bfloat16.
 
-oneDNN chooses its code by processor and by the shape of maps, and some of it is wrong (see `nets.flat`); so the shapes
+oneDNN chooses its code by processor and by the shape of maps, and some of it is wrong (see `nets.half`); so the shapes
 of the planned net are tried once on each machine and with each torch.
 """
 
@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 from ..core.files import atomic_path
 from ..core.machine import machine, user_cache
 from ..nets.cost import without_numbers
-from ..nets.flat import FEW, MATRIX_UNITS
+from ..nets.half import FEW, MATRIX_UNITS
 from ..nets.layers import channels_last
 from ..nets.net import NetSpec
 

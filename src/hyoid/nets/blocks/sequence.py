@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.errors import ConfigError
+from ..half import LayerNorm
 from ..layers import CONV, Style
 from .attention import attentions
 
@@ -161,7 +162,7 @@ class FourWays(nn.Module):
         self.depthwise = CONV[dims](width, width, 3, padding=1, groups=width)
         rank = math.ceil(channels / 16)
         self.ways = nn.ModuleList(Selection(width, states, rank) for _ in range(2 * dims))
-        self.norm = nn.LayerNorm(width)
+        self.norm = LayerNorm(width)
         self.out_proj = nn.Linear(width, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

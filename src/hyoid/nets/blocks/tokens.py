@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..half import LayerNorm
 from ..resample import LINEAR
 
 
@@ -41,9 +42,9 @@ class TransformerLayer(nn.Module):
         self, channels: int, heads: int, wide: int, bias: bool = True, dropout: float = 0.0, eps: float = 1e-5
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(channels, eps)
+        self.norm1 = LayerNorm(channels, eps)
         self.attention = SelfAttention(channels, heads, bias)
-        self.norm2 = nn.LayerNorm(channels, eps)
+        self.norm2 = LayerNorm(channels, eps)
         self.widen = nn.Linear(channels, wide)
         self.narrow = nn.Linear(wide, channels)
         self.dropout = nn.Dropout(dropout)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..half import LayerNorm
 from .tokens import SelfAttention
 
 
@@ -83,9 +84,9 @@ class SwinLayer(nn.Module):
     def __init__(self, channels: int, heads: int, window: Sequence[int], shifted: bool, expansion: int = 4) -> None:
         super().__init__()
         self.window, self.shifted = tuple(window), shifted
-        self.norm1 = nn.LayerNorm(channels)
+        self.norm1 = LayerNorm(channels)
         self.attention = WindowAttention(channels, heads, window)
-        self.norm2 = nn.LayerNorm(channels)
+        self.norm2 = LayerNorm(channels)
         self.widen = nn.Linear(channels, expansion * channels)
         self.narrow = nn.Linear(expansion * channels, channels)
 
@@ -156,7 +157,7 @@ class PatchMerging(nn.Module):
     def __init__(self, dims: int, channels: int, out_channels: int) -> None:
         super().__init__()
         self.dims = dims
-        self.norm = nn.LayerNorm(2**dims * channels)
+        self.norm = LayerNorm(2**dims * channels)
         self.reduction = nn.Linear(2**dims * channels, out_channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,7 +178,7 @@ class PatchExpanding(nn.Module):
         super().__init__()
         self.dims, self.factor = dims, factor
         self.widen = nn.Linear(channels, factor**dims * out_channels, bias=False)
-        self.norm = nn.LayerNorm(out_channels)
+        self.norm = LayerNorm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         dims, factor = self.dims, self.factor

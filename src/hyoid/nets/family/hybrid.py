@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..blocks.sequence import as_map, tokens
 from ..blocks.tokens import Positions, TransformerLayer
+from ..half import LayerNorm
 from ..layers import CONV, Style, Unit
 from ..net import NetSpec, TokenNet
 from ..pyramids.resnet_v2 import ResNetV2
@@ -66,7 +67,7 @@ class TransUNet(TokenNet, spec=TransUNetSpec):
         self.layers = nn.ModuleList(
             TransformerLayer(spec.hidden, spec.heads, wide, dropout=spec.dropout, eps=1e-6) for _ in range(spec.layers)
         )
-        self.norm = nn.LayerNorm(spec.hidden, eps=1e-6)
+        self.norm = LayerNorm(spec.hidden, eps=1e-6)
         style, three = Style(dims, norm="batch", act="relu"), (3,) * dims
         widths = spec.widths
         self.enter = Unit(style, spec.hidden, widths[0], three)

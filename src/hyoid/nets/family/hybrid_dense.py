@@ -43,7 +43,7 @@ class HDenseUNetSpec(NetSpec):
 class DenseU(nn.Module):
     """A DenseNet and a way up, (B, C, *S) to features (B, `out_channels`, *S); with `added`, maps join by their sum.
 
-    In a volume all but the first two steps keep the last axis.
+    In a volume all but the first two steps keep the first axis.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DenseU(nn.Module):
     ) -> None:
         super().__init__()
         levels = len(layers) + 2
-        flat = (2, 2) if dims == 2 else (2, 2, 1)
+        flat = (2, 2) if dims == 2 else (1, 2, 2)
         strides = [(1,) * dims, (2,) * dims, (2,) * dims, *[flat] * (levels - 3)]
         given = {"dims": dims, "in_channels": in_channels, "out_channels": 1, "norm": "batch", "act": "relu"}
         fields = {"channels": (entrance,) * levels, "blocks_encoder": (1, 1, *layers), "strides": strides}
@@ -107,7 +107,7 @@ class SliceDenseUNet(Net):
 
 
 class HDenseUNet(Net):
-    """The net of `HDenseUNetSpec` in 3D; slices lie across the last axis.
+    """The net of `HDenseUNetSpec` in 3D; slices lie across the first axis, where preparation puts the coarsest one.
 
     The authors multiply the scores of slices by 250, so that they reach the range of their intensities; images here are
     normalised, and so are not multiplied.
@@ -119,8 +119,8 @@ class HDenseUNet(Net):
     def __init__(self, spec: HDenseUNetSpec) -> None:
         slices = SliceDenseUNet(spec, 3 * spec.in_channels)
         volume = _dense_u(spec, 3, spec.in_channels + spec.out_channels)
-        deep = zip(step_of(volume.strides)[:2], slices.divisor, strict=True)
-        super().__init__((*map(max, deep), step_of(volume.strides)[2]), spec=spec)
+        depth, *plane = step_of(volume.strides)
+        super().__init__((depth, *map(max, plane, slices.divisor)), spec=spec)
         self.slices, self.volume = slices, volume
         width = volume.out_channels
         self.fuse = nn.Sequential(
@@ -130,18 +130,18 @@ class HDenseUNet(Net):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        stack = with_neighbours(self.checked(x)).movedim(-1, 1)
+        stack = with_neighbours(self.checked(x)).movedim(2, 1)
         batch, depth = stack.shape[:2]
         features = self.slices.u(stack.flatten(0, 1))
         scores = self.slices.head(features)
-        flat, scores = (m.unflatten(0, (batch, depth)).movedim(1, -1) for m in (features, scores))
+        flat, scores = (m.unflatten(0, (batch, depth)).movedim(1, 2) for m in (features, scores))
         return (self.head(self.fuse(self.volume(torch.cat((x, scores), 1)) + flat)).contiguous(),)
 
 
 def with_neighbours(x: Tensor) -> Tensor:
-    """Each slice of a volume (B, C, H, W, D) with the one before and the one behind, (B, 3C, H, W, D)."""
-    before = torch.cat((x[..., :1], x[..., :-1]), -1)
-    behind = torch.cat((x[..., 1:], x[..., -1:]), -1)
+    """Each slice of a volume (B, C, D, H, W) with the one before and the one behind, (B, 3C, D, H, W)."""
+    before = torch.cat((x[:, :, :1], x[:, :, :-1]), 2)
+    behind = torch.cat((x[:, :, 1:], x[:, :, -1:]), 2)
     return torch.cat((before, x, behind), 1)
 
 

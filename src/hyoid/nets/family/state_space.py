@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..blocks.attention import SqueezeExcitation
 from ..blocks.sequence import FourWays
 from ..blocks.windows import PatchExpanding, PatchMerging
+from ..half import LayerNorm
 from ..layers import CONV, TRANSPOSED, Style, Unit, channels_last
 from ..net import Net, NetSpec, TokenNet
 from ..unet import initialise
@@ -44,7 +45,7 @@ class VisualStateSpace(nn.Module):
 
     def __init__(self, dims: int, channels: int, states: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(channels)
+        self.norm = LayerNorm(channels)
         self.scan = FourWays(dims, channels, states)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,7 +144,7 @@ class VMUNet(TokenNet, spec=VMUNetSpec):
         super().__init__((spec.token * 2 ** (levels - 1),) * dims, spec=spec)
         pairs = list(pairwise(spec.channels))
         self.embed = CONV[dims](spec.in_channels, width, spec.token, spec.token)
-        self.embed_norm = nn.LayerNorm(width)
+        self.embed_norm = LayerNorm(width)
         self.encoder = nn.ModuleList(spec.stage(level, spec.blocks) for level in range(levels))
         self.downs = nn.ModuleList(PatchMerging(dims, a, b) for a, b in pairs)
         self.ups = nn.ModuleList(PatchExpanding(dims, b, a) for a, b in pairs)

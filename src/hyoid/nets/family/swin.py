@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..blocks.conv import ResidualBlock
 from ..blocks.windows import PatchExpanding, PatchMerging, SwinLayer
+from ..half import LayerNorm
 from ..layers import CONV, TRANSPOSED, Style, channels_last
 from ..net import NetSpec, TokenNet
 from ..unet import initialise
@@ -137,14 +138,14 @@ class SwinUNet(TokenNet, spec=SwinUNetSpec):
         super().__init__((spec.token * 2 ** (levels - 1),) * dims, spec=spec)
         pairs = list(pairwise(spec.channels))
         self.embed = CONV[dims](spec.in_channels, width, spec.token, spec.token)
-        self.embed_norm = nn.LayerNorm(width)
+        self.embed_norm = LayerNorm(width)
         self.encoder = nn.ModuleList(spec.stage(level) for level in range(levels))
         self.downs = nn.ModuleList(PatchMerging(dims, a, b) for a, b in pairs)
-        self.norm = nn.LayerNorm(spec.channels[-1])
+        self.norm = LayerNorm(spec.channels[-1])
         self.ups = nn.ModuleList(PatchExpanding(dims, b, a) for a, b in pairs)
         self.joins = nn.ModuleList(nn.Linear(2 * a, a) for a, _ in pairs)
         self.decoder = nn.ModuleList(spec.stage(level) for level in range(levels - 1))
-        self.last_norm = nn.LayerNorm(width)
+        self.last_norm = LayerNorm(width)
         self.enlarge = PatchExpanding(dims, width, width, spec.token)
         self.head = CONV[dims](width, spec.out_channels, 1, bias=False)
         initialise(self)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..blocks.conv import ResidualBlock
 from ..blocks.sequence import as_map, tokens
 from ..blocks.tokens import Positions, TransformerLayer
+from ..half import LayerNorm
 from ..layers import CONV, TRANSPOSED, Style, channels_last
 from ..net import Net, NetSpec
 from ..unet import initialise
@@ -69,7 +70,7 @@ class UNETR(Net, spec=UNETRSpec):
             TransformerLayer(hidden, spec.heads, spec.expansion * hidden, False, spec.dropout)
             for _ in range(spec.layers)
         )
-        self.norm = nn.LayerNorm(hidden)
+        self.norm = LayerNorm(hidden)
         self.first = ResidualBlock(style, spec.in_channels, widths[0], three, one)
         self.skips = nn.ModuleList(
             nn.Sequential(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..flat import Conv3d
+from ..half import Conv2d, Conv3d
 from ..layers import MAX_POOL, GroupNorm
 
 EPS = 1e-6
@@ -33,7 +33,7 @@ class _Standardised:
         return super()._conv_forward(x, standard, bias)  # type: ignore[misc]
 
 
-class StandardisedConv2d(_Standardised, nn.Conv2d):
+class StandardisedConv2d(_Standardised, Conv2d):
     """In 2D."""
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from hyoid.nets import build_spec, flat
-from hyoid.nets.flat import Conv3d, ConvTranspose3d, learns_in_half, safe_sizes
+from hyoid.nets import half, layers
+from hyoid.nets.half import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d, learns_in_half, safe_sizes
+from hyoid.nets.pyramids.resnet_v2 import STANDARDISED
 from hyoid.planning.gradients import is_right
 
 CONVOLUTIONS = [
@@ -51,9 +54,9 @@ def test_zeros_at_the_end_change_neither_answers_nor_gradients(kind, plain, opti
     ours, theirs = kind(4, 6, **options).double(), plain(4, 6, **options).double()
     theirs.load_state_dict(ours.state_dict())
     maps = torch.randn(2, 4, 5, 7, 8, dtype=torch.float64).contiguous(memory_format=layout)
-    monkeypatch.setattr(flat, "learns_in_half", lambda x: True)
+    monkeypatch.setattr(half, "learns_in_half", lambda x: True)
     monkeypatch.setattr(
-        flat, "safe_sizes", lambda sizes, *_: [n + more for n, more in zip(sizes, (7, 1, 3), strict=True)]
+        half, "safe_sizes", lambda sizes, *_: [n + more for n, more in zip(sizes, (7, 1, 3), strict=True)]
     )
     for one, other in zip(answer_and_gradients(ours, maps), answer_and_gradients(theirs, maps), strict=True):
         torch.testing.assert_close(one, other)
@@ -81,8 +84,18 @@ def test_gradients_in_half_precision_are_those_in_full(kind, options, size):
     assert is_right(kind(16, 16, **options), (2, 16, *size))
 
 
+@pytest.mark.parametrize("channels", [16, 20, 64])
+@pytest.mark.parametrize("size", [(16, 1), (7, 1), (7, 2), (1, 7)])
+@pytest.mark.parametrize("kernel", [3, 7])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_so_are_those_of_narrow_images(stride, kernel, size, channels):
+    options = {"kernel_size": kernel, "stride": stride, "padding": kernel // 2}
+    for kind in (Conv2d, ConvTranspose2d):
+        assert is_right(kind(channels, channels, **options), (2, channels, *size))
+
+
 def test_only_what_is_learned_in_half_precision_gets_them(monkeypatch):
-    monkeypatch.setattr(flat, "MATRIX_UNITS", True)
+    monkeypatch.setattr(half, "MATRIX_UNITS", True)
     maps = torch.zeros(1, 1, 8, 4, 4)
     assert not learns_in_half(maps) and learns_in_half(maps.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
@@ -92,7 +105,7 @@ def test_only_what_is_learned_in_half_precision_gets_them(monkeypatch):
     assert safe_sizes((8, 96, 96), (3, 3, 3), (8, 96, 96)) == [16, 96, 96]
     for enough in ((16, 96, 96), (8, 32, 32)):
         assert safe_sizes(enough, (3, 3, 3), enough) == [*enough]
-    monkeypatch.setattr(flat, "MATRIX_UNITS", False)
+    monkeypatch.setattr(half, "MATRIX_UNITS", False)
     assert safe_sizes((8, 96, 96), (3, 3, 3), (8, 96, 96)) == [8, 96, 96]
     assert safe_sizes((2, 1, 6), (3, 5, 5), (2, 1, 6)) == [3, 5, 6]
     assert safe_sizes((1, 6, 6), (3, 3, 3), (1, 6, 6)) == [1, 6, 6]
@@ -115,6 +128,8 @@ print("learned")
 
 
 def test_nets_are_built_of_them():
-    net = build_spec("unet", 3, 1, 2, channels=(4, 8)).build()
-    kinds = {type(part) for part in net.modules() if isinstance(part, nn.Conv3d | nn.ConvTranspose3d)}
-    assert kinds <= {Conv3d, ConvTranspose3d} and Conv3d in kinds
+    files = [file for file in Path(half.__file__).parent.rglob("*.py") if file != Path(half.__file__)]
+    made = re.compile(r"^(?!.*>>>).*nn\.(Conv(Transpose)?[23]d|LayerNorm)\(", re.MULTILINE)
+    assert len(files) > 50 and not [file for file in files if made.search(file.read_text())]
+    assert [*layers.CONV.values(), *layers.TRANSPOSED.values()] == [Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d]
+    assert {cls.__mro__[2] for cls in STANDARDISED.values()} == {Conv2d, Conv3d}
