@@ -17,8 +17,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Batch", "Case", "ConfigError", "DataError", "Dataset", "Ensemble", "Experiment", "Fingerprint", "Grid",
     "HyoidError", "Image", "Labels", "Plan", "Predictor", "Report", "Stop", "UNetSpec", "__version__", "cases", "cite",
-    "compare", "demo", "evaluate", "inspect", "load", "losses", "metrics", "nets", "open_dataset", "plan", "predict",
-    "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "trust", "write_image",
+    "compare", "demo", "doctor", "evaluate", "inspect", "load", "losses", "metrics", "nets", "open_dataset", "plan",
+    "predict", "prepare", "read_image", "report", "run", "show_nets", "stopping", "tasks", "train", "trust",
+    "write_image",
 ]
 # fmt: on
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         cite,
         compare,
         demo,
+        doctor,
         evaluate,
         inspect,
         plan,

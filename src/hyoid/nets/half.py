@@ -18,7 +18,7 @@ where they have one sign. Such norms are computed in float32, as on a GPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,8 @@ def shortened(x: Tensor, counts: Sequence[int]) -> Tensor:
     """The first voxels of maps along each axis, in the layout of all."""
     last = torch.channels_last_3d if x.ndim == 5 else torch.channels_last
     kept = last if x.is_contiguous(memory_format=last) and not x.is_contiguous() else torch.contiguous_format
-    return x[(..., *map(slice, counts))].contiguous(memory_format=kept)
+    box: tuple[Any, ...] = (..., *(slice(count) for count in counts))
+    return x[box].contiguous(memory_format=kept)
 
 
 class _Conv(_ConvNd):

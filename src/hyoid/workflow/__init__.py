@@ -7,6 +7,7 @@
 - `judging`: evaluate and compare
 - `everything`: run and demo, which call the others
 - `approval`: trust, which lets Python files of a run be executed
+- `diagnosis`: doctor, what this machine is and can do
 - `shelf`: show_nets (`hyoid nets`), the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `beginning`: the weights a net begins with
@@ -26,11 +27,12 @@
 """
 
 from .approval import trust
+from .diagnosis import doctor
 from .everything import demo, run
 from .judging import compare, evaluate
 from .shelf import show_nets
 from .signatures import described
 from .verbs import cite, inspect, plan, predict, prepare, report, train
 
-_ORDER = (run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite, show_nets, trust)
+_ORDER = (run, inspect, plan, prepare, train, predict, evaluate, compare, report, demo, cite, show_nets, trust, doctor)
 VERBS = tuple(described(function) for function in _ORDER)

@@ -130,7 +130,7 @@ class MambaLayer(nn.Module):
     def __init__(self, style: Style, channels: int, states: int = 16, voxels: int | None = None) -> None:
         super().__init__()
         self.voxels = voxels
-        self.norm = nn.LayerNorm(voxels or channels)
+        self.norm = LayerNorm(voxels or channels)
         self.mamba = Mamba(voxels or channels, states)
 
     def forward(self, x: Tensor) -> Tensor:
