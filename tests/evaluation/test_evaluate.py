@@ -331,3 +331,15 @@ def test_a_report_of_partly_annotated_cases_is_read_back(tmp_path):
     found = partly(tmp_path)
     again = Report.read(tmp_path)
     assert again.means == found.means and again.rows_of_case("b")[1].finding == "unknown"
+
+
+def test_objects_are_counted_one_by_one_where_one_mask_holds_several():
+    truth = np.zeros((1, 12, 30), np.uint8)
+    truth[0, 2:10, 2:28:6] = truth[0, 2:10, 3:28:6] = 1
+    blob = np.zeros_like(truth)
+    blob[0, 2:10, 2:28] = 1
+    prediction, reference = (Image(one, Grid.plain((12, 30)), "labels") for one in (blob, truth))
+    found = evaluate_pairs([Judged("c", lambda: (prediction, reference))], Labels.of({1: "nucleus"}))
+    assert found.settings.metrics[-1] == "object_f1" and found.rows[0].values["object_f1"] == 0.0
+    single = evaluate_pairs([Judged("c", lambda: (reference, prediction))], Labels.of({1: "nucleus"}))
+    assert "object_f1" not in single.metrics and "object_f1" not in single.rows[0].values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 from skimage.metrics import adapted_rand_error, variation_of_information
 
 from hyoid.core.errors import DataError
@@ -138,3 +139,17 @@ def test_many_objects_are_counted_without_a_table(monkeypatch):
 def test_objects_lie_on_one_grid():
     with pytest.raises(DataError, match="one grid"):
         Objects.of(np.zeros((2, 3), int), np.zeros((3, 2), int))
+
+
+def test_pairs_below_one_half_are_those_of_the_best_assignment_in_each_group():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        prediction, reference = (np.repeat(np.sort(rng.integers(0, 7, 12)), 5)[None] for _ in range(2))
+        objects = Objects.of(prediction, np.roll(reference, rng.integers(5)))
+        predicted, truth, iou = objects.pairs(0.1)
+        assert len(set(predicted)) == len(predicted) and len(set(truth)) == len(truth)
+        table = np.zeros((objects.num_predicted + 1, objects.num_reference + 1))
+        rows, columns, _, overlap = objects.overlaps
+        table[rows, columns] = np.where(overlap > 0.1, 1 + overlap / 100, 0)
+        best = table[linear_sum_assignment(table, maximize=True)]
+        assert len(iou) == (best > 0).sum() and iou.sum() == pytest.approx(100 * (best[best > 0] - 1).sum())

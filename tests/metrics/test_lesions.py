@@ -44,3 +44,19 @@ def test_the_curve_is_that_of_monai_which_leaves_out_the_laxest_point():
     ours_false, ours_found = froc(CASES)
     assert ours_false[:-1].tolist() == false_rate[::-1].tolist()
     assert ours_found[:-1].tolist() == sensitivity[::-1].tolist()
+
+
+def test_one_piece_over_ten_lesions_finds_one_at_most_and_a_lesion_in_two_pieces_is_found_once():
+    reference = np.zeros((3, 40), bool)
+    reference[:, ::4] = reference[:, 1::4] = True
+    blob = candidates(np.full((3, 40), 0.9), reference)
+    assert len(blob.hits) == 10 and sum(np.isfinite(blob.hits)) <= 1
+    lesion, halves = np.ones((1, 9), bool), np.full((1, 9), 0.9)
+    halves[0, 4] = 0.0
+    assert candidates(halves, lesion) == Candidates(hits=(0.9,), false=(0.9,))
+
+
+def test_weak_pieces_are_candidates_and_sure_ones_are_cut_as_answers_are():
+    reference = np.array([[1, 1, 0, 1, 1, 0, 0, 1, 1]], bool)
+    probability = np.array([[0.8, 0.8, 0.3, 0.9, 0.9, 0, 0, 0.2, 0.2]])
+    assert candidates(probability, reference) == Candidates(hits=(0.8, 0.9, 0.2), false=())

@@ -43,8 +43,8 @@ class Belief:
         values: The metrics of certainty; NaN when the reference lacks the structure.
         bins: For each bin of probability: voxels, sum of probabilities, voxels of the structure.
         lesions: Size (in the unit of sizes of the report) of each piece of the reference and the highest probability
-            of a predicted piece that touches it, None when none does; None when pieces were not looked at.
-        false: Highest probability of each predicted piece that touches no piece of the reference.
+            of the predicted piece that is matched to it, None without one; None when pieces were not looked at.
+        false: Highest probability of each predicted piece that is matched to no piece of the reference.
     """
 
     case: str
@@ -73,6 +73,7 @@ class Measuring:
         lengths: Units of sizes, and the margin around the box of a structure in which voxels are judged: all the rest
             of the image is easy background, which would make every net look well calibrated. Those of the case when
             None.
+        objects: Object numbers (*S) of the reference where annotations have them; else lesions are connected pieces.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Measuring:
         scattered: Collection[str] = (),
         annotated: Collection[str] | None = None,
         lengths: Lengths | None = None,
+        objects: np.ndarray | None = None,
     ) -> None:
+        self.objects = objects
         self.known = labels.names if annotated is None else annotated
         self.truth, self.grid, self.labels = labels.classed(reference.array[0]), reference.grid, labels
         self.lengths = lengths or Lengths.of([self.grid])
@@ -133,8 +136,9 @@ class Measuring:
         found = Belief(case, group, name, values, bins)
         if name not in self.maps:
             return found
-        numbers, count = components(np.isin(self.truth, self.labels.values[index]))
-        voxels = np.bincount(numbers.reshape(-1), minlength=count + 1)[1:]
+        inside = np.isin(self.truth, self.labels.values[index])
+        numbers = components(inside)[0] if self.objects is None else self.objects * inside
+        voxels = np.unique(numbers[numbers > 0], return_counts=True)[1]
         one = candidates(self.maps[name], numbers)
         sizes = voxels * self.lengths.voxel_size(self.grid.voxel_mm3, self.grid.dims)
         lesions = tuple(

@@ -112,7 +112,7 @@ class Band:
         low: Smallest size.
         high: Largest size.
         num_lesions: How many there are.
-        num_found: How many of these a predicted piece with a probability of one half or more touches.
+        num_found: How many of these are matched to a predicted piece with a probability of one half or more.
         sensitivity: Their share.
         wilson_low: Lower end of its Wilson 95 % interval.
         wilson_high: Upper end.

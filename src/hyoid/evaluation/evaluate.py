@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..core.labels import Labels
 from ..core.lengths import Lengths
 from ..core.progress import log, track
 from ..datasets.agreement import coincide, difference
+from ..metrics.metric import DEFAULT_METRICS
 from ..metrics.objects import Objects
 from ..metrics.pair import pairs_of
 from ..metrics.shelves import check_kind
@@ -25,6 +26,8 @@ from .identity import mark_of_reference
 from .images import rows_of_image
 from .report import UNKNOWN, EvaluationSettings, Report, rounded
 from .rows import Row
+
+OBJECT_METRIC = "object_f1"
 
 Numbers = tuple[np.ndarray | None, np.ndarray | None]
 
@@ -114,7 +117,8 @@ def evaluate_case(
         }
         sizes = (rounded(pair.num_reference * voxel), rounded(pair.num_predicted * voxel))
         mark = mark_of_reference(pair, reference.grid)
-        rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark))
+        num_objects = pair.objects.num_reference if OBJECT_METRIC in values else 0
+        rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark, num_objects))
     return rows
 
 
@@ -129,6 +133,9 @@ def evaluate_pairs(
     lengths: Lengths | None = None,
 ) -> Report:
     """The report of many cases; as many as there are workers are in memory at a time.
+
+    Beside the usual metrics, `object_f1` is measured where a structure is several pieces: an overlap does not say
+    whether these were found one by one.
 
     Args:
         cases: What is judged.
@@ -150,6 +157,8 @@ def evaluate_pairs(
 
     lengths = lengths or Lengths.of(one.read()[1].grid for one in todo)
     settings = (settings or EvaluationSettings()).measured_in(lengths)
+    if usual := settings.metrics == DEFAULT_METRICS:
+        settings = settings.model_copy(update={"metrics": (*DEFAULT_METRICS, OBJECT_METRIC)})
     numbered = settings.objects == "numbers" and any(metric.compares is Objects for metric in settings.build())
 
     def judge(one: Judged) -> tuple[list[Row], Grid, np.ndarray | None]:
@@ -168,6 +177,9 @@ def evaluate_pairs(
     with ThreadPoolExecutor(max(1, workers)) as pool:
         by_case, grids, tables = zip(*track(pool.map(judge, todo), stage, len(todo)), strict=True)
     rows = tuple(itertools.chain.from_iterable(by_case))
+    if usual and not _in_pieces(rows):
+        settings = settings.model_copy(update={"metrics": DEFAULT_METRICS})
+        rows = tuple(replace(row, values={name: row.values[name] for name in DEFAULT_METRICS}) for row in rows)
     calibrated = {grid.calibrated for grid in grids}
     told = list(notes)
     if len(calibrated) > 1:
@@ -183,6 +195,15 @@ def evaluate_pairs(
     confused = None if tables[0] is None else Confusion.of(tables, labels)
     names = labels.names or tuple(dict.fromkeys(row.structure for row in rows))
     return Report(rows, names, settings, lengths.unit, size_unit, tuple(told), facts, confused)
+
+
+def _in_pieces(rows: Sequence[Row]) -> bool:
+    """Whether the references of some structure hold several objects in most cases where it is."""
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        if row.num_objects:
+            counts.setdefault(row.structure, []).append(row.num_objects)
+    return any(np.median(some) > 1 for some in counts.values())
 
 
 def _label_array(case: str, what: str, image: Image) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..core.result import Column, Table
@@ -25,6 +25,7 @@ class Row:
         prediction_size: The same of the prediction.
         values: Metric values; NaN where the rules exclude the case, or the structure was not annotated.
         reference_mark: A text that tells references apart (`identity`); empty when there is nothing or none was kept.
+        num_objects: Objects of the reference, 0 when they were not counted; not kept in files.
     """
 
     case: str
@@ -35,6 +36,7 @@ class Row:
     prediction_size: float
     values: Mapping[str, float]
     reference_mark: str = ""
+    num_objects: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Metrics of detection: are lesions found at all, whatever their size.
 
-A lesion is a connected piece. It counts as found when one voxel of it is marked, and a predicted piece as right when
-one of its voxels is marked in the reference. FROC looks at this at every threshold of a probability.
+A lesion is a connected piece. By `lesion_recall`, `lesion_precision` and `lesion_f1` it counts as found when one voxel of
+it is marked, and a predicted piece as right when one of its voxels is marked in the reference: the rule of challenges
+with few lesions that lie apart. One piece over ten lesions finds ten so. FROC looks at every threshold of a
+probability, and matches pieces one to one.
 """
 
 from __future__ import annotations
@@ -12,12 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.morphology import components
 from .instances import object_metrics
 from .metric import metric
 from .objects import Objects
 
 _SHARE: dict[str, Any] = {"shelf": object_metrics, "compares": Objects, "best": 1.0, "worst": 0.0}
 _ONE_VOXEL = "one common voxel"
+
+FOUND_IOU = 0.1
+"""A predicted piece and a lesion whose IoU is above this may belong together."""
+
+SURE = 0.5
 
 FALSE_POSITIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives per case at which sensitivities are averaged (LUNA16)."""
@@ -47,8 +55,8 @@ class Candidates:
     """What one case gives to a FROC curve.
 
     Attributes:
-        hits: Highest score among the predicted pieces that touch each lesion; minus infinity for lesions none touches.
-        false: Scores of the predicted pieces that touch no lesion.
+        hits: Score of the predicted piece that is matched to each lesion; minus infinity for lesions without one.
+        false: Scores of the predicted pieces that are matched to no lesion.
     """
 
     hits: tuple[float, ...]
@@ -56,19 +64,29 @@ class Candidates:
 
 
 def candidates(probability: np.ndarray, reference: np.ndarray, threshold: float = 0.1) -> Candidates:
-    """Connected pieces above a threshold, each scored by its highest probability.
+    """Predicted pieces, each scored by its highest probability and matched to one lesion at most.
+
+    Pieces are cut out where the probability is above one half, as answers are, and beside these where it is above a
+    threshold. A piece and a lesion match when their IoU is above 0.1: enough to show the place of small lesions, whose
+    rim is uncertain, and too much for one piece over several.
 
     Args:
         probability: (*S), 0 to 1.
         reference: Boolean (*S), or object numbers.
-        threshold: Where pieces are cut out; low, so that the scores tell them apart.
+        threshold: Where pieces that no voxel above one half has are cut out; low, so that the scores tell them apart.
+
+    Reference:
+        maierhein2024metrics, section on localisation and assignment.
     """
-    objects = Objects.of(probability > threshold, reference)
+    sure, count = components(probability > SURE)
+    faint = components(probability > threshold)[0]
+    faint[np.isin(faint, np.unique(faint[sure > 0]))] = 0
+    objects = Objects.of(np.where(faint > 0, faint + count, sure), reference)
     scores = np.full(objects.num_predicted + 1, -np.inf)
     np.maximum.at(scores, objects.prediction.reshape(-1), np.asarray(probability, float).reshape(-1))
-    predicted, lesions, *_ = objects.overlaps
+    predicted, lesions, _ = objects.pairs(FOUND_IOU)
     hits = np.full(objects.num_reference + 1, -np.inf)
-    np.maximum.at(hits, lesions, scores[predicted])
+    hits[lesions] = scores[predicted]
     false = np.setdiff1d(np.arange(1, objects.num_predicted + 1), predicted)
     return Candidates(tuple(hits[1:].tolist()), tuple(scores[false].tolist()))
 

@@ -106,25 +106,44 @@ class Objects:
         return predicted, reference, counts, counts / union
 
     def matched(self, iou: float) -> np.ndarray:
-        """IoU of the pairs of objects that belong together: one to one, each above a threshold, as many as possible.
+        """IoU of the pairs of objects that belong together, see `pairs`."""
+        return self.pairs(iou)[2]
 
-        From 0.5 on an object can have only one such partner; below, the pairs are those of the best assignment.
+    def pairs(self, iou: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Predicted number, reference number and IoU of the objects that belong together.
+
+        They are matched one to one, each above a threshold, as many as possible. From 0.5 on an object can have only
+        one such partner; below, the pairs are those of the best assignment.
         """
         predicted, reference, _, overlap = self.overlaps
-        close = overlap > iou
-        predicted, reference, overlap = predicted[close], reference[close], overlap[close]
-        if iou >= 0.5 or not len(overlap):
-            return overlap
-        from scipy.optimize import linear_sum_assignment
+        kept = overlap > iou
+        if iou < 0.5:
+            kept &= _best(predicted, reference, np.where(kept, overlap, 0.0))
+        return predicted[kept], reference[kept], overlap[kept]
 
-        rows, row_of = np.unique(predicted, return_inverse=True)
-        columns, column_of = np.unique(reference, return_inverse=True)
-        worth = np.zeros((len(rows), len(columns)))
-        worth[row_of, column_of] = 1 + overlap / (len(overlap) + 1)  # more pairs first, then more overlap
-        chosen = linear_sum_assignment(worth, maximize=True)
-        table = np.zeros_like(worth)
-        table[row_of, column_of] = overlap
-        return table[chosen][table[chosen] > 0]
+
+def _best(predicted: np.ndarray, reference: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+    """Which of the overlaps (0: none) the best assignment has; each group of objects that overlap is one of its own."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    chosen = overlap > 0
+    if not chosen.any():
+        return chosen
+    first = int(predicted.max()) + 1
+    links = coo_array((chosen, (predicted, first + reference)), shape=(first + int(reference.max()) + 1,) * 2)
+    group = np.where(chosen, connected_components(links, directed=False)[1][predicted], -1)
+    order = np.argsort(group, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(members) > 1 and group[members[0]] >= 0:
+            rows, row_of = np.unique(predicted[members], return_inverse=True)
+            columns, column_of = np.unique(reference[members], return_inverse=True)
+            worth = np.zeros((len(rows), len(columns)))
+            worth[row_of, column_of] = 1 + overlap[members] / (len(members) + 1)  # more pairs first, then more overlap
+            partner = dict(zip(*(part.tolist() for part in linear_sum_assignment(worth, maximize=True)), strict=True))
+            chosen[members] = [partner.get(row) == column for row, column in zip(row_of, column_of, strict=True)]
+    return chosen
 
 
 def _numbered(array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..core.case import Case, Image, Kind
 from ..core.digest import short_name
 from ..core.errors import ConfigError, DataError
 from ..core.grid import Grid
+from ..core.labels import Labels
 from ..core.lengths import Lengths
 from ..core.machine import use_threads
 from ..core.progress import log
@@ -219,8 +220,10 @@ def predict_entries(
 
     def watch(case: Case) -> Watch:
         assert case.truth is not None
-        about = predictor.task.labels, scattered or (), case.annotated, lengths
-        one = measuring[case.id] = Measuring(case.truth, *about)
+        labels = predictor.task.labels
+        objects = dataset.read_instances(case.id).array[0] if numbers_objects(dataset, labels) else None
+        names = (scattered or ()) if objects is None else labels.names
+        one = measuring[case.id] = Measuring(case.truth, labels, names, case.annotated, lengths, objects)
         return lambda piece: one.add(piece.probabilities, piece.source, piece.place)
 
     def write(case: Case, labels: Image, maps: Image | None = None) -> None:
@@ -307,11 +310,16 @@ def _maps_by_file(predictor: Answering, maps: Image, case_id: str, into: Path) -
     }
 
 
+def numbers_objects(dataset: Dataset, labels: Labels) -> bool:
+    """Whether annotations number objects, and answers hold structures only."""
+    return dataset.encoding.kind in ("instances", "objects") and not labels.objects
+
+
 def judged_cases(folder: RunFolder, ids: Sequence[str], answer: Callable[[Case], Image]) -> list[Judged]:
     """Cases of a run with what is to be judged; `answer` gives it on the grid of a case's image."""
     dataset = folder.dataset
     objects = folder.experiment.task_labels.objects
-    numbered = dataset.encoding.kind in ("instances", "objects") and not objects
+    numbered = numbers_objects(dataset, folder.experiment.task_labels)
 
     def judged(case_id: str) -> Judged:
         def read() -> tuple[Image, Image]:

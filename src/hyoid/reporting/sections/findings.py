@@ -13,6 +13,7 @@ from ...evaluation.report import Report
 from ...evaluation.subgroups import Subgroup
 from ...evaluation.tally import BINS, CERTAINTY_METRICS
 from ...evaluation.volumes import Agreement
+from ...metrics.lesions import FOUND_IOU
 from ..certainty_figures import by_size, detection_curves, reliability_diagram
 from ..facts import RunFacts
 from ..figures import name_of
@@ -114,6 +115,7 @@ def detection(report: Report, facts: RunFacts) -> dict[str, Any] | None:
         "refined": facts.refined,
         "rows": found,
         "curves": detection_curves(found),
+        "found_iou": FOUND_IOU,
         "curves_title": "; ".join(_at_one(row) for row in found[:3]),
         "sizes": by_size(found, report.size_unit),
         "sizes_title": "; ".join(_ends(row) for row in found[:3]),

@@ -18,7 +18,7 @@ _ENDS = ("mean", "low", "high")
 _MOST_NAMES = 5
 _MOST_STRUCTURES = 8
 _MOST_COLUMNS = 6
-_SHOWN = ("dice", "hd95", "nsd", "volume_error")
+_SHOWN = ("dice", "hd95", "nsd", "object_f1", "volume_error")
 
 
 def result(report: Report, facts: RunFacts) -> dict[str, Any]:
