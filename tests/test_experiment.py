@@ -15,6 +15,7 @@ from hyoid.datasets.phantoms import write_phantoms
 from hyoid.experiment import FACTS_FILE, Experiment
 from hyoid.run_folder import RunFolder
 from hyoid.workflow.question import check_edits
+from hyoid.workflow.seeds import pools_of
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,16 @@ def test_a_run_from_before_the_seed_of_the_split_keeps_the_seed_it_was_split_by(
     edit(run, "fold", 1)
     with pytest.raises(ConfigError, match="fold was 0, now 1"):
         check_edits(RunFolder.open(run))
+
+
+def test_runs_that_differ_by_seed_alone_are_pooled_each_seed_once(run, tmp_path):
+    folders = {"other": tmp_path / "other", "same_again": run, "no_run": tmp_path}
+    for seed in (0, 1, 2):
+        folders[f"net_seed{seed}"] = shutil.copytree(run, tmp_path / f"net_seed{seed}")
+        edit(folders[f"net_seed{seed}"], "seed", seed)
+    edit(shutil.copytree(run, folders["other"]), "training.ema", 0.5)
+    pools = pools_of(dict(sorted(folders.items())))
+    assert pools == {
+        "net (3 seeds)": ("net_seed0", "net_seed1", "net_seed2"),
+        **{name: (name,) for name in ("no_run", "other", "same_again")},
+    }

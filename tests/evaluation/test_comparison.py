@@ -148,3 +148,28 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path):
     for name in ("x/run", "y/run"):
         report(0).write(tmp_path / name)
     assert list(workflow.compare([tmp_path / "x/run", tmp_path / "y/run"]).reports) == ["x/run", "y/run"]
+
+
+def test_seeds_are_pooled_by_case_and_an_interval_is_by_patient():
+    pools = {
+        "fine (2 seeds)": {"s0": report(0, paired=True), "s1": report(2, paired=True)},
+        "rough": {"rough": report(4, paired=True)},
+    }
+    found = Comparison.of_pools(pools)
+    s0, s1 = (Comparison.of({"a": one, "b": one}).values("a", "dice") for one in pools["fine (2 seeds)"].values())
+    np.testing.assert_allclose(found.values("fine (2 seeds)", "dice"), (s0 + s1) / 2, atol=1e-6)
+    assert found.differences[0].found.num_groups == 4 and len(found.first.cases) == 8
+    (spread,) = (one for one in found.seeds["fine (2 seeds)"] if one.metric == "dice")
+    assert spread.means == pytest.approx({"s0": s0.mean(), "s1": s1.mean()})
+    assert spread.sd == pytest.approx(np.std([s0.mean(), s1.mean()], ddof=1))
+    assert found.to_json()["seeds"].keys() == {"fine (2 seeds)"}
+
+
+def test_seeds_that_were_judged_on_different_cases_or_references_are_not_pooled():
+    rough = {"rough": report(4)}
+    with pytest.raises(
+        DataError, match=r"s0 and s1 differ by their seed alone, but were judged on different cases .*c7"
+    ):
+        Comparison.of_pools({"fine": {"s0": report(0), "s1": report(0, cases=7)}, "rough": rough})
+    with pytest.raises(DataError, match="other voxels"):
+        Comparison.of_pools({"fine": {"s0": report(0), "s1": report(0, moved=1)}, "rough": rough})

@@ -15,6 +15,7 @@ Read in this order:
 - `record`: what report.json holds, and its schema
 - `rivals`: what other methods reach on the same cases
 - `comparison`: Comparison, two or more reports of the same cases side by side
+- `pooling`: runs of several seeds as one
 - `paired`: paired differences, Wilcoxon and permutation tests, Holm's correction, detectable difference
 - `ranking`: ranks, their stability, and who wins against whom
 - `volumes`: bias and limits of agreement of sizes

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..core.progress import log
 from ..core.result import Column, Line, Result, Table
 from ..metrics.objects import Objects
 from .paired import Difference, difference, holm
+from .pooling import SeedSpread, pooled
 from .ranking import Ranking, ranking
 from .report import UNKNOWN, Report
 from .statistics import mean_of_known
@@ -56,8 +57,8 @@ class Compared:
         one = self.found
         numbers = (one.mean, one.wilcoxon, one.permutation, self.adjusted, one.detectable)
         mean, *others = (f"{value:.4f}" for value in numbers)
-        interval = f"{one.low:.4f} to {one.high:.4f}"
-        return self.metric, f"{self.other} - {self.base}", mean, interval, *others, self.better or "-"
+        interval, patients = f"{one.low:.4f} to {one.high:.4f}", str(one.num_groups)
+        return self.metric, f"{self.other} - {self.base}", mean, interval, patients, *others, self.better or "-"
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,25 @@ class Comparison(Result):
     Attributes:
         reports: By name, all with the same cases in the same order.
         notes: Sentences on what was left out.
+        runs: For each report that stands for several runs of other seeds, these.
     """
 
     reports: Mapping[str, Report]
     notes: tuple[str, ...] = ()
+    runs: Mapping[str, Mapping[str, Report]] = field(default_factory=dict)
+
+    @classmethod
+    def of_pools(cls, pools: Mapping[str, Mapping[str, Report]]) -> Comparison:
+        """As `of`, each side being one run or several that differ by their seed alone.
+
+        Raises:
+            DataError: As `of` does, and when runs of one side were judged on different cases or references.
+        """
+        sides = {name: pooled(runs) for name, runs in pools.items()}
+        runs = {name: runs for name, runs in pools.items() if len(runs) > 1}
+        for same in runs.values():
+            cls(same)._check_references()
+        return replace(cls.of(sides), runs=runs)
 
     @classmethod
     def of(cls, reports: Mapping[str, Report]) -> Comparison:
@@ -193,6 +209,19 @@ class Comparison(Result):
             for column in self.first.comparable
         }
 
+    @cached_property
+    def seeds(self) -> dict[str, tuple[SeedSpread, ...]]:
+        """For each report of several seeds, how each metric of the compared cases depends on the seed."""
+        return {name: tuple(self._seeds(name, metric) for metric in self.metrics) for name in self.runs}
+
+    def _seeds(self, name: str, metric: str) -> SeedSpread:
+        means = {}
+        for run, one in self.runs[name].items():
+            rows = {(row.case, row.structure): row.values[metric] for row in one.rows}
+            table = [[rows[case, structure] for case in self.first.cases] for structure in self.structures]
+            means[run] = float(mean_of_known(mean_of_known(table)))
+        return SeedSpread.of(metric, means)
+
     def _of_metric(self, metric: str) -> Iterator[Compared]:
         settings = self.first.settings
         parts = (MEAN, *(self.structures if len(self.structures) > 1 else ()))
@@ -219,10 +248,19 @@ class Comparison(Result):
         yield Table(columns, tuple(self._ranks()), title)
         yield Line("")
         level = f"{100 * self.first.settings.confidence:.0f} %"
-        heads = ("difference", level, "Wilcoxon p", "permutation p", "Holm p", "detectable", "better")
+        heads = ("difference", level, "patients", "Wilcoxon p", "permutation p", "Holm p", "detectable", "better")
         columns = (Column("metric"), Column("runs"), *(Column(name, right=True) for name in heads))
         yield Table(columns, tuple(row.cells for row in self.differences if row.structure == MEAN))
+        if self.seeds:
+            yield Line("")
+            columns = Column("pooled"), Column("metric"), Column("mean of each seed"), Column("SD of seeds", right=True)
+            yield Table(columns, tuple(self._seed_rows()))
         yield from (Line(note, look="faint") for note in self.notes)
+
+    def _seed_rows(self) -> Iterator[tuple[str, ...]]:
+        for name, spreads in self.seeds.items():
+            for one in spreads:
+                yield name, one.metric, "  ".join(f"{mean:.4f}" for mean in one.means.values()), f"{one.sd:.4f}"
 
     def _ranks(self) -> Iterator[tuple[str, ...]]:
         place = self.ranking
@@ -257,6 +295,7 @@ class Comparison(Result):
                 column: {name: [_plain(asdict(one)) for one in kinds] for name, kinds in by_run.items()}
                 for column, by_run in self.subgroups.items()
             },
+            "seeds": {name: [_plain(asdict(one)) for one in spreads] for name, spreads in self.seeds.items()},
             "notes": list(self.notes),
         }
 

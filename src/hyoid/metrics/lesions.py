@@ -1,8 +1,8 @@
 """Metrics of detection: are lesions found at all, whatever their size.
 
-A lesion is a connected piece. By `lesion_recall`, `lesion_precision` and `lesion_f1` it counts as found when one voxel of
-it is marked, and a predicted piece as right when one of its voxels is marked in the reference: the rule of challenges
-with few lesions that lie apart. One piece over ten lesions finds ten so. FROC looks at every threshold of a
+A lesion is a connected piece. By `lesion_recall`, `lesion_precision` and `lesion_f1` it counts as found when one
+voxel of it is marked, and a predicted piece as right when one of its voxels is marked in the reference: the rule of
+challenges with few lesions that lie apart. One piece over ten lesions finds ten so. FROC looks at every threshold of a
 probability, and matches pieces one to one.
 """
 

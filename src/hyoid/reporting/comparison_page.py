@@ -11,7 +11,7 @@ from ..evaluation.statistics import mean_of_known
 from .figures import name_of
 from .page import environment, write_filled
 from .small_figures import bland_altman, forest, paired_dots
-from .wording import number
+from .wording import number, several
 
 _MOST_VOLUMES = 12
 
@@ -27,7 +27,7 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
         The path of the page.
     """
     jinja = environment()
-    jinja.filters["p_value"] = p_value
+    jinja.filters |= {"p_value": p_value, "several": several}
     jinja.filters["to"] = lambda low, high: "–" if low != low else f"{number(low)} to {number(high)}"
     return write_filled(Path(folder) / "comparison.html", jinja, "comparison.html", **_content(comparison))
 

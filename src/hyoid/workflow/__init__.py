@@ -4,7 +4,7 @@
 
 - `signatures`: what is known of a verb, as data; the check of its arguments
 - `verbs`: inspect, plan, prepare, train, predict, report, cite
-- `judging`: evaluate and compare
+- `judging`: evaluate and compare; `seeds`, which runs differ by their seed alone
 - `everything`: run and demo, which call the others
 - `approval`: trust, which lets Python files of a run be executed
 - `diagnosis`: doctor, what this machine is and can do

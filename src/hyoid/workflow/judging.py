@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ConfigError
 from ..core.machine import cores
+from ..core.progress import log
 from .signatures import verb
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def evaluate(
 def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Comparison:
     """Say which of several evaluated runs is better, by how much, and how sure that is.
 
-    The cases, structures and metrics that all have are compared, patient by patient.
+    The cases, structures and metrics that all have are compared, patient by patient. Runs that differ by their seed
+    alone are pooled: a case gets the mean over seeds, and the spread of seeds is shown beside the interval.
 
     Args:
         runs: Two or more folders that `hyoid evaluate` or `hyoid run` wrote; differences are from the earlier one.
@@ -132,6 +134,7 @@ def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Co
     from ..evaluation.report import Report
     from ..reporting.comparison_page import write_comparison
     from .question import check_ours
+    from .seeds import pools_of
 
     if into is not None:
         check_ours(Path(into), "comparison.json", "comparison.html")
@@ -141,7 +144,14 @@ def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Co
         names = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
     if len(set(names)) < len(names):
         raise ConfigError(f"Each run is named once; got {', '.join(names)}.")
-    found = Comparison.of({name: Report.read(folder) for name, folder in zip(names, folders, strict=True)})
+    by_name = dict(zip(names, folders, strict=True))
+    pools = pools_of(by_name)
+    if len(pools) == 1 and len(folders) > 1:
+        log.info("%s differ by their seed alone: what differs is chance.", " and ".join(names))
+        pools = {name: (name,) for name in names}
+    found = Comparison.of_pools(
+        {name: {run: Report.read(by_name[run]) for run in runs} for name, runs in pools.items()}
+    )
     if into is not None:
         found.write(into)
         write_comparison(into, found)
