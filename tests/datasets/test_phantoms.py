@@ -40,7 +40,7 @@ def test_organs_are_a_data_set_with_a_left_right_pair(organ_set):
     assert all(grid.spacing_mm[2] > 2 * grid.spacing_mm[0] for grid in grids)
 
 
-@pytest.mark.parametrize("kind", ["cells", "organs"])
+@pytest.mark.parametrize("kind", ["cells", "organs", "photographs"])
 def test_the_same_seed_gives_the_same_bytes(kind, tmp_path):
     for name in ("one", "two"):
         write_phantoms(tmp_path / name, kind, num_cases=1, size=48, seed=5)

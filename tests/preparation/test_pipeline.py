@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hyoid.core.case import Case, Image
-from hyoid.core.errors import DataError
+from hyoid.core.errors import ConfigError, DataError
 from hyoid.core.grid import Grid
 from hyoid.ops.resample import onto
 from hyoid.preparation.intensity import IntensitySettings
@@ -141,6 +141,36 @@ def test_a_case_without_labels_is_prepared():
 def test_a_case_of_another_kind_is_named(settings, message):
     with pytest.raises(DataError, match=message):
         prepare(case(), settings)
+
+
+@pytest.mark.parametrize("crop", ["none", "content"])
+@pytest.mark.parametrize("spacing", [None, (0.2, 0.2), (0.4, 0.2)])
+def test_images_of_every_size_get_one_extent_and_answers_come_back(spacing, crop):
+    settings = PreparationSettings(extent=60.0, crop=crop)
+    for shape in ((40, 30), (120, 90), (320, 240)):
+        before = case(shape, spacing, margin=shape[0] // 10)
+        after = prepare(before, settings)
+        if crop == "none":
+            assert np.prod(after.image.grid.shape) == pytest.approx(3600, rel=0.03)
+        else:  # the border that is cut off does not make the rest larger
+            assert np.prod(after.image.grid.shape) == pytest.approx(3600 * 0.8 * (1 - 0.2 * 4 / 3), rel=0.05)
+        assert after.image.grid.spacing_mm[0] == pytest.approx(after.image.grid.spacing_mm[1], rel=0.05)
+        back = onto(after.truth, before.image.grid)
+        assert back.grid == before.image.grid and (back.array == before.truth.array).mean() > 0.97
+
+
+def test_an_image_that_has_the_extent_already_is_not_touched():
+    before = case((51, 77), None)
+    after = prepare(
+        before, PreparationSettings(extent=round((51 * 77) ** 0.5, 1), intensity=(IntensitySettings(scheme="none"),))
+    )
+    assert after.image.grid == before.image.grid
+    np.testing.assert_array_equal(after.image.array, before.image.array)
+
+
+def test_extent_and_spacing_exclude_each_other():
+    with pytest.raises(ConfigError, match="exclude each other"):
+        PreparationSettings.parse({"extent": 60.0, "spacing_mm": (1.0, 1.0)})
 
 
 def test_pixels_of_unknown_size_are_counted():

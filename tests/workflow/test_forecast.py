@@ -20,6 +20,8 @@ def test_predicting_is_told_by_the_voxels_that_go_through_the_net():
     expected = answers * 30 / (3 * plan.batch)  # a step goes forward once and backward at about twice the cost
     assert prediction_seconds(predictor, (32, 32, 32), (1.0, 1.0, 1.0)) == pytest.approx(expected)
     assert prediction_seconds(predictor, (1, 1, 1), (1.0, 1.0, 1.0)) < expected / 10
+    predictor.plan.preparation.__dict__["extent"] = 32.0
+    assert prediction_seconds(predictor, (99, 99, 99), (1.0, 1.0, 1.0)) == pytest.approx(expected)
 
 
 def test_memory_is_told_for_what_it_was_measured_of():

@@ -80,6 +80,15 @@ def test_a_slide_in_parts_is_answered_as_in_memory(shape, blending_gb, scheme, t
     assert {one.name for one in (tmp_path / "parts").iterdir()} == {parts.name, "answers.jsonl"}
 
 
+def test_an_image_of_a_common_extent_in_parts_is_answered_as_in_memory(tmp_path):
+    source = slide(tmp_path, 210, 300)
+    predictor = predictor_for((64, 64), 3, preparation={"extent": 190.0})
+    expected = read_image(predict(predictor, source, tmp_path / "whole", AMPLE_GB, 3), "labels")
+    found = read_image(predict(predictor, source, tmp_path / "parts", LITTLE_GB, 3), "labels")
+    assert expected.array.any() and (found.array == expected.array).mean() > 0.999
+    assert found.grid == expected.grid == read_header(source).grid
+
+
 @pytest.mark.parametrize(
     "preparation",
     [

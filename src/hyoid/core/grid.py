@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -87,6 +88,11 @@ class Grid:
         affine[:-1, :-1] = np.asarray(self.direction) * np.asarray(self.spacing_mm)
         affine[:-1, -1] = self.origin_mm
         return affine
+
+    @property
+    def edge_mm(self) -> float:
+        """Geometric mean of the lengths of the edges: the root of the area in 2D."""
+        return math.prod(n * s for n, s in zip(self.shape, self.spacing_mm, strict=True)) ** (1 / self.dims)
 
     @property
     def voxel_mm3(self) -> float:

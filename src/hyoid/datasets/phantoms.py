@@ -21,11 +21,12 @@ _FINE = 2
 ORGANS = {1: "left_kidney", 2: "right_kidney", 3: "spine"}
 TWINS = {1: "left_lung", 2: "right_lung"}
 LATERAL = {1: "lung"}
+PHOTOGRAPHS = {1: "lesion"}
 
 
 def write_phantoms(
     folder: str | Path,
-    kind: Literal["cells", "organs", "twins", "twins_3d", "lateral", "lateral_3d"] = "cells",
+    kind: Literal["cells", "organs", "photographs", "twins", "twins_3d", "lateral", "lateral_3d"] = "cells",
     num_cases: int = 12,
     size: int = 0,
     seed: int = 0,
@@ -36,14 +37,15 @@ def write_phantoms(
     cell interior and a thin border as structures, as PNG. `organs` are 3D volumes of a body with two kidneys and
     the spine (partial volume, bias field, noise, thick slices, sizes and axis orders that differ), as NIfTI. `twins`
     are two alike organs left and right of each other, each missing in some cases; in `lateral` the second is not
-    annotated. Nothing but their side tells them apart.
+    annotated. Nothing but their side tells them apart. `photographs` show a lesion of the skin among moles and hairs,
+    always from about the same distance, by cameras of 1 to 8 times as many pixels along an edge.
 
     Args:
         folder: Where `images/`, `labels/` and `labels.yaml` go; also what is returned.
-        kind: "cells", "organs", "twins", "lateral", or one of the last two with "_3d".
+        kind: "cells", "organs", "photographs", "twins", "lateral", or one of the last two with "_3d".
         num_cases: How many cases.
-        size: About how many pixels one side of a slice has; 0 gives 128 for cells, 32 for what ends
-            in _3d, else 64.
+        size: About how many pixels one side of a slice has (of a photograph of middle resolution); 0 gives 128 for
+            cells, 256 for photographs, 32 for what ends in _3d, else 64.
         seed: Another seed gives other cases.
     """
     from ..files.formats import write_image
@@ -51,6 +53,7 @@ def write_phantoms(
     makers: dict[str, tuple[Callable[..., tuple[Image, Image]], dict[int, str], int, str]] = {
         "cells": (cells, CELLS, 128, ".png"),
         "organs": (organs, ORGANS, 64, ".nii.gz"),
+        "photographs": (photographs, PHOTOGRAPHS, 256, ".png"),
         "twins": (partial(twins, dims=2), TWINS, 64, ".png"),
         "twins_3d": (partial(twins, dims=3), TWINS, 32, ".nii.gz"),
         "lateral": (partial(twins, dims=2, annotated=1), LATERAL, 64, ".png"),
@@ -145,6 +148,38 @@ def twins(
     signal = _blurred(signal, 0.8) * rng.uniform(0.85, 1.15) + rng.normal(0, 0.05, signal.shape)
     grid = Grid.plain(signal.shape, (1.0,) * 3 if dims == 3 else None)
     return Image(np.clip(255 * signal, 0, 255).astype(np.uint8)[None], grid), Image(labels[None], grid, "labels")
+
+
+def photographs(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, Image]:
+    """A photograph of skin, (3, *S) uint8, and its labels (1 lesion), (1, *S).
+
+    Its edge, the root of its area, is `size` / 2.8 to `size` * 2.8 pixels. All else is in units of the edge: a lesion,
+    several moles, which are smaller and alike in colour, and hairs.
+    """
+    edge, aspect = size * 2 ** rng.uniform(-1.5, 1.5), rng.choice((0.75, 1.0, 1.33))
+    shape = round(edge * aspect**0.5), round(edge / aspect**0.5)
+    y, x = np.meshgrid(*[(np.arange(n) + 0.5 - n / 2) / edge for n in shape], indexing="ij")
+    lesion = _spot(rng, y, x, rng.uniform(-0.15, 0.15, 2), rng.uniform(0.14, 0.2))
+    dark = 0.5 * np.clip((1.05 - lesion) * 10, 0, 1)
+    for _ in range(9):
+        mole = _spot(rng, y, x, rng.uniform(-0.5, 0.5, 2), rng.uniform(0.03, 0.06))
+        dark = np.maximum(dark, 0.5 * np.clip((1.05 - mole) * 4, 0, 1))
+    across = sum(rng.normal(0, 0.08) * np.sin(rng.uniform(10, 60) * (y + 0.7 * x)) for _ in range(8))
+    dark = dark * (1 + across) + 0.3 * across
+    for angle, offset in rng.uniform((0, -0.5), (np.pi, 0.5), (8, 2)):
+        far = x * np.cos(angle) + y * np.sin(angle) - offset + 0.3 * x * y
+        dark = np.maximum(dark, 0.7 * np.exp(-((far / 0.006) ** 2)))
+    light = _field(rng, shape, 0.3)[None] * (np.array([225, 175, 150])[:, None, None] * (1 - dark))
+    picture = np.clip(light + rng.normal(0, 8, (3, *shape)), 0, 255).astype(np.uint8)
+    grid = Grid.plain(shape)
+    return Image(picture, grid), Image((lesion < 1).astype(np.uint8)[None], grid, "labels")
+
+
+def _spot(rng: np.random.Generator, y: np.ndarray, x: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """Distance from the centre of a spot with a wavy outline, which is at 1."""
+    angle = np.arctan2(y - centre[0], x - centre[1])
+    outline = 1 + sum(rng.normal(0, 0.15 / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in (2, 3, 4))
+    return np.asarray(np.hypot(y - centre[0], x - centre[1]) / (radius * outline))
 
 
 def _cell_shapes(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, int]:

@@ -7,6 +7,7 @@ Read in this order:
 - `sides`: structures that only their side tells apart
 - `content`: by what an image is known again, and how bright it is
 - `measure`: one case, measured
+- `extent`: whether images without a pixel size show one thing in different resolution
 - `fingerprint`: Fingerprint, what a data set is; `measure_dataset` reads every case once
 - `likeness`: whether a case is like those that a net learned from
 - `rules`: the published rules for spacing, patch, topology and batch, as arithmetic

@@ -236,7 +236,7 @@ def _designs(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...
 def _views(ground: Ground) -> Iterator[tuple[tuple[float, ...], tuple[int, ...]]]:
     """Spacings and, for each, the patches from small to the whole median image."""
     dims, fixed, finest = len(ground.spacing), ground.settings, min(ground.spacing)
-    for factor in (1.0,) if fixed.spacing_mm else COARSER:
+    for factor in (1.0,) if fixed.spacing_mm or fixed.extent else COARSER:
         spacing = tuple(max(s, factor * finest) for s in ground.spacing)
         median = tuple(
             n * old / new for n, old, new in zip(ground.frame.net_median, ground.spacing, spacing, strict=True)

@@ -26,6 +26,8 @@ def check_settings(settings: PlanningSettings) -> None:
         values = getattr(settings, field)
         if values is not None and (len(values) not in (2, 3) or min(values) <= 0):
             raise ConfigError(f"planning.{field} needs 2 or 3 positive numbers; got {list(values)}.")
+    if settings.extent and settings.spacing_mm:
+        raise ConfigError("planning.extent and planning.spacing_mm exclude each other; leave one of them out.")
     if settings.patch and settings.dims and len(settings.patch) < settings.dims:
         raise ConfigError(f"planning.patch needs {settings.dims} numbers; got {list(settings.patch)}.")
     check_mirror_axes(settings.mirror_axes or (), len(settings.spacing_mm or (0, 0, 0)))

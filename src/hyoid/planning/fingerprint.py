@@ -17,6 +17,7 @@ from ..core.lengths import Lengths
 from ..core.machine import cores
 from ..core.progress import track
 from ..core.settings import Settings
+from .extent import Extent, find_extent
 from .measure import CaseFacts, Drawn, Measured, measure_case
 from .sides import Place, Side, find_sides
 
@@ -73,6 +74,7 @@ class Fingerprint(Settings):
     content_share: float = Field(description="Median over cases of voxels left after cropping to content.")
     object_share: float = Field(description="Share of annotated voxels in any structure.")
     cases: tuple[CaseFacts, ...] = Field(description="One entry per case.")
+    extent: Extent | None = Field(None, description="How sizes vary where flat images do not know their pixel size.")
     sides: tuple[Side, ...] = Field((), description="Axes across which mirroring would mislead, and why.")
 
     @property
@@ -85,13 +87,22 @@ class Fingerprint(Settings):
         """The order of anatomical axes most cases have, in the letters R, A, S; empty in 2D."""
         return _axes(self.cases)
 
-    def geometry(self) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
-        """Spacings and content shapes of all cases, with their axes in the order of `axes`."""
+    @property
+    def edge_mm(self) -> float:
+        """Edge of the median image, root of its area; in pixels when uncalibrated."""
+        return float(np.median([case.edge_mm for case in self.cases]))
+
+    def geometry(self, common: bool = False) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+        """Spacings and content shapes of all cases, with their axes in the order of `axes`.
+
+        With `common` every image is taken to be as large as the median one, whatever its file says.
+        """
         spacings, shapes, letters = [], [], self.axes
         for case in self.cases:
             mine = positive(case.orientation)
             order = [mine.index(letter) for letter in letters] if letters else range(len(case.shape))
-            spacings.append(tuple(case.spacing_mm[axis] for axis in order))
+            scale = self.edge_mm / case.edge_mm if common else 1.0
+            spacings.append(tuple(scale * case.spacing_mm[axis] for axis in order))
             shapes.append(tuple(float(case.content_shape[axis]) for axis in order))
         return spacings, shapes
 
@@ -168,6 +179,7 @@ def _pooled(measured: list[Measured], labels: Labels, names: Sequence[str], pati
         content_share=float(np.median(content)),
         object_share=sum(one.num_inside for one in measured) / max(1, num_annotated),
         cases=tuple(one.facts for one in measured),
+        extent=find_extent([one.facts for one in measured], [one.objects for one in measured]),
         sides=find_sides(_turned(measured), labels.names, patients),
     )
 

@@ -30,12 +30,14 @@ class Frame:
         spacing: Target spacing along each.
         median: Median shape of the images at that spacing.
         dims: Dimensions of the net.
+        edge_mm: Edge that all images are given, in units of `spacing`; None where spacing counts.
     """
 
     orientation: str | None
     spacing: tuple[float, ...]
     median: tuple[float, ...]
     dims: Literal[2, 3]
+    edge_mm: float | None = None
 
     @property
     def flat(self) -> int:
@@ -66,8 +68,12 @@ def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
     Raises:
         ConfigError: When a fixed orientation, spacing or number of dimensions does not fit the images.
     """
-    spacings, shapes = fingerprint.geometry()
+    common = has_common_extent(fingerprint, settings)
+    spacings, shapes = fingerprint.geometry(common)
     target = rules.target_spacing(spacings, shapes)
+    if common:
+        pixels = settings.extent or np.median([math.prod(case.shape) ** 0.5 for case in fingerprint.cases])
+        target = (fingerprint.edge_mm / float(pixels),) * 2
     orientation, order = _order(fingerprint, settings, target)
     turned_spacings, turned_shapes = (np.asarray(rows)[:, order].tolist() for rows in (spacings, shapes))
     spacing = tuple(target[axis] for axis in order)
@@ -80,16 +86,30 @@ def frame_of(fingerprint: Fingerprint, settings: PlanningSettings) -> Frame:
     median = rules.median_shape(turned_shapes, turned_spacings, spacing)
     if math.prod(median) > FINEST * np.median([math.prod(shape) for shape in shapes]):
         own = " x ".join(f"{step:.3g}" for step in np.median(turned_spacings, 0))
+        what = f"extent = {settings.extent:g}" if common else f"spacing_mm = {list(spacing)}"
         raise ConfigError(
-            f"planning.spacing_mm = {list(spacing)} would make more than {FINEST} voxels of each voxel of the images, "
-            f"which are {own} mm; give millimetres."
+            f"planning.{what} would make more than {FINEST} voxels of each voxel of the images, which are {own} mm; "
+            f"give {'fewer pixels' if common else 'millimetres'}."
         )
     dims = settings.dims or (2 if fingerprint.dims == 2 or median[0] == 1 else 3)
     if dims > fingerprint.dims:
         raise ConfigError("planning.dims is 3 but the images are 2D; leave it out or set it to 2.")
     if settings.patch and len(settings.patch) not in (fingerprint.dims, dims):
         raise ConfigError(f"planning.patch needs {fingerprint.dims} numbers; got {settings.patch}.")
-    return Frame(orientation, spacing, median, dims)
+    return Frame(orientation, spacing, median, dims, fingerprint.edge_mm if common else None)
+
+
+def has_common_extent(fingerprint: Fingerprint, settings: PlanningSettings) -> bool:
+    """Whether images get one extent: as the settings say, else with `preset: auto` by the data.
+
+    Raises:
+        ConfigError: When it is asked for and the images are not flat.
+    """
+    if settings.extent and fingerprint.dims != 2:
+        raise ConfigError("planning.extent is for 2D images; set planning.spacing_mm for volumes.")
+    if settings.extent is not None or settings.spacing_mm or settings.preset != "auto":
+        return bool(settings.extent)
+    return fingerprint.extent is not None and fingerprint.extent.common
 
 
 def _order(

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ..core.case import Case
+from ..core.grid import Grid
 from ..core.labels import Labels
 from ..core.settings import Settings
 from ..ops.morphology import bounding_box, components, distance
@@ -33,6 +34,11 @@ class CaseFacts(Settings):
     levels: tuple[tuple[float, ...], ...] = Field(
         (), description="1st, 50th and 99th percentile of each channel, of voxels that are not 0."
     )
+
+    @property
+    def edge_mm(self) -> float:
+        """Root of the area of a flat image, cube root of the volume; in pixels when uncalibrated."""
+        return Grid.plain(self.shape, self.spacing_mm).edge_mm
 
 
 class Drawn(NamedTuple):

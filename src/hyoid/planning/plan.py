@@ -79,13 +79,15 @@ class Plan(PlanFacts, Result):
         """The plan as lines of text: the decision, the reasons, the table it was chosen from."""
         widths = f"widths {_joined(self.net.channels, ' ')}, " if isinstance(self.net, UNetSpec) else ""
         known = tuple(size for size in self.spacing_mm or () if size is not None)
-        spacing = _spaced(known) if known else "as in the files"
+        spacing = f"spacing {_spaced(known)}" if known else "spacing as in the files"
         if self.spacing_mm and len(known) < len(self.spacing_mm):
             spacing += " in slices that lie as in the files"
+        if extent := self.preparation.extent:
+            spacing = f"images of {extent:g} pixels (root of the area)"
         lines = [
             f"plan {self.preset}: {self.dims}D {self.net_name} of {self.expected.parameters / 1e6:.2g} million "
             f"parameters, {widths}{self.precision}",
-            f"patch {_joined(self.patch)}, batch {self.batch}, spacing {spacing}, "
+            f"patch {_joined(self.patch)}, batch {self.batch}, {spacing}, "
             f"axes {self.orientation or 'as in the files'}, augmentation {self.policy}, "
             f"mirrored axes {_joined(self.mirror_axes, ' ') or 'none'}",
             f"expected: {self.expected.steps} step{'s' * (self.expected.steps != 1)} of "

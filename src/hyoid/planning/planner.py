@@ -24,6 +24,7 @@ from .budget import (
 from .candidates import Ground, Option, check_memory
 from .check import check_settings
 from .choice import MEASUREMENTS, choose, choose_nominal
+from .extent import LEAST
 from .fingerprint import Fingerprint
 from .frame import Frame, frame_of, mirror_axes
 from .gradients import wrong_gradients
@@ -168,10 +169,11 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     intensity, intensity_notes = intensity_of(fingerprint, settings)
     # Images whose pixel size is unknown stay as they are.
     keeps = not any(case.calibrated for case in fingerprint.cases) and all(s == 1 for s in row.spacing_mm)
-    spacing = None if keeps else (None,) * frame.flat + row.spacing_mm
+    spacing = None if keeps or frame.edge_mm else (None,) * frame.flat + row.spacing_mm
+    extent = round(frame.edge_mm / row.spacing_mm[0], 1) if frame.edge_mm else None
     cuts = ground.task.kind == "labels" and (not auto or fingerprint.content_share < 0.95)
     crop = settings.crop or ("content" if cuts else "none")
-    notes = _memory_notes(ground, chosen) + _net_notes(frame, row.net)
+    notes = _memory_notes(ground, chosen) + _net_notes(frame, row.net) + _extent_notes(ground, extent)
     return Plan(
         preset=settings.preset,
         dims=frame.dims,
@@ -181,6 +183,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
             intensity=intensity,
             target=target_of(fingerprint),
             spacing_mm=spacing,
+            extent=extent,
         ),
         patch=patch,
         batch=row.batch,
@@ -219,6 +222,17 @@ def _net_notes(frame: Frame, name: str) -> list[str]:
     if frame.flat:
         notes.append("the net is 2D: volumes are cut into slices along their coarsest axis, answers are stacked")
     return notes
+
+
+def _extent_notes(ground: Ground, extent: float | None) -> list[str]:
+    """Whether images of unknown pixel size keep their pixels or get a common extent, where it matters, and why."""
+    found, fixed = ground.fingerprint.extent, ground.settings.extent is not None
+    if extent:
+        why = "as planning.extent says" if fixed or found is None else f"since {found}"
+        return [f"every image is resampled to {extent:g} pixels, the root of its area, {why}"]
+    if found is None or found.edges < LEAST or fixed or ground.settings.spacing_mm:
+        return []
+    return [f"images differ in size and keep their resolution (planning.extent gives them one extent), since {found}"]
 
 
 def _one_head(net: NetSpec, settings: PlanningSettings) -> NetSpec:

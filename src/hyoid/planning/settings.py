@@ -23,6 +23,9 @@ class PlanningSettings(Settings):
     dims: Literal[2, 3] | None = Field(None, description="Dimensions of the net; 2 on volumes works slice by slice.")
     orientation: str | None = Field(None, description="Where axes point to after preparation, such as SRA.")
     spacing_mm: tuple[float, ...] | None = Field(None, description="Voxel size along each prepared axis.")
+    extent: float | None = Field(
+        None, ge=0, description="Pixels of the edge of every image, root of its area; 0 keeps pixels or millimetres."
+    )
     crop: Literal["content", "none"] | None = Field(None, description="Whether empty borders are cut off.")
     intensity: tuple[str, ...] | None = Field(None, description="Intensity scheme of each channel, or one for all.")
     patch: tuple[int, ...] | None = Field(None, description="Voxels of a training patch along each prepared axis.")

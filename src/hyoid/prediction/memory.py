@@ -34,7 +34,7 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
         grid, there = case.image.grid, prepared_grid(case.image.grid, plan.preparation)
         told = f"{case.id}: the memory does not suffice"
         size = " × ".join(map(str, there.shape))
-        if math.prod(there.shape) <= math.prod(grid.shape):
+        if plan.preparation.extent or math.prod(there.shape) <= math.prod(grid.shape):
             raise DataError(f"{told} for its {size} voxels; cut it, or use a machine with more memory.") from None
         lengths = Lengths.of([grid])
         old, new = (lengths.text(one.spacing_mm, " × ") for one in (grid, there))

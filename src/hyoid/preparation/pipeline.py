@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.case import Case, Image
 from ..core.errors import DataError
@@ -38,8 +38,17 @@ class PreparationSettings(Settings):
     spacing_mm: tuple[float | None, ...] | None = Field(
         None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
     )
+    extent: float | None = Field(
+        None, gt=0, description="Edge of every image in pixels, root of its area, whatever its pixel size."
+    )
     order: Literal[0, 1, 3] = Field(3, description="Spline order that resamples intensities.")
     before: Before | None = Field(None, description="The earlier stage of a cascade.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> PreparationSettings:
+        if self.extent and self.spacing_mm:
+            raise ValueError("extent and spacing_mm exclude each other; set one of them to null")
+        return self
 
 
 def prepare(case: Case, settings: PreparationSettings) -> Case:
@@ -53,6 +62,7 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
             only be mistaken.
     """
     check(case, settings)
+    spacing_mm = spacing_of(case.image.grid, settings)
     if settings.orientation and case.image.grid.dims == 3:
         case = moved(case, oriented(case.image.grid, settings))
     mask = None
@@ -63,9 +73,7 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     if crop and mask is not None:
         case, mask = crop_to_content(case, mask)
     case = _normalised(case, settings, mask)
-    return (
-        moved(case, target_grid(case.image.grid, settings.spacing_mm), settings.order) if settings.spacing_mm else case
-    )
+    return moved(case, target_grid(case.image.grid, spacing_mm), settings.order) if spacing_mm else case
 
 
 def check(case: Case, settings: PreparationSettings) -> None:
@@ -79,10 +87,19 @@ def check(case: Case, settings: PreparationSettings) -> None:
         check_voxel_size(case.id, oriented(grid, settings), settings.spacing_mm)
 
 
-def prepared_grid(grid: Grid, settings: PreparationSettings) -> Grid:
-    """Where an image lies once it is prepared, if nothing of it is cropped."""
-    grid = oriented(grid, settings)
-    return target_grid(grid, settings.spacing_mm) if settings.spacing_mm else grid
+def spacing_of(grid: Grid, settings: PreparationSettings) -> tuple[float | None, ...] | None:
+    """Voxel size of an image along each axis once it is prepared.
+
+    Where images get a common extent it is that of the whole image, whatever is cropped: headers know it, and what
+    counts as empty border depends on compression and brightness.
+    """
+    return settings.spacing_mm if settings.extent is None else (grid.edge_mm / settings.extent,) * grid.dims
+
+
+def prepared_grid(grid: Grid, settings: PreparationSettings, content: Grid | None = None) -> Grid:
+    """Where an image lies once it is prepared; all of it, or what `content` covers."""
+    spacing_mm, grid = spacing_of(grid, settings), oriented(content or grid, settings)
+    return target_grid(grid, spacing_mm) if spacing_mm else grid
 
 
 def oriented(grid: Grid, settings: PreparationSettings) -> Grid:

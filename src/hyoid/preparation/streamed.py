@@ -113,7 +113,7 @@ def prepare_streamed(case: Case, settings: PreparationSettings) -> Image:
     intensity = settings.intensity or (IntensitySettings(),) * image.channels
     made = tuple(_settled(one, partial(parts, channel)) for channel, one in enumerate(intensity))
     lies = image.grid.cropped([one.start for one in content], [one.stop - one.start for one in content])
-    grid = prepared_grid(lies, settings)
+    grid = prepared_grid(image.grid, settings, lies)
     order = None if grid.shape == oriented(lies, settings).shape else settings.order
     streamed = Streamed(case.id, boxes, image.grid, content, grid, made, order)
     return Image(cast(np.ndarray, streamed), grid)

@@ -88,8 +88,9 @@ def _choices(fingerprint: Fingerprint, plan: Plan) -> list[tuple[str, str, str]]
     chosen = plan.spacing_mm or (None,) * len(spacings)
     on_structures = f"{100 * plan.foreground_share:.0f} % of patches on a structure"
     kept = " × ".join("as it is" if step is None else f"{step / lengths.mm:.3g}" for step in chosen)
+    kept = f"by image, {steps.extent:g} pixels (root of its area)" if steps.extent else f"{kept} {lengths.unit}"
     rows = [
-        ("Spacing", f"median {lengths.text(spacings, ' × ')}", f"{kept} {lengths.unit}"),
+        ("Spacing", f"median {lengths.text(spacings, ' × ')}", kept),
         ("Size", f"median {' × '.join(f'{n:g}' for n in shapes)}", f"patch {' × '.join(map(str, plan.patch))}"),
         ("Orientation", fingerprint.axes or "–", steps.orientation or "as it is"),
         ("Content", f"{100 * fingerprint.content_share:.0f} % of the image", f"crop: {steps.crop}"),

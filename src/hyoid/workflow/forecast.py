@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from ..core.duration import duration
+from ..core.grid import Grid
 from ..prediction.predictor import Predictor
+from ..preparation.pipeline import spacing_of
 from ..run_folder import RunFolder
 from ..training.validation import step_cost
 
@@ -43,7 +45,7 @@ def expected_seconds(folder: RunFolder) -> dict[str, float]:
 def prediction_seconds(predictor: Predictor, shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
     """Time of the net for one case of this shape, overlap of tiles included."""
     plan = predictor.plan
-    wanted = plan.spacing_mm or (None,) * len(shape)
+    wanted = spacing_of(Grid.plain(shape, spacing_mm), plan.preparation) or (None,) * len(shape)
     prepared = sorted(n * s / (t or s) for n, s, t in zip(shape, spacing_mm, wanted, strict=True))
     turned = [0] * len(shape)  # how cases are turned is not known here: their longest axis along the patch's longest
     for axis, size in zip(np.argsort(plan.patch, stable=True), prepared, strict=True):

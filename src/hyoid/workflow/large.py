@@ -17,6 +17,7 @@ from ..files.canvas import Canvas
 from ..files.formats import read_header, suffix_of, write_boxes, writes_boxes
 from ..planning.plan import Plan
 from ..prediction.answering import Answering
+from ..preparation.pipeline import spacing_of
 from ..preparation.streamed import needs_all
 
 
@@ -63,8 +64,9 @@ def whole_gb(entry: Entry, plan: Plan) -> float:
     grid, channels = headers[0].grid, sum(header.channels for header in headers)
     stored = sum(header.channels * np.dtype(header.dtype).itemsize for header in headers)
     resampled = 0.0
-    if plan.spacing_mm and len(plan.spacing_mm) == grid.dims:
-        steps = zip(grid.spacing_mm, plan.spacing_mm, strict=True)
+    spacing_mm = spacing_of(grid, plan.preparation)
+    if spacing_mm and len(spacing_mm) == grid.dims:
+        steps = zip(grid.spacing_mm, spacing_mm, strict=True)
         resampled = 4 * (channels + 1) * math.prod(old / (new or old) for old, new in steps)
     # Numbers of the file, normalised ones with a copy of one channel, and labels.
     return math.prod(grid.shape) * (stored + 4 * (channels + 1) + resampled + 1) / 1e9
