@@ -333,3 +333,25 @@ def test_vgg_equals_its_table_written_out():
     table.load_state_dict(encoder.features.state_dict())
     x = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(encoder.bottom(table(x)), encoder(x)[-1])
+
+
+def test_smps_efficientnet_pads_ends_taps_b0_early_and_loads_by_its_names():
+    torch.manual_seed(0)
+    encoder = (
+        build_spec("unet_efficientnet_b0", 2, 3, 2, encoder={"name": "efficientnet", "port": "smp"}).build().encoder
+    )
+    entrance, x = encoder.features[0].eval(), torch.zeros(1, 3, 32, 32)
+    x[..., 0, 0] = 1  # a zero more at the end: the first kernel has this pixel in its corner
+    at_corner = entrance[0].weight[:, :, 0, 0].sum(1)
+    torch.testing.assert_close(entrance[0](torch.nn.functional.pad(x, entrance.zeros))[0, :, 0, 0], at_corner)
+    assert entrance[1].eps == 1e-3
+    # after the first of three units, 112 wide; sizes with odd halves pad both sides, as B1's 15 of 240
+    assert [len(stage) for stage in encoder.features][5] == 3 and encoder.early == 6
+    assert encoder.features[6][0].block[1].zeros == (1, 2, 1, 2)
+    theirs = {"_conv_stem.weight": torch.randn(32, 3, 3, 3), "_blocks.9._bn1.bias": torch.ones(1)}
+    theirs["_blocks.0._bn2.bias"] = torch.zeros(1)
+    assert list(encoder.renamed(theirs)) == [
+        "features.0.0.weight",
+        "features.5.1.block.1.1.bias",
+        "features.1.0.block.2.1.bias",
+    ]

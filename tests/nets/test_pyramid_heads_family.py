@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
+from hyoid.core.errors import ConfigError
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.context import BoundaryRefinement, GlobalConvolution, PyramidPooling, SpatialPyramid
 from hyoid.nets.layers import Style
@@ -50,6 +52,30 @@ def test_last_levels_spread_their_kernels_as_in_torchvision():
     assert set(dilations(encoder.layer2)) == {1}
     assert dilations(encoder.layer3) == [1] + [2] * 22
     assert dilations(encoder.layer4) == [2, 4, 4]
+
+
+@pytest.mark.parametrize("name", ["resnet", "mobilenet_v2", "efficientnet"])
+def test_any_encoder_of_strides_spreads_whole_levels_instead(name):
+    options = {"name": name, **({"spread_first": True} if name == "resnet" else {})}
+    channels = (16, 16, 24, 32, 96, 128)
+    net = build_spec("deeplab_v3", 2, 3, 2, encoder=options, channels=channels, dilated=2, blocks=(1,)).build()
+    assert net.divisor == (8, 8)
+    convs = [module for module in net.encoder.modules() if isinstance(module, nn.Conv2d)]
+    found = [conv.dilation[0] for conv in convs if conv.kernel_size[0] > 1]
+    assert set(found) == {1, 2, 4} and found == sorted(found)
+
+
+def test_encoders_that_pool_cannot_spread():
+    with pytest.raises(ConfigError, match="has no option 'dilated'"):
+        build_spec("deeplab_v3", 2, 3, 2, encoder="densenet").build()
+
+
+def test_fpn_enlarges_from_corner_to_corner_as_public_code_does():
+    net = build_spec("fpn", 2, 1, 2, channels=(4, 4, 8, 12)).build().eval()
+    coarse = {}
+    net.head.register_forward_hook(lambda _, __, found: coarse.update(logits=found))
+    fine = net(torch.randn(1, 1, 16, 24))[0]
+    torch.testing.assert_close(fine[..., 0, -1], coarse["logits"][..., 0, -1])
 
 
 def test_spread_kernels_see_as_far_as_steps():

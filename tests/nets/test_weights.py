@@ -14,7 +14,14 @@ from hyoid.core.errors import ConfigError, DataError, HyoidError
 from hyoid.nets import build_spec, nets
 from hyoid.nets.pyramids import catalogue
 from hyoid.nets.pyramids.catalogue import CATALOGUE, Source
-from hyoid.nets.pyramids.weights import cache_folder, check_weights, load_encoder_weights, read_tensors
+from hyoid.nets.pyramids.weights import (
+    _in_order,
+    cache_folder,
+    check_weights,
+    load_decoder,
+    load_encoder_weights,
+    read_tensors,
+)
 
 NARROW = {"channels": (4, 8, 8, 16, 32, 64)}
 
@@ -71,6 +78,27 @@ def test_grey_volumes_take_weights_of_coloured_pictures(tmp_path):
     load_encoder_weights(ours, pth(tmp_path / "weights.pth", given))
     stem = ours.encoder.conv1.weight
     assert torch.allclose(stem.sum(2), given["conv1.weight"].sum(1, keepdim=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("row", ["unet_resnet18", "fpn"])
+def test_a_whole_model_of_other_names_starts_the_decoder_too(row, tmp_path, caplog):
+    def built(seed, **changes):
+        torch.manual_seed(seed)
+        return build_spec(row, 2, 3, 2, channels=(4, 8, 8, 16, 32, 64), **changes).build().eval()
+
+    theirs, whole = built(1), {}
+    for number, (name, value) in enumerate(_in_order(theirs).items()):
+        known = name.startswith("encoder.")
+        last = name.rpartition(".")[2]
+        kind = "segmentation_head" if name.startswith("head") else "decoder"
+        whole[name if known else f"{kind}.{number}.{last}"] = value
+    ours, x = built(2), torch.randn(1, 3, 32, 64)
+    with caplog.at_level("INFO"):
+        load_encoder_weights(ours, pth(tmp_path / "whole.pth", whole))
+    assert "encoder and the decoder start" in caplog.text
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+    other = {"decoder.0.weight": torch.zeros(3), **whole}
+    assert not load_decoder(built(3), other)
 
 
 def test_timms_classifier_of_a_vgg_is_left_aside(tmp_path):

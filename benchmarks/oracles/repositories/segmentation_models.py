@@ -21,11 +21,33 @@ UNETS = {
     "unet_densenet121": "densenet121",
     **{f"unet_efficientnet_b{k}": f"efficientnet-b{k}" for k in range(8)},
 }
-PYRAMIDS = ("fpn", "pspnet", "deeplab_v3", "deeplab_v3_plus")
-ROWS = (*UNETS, *PYRAMIDS)
+ROWS = (*UNETS, "fpn", "pspnet", "deeplab_v3", "deeplab_v3_plus")
 
 VGG16 = {"encoder": {"name": "vgg", "finest": False, "batch_norm": True}}
-RESNET34 = {"channels": (16, 64, 64, 128, 256, 512), "bottleneck": False, "blocks": (1, 1, 3, 4, 6, 3)}
+POOLED = "a bare convolution for the mean of the whole, the map behind its means, kernels of 1, one head"
+
+
+def encoder(name):
+    """Fields of a pyramid's spec for one of smp's encoders."""
+    if name == "resnet34":
+        part, blocks = {"name": "resnet", "spread_first": True}, (1, 1, 3, 4, 6, 3)
+        return {"encoder": part, "channels": (16, 64, 64, 128, 256, 512), "blocks": blocks}
+    if name == "resnet101":
+        return {"encoder": {"name": "resnet", "bottleneck": True, "spread_first": True}}
+    row = next(row for row, theirs in UNETS.items() if theirs == name)
+    spec = build_spec(row, 2, 3, 3, **SMP.get(row, {}))
+    blocks = (2, 2, 3, 3, 3, 0) if name == "vgg16_bn" else spec.blocks_encoder
+    return {"encoder": spec.encoder, "channels": spec.channels, "blocks": blocks}
+
+
+SMP = {
+    "unet_vgg16": VGG16,
+    **{
+        f"unet_efficientnet_b{k}": {"encoder": {"name": "efficientnet", "scale": f"b{k}", "port": "smp"}}
+        for k in range(8)
+    },
+}
+"""What brings our rows to their encoders."""
 
 
 class Mixin:
@@ -38,32 +60,37 @@ class Mixin:
 
 
 def comparisons(root):
-    """Every U with its encoder, and the pyramids with ResNets."""
+    """Every U with its encoder, and the pyramids with five of them."""
     torchvision_operators()
     stand_in("tqdm", tqdm=object)
     hub = {"ModelCard": None, "ModelCardData": None, "hf_hub_download": None}
     stand_in("huggingface_hub", PyTorchModelHubMixin=Mixin, **hub)
     import segmentation_models_pytorch as smp
 
-    for row, encoder in UNETS.items():
+    for row, name in UNETS.items():
         yield Comparison(
             row,
-            f"Unet({encoder!r})",
-            lambda encoder=encoder: smp.Unet(encoder, encoder_weights=None, classes=3),
-            lambda row=row: build_spec(row, 2, 3, 3, **(VGG16 if row == "unet_vgg16" else {})).build(),
+            f"Unet({name!r})",
+            lambda name=name: smp.Unet(name, encoder_weights=None, classes=3),
+            lambda row=row: build_spec(row, 2, 3, 3, **SMP.get(row, {})).build(),
             (1, 3, 64, 96),
         )
-    for row, name, encoder, changes in (
-        ("fpn", "FPN", "resnet34", {}),
-        ("pspnet", "PSPNet", "resnet34", RESNET34),
-        ("deeplab_v3", "DeepLabV3", "resnet34", RESNET34),
-        ("deeplab_v3_plus", "DeepLabV3Plus", "resnet34", RESNET34),
-        ("deeplab_v3_plus", "DeepLabV3Plus", "resnet101", {}),
+    rates = {"rates": (12, 24, 36)}
+    plain = ("resnet34", "mobilenet_v2", "efficientnet-b0", "efficientnet-b1", "resnet101")
+    for row, name, encoders, changes in (
+        ("fpn", "FPN", ("resnet34", "vgg16_bn", "densenet121", "mobilenet_v2", "efficientnet-b0"), {}),
+        ("deeplab_v3", "DeepLabV3", plain, {"dilated": 2, "align_corners": True, **rates}),
+        ("deeplab_v3_plus", "DeepLabV3Plus", plain, rates),
+        ("pspnet", "PSPNet", ("resnet34",), {}),
     ):
-        yield Comparison(
-            row,
-            f"{name}({encoder!r})",
-            lambda name=name, encoder=encoder: getattr(smp, name)(encoder, encoder_weights=None, classes=3),
-            lambda row=row, changes=changes: build_spec(row, 2, 3, 3, **changes).build(),
-            (1, 3, 64, 96),
-        )
+        for theirs in encoders:
+            yield Comparison(
+                row,
+                f"{name}({theirs!r})",
+                lambda name=name, theirs=theirs: getattr(smp, name)(theirs, encoder_weights=None, classes=3),
+                lambda row=row, theirs=theirs, changes=changes: build_spec(
+                    row, 2, 3, 3, **encoder(theirs), **changes
+                ).build(),
+                (1, 3, 64, 96),
+                differs=POOLED if row == "pspnet" else "",
+            )

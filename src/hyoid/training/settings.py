@@ -76,7 +76,9 @@ class TrainingSettings(Settings):
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How weights are changed.")
     ema: float = Field(0.999, ge=0, lt=1, description="Decay of the running average of weights that predicts; 0: none.")
     encoder_weights: str | None = Field(
-        None, description="Public weights the encoder starts with: a file, or a name such as resnet34; none: random."
+        None,
+        description="Public weights the encoder starts with: a file, or a name such as resnet34; none: random. A whole "
+        "model of segmentation_models.pytorch starts the decoder too, where that fits.",
     )
     start_from: str | None = Field(
         None, description="A run, or a safetensors file, whose weights the net starts with; none: random."

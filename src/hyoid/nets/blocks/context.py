@@ -19,9 +19,11 @@ class PooledUnit(nn.Module):
     Trap: a batch norm in training refuses a batch of one with a single part; its running statistics are then taken.
     """
 
-    def __init__(self, style: Style, in_channels: int, out_channels: int, bins: int) -> None:
+    def __init__(
+        self, style: Style, in_channels: int, out_channels: int, bins: int, align_corners: bool = False
+    ) -> None:
         super().__init__()
-        self.bins = bins
+        self.bins, self.align_corners = bins, align_corners
         self.unit = Unit(style, in_channels, out_channels, (1,) * style.dims)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ class PooledUnit(nn.Module):
         pooled = self.unit(pooled)
         if alone:
             self.unit.train()
-        return functional.interpolate(pooled, x.shape[2:], mode=LINEAR[dims])
+        return functional.interpolate(pooled, x.shape[2:], mode=LINEAR[dims], align_corners=self.align_corners)
 
 
 class PyramidPooling(nn.Module):
@@ -47,10 +49,10 @@ class PyramidPooling(nn.Module):
         zhao2017pspnet, figure 3.
     """
 
-    def __init__(self, style: Style, in_channels: int, bins: Sequence[int]) -> None:
+    def __init__(self, style: Style, in_channels: int, bins: Sequence[int], align_corners: bool = False) -> None:
         super().__init__()
         width = max(1, in_channels // len(bins))
-        self.parts = nn.ModuleList(PooledUnit(style, in_channels, width, count) for count in bins)
+        self.parts = nn.ModuleList(PooledUnit(style, in_channels, width, count, align_corners) for count in bins)
         self.out_channels = in_channels + width * len(bins)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A ResNet for nets that are no U: fields that their specs share, and the encoder they ask for."""
+"""An encoder for nets that are no U: fields that their specs share, and the encoder they ask for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from ..encoders import WayDown, encoders
-from ..layers import build_part
+from ..layers import Part, build_part
 from ..net import NetSpec
+from ..resample import LINEAR
 from ..unet import UNetSpec
 
 RESNET50 = (16, 64, 256, 512, 1024, 2048)
@@ -18,7 +20,7 @@ RESNET50 = (16, 64, 256, 512, 1024, 2048)
 
 
 class BackboneSpec(NetSpec):
-    """What specs of nets on a ResNet have in common."""
+    """What specs of nets on a ResNet, or another encoder, have in common."""
 
     kind: str = "backbone"
     channels: tuple[int, ...] = Field(
@@ -27,13 +29,23 @@ class BackboneSpec(NetSpec):
     blocks: tuple[int, ...] = Field((1, 1, 3, 4, 6, 3), min_length=1, description="Units of each; the last repeats.")
     bottleneck: bool = Field(True, description="Units of three convolutions, as in ResNet-50.")
 
+    encoder: Part | None = Field(None, description="What makes the maps; none: a ResNet of these units.")
+    align_corners: bool = Field(False, description="Whether the last enlargements go from corner to corner.")
+
     def backbone(self, dilated: int = 0) -> nn.Module:
-        """The encoder, whose last `dilated` levels spread their kernels instead of stepping."""
+        """The encoder, whose last `dilated` levels spread their kernels instead of stepping; not all encoders can."""
         counts = (*self.blocks, *[self.blocks[-1]] * len(self.channels))[: len(self.channels)]
         given = {"dims": self.dims, "in_channels": self.in_channels, "out_channels": 1, "norm": "batch", "act": "relu"}
         levels = UNetSpec.parse({**given, "channels": self.channels, "blocks_encoder": counts}).levels()
-        part = {"name": "resnet", "bottleneck": self.bottleneck, "dilated": dilated}
+        chosen = self.encoder or {"name": "resnet", "bottleneck": self.bottleneck}
+        part = {"name": chosen} if isinstance(chosen, str) else chosen
+        part = {**part, "dilated": dilated} if dilated else part
         return build_part(encoders, part, way=WayDown(self.in_channels, levels))
+
+    def enlarged(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """Maps linearly enlarged to a shape."""
+        mode = LINEAR[self.dims]
+        return functional.interpolate(x, tuple(shape), mode=mode, align_corners=self.align_corners).contiguous()
 
 
 def step_of(strides: Sequence[Sequence[int]]) -> tuple[int, ...]:

@@ -115,13 +115,12 @@ class DeepLab(Net, spec=DeepLabSpec):
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        mode = LINEAR[self.spec.dims]
         maps = self.encoder(channels_last(self.checked(x)))
         features = self.context(maps[-1])
         if self.finer is not None:
             finer = self.finer(maps[2])
-            features = torch.cat([functional.interpolate(features, finer.shape[2:], mode=mode), finer], 1)
-        return (functional.interpolate(self.head(features), x.shape[2:], mode=mode).contiguous(),)
+            features = torch.cat([self.spec.enlarged(features, finer.shape[2:]), finer], 1)
+        return (self.spec.enlarged(self.head(features), x.shape[2:]),)
 
 
 variant(
@@ -151,4 +150,5 @@ variant(
     papers=("chen2018encoder", "he2016deep"),
     about="DeepLab v3+: v3 with separable kernels and a finer map that joins on a quarter of the grid.",
     form="v3_plus",
+    align_corners=True,
 )

@@ -19,7 +19,7 @@ from .backbone import BackboneSpec, step_of
 
 
 class FPNSpec(BackboneSpec):
-    """FPN on a ResNet: maps of all levels from a quarter on, brought to one width and added from coarse to fine."""
+    """FPN for segmentation: maps of all levels from a quarter on, brought to one width, added from coarse to fine."""
 
     kind: Literal["fpn"] = "fpn"
     pyramid: int = Field(256, ge=1, description="Width that all maps are brought to.")
@@ -30,7 +30,9 @@ class FPNSpec(BackboneSpec):
 class FPN(Net, spec=FPNSpec):
     """The net of `FPNSpec`.
 
-    Trap: a review says that maps are concatenated on the way to finer grids; the paper, and this, adds them.
+    The paper predicts from every map; to segment, these are brought to a quarter of the grid, added and scored once, as
+    in public code. Trap: a review says that maps are concatenated on the way to finer grids; the paper, and this, adds
+    them.
 
     Reference:
         lin2017fpn.
@@ -40,9 +42,9 @@ class FPN(Net, spec=FPNSpec):
         depth, dims = len(spec.channels), spec.dims
         super().__init__((2 ** (depth - 1),) * dims, spec=spec)
         self.encoder = spec.backbone()
-        self.laterals = nn.ModuleList(CONV[dims](width, spec.pyramid, 1) for width in spec.channels[2:])
+        self.laterals = nn.ModuleList(CONV[dims](width, spec.pyramid, 1) for width in spec.channels[:1:-1])
         style = Style(dims, norm={"name": "group", "groups": 32}, act="relu")
-        self.branches = nn.ModuleList(self._branch(style, steps) for steps in range(depth - 2))
+        self.branches = nn.ModuleList(self._branch(style, steps) for steps in reversed(range(depth - 2)))
         self.dropout = CHANNEL_DROPOUT[dims](spec.dropout)
         self.head = CONV[dims](spec.merged, spec.out_channels, 1)
         initialise(self)
@@ -59,13 +61,16 @@ class FPN(Net, spec=FPNSpec):
         return nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        seen, shape = self.encoder(channels_last(self.checked(x)))[2:], x.shape[2:]
-        maps = [lateral(m) for lateral, m in zip(self.laterals, seen, strict=True)]
-        for level in reversed(range(len(maps) - 1)):
-            maps[level] = maps[level] + functional.interpolate(maps[level + 1], scale_factor=2.0, mode="nearest")
+        seen, shape = self.encoder(channels_last(self.checked(x)))[:1:-1], x.shape[2:]
+        maps: list[Tensor] = []
+        for lateral, features in zip(self.laterals, seen, strict=True):
+            finer = lateral(features)
+            if maps:
+                finer = finer + functional.interpolate(maps[-1], scale_factor=2.0, mode="nearest")
+            maps.append(finer)
         merged = torch.stack([branch(m) for branch, m in zip(self.branches, maps, strict=True)]).sum(0)
         logits = self.head(self.dropout(merged))
-        return (functional.interpolate(logits, shape, mode=LINEAR[len(shape)]).contiguous(),)
+        return (self.spec.enlarged(logits, shape),)
 
 
 variant(
@@ -75,6 +80,7 @@ variant(
     about="FPN: a ResNet-34 whose maps are added from coarse to fine and merged on a quarter of the grid.",
     channels=(16, 64, 64, 128, 256, 512),
     bottleneck=False,
+    align_corners=True,
 )
 
 
@@ -102,7 +108,7 @@ class PSPNet(Net, spec=PSPNetSpec):
         self.encoder = encoder
         style = Style(dims, norm="batch", act="relu")
         last, before = spec.channels[-1], spec.channels[-2]
-        self.pooling = PyramidPooling(style, last, spec.bins)
+        self.pooling = PyramidPooling(style, last, spec.bins, spec.align_corners)
         self.head = _scored(style, self.pooling.out_channels, spec.width, spec.out_channels, spec.dropout)
         self.auxiliary = _scored(style, before, max(1, before // 4), spec.out_channels, spec.dropout)
         initialise(self)
@@ -110,7 +116,7 @@ class PSPNet(Net, spec=PSPNetSpec):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The logits and, in training, those of the map before the last on its own grid."""
         maps = self.encoder(channels_last(self.checked(x)))
-        logits = functional.interpolate(self.head(self.pooling(maps[-1])), x.shape[2:], mode=LINEAR[self.spec.dims])
+        logits = self.spec.enlarged(self.head(self.pooling(maps[-1])), x.shape[2:])
         return (logits, self.auxiliary(maps[-2]).contiguous()) if self.training else (logits,)
 
 
@@ -168,6 +174,7 @@ variant(
     of=PSPNetSpec,
     papers=("zhao2017pspnet", "he2016deep"),
     about="PSPNet: a ResNet-50 on an eighth of the grid beside its means over 1, 4, 9 and 36 parts of the image.",
+    align_corners=True,
 )
 variant(
     "ssnet",

@@ -42,14 +42,15 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Pyramid):
     """MobileNetV2: inverted residuals with activations cut at 6; no map on the grid of the image.
 
-    Levels of the spec set the widths of the maps; what lies between is as published.
+    Levels of the spec set the widths of the maps; what lies between is as published. The last `dilated` levels keep the
+    grid and spread their kernels.
     """
 
     stem = "features.0.0.weight"
 
-    def __init__(self, way: WayDown) -> None:
+    def __init__(self, way: WayDown, dilated: int = 0) -> None:
         style, levels = published_style("mobilenet_v2", way, act="relu6"), way.levels
-        super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
+        super().__init__(levels, (0, *[level.channels for level in levels[1:]]), dilated)
         width = 2 * levels[1].channels
         layers: list[nn.Module] = [conv_norm_act(style, way.in_channels, width, window(levels[1], 3), levels[1].stride)]
         ends: dict[int, int] = {}
@@ -60,7 +61,7 @@ class MobileNetV2(Pyramid):
             asked = level.channels if last_of_level and index != _LAST else published
             for number in range(count):
                 enters = number == 0 and index > 1 and index not in ends
-                step = level.stride if enters else keep(style.dims)
+                step = self.strides[index] if enters else keep(style.dims)
                 layers.append(InvertedResidual(style, width, asked, level, step, expansion))
                 width = asked
             ends[index] = len(layers)
@@ -68,3 +69,4 @@ class MobileNetV2(Pyramid):
             layers.append(conv_norm_act(style, width, levels[_LAST].channels, keep(style.dims)))
             ends[_LAST] = len(layers)
         self.features, self.ends = nn.Sequential(*layers), frozenset(ends.values())
+        self.spread()

@@ -27,7 +27,8 @@ def load_published(encoder: Pyramid, weights: Mapping[str, Tensor], where: str =
     Raises:
         DataError: When a weight is missing, has another shape, or belongs to a larger net.
     """
-    given = {_modern(key): value for key, value in weights.items() if not key.startswith(encoder.unused)}
+    renamed = encoder.renamed(weights).items()
+    given = {_modern(key): value for key, value in renamed if not key.startswith(encoder.unused)}
     ours = {key: value for key, value in encoder.state_dict().items() if not key.startswith(encoder.own)}
     needed = [key for key in ours if not key.endswith("num_batches_tracked")]  # old files do not count batches
     missing = [key for key in needed if key not in given]

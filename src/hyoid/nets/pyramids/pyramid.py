@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...core.errors import ConfigError
 from ..encoders import Level, WayDown
@@ -22,6 +23,7 @@ class Pyramid(nn.Module):
     Attributes:
         channels: Width of each map, finest first; 0 where there is none.
         strides: Step into each level.
+        rates: Voxels between the taps of each level's kernels.
         shrinks: Voxels lost at each level: none, as all is padded.
         unused: Beginnings of published names that an encoder has no use for: the classifier.
         own: Beginnings of names that the published net does not have.
@@ -36,11 +38,26 @@ class Pyramid(nn.Module):
     features: nn.Sequential
     ends: frozenset[int]
 
-    def __init__(self, levels: Sequence[Level], channels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[Level], channels: Sequence[int], dilated: int = 0) -> None:
+        """The last `dilated` levels keep the grid of the level before and spread their kernels, each twice as far."""
         super().__init__()
         self.channels = tuple(channels)
-        self.strides = tuple(level.stride for level in levels)
+        kept = keep(levels[0].style.dims)
+        fixed = len(levels) - min(dilated, max(0, len(levels) - 3))
+        self.strides = tuple(kept if index >= fixed else level.stride for index, level in enumerate(levels))
+        self.rates = tuple(2 ** max(0, index - fixed + 1) for index in range(len(levels)))
         self.shrinks = ((0,) * levels[0].style.dims,) * len(levels)
+
+    def spread(self) -> None:
+        """Spread the kernels of the layers of levels that keep the grid."""
+        ends = [0, *sorted(self.ends)]
+        for index, rate in enumerate(self.rates[1:]):
+            if rate > 1:
+                spread(self.features[ends[index] : ends[index + 1]], rate)
+
+    def renamed(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Published weights in the names that this encoder has."""
+        return weights
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = [x]
@@ -89,9 +106,31 @@ def conv_norm_act(
     kernel: Sequence[int],
     stride: Sequence[int] | None = None,
     groups: int = 1,
+    ends: Sequence[int] = (),
 ) -> nn.Sequential:
-    """A convolution with its norm and activation, numbered 0, 1, 2."""
+    """A convolution with its norm and activation, numbered 0, 1, 2; `ends` are other zeros around its map."""
     step = tuple(stride) if stride is not None else keep(style.dims)
-    conv = style.conv(in_channels, out_channels, kernel, step, bias=style.norm == "none", groups=groups)
+    padded, biased = replace(style, valid=bool(ends)), style.norm == "none"
+    conv = padded.conv(in_channels, out_channels, kernel, step, bias=biased, groups=groups)
     act = style.act_layer(out_channels) or nn.Identity()
-    return nn.Sequential(conv, style.norm_layer(out_channels) or nn.Identity(), act)
+    layers = (conv, style.norm_layer(out_channels) or nn.Identity(), act)
+    return Padded(ends, *layers) if ends else nn.Sequential(*layers)
+
+
+def spread(layers: nn.Module, rate: int) -> None:
+    """Set the taps of all kernels so many voxels apart."""
+    for conv in layers.modules():
+        if isinstance(conv, nn.Conv2d | nn.Conv3d):
+            conv.dilation = tuple(rate for _ in conv.kernel_size)
+            conv.padding = tuple(k // 2 * rate for k in conv.kernel_size)
+
+
+class Padded(nn.Sequential):
+    """Layers whose map first gets zeros at its ends, last axis first."""
+
+    def __init__(self, ends: Sequence[int], *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.zeros = tuple(ends)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(functional.pad(x, self.zeros))

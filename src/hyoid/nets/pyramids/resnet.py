@@ -58,34 +58,44 @@ class ResNet(Pyramid):
 
     `blocks_encoder` counts the units of each level; the first two levels are the image's and the entrance's. The last
     `dilated` levels keep the grid of the level before and spread their kernels instead, twice as far at each; the first
-    unit of such a level still spreads as those before it, as torchvision and its weights have it.
+    unit of such a level still spreads as those before it, as torchvision has it, or as the level with `spread_first`,
+    as most code has it. With `deep_stem` three convolutions of 3 stand in place of the one of 7.
 
     Reference:
-        he2016deep; chen2018deeplab (spread kernels).
+        he2016deep; chen2018deeplab (spread kernels); zhao2017pspnet (deep stem, in its code).
     """
 
     stem = "conv1.weight"
 
-    def __init__(self, way: WayDown, bottleneck: bool = False, dilated: int = 0) -> None:
+    def __init__(
+        self,
+        way: WayDown,
+        bottleneck: bool = False,
+        dilated: int = 0,
+        spread_first: bool = False,
+        deep_stem: bool = False,
+    ) -> None:
         style, levels = published_style("resnet", way, act="relu"), way.levels
-        super().__init__(levels, (0, *[level.channels for level in levels[1:]]))
-        kept = keep(style.dims)
-        fixed = len(levels) - min(dilated, max(0, len(levels) - 3))
-        self.strides = tuple(kept if index >= fixed else stride for index, stride in enumerate(self.strides))
-        width = levels[1].channels
-        biased = style.norm == "none"
-        self.conv1 = style.conv(way.in_channels, width, window(levels[1], 7), levels[1].stride, bias=biased)
-        self.bn1 = style.norm_layer(width) or nn.Identity()
+        width, kept, biased = levels[1].channels, keep(style.dims), style.norm == "none"
+        entrance = 2 * width if deep_stem else width
+        super().__init__(levels, (0, entrance, *[level.channels for level in levels[2:]]), dilated)
+        self.stems = 3 if deep_stem else 1
+        widths = (way.in_channels, width, width, entrance)
+        kernel = window(levels[1], 3 if deep_stem else 7)
+        for index in range(self.stems):
+            name, step = str(index + 1), kept if index else levels[1].stride
+            conv = style.conv(widths[index], widths[index + 1], kernel, step, bias=biased)
+            self.add_module(f"conv{name}", conv)
+            self.add_module(f"bn{name}", style.norm_layer(widths[index + 1]) or nn.Identity())
         self.relu = style.act_layer(width) or nn.Identity()
         self.num_layers = len(levels) - 2
-        spread = 1
+        width = entrance
         for number, level in enumerate(levels[2:], start=1):
-            step = kept if number == 1 else self.strides[number + 1]
+            step, rate = kept if number == 1 else self.strides[number + 1], self.rates[number + 1]
             units = []
-            for _ in range(max(1, level.blocks_encoder)):
-                units.append(ResidualUnit(style, width, level, step, bottleneck, spread))
-                if not units[1:] and number + 1 >= fixed:
-                    spread *= 2
+            for unit in range(max(1, level.blocks_encoder)):
+                taps = rate if unit or spread_first else max(1, rate // 2)
+                units.append(ResidualUnit(style, width, level, step, bottleneck, taps))
                 width, step = level.channels, kept
             self.add_module(f"layer{number}", nn.Sequential(*units))
         if self.num_layers:
@@ -94,7 +104,10 @@ class ResNet(Pyramid):
             self.maxpool = MAX_POOL[style.dims](kernel, levels[2].stride, padding)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [x, self.relu(self.bn1(self.conv1(x)))]
+        maps = [x]
+        for index in range(1, self.stems + 1):
+            x = self.relu(getattr(self, f"bn{index}")(getattr(self, f"conv{index}")(x)))
+        maps.append(x)
         for number in range(1, self.num_layers + 1):
             entering = self.maxpool(maps[-1]) if number == 1 else maps[-1]
             maps.append(getattr(self, f"layer{number}")(entering))

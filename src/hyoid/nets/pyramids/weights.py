@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ...core.errors import ConfigError, DataError, HyoidError
 from ...core.files import atomic_path
 from ...core.machine import user_cache
 from ...core.progress import log, stage
+from ..net import Net
 from .catalogue import NON_COMMERCIAL, Source, source_called
 from .published import load_published
 from .pyramid import Pyramid
@@ -50,10 +52,62 @@ def load_encoder_weights(net: nn.Module, weights: str | Path) -> Source | None:
         return None
     encoder = published_encoder(net)
     source = None if Path(weights).is_file() else source_called(str(weights))
-    load_published(encoder, read_tensors(weights if source is None else fetched(source)), str(weights))
+    tensors = read_tensors(weights if source is None else fetched(source))
+    load_published(encoder, _narrowed(tensors), str(weights))
     terms = f", {source.licence}" if source else ""
-    log.info("The encoder starts with the weights of %s%s.", weights, terms)
+    started = "encoder and the decoder start" if load_decoder(net, tensors) else "encoder starts"
+    log.info("The %s with the weights of %s%s.", started, weights, terms)
     return source
+
+
+def load_decoder(net: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Load what follows the encoder of a whole model of segmentation_models.pytorch; whether it fitted.
+
+    Its tensors are matched with those of the net in order of use, alike in shape; heads for other classes stay as they
+    are. Nothing is loaded where the model has another decoder.
+
+    Args:
+        net: A net on a published encoder.
+        weights: All tensors of the model, by its names.
+    """
+    parts = {key: value for key, value in weights.items() if key.startswith(("decoder.", "segmentation_head."))}
+    heads = {key for key in parts if not key.startswith("decoder.")}
+    if not heads or not isinstance(net, Net):
+        return False
+    ours = {key: value for key, value in _in_order(net).items() if not key.startswith("encoder.")}
+    given: dict[str, Tensor] = {}
+    for key, mine in ours.items():
+        name = next((name for name, value in parts.items() if _alike(name, value, key, mine)), None)
+        if name is not None:
+            given[key] = parts.pop(name)
+    others = set(parts) - heads
+    fits = not others and all(value.isfinite().all() for value in given.values())
+    if fits and len(ours) - len(given) == len(set(parts) & heads):
+        net.load_state_dict(given, strict=False)
+        return True
+    return False
+
+
+def _alike(name: str, value: Tensor, key: str, mine: Tensor) -> bool:
+    return value.shape == mine.shape and name.rpartition(".")[2] == key.rpartition(".")[2]
+
+
+def _in_order(net: Net) -> dict[str, Tensor]:
+    """Tensors by name, in the order in which their layers are first used."""
+    used: dict[str, None] = {}
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, name=name: used.setdefault(name))
+        for name, module in net.named_modules()
+    ]
+    training = net.training
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, net.spec.in_channels, *net.smallest_input()))
+    net.train(training)
+    for hook in hooks:
+        hook.remove()
+    place = {name: number for number, name in enumerate(used)}
+    state = net.state_dict()
+    return dict(sorted(state.items(), key=lambda item: place.get(item[0].rpartition(".")[0], len(place))))
 
 
 def published_encoder(net: nn.Module) -> Pyramid:
@@ -138,8 +192,6 @@ def _check_digest(path: Path, source: Source, what: str) -> None:
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Tensors by name from a file of torch or safetensors; nothing is run that a file may hold.
 
-    A whole model is narrowed to its encoder, and what other packages put before names is taken off.
-
     Raises:
         DataError: When the file is not readable or holds other things than tensors.
     """
@@ -166,7 +218,16 @@ def _plain(found: Any) -> dict[str, Tensor]:
     tensors = {key: value for key, value in dict(found).items() if isinstance(value, Tensor)}
     if not tensors:
         raise DataError("the file of weights holds no tensors by name.")
-    for prefix in ("module.", "model.", "backbone.", "encoder."):
+    return _under(tensors, "module.", "model.")
+
+
+def _narrowed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of the encoder of a whole model, without what other packages put before their names."""
+    return _under(tensors, "backbone.", "encoder.")
+
+
+def _under(tensors: dict[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    for prefix in prefixes:
         if any(key.startswith(prefix) for key in tensors):
             tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     return tensors
