@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     shown = [row for row in comparison.differences if row.metric == metric]
     rows = []
     for row in shown:
-        name = f"{row.other} − {row.base}{'' if row.structure == MEAN else ', ' + row.structure}"
+        other, base = (re.sub(r" \(\d+ seeds\)$", "", side) for side in (row.other, row.base))  # room is short
+        name = f"{other} − {base}{'' if row.structure == MEAN else ', ' + row.structure}"
         rows.append((name, row.found.mean, row.found.low, row.found.high, bool(row.better)))
     volumes = list(comparison.volumes.items())[:_MOST_VOLUMES]
     return {
