@@ -96,7 +96,7 @@ def place_of(mask: np.ndarray, first: Sequence[int], array: np.ndarray, content:
     inside = np.flatnonzero(mask)
     points = np.stack(np.unravel_index(inside[:: 1 + inside.size // SAMPLED], mask.shape), 1) + first
     values = _values(array, points)
-    contrast = [_contrast_across(values, array, points, mask, first, content, axis) for axis in range(mask.ndim)]
+    contrast = [_contrast_across(array, points, mask, first, axis, side) for axis, side in enumerate(content)]
     size = inside.size / np.prod([side.stop - side.start for side in content])
     return Place(
         (centre - middle) / half, spread / half, float(size), values.mean(1), values.std(1), np.array(contrast)
@@ -109,25 +109,18 @@ def _values(array: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _contrast_across(
-    values: np.ndarray,
-    array: np.ndarray,
-    points: np.ndarray,
-    mask: np.ndarray,
-    first: Sequence[int],
-    content: Sequence[slice],
-    axis: int,
+    array: np.ndarray, points: np.ndarray, mask: np.ndarray, first: Sequence[int], axis: int, side: slice
 ) -> float:
     """The least difference of a structure to what is near its mirrored place; infinite where nothing else is."""
-    side, least = content[axis], np.inf
-    length = side.stop - side.start
-    for shift in np.unique(np.rint(np.linspace(-REACH, REACH, 5) * length).astype(int)):
+    values, least = _values(array, points), np.inf
+    reach = REACH * (side.stop - side.start)
+    for shift in np.unique(np.rint(np.linspace(-reach, reach, 5)).astype(int)):
         mirrored = points.copy()
         mirrored[:, axis] = side.start + side.stop - 1 - points[:, axis] + shift
         mirrored = mirrored[(mirrored[:, axis] >= side.start) & (mirrored[:, axis] < side.stop)]
         box = mirrored - first
-        near = ((box >= 0) & (box < mask.shape)).all(1)
-        own = np.zeros(len(box), bool)
-        own[near] = mask[tuple(box[near].T)]
+        own = ((box >= 0) & (box < mask.shape)).all(1)
+        own[own] = mask[tuple(box[own].T)]
         if 2 * np.count_nonzero(~own) >= len(points):
             found = _values(array, mirrored[~own])
             least = min(least, _contrast(values.mean(1), values.std(1), found.mean(1), found.std(1)))
@@ -164,44 +157,24 @@ def find_sides(
         # Where structures are never together, their places in the images are compared.
         together = [(a, b) for (i, a), (j, b) in product(first, second) if i == j]
         pairs = together or [(a, b) for (_, a), (_, b) in product(first, second)]
-        for side in _swapped(pairs, names[one], names[other]):
+        apart = np.array([(b.centre - a.centre) / (a.spread + b.spread) for a, b in pairs])
+        contrast = np.median([_contrast(a.mean, a.std, b.mean, b.std) for a, b in pairs])
+        for side in _misleading(apart, np.repeat(contrast, apart.shape[1]), names[one], names[other]):
             found.setdefault(side.axis, side)
-        if pairs and len(found) == pairs[0][0].centre.size:
+        if len(found) == apart.shape[1]:
             break
     for column, name in zip(known, names, strict=True):
         if len({patients[case] for case, _ in column}) >= FEWEST:
-            for side in _one_sided([place for _, place in column], name):
+            apart = np.array([place.centre / place.spread for _, place in column])
+            for side in _misleading(apart, np.median([place.contrast for _, place in column], 0), name):
                 found.setdefault(side.axis, side)
     return tuple(found[axis] for axis in sorted(found))
 
 
-def _swapped(pairs: Sequence[tuple[Place, Place]], name: str, other: str) -> Iterator[Side]:
-    """The axes across which two structures of like size are mirror images of each other."""
-    contrast = float(np.median([_contrast(a.mean, a.std, b.mean, b.std) for a, b in pairs]))
-    apart = np.array([(b.centre - a.centre) / (a.spread + b.spread) for a, b in pairs])
-    for axis, num_agreeing in _ordered(apart):
-        if contrast < ALIKE:
-            yield Side(
-                axis=axis,
-                structure=name,
-                other=other,
-                num_agreeing=num_agreeing,
-                num_cases=len(pairs),
-                contrast=contrast,
-            )
-
-
-def _one_sided(places: Sequence[Place], name: str) -> Iterator[Side]:
-    """The axes across which one structure is always on one side and like the tissue on the other."""
-    for axis, num_agreeing in _ordered(np.array([place.centre / place.spread for place in places])):
-        contrast = float(np.median([place.contrast[axis] for place in places]))
-        if contrast < ALIKE:
-            yield Side(axis=axis, structure=name, num_agreeing=num_agreeing, num_cases=len(places), contrast=contrast)
-
-
-def _ordered(apart: np.ndarray) -> Iterator[tuple[int, int]]:
-    """The axes along which distances (N, dims) are large and nearly all have one sign, and how many have it."""
+def _misleading(apart: np.ndarray, contrast: np.ndarray, structure: str, other: str = "") -> Iterator[Side]:
+    """The axes along which distances (N, dims) are large and nearly all of one sign while what they part is alike."""
     for axis, along in enumerate(apart.T):
         most = max(np.count_nonzero(along > 0), np.count_nonzero(along < 0))
-        if most >= AGREEING * len(along) and np.median(np.abs(along)) >= APART:
-            yield axis, int(most)
+        if most >= AGREEING * len(along) and np.median(np.abs(along)) >= APART and contrast[axis] < ALIKE:
+            figures = {"num_agreeing": most, "num_cases": len(along), "contrast": float(contrast[axis])}
+            yield Side.parse({"axis": axis, "structure": structure, "other": other, **figures})
