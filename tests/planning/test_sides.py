@@ -71,6 +71,14 @@ def middle(rng, image, labels):
     return np.roll(image, 13 - 16, 1), np.roll((image > 90).astype(np.uint8), 13 - 16, 1)
 
 
+def below(rng, image, labels):
+    """The second organ is far below the first, and a little to its side."""
+    image, labels = (np.concatenate([a, a, a, a]) for a in (image, labels))
+    rows = np.arange(len(labels))[:, None]
+    gone = ((labels == 1) & (rows >= 32)) | ((labels == 2) & (rows < 96))
+    return np.where(gone, 150, image), np.where(gone, 0, labels)
+
+
 def across_rows(rng, image, labels):
     return image.T, labels.T
 
@@ -80,6 +88,7 @@ def across_rows(rng, image, labels):
     [
         (flat, 8, None, [1]),  # one side is missing in cases 3 and 7
         (flat, 8, across_rows, [0]),
+        (flat, 8, below, [0]),
         (flat, 2, None, [1]),
         (flat, 12, anywhere, []),
         (flat, 8, bright, []),

@@ -2,7 +2,8 @@
 
 Every structure of every case has a place: centre and spread of its voxels along each axis, in half lengths of the
 image from its middle. Two structures are swapped by a mirror when their centres are further apart than their spreads
-together, in the same order in nearly all cases, while they are alike in size and intensity. A structure is taken for
+together, in the same order in nearly all cases, while they are alike in size and intensity and not further apart
+along another axis. A structure is taken for
 something that is not annotated when it is as far from its own mirror image, always on the same side, and the tissue
 at its mirrored place is alike in intensity. Where positions have no order, as those of cells, no mirror misleads.
 """
@@ -158,8 +159,10 @@ def find_sides(
         together = [(a, b) for (i, a), (j, b) in product(first, second) if i == j]
         pairs = together or [(a, b) for (_, a), (_, b) in product(first, second)]
         apart = np.array([(b.centre - a.centre) / (a.spread + b.spread) for a, b in pairs])
+        # A mirror maps one onto the other only across an axis along which most of the way between them is.
+        far = np.median(np.abs(apart), 0)
         contrast = np.median([_contrast(a.mean, a.std, b.mean, b.std) for a, b in pairs])
-        for side in _misleading(apart, np.repeat(contrast, apart.shape[1]), names[one], names[other]):
+        for side in _misleading(apart, np.where(2 * far >= far.max(), contrast, np.inf), names[one], names[other]):
             found.setdefault(side.axis, side)
         if len(found) == apart.shape[1]:
             break
