@@ -34,6 +34,7 @@ def beside(report: Report, score: float) -> Report:
         (report_of(0.9, 0.31), RunFacts(), "failed", "Dice below one half: tumour 0.311. It is not worth using yet."),
         (report_of(0.9, 0.31), RunFacts(remedy="More cases."), "failed", "not worth using yet. More cases."),
         (report_of(0.9, 0.31), RunFacts(thin=["tumour"]), "look", "thinner than 3 voxels: tumour 0.311"),
+        (report_of(0.3, 0.31), RunFacts(thin=["tumour"]), "failed", "below one half: liver 0.301 and tumour 0.311"),
         (report_of(0.62, 0.6), RunFacts(), "look", "below the 0.7"),
         (report_of(0.4, 0.4, metric="iou"), RunFacts(), "look", "below the 0.7"),  # a Dice of 0.57
         (report_of(0.3, 0.3, metric="iou"), RunFacts(), "failed", "IoU below one half"),

@@ -112,10 +112,10 @@ def _poor(report: Report, facts: RunFacts) -> Iterator[tuple[Light, str]]:
     means = {one: report.summary(one, metric).spread.mean for one in report.judged}
     low = {one: value for one, value in means.items() if scale(value) < HALF}
     thin = {one: value for one, value in low.items() if one in facts.thin}
-    if poor := [f"{one} {number(value)}" for one, value in low.items() if one not in thin]:
-        yield "failed", f"{name} below one half: {_all_of(poor)}."
-    if thin:
-        some = _all_of([f"{one} {number(value)}" for one, value in thin.items()])
+    some = _all_of([f"{one} {number(value)}" for one, value in low.items()])
+    if len(low) > len(thin):
+        yield "failed", f"{name} below one half: {some}."
+    elif thin:
         yield "look", f"{name} is low where structures are thinner than {THIN:g} voxels: {some}."
     whole = report.summary("mean", metric).spread
     if not low and scale(whole.mean) < FAIR:
@@ -151,7 +151,7 @@ def _nothing(report: Report) -> str:
 def _all_of(names: list[str], most: int = 5) -> str:
     if len(names) > most:
         names = [*names[:most], f"{len(names) - most} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else "" if not names else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def story(report: Report, facts: RunFacts) -> dict[str, Any]:

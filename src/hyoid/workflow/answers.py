@@ -51,7 +51,7 @@ from ..training.checkpoint import load_weights
 from .beginning import check_ends
 from .large import answer_large, too_large
 from .lineage import doubts, flatters
-from .origin import Outcome, Record, noted
+from .origin import Answers, Outcome, Record, noted
 from .patches import patches_of
 from .question import check_device, check_structures
 
@@ -259,7 +259,9 @@ def predict_entries(
         log.warning("%s; where that cannot be, look at values and voxel size of images.", what)
     if failed := [case_id for case_id in by_id if case_id in outcome.failed]:
         raise DataError(f"{len(failed)} of {len(by_id)} images were not predicted: {', '.join(failed)}.")
-    return list(outcome.files.values())
+    answers = Answers(outcome.files.values())
+    answers.unlike = outcome.unlike
+    return answers
 
 
 def check_format(predictor: Answering, entries: Sequence[Entry]) -> None:

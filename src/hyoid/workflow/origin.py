@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .. import __version__
@@ -23,6 +24,7 @@ from ..core.errors import ConfigError, HyoidError
 from ..core.files import append_to, inside, name_problem, regular
 from ..core.lock import sharing
 from ..core.progress import log
+from ..core.result import Line, Result, Table
 from ..core.shapes import fits
 from ..core.trees import load_json
 from ..datasets.below import ANSWERS
@@ -40,6 +42,20 @@ def origin_of(folder: RunFolder, predictor: Answering) -> dict[str, Any]:
         "prediction": predictor.settings.model_dump(mode="json"),
         "hyoid": __version__,
     }
+
+
+class Answers(list[Path], Result):
+    """The files of answers; and of images unlike those of training in what, with figures."""
+
+    unlike: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+    def shown(self, width: int) -> Iterable[Line | Table]:
+        """A line for each file."""
+        return [Line(str(file)) for file in self]
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Files, and what is unlike."""
+        return {"files": list(self), "unlike": self.unlike}
 
 
 @dataclass

@@ -196,7 +196,8 @@ def _command(folder: RunFolder) -> str:
     words += ["--seed", str(experiment.seed)]
     if experiment.split_seed and not any(change.startswith("split_seed") for change in changes):
         changes = [f"split_seed={experiment.split_seed}", *changes]
-    words += ["--baseline"] if "baseline" in folder.read_json("timing.json") else []
+    rivals = folder.read_json("report.json").get("baselines") or {}
+    words += ["--baseline"] if len([*rivals.get("methods", ()), *rivals.get("failed", ())]) > 1 else []
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
