@@ -32,7 +32,7 @@ def test_given_weights_are_kept_and_their_number_is_checked():
     levels = [torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2)]
     target = torch.zeros(1, 4, 4, dtype=torch.long)
     assert DeepSupervision(spy([]), (2.0, 0.0))(levels, target).item() == 2.0
-    with pytest.raises(ConfigError, match="has 3 weights but the net gives 2 levels"):
+    with pytest.raises(ConfigError, match=r"head_weights: 3 were given, but the net learns from 2 logits"):
         DeepSupervision(spy([]), (1.0, 1.0, 1.0))(levels, target)
 
 

@@ -8,8 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hyoid.core.errors import ConfigError
+from hyoid.core.labels import Labels
+from hyoid.losses import losses
 from hyoid.nets import build_spec
 from hyoid.nets.family.nested import prune
+from hyoid.tasks import task_for
+from hyoid.training.regimes import build_regime
+from hyoid.training.settings import TrainingSettings
 
 ONE_HEAD = {"deep_supervision": False, "answer": "finest"}
 WITH_NORM = {"norm": "batch", "order": "CNA", "up": "linear", "bias": True}
@@ -94,6 +99,23 @@ def test_accurate_mode_is_the_mean_of_all_heads_and_fast_mode_is_the_last(nested
     fast = type(nested)(nested.spec.changed({"answer": "finest"})).eval()
     fast.load_state_dict(nested.state_dict())
     torch.testing.assert_close(fast(x)[0], heads[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("unet_plus_plus", None, (0.25,) * 4),
+        ("pspnet", None, (1.0, 0.4)),
+        ("unet", None, None),
+        ("unet_plus_plus", (4, 3, 2, 1), (4, 3, 2, 1)),
+    ],
+)
+def test_heads_count_as_their_paper_or_the_settings_have_it(name, given, expected):
+    with torch.device("meta"):
+        net = build_spec(name, 2, 1, 2).build()
+    task, settings = task_for(Labels.of({1: "one"})), TrainingSettings(head_weights=given)
+    regime = build_regime(settings, {"net": net, "task": task, "loss": losses.build("dice")})
+    assert regime.loss.weights == expected
 
 
 def test_training_gives_the_logits_of_every_depth_on_the_grid_of_the_image(nested):

@@ -219,9 +219,17 @@ class DeepSupervision:
     def _weights(self, count: int) -> Sequence[float]:
         if self.weights is None:
             return [2.0**-level / (2 - 2.0 ** (1 - count)) for level in range(count)]
-        if len(self.weights) != count:
-            raise ConfigError(f"Deep supervision has {len(self.weights)} weights but the net gives {count} levels.")
+        check_weights(self.weights, count)
         return self.weights
+
+
+def check_weights(weights: Sequence[float], count: int) -> None:
+    """Refuse weights that are not one for each of the logits that a net learns from."""
+    if len(weights) != count:
+        raise ConfigError(
+            f"training.head_weights: {len(weights)} were given, but the net learns from {count} logits; give a weight "
+            "for each, finest first."
+        )
 
 
 def nearest(values: Tensor, shape: Sequence[int]) -> Tensor:

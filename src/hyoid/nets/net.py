@@ -72,7 +72,10 @@ class Net(nn.Module):
         divisor: Input sizes it accepts step by this, along each axis.
         margin: Voxels by which the output is smaller than the input at each end (0 for padded nets).
         spec: What it was built from, for nets of the family.
+        head_weights: What each of its logits counts in the loss, finest first; None: half as much from level to level.
     """
+
+    head_weights: Sequence[float] | None = None
 
     def __init_subclass__(cls, spec: type[NetSpec] | None = None) -> None:
         if spec is not None:

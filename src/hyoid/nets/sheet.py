@@ -17,6 +17,7 @@ from .drawing import as_svg, as_text
 from .family.build import build_spec, nets
 from .net import Net, NetSpec, sizes
 from .portrait import LevelView, portrait
+from .variants import LEFT_OUT
 
 SHAPES = {2: (256, 256), 3: (64, 64, 64)}
 """Input that costs are told for when nobody names one."""
@@ -100,6 +101,7 @@ class NetSheet(Result):
             "",
             *as_text(self.levels, self.spec.out_channels),
             *(["", f"Not drawn: {self.spec.undrawn}"] if self.spec.undrawn else []),
+            *(["", f"Left out: {LEFT_OUT[row.name]}"] if row.name in LEFT_OUT else []),
             "",
             *self.spec.to_yaml().splitlines(),
         ]

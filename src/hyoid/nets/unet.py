@@ -191,6 +191,8 @@ class UNet(Net):
             build_part(heads, spec.head, style=level.style, in_channels=width, out_channels=spec.out_channels)
             for width, level in zip(supervised, levels, strict=False)
         )
+        if spec.answer == "mean":  # heads that answer alike learn alike
+            self.head_weights = (1 / len(self.heads),) * len(self.heads)
         self.merge: nn.Module | None = None
         if spec.answer == "merged":
             self.merge = spec.style(0).pointwise(len(self.heads) * spec.out_channels, spec.out_channels)

@@ -9,6 +9,9 @@ from typing import Any
 from .net import NetSpec, nets
 from .unet import UNetSpec
 
+LEFT_OUT: dict[str, str] = {}
+"""What the paper of a row has and training from annotation alone does not, as a sentence."""
+
 _ON_EVERY_LEVEL = ("blocks_encoder", "kernels", "strides", "dropout")
 _ON_ALL_BUT_THE_COARSEST = ("blocks_decoder", "decoder_channels", "up_channels")
 
@@ -20,6 +23,7 @@ def variant(
     in_2d: Mapping[str, Any] | None = None,
     in_3d: Mapping[str, Any] | None = None,
     of: type[NetSpec] = UNetSpec,
+    left_out: str = "",
     **fields: Any,
 ) -> None:
     """Put a U, or another net, on the shelf of nets.
@@ -31,6 +35,7 @@ def variant(
         in_2d: Fields that hold in 2D only.
         in_3d: Fields that hold in 3D only.
         of: The class of its spec.
+        left_out: For `LEFT_OUT`; a plan, the sheet of the net and the report say it.
         **fields: Fields of the spec that differ from its defaults. Those of a U with an entry per level are cut, or
             their last entry repeated, when a user asks for another number of levels; a function is given the channels.
 
@@ -46,6 +51,8 @@ def variant(
         given = {"dims": dims, "in_channels": in_channels, "out_channels": out_channels}
         return of.parse({**row, **given, **changes}, f"net {name}")
 
+    if left_out:
+        LEFT_OUT[name] = left_out
     spec.__doc__ = about
     spec.__module__ = sys._getframe(1).f_globals["__name__"]  # the family it stands in
     nets.register(name, papers)(spec)

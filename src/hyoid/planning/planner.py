@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..core.errors import ConfigError
 from ..nets.net import NetSpec
 from ..nets.unet import UNetSpec
+from ..nets.variants import LEFT_OUT
 from ..preparation.pipeline import PreparationSettings
 from ..tasks.task import Task
 from .budget import (
@@ -208,17 +209,9 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     )
 
 
-OTHER_PURPOSE = {
-    "w_net": "was made to learn without annotation; here its first U learns from annotation as any other net does",
-    "diffusion_unet": "was made to take noise away in many steps; here it answers in one step, at time 0",
-    "probabilistic_unet": "was made to draw many plausible answers; here it learns one",
-}
-"""What nets lose that are trained from annotation alone."""
-
-
 def _net_notes(frame: Frame, name: str) -> list[str]:
     """What a user who named a net should know of how it is used here."""
-    notes = [f"note: {name} {OTHER_PURPOSE[name]}"] if name in OTHER_PURPOSE else []
+    notes = [f"note: {name}: {LEFT_OUT[name]}"] if name in LEFT_OUT else []
     if frame.flat:
         notes.append("the net is 2D: volumes are cut into slices along their coarsest axis, answers are stacked")
     return notes

@@ -31,6 +31,9 @@ class PredictionSettings(Settings):
         description="Largest tile, in patches: smaller images are not cut, and tiles grow where that saves work.",
     )
     memory_gb: float = Field(1.5, gt=0, description="Memory for the maps that are being blended.")
+    depth: int | None = Field(
+        None, ge=1, description="Ways down that are kept of a net of every depth, such as unet_plus_plus; null: all."
+    )
     backend: BackendName = Field(
         "torch", description="What computes the net; auto: torch until another engine pays and agrees with it."
     )

@@ -18,7 +18,7 @@ from .optim import check_optimisers, check_taken
 from .sampler import STREAMS
 from .settings import OptimiserSettings, TrainingSettings
 
-SURROUNDINGS = ("self", "net", "task", "loss", "plan", "dims", "in_channels", "make_net")
+SURROUNDINGS = ("self", "net", "task", "loss", "plan", "dims", "in_channels", "make_net", "head_weights")
 """Parameters of builders that the loop fills; all others are options."""
 
 
@@ -115,8 +115,8 @@ class Regime(Protocol):
 
 regimes: Registry[Regime] = Registry("regime")
 """Classes of regimes. The loop fills the parameters that are named in `SURROUNDINGS`: `net`, `task`, `loss`, `plan`,
-`dims` and `in_channels` of the net, and `make_net()`, which builds another net like `net` with first weights of its
-own. All others are options, `training.regime_options`."""
+`dims` and `in_channels` of the net, `make_net()`, which builds another net like `net` with first weights of its own,
+and `head_weights`, those of `training`. All others are options, `training.regime_options`."""
 
 
 def regime_class(name: str) -> type[Regime]:
@@ -174,7 +174,8 @@ def build_regime(settings: TrainingSettings, surroundings: Mapping[str, Any]) ->
     """
     name = settings.regime
     wanted = signature(regimes[name].build).parameters
-    given = {key: value for key, value in surroundings.items() if key in wanted}
+    all_given = {**surroundings, "head_weights": settings.head_weights}
+    given = {key: value for key, value in all_given.items() if key in wanted}
     regime = regimes.build(name, **given, **settings.regime_options)
     regime.turns = {turn: _with_settings(one, turn, settings) for turn, one in regime.turns.items()}
     modules = {turn: one.module for turn, one in regime.turns.items()} | dict(regime.keeps)

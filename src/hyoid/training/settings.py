@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -73,6 +73,9 @@ class TrainingSettings(Settings):
     )
     loss: str | None = Field(None, description="Name of the loss; the task's own when none.")
     loss_options: dict[str, Any] = Field(default_factory=dict, description="Options of the loss.")
+    head_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None, description="What each of the net's logits counts in the loss, finest first; the net's own when none."
+    )
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How weights are changed.")
     ema: float = Field(0.999, ge=0, lt=1, description="Decay of the running average of weights that predicts; 0: none.")
     encoder_weights: str | None = Field(

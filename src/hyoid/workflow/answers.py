@@ -36,6 +36,7 @@ from ..files.formats import (
     suffix_of,
     write_image,
 )
+from ..nets.family.nested import prune
 from ..nets.net import Net
 from ..planning.budget import resolved_device
 from ..planning.likeness import Known, sentences, warn_of
@@ -84,7 +85,8 @@ def predictor_of(
     check_device(experiment.device)
     check_structures(experiment, experiment.task_labels)
     use_threads(experiment.threads)
-    nets = {number: net_of(folder.members[number]) for number in members or range(len(folder.members))}
+    depth = experiment.prediction.depth
+    nets = {number: net_of(folder.members[number], depth) for number in members or range(len(folder.members))}
     taught = {case_id for number in nets for case_id in folder.members[number].split.training}
     known = Known.of(folder.fingerprint, taught)
     if not isinstance(folder, EnsembleFolder):
@@ -111,14 +113,14 @@ def predictor_of(
     return united
 
 
-def net_of(folder: RunFolder) -> Net:
-    """The net of a run with its weights."""
+def net_of(folder: RunFolder, depth: int | None = None) -> Net:
+    """The net of a run with its weights, or the part of it that goes down so many times."""
     weights = folder.trained
     check_ends(folder)
     net = folder.plan.net.build()
     if not load_weights(net, weights).get("finished"):
         log.warning("%s: training has not finished; its last checkpoint predicts.", folder.path)
-    return net
+    return net if depth is None else prune(net, depth)
 
 
 def _predictor(
@@ -128,7 +130,8 @@ def _predictor(
     device, settings = resolved_device(experiment.device), experiment.prediction
     if settings.precision == "16-mixed" and not device.startswith("cuda"):
         raise ConfigError("prediction.precision = '16-mixed' needs a CUDA device; here bf16-mixed or 32-true compute.")
-    plan, digest = runs[0].plan, "-".join(run.digest[:12] for run in runs)
+    parts = [run.digest[:12] for run in runs] + ([f"depth{settings.depth}"] if settings.depth else [])
+    plan, digest = runs[0].plan, "-".join(parts)
     kept = (place / "engines", digest) if keeps else None
     patches = partial(patches_of, runs[0], again=keeps and settings.backend == "openvino_int8")
     predictor = Predictor.of(net, runs[0].task, plan, settings, device, kept, patches)

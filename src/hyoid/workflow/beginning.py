@@ -177,6 +177,9 @@ def first_net(folder: RunFolder, going_on: bool) -> Net:
 
 def check_parts(experiment: Experiment, task: Task) -> None:
     """Refuse what does not fit the plan: options of the loss, scales without way back, patterns that match nothing."""
+    import torch
+
+    from ..losses.compound import check_weights
     from ..nets.cost import without_numbers
     from ..training.transfer import check_patterns
 
@@ -184,6 +187,11 @@ def check_parts(experiment: Experiment, task: Task) -> None:
     check_loss(training, task, experiment.decided.net.dims)
     for one in experiment.decided.preparation.target:
         one.units  # noqa: B018
+    if training.head_weights is not None:
+        net, shape = without_numbers(experiment.decided.net), experiment.decided.patch
+        size = net.fitting_shape(shape[-experiment.decided.dims :])
+        logits = net(torch.zeros(2, experiment.decided.net.in_channels, *size, device="meta"))[: task.heads]
+        check_weights(training.head_weights, len(logits))
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")

@@ -15,6 +15,7 @@ from ..core.machine import machine
 from ..experiment import Experiment
 from ..nets.cost import cost
 from ..nets.net import NetSpec
+from ..nets.variants import LEFT_OUT
 from ..prediction.settings import PredictionSettings
 from ..run_folder import RunFolder
 
@@ -35,6 +36,7 @@ def model(folder: RunFolder) -> dict[str, str]:
     mirrored = plan.dims == 2 if experiment.prediction.mirror is None else experiment.prediction.mirror
     return {
         "net": f"{plan.net_name} in {plan.net.dims}D",
+        **({"left out": LEFT_OUT[plan.net_name]} if plan.net_name in LEFT_OUT else {}),
         **_costs(plan.net, patch, size),
         "input": f"{plan.net.in_channels} channel{'s' * (plan.net.in_channels != 1)}, patches of {size}",
         "output": f"{task.channels} channels: {', '.join(task.structures or task.outputs)}",
@@ -45,6 +47,7 @@ def model(folder: RunFolder) -> dict[str, str]:
         "selection": f"{averaged} after the last step; validation cases do not choose",
         "prediction": f"tiles overlapping by {100 * experiment.prediction.overlap:.0f} %, "
         f"{'averaged over mirrored tiles' if mirrored and plan.mirror_axes else 'not mirrored'}",
+        **({"pruned": f"{depth} ways down are kept"} if (depth := experiment.prediction.depth) else {}),
         "afterwards": _afterwards(experiment.prediction),
     }
 

@@ -153,4 +153,5 @@ variant(
     of=SegCapsSpec,
     papers=("lalonde2021capsules", "sabour2017dynamic"),
     about="SegCaps R3: a U of capsules; what finer ones vote for coarser ones is routed by agreement.",
+    left_out="Its second task, to restore the image inside the structure, is not trained.",
 )

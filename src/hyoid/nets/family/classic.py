@@ -16,6 +16,7 @@ variant(
     "unet_original",
     papers="ronneberger2015unet",
     about="The U-Net as published: valid convolutions, no norm, max pooling, dropout at the bottom.",
+    left_out="Gaps between touching objects weigh more with training.voxel_weights=touching only.",
     channels=(64, 128, 256, 512, 1024),
     padding="valid",
     order="CA",

@@ -128,12 +128,14 @@ variant(
     of=DeepLabV1Spec,
     papers=("chen2015deeplab", "simonyan2015vgg"),
     about="DeepLab with a large field of view: VGG-16 on an eighth of the grid, kernels spread by 2 and 12.",
+    left_out="The random field after its answers is drawn with prediction.refine=dense_crf only.",
 )
 variant(
     "deeplab_v2",
     of=DeepLabSpec,
     papers=("chen2018deeplab", "he2016deep"),
     about="DeepLab v2: ResNet-101 on an eighth of the grid, scores of four spread kernels added.",
+    left_out="The random field after its answers is drawn with prediction.refine=dense_crf only.",
     form="v2",
     dilated=2,
     rates=(6, 12, 18, 24),

@@ -70,6 +70,7 @@ variant(
     of=TimeUNetSpec,
     papers=("ho2020denoising", "nichol2021improved", "ronneberger2015unet"),
     about="The U of denoising diffusion: residual blocks with group norm that are told the time.",
+    left_out="It was made to take noise away in many steps; here it answers in one step, at time 0.",
     channels=(32, 64, 128, 256),
     stem="conv",
     block="conditioned",

@@ -274,6 +274,7 @@ variant(
     of=DeepMedicSpec,
     papers="kamnitsas2017deepmedic",
     about="DeepMedic: eleven unpadded layers, half of them twice, on the image and on one a third as fine.",
+    left_out="The random field after its answers is drawn with prediction.refine=dense_crf only.",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...core.errors import ConfigError
+from ..net import Net
 from ..unet import UNet, UNetSpec
 from ..variants import variant
 
@@ -27,6 +28,7 @@ variant(
     "unet_3plus",
     papers="huang2020unet3plus",
     about="UNet 3+: every level of the decoder sees every level of the encoder and all coarser ones of its own.",
+    left_out="Its module that decides first whether a structure is in the image at all is left out.",
     channels=(64, 128, 256, 512, 1024),
     decoder="full_scale",
     norm="batch",
@@ -41,7 +43,7 @@ _PER_LEVEL = ("channels", "blocks_encoder", "kernels", "strides", "dropout")
 _PER_STEP = ("blocks_decoder", "decoder_channels", "up_channels")
 
 
-def prune(net: UNet, depth: int) -> UNet:
+def prune(net: Net, depth: int) -> UNet:
     """The part of a U-Net++ that feeds one head, as a net of its own with the same weights and the same logits.
 
     Args:
@@ -57,11 +59,11 @@ def prune(net: UNet, depth: int) -> UNet:
     Reference:
         zhou2018unetplusplus, section 3.3.
     """
-    deepest = len(net.spec.channels) - 1
-    if net.spec.decoder != "nested" or not net.spec.deep_supervision:
+    if not isinstance(net, UNet) or net.spec.decoder != "nested" or not net.spec.deep_supervision:
         raise ConfigError(
             'Only a net with decoder "nested" and deep_supervision can be pruned, such as unet_plus_plus.'
         )
+    deepest = len(net.spec.channels) - 1
     if not 1 <= depth <= deepest:
         raise ConfigError(f"This net has heads at depths 1 to {deepest}; got {depth}.")
     fields = net.spec.model_dump() | {"deep_supervision": False, "answer": "finest"}

@@ -16,6 +16,9 @@ variant(
     "unet_two_decoders",
     papers=("ronneberger2015unet", "mahbod2022dual"),
     about="A U with two decoders: the second answers the last channel, such as the distance to the border.",
+    left_out=(
+        "Its second decoder was made for distances to borders; here it answers the last structure like the others."
+    ),
     decoder="parallel",
     head="split",
 )

@@ -163,4 +163,8 @@ variant(
     of=ProbabilisticUNetSpec,
     papers="kohl2018probabilistic",
     about="Probabilistic U-Net: latent numbers drawn for the whole image choose one of many plausible answers.",
+    left_out=(
+        "It was made to draw many plausible answers; without its posterior net and their divergence it "
+        "learns one answer."
+    ),
 )

@@ -96,11 +96,11 @@ class PSPNetSpec(BackboneSpec):
 class PSPNet(Net, spec=PSPNetSpec):
     """The net of `PSPNetSpec`; in training the map before the last is scored too.
 
-    The paper gives that second score a weight of 0.4; deep supervision here, a half.
-
     Reference:
         zhao2017pspnet.
     """
+
+    head_weights = (1.0, 0.4)
 
     def __init__(self, spec: PSPNetSpec) -> None:
         encoder, dims = spec.backbone(dilated=2), spec.dims
@@ -181,4 +181,5 @@ variant(
     of=SSNetSpec,
     papers=("huo2018ssnet", "peng2017large", "he2016deep"),
     about="SSNet's generator: a ResNet-50 scored by separable kernels of 7, refined at borders and added.",
+    left_out="Its critic is not trained; the net learns from annotation alone.",
 )

@@ -102,6 +102,7 @@ variant(
     "myronenko",
     papers="myronenko2018brain",
     about="Winner of BraTS 2018: SegResNet of width 32 with dropout, in training beside an autoencoder.",
+    left_out="Its second decoder, which restores the image while the paper's net learns, is not trained.",
     channels=(32, 64, 128, 256),
     **{**_MYRONENKO, "stem": {"name": "conv", "dropout": 0.2}},
 )
@@ -134,6 +135,10 @@ variant(
     "kid_net",
     papers="taha2018kidnet",
     about="Kid-Net: a V-Net of small kernels in which every scale adds to the answer.",
+    left_out=(
+        "The paper weighs structures anew in each batch and draws patches by their share of background; "
+        "neither is done."
+    ),
     channels=(16, 32, 64, 128, 256),
     decoder_channels=lambda channels: tuple(2 * width for width in channels[:-1]),
     stem="plain",

@@ -15,6 +15,9 @@ variant(
     "w_net",
     papers="xia2017wnet",
     about="W-Net: the U that parts an image into segments; a second U restores the image from them.",
+    left_out=(
+        "It was made to learn without annotation; here its first U learns from annotation as any other net does."
+    ),
     channels=(64, 128, 256, 512, 1024),
     block=("plain", {"name": "separable", "between": False}),
     order="CAN",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -22,13 +22,16 @@ class Supervised(Regime):
     Args:
         net: Gives logits as a tuple, finest first.
         task: What the channels mean; the loss already knows.
-        loss: Compares logits with the target; coarser logits count less from level to level.
+        loss: Compares logits with the target.
+        head_weights: What each of the net's logits counts; the net's own when None, else less from level to level.
     """
 
-    def __init__(self, net: nn.Module, task: Task, loss: Loss) -> None:
+    def __init__(self, net: nn.Module, task: Task, loss: Loss, head_weights: Sequence[float] | None = None) -> None:
         self.net, self.task = net, task
         self.turns = {"net": Turn(net)}
-        self.loss = DeepSupervision(loss)
+        if head_weights is None and task.heads is None:
+            head_weights = getattr(net, "head_weights", None)
+        self.loss = DeepSupervision(loss, head_weights)
         self._counts: Tensor | None = None
 
     def losses(self, turn: str, batches: Mapping[str, Batch], progress: float) -> dict[str, Tensor]:
