@@ -36,7 +36,7 @@ ALIKE, RELEVANT = 0.99, 1e-3
 HEAVY = 100e6
 """Parameters from which steps are those of plain descent, whose memory is a third."""
 
-SECONDS, MEMORY = 150, 9 * 2**30
+SECONDS, MEMORY = 300, 9 * 2**30
 """Processor time and memory that one net may take."""
 
 SKIPPED = ("_to_copy", "empty", "rand", "dropout", "bernoulli", "new_", "zeros", "ones", "full", "copy", "detach")
@@ -248,6 +248,72 @@ def all_nets(into: Path, names: list[str], dims: list[int], off: bool) -> None:
     print("\n".join(table(rows)))
 
 
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "3": ("Conv3d", {"kernel_size": 3, "padding": 1}),
+    "3, in groups": ("Conv3d", {"kernel_size": 3, "padding": 1, "groups": 16}),
+    "3, spread by 2": ("Conv3d", {"kernel_size": 3, "padding": 2, "dilation": 2}),
+    "3, steps of 2": ("Conv3d", {"kernel_size": 3, "padding": 1, "stride": 2}),
+    "5": ("Conv3d", {"kernel_size": 5, "padding": 2}),
+    "5, steps of 2": ("Conv3d", {"kernel_size": 5, "padding": 2, "stride": 2}),
+    "7": ("Conv3d", {"kernel_size": 7, "padding": 3}),
+    "3, transposed": ("ConvTranspose3d", {"kernel_size": 3, "padding": 1}),
+    "4, transposed, steps of 2": ("ConvTranspose3d", {"kernel_size": 4, "padding": 1, "stride": 2}),
+    "2, transposed, steps of 2": ("ConvTranspose3d", {"kernel_size": 2, "stride": 2}),
+    "images: 3, steps of 2": ("Conv2d", {"kernel_size": 3, "padding": 1, "stride": 2}),
+    "images: 3, steps of 3": ("Conv2d", {"kernel_size": 3, "padding": 1, "stride": 3}),
+    "images: 7, steps of 2": ("Conv2d", {"kernel_size": 7, "padding": 3, "stride": 2}),
+}
+"""Convolutions of 64 channels, by their kernel."""
+
+SLICES, COLUMNS, ROWS = (1, 2, 3, 4, 5, 6, 8), (1, 2, 3), 16
+
+
+def shapes() -> Iterator[str]:
+    """Cosines by kernel and slices of volumes of 8 x 9, or columns of images, as torch's own gives them and as here."""
+    import hyoid.nets  # noqa: F401  (once, for all processes)
+
+    yield "| kernel | slices or columns: torch -> hyoid |\n|---|---|"
+    for words, (kind, options) in KINDS.items():
+        cells = []
+        for count in COLUMNS if kind == "Conv2d" else SLICES:
+            size = (ROWS, count) if kind == "Conv2d" else (count, 8, 9)
+            ends = [apart(probe, kind, options, size, off) for off in (True, False)]
+            cells.append(f"{count}: {ends[0]} -> {ends[1]}")
+        yield f"| {words} | {', '.join(cells)} |"
+
+
+def apart(work: Callable[..., str], *given: Any) -> str:
+    """What work gives in a process of its own; "crash" when this ends otherwise."""
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=lambda: there.send(work(*given)))
+    child.start()
+    there.close()
+    try:
+        return str(here.recv())
+    except EOFError:
+        return "crash"
+    finally:
+        child.join()
+
+
+def probe(kind: str, options: dict[str, Any], size: tuple[int, ...], off: bool) -> str:
+    """The least cosine of a convolution's gradient in both layouts of memory, or what its norm is off by."""
+    from hyoid.nets import half
+    from hyoid.nets.layers import channels_last
+
+    if off:
+        switch_off()
+    torch.manual_seed(0)
+    layer, maps, found = getattr(half, kind)(64, 64, **options), torch.randn(2, 64, *size), list[float]()
+    slope = torch.randn(layer(maps).shape)
+    (exact,) = torch.autograd.grad(layer(maps), layer.weight, slope)
+    for given in (maps, channels_last(maps)):
+        with torch.autocast("cpu", HALF):
+            (rough,) = torch.autograd.grad(layer(given).float(), layer.weight, slope)
+        found.append(cosine(exact, rough))
+    return f"{min(found):.4f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("shapes", "nets"))
@@ -261,7 +327,8 @@ def main() -> None:
             parser.error("nets needs --into FOLDER")
         all_nets(options.into, list(options.nets), list(options.dims), options.off)
     else:
-        pass
+        for line in shapes():
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
