@@ -11,6 +11,8 @@
 - `shelf`: show_nets (`hyoid nets`), the table of the family and the sheet of one net
 - `question`: what was asked of a run, and whether it is asked again
 - `beginning`: the weights a net begins with
+- `lineage`: what nets had learned from before their own training
+- `outlook`: why a net may be worth less than its numbers, and what would help
 - `forecast`: what the whole run will cost
 - `voxel_weights`: maps that weigh voxels in the loss
 - `loading`: load, a trained run that answers in memory; `cases`: prepared cases for somebody's own loop
