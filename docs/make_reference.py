@@ -289,20 +289,22 @@ def counts_page() -> Iterator[str]:
     ]
     yield "What is not equal has its reason here. `tests/nets/test_published_counts.py` checks every line; the figures"
     yield "stand in `nets/family/published.yaml`. Counts of other packages were read from their nets, not from papers."
+    yield "Equal here means the number alone; whether a net also gives the answers of its authors' code is in"
+    yield "[oracles](../concepts/oracles.md)."
     rows = []
     for name, some in found.items():
         if isinstance(some, str):
             rows.append([f"`{name}`", "2D, 1 to 2", f"{count(name, 2, (1, 2)):,}", "", "", some])
         else:
             rows += [_counted(name, one) for one in some]
-    yield from table(["net", "for channels", "here", "published", "by", "equal, or why not"], rows)
+    yield from table(["net", "for channels", "here", "published", "by", "count equal, or why not"], rows)
 
 
 def _counted(name: str, one: PublishedCount) -> list[str]:
     changed = f", {', '.join(one.changes)} changed" if one.changes else ""
     given = f"{one.dims}D, {one.ends[0]} to {one.ends[1]}{changed}"
     figure = f"{one.figure:,}" if isinstance(one.figure, int) else one.figure
-    return [f"`{name}`", given, f"{one.ours(name):,}", figure, one.source, one.differs or "equal"]
+    return [f"`{name}`", given, f"{one.ours(name):,}", figure, one.source, one.differs or "equal count"]
 
 
 def losses_page() -> Iterator[str]:

@@ -23,6 +23,7 @@ from hyoid.core.citations import bibliography
 from hyoid.core.grid import Grid
 from hyoid.experiment import Experiment
 from hyoid.files.formats import read_image, write_image
+from hyoid.nets import nets
 from hyoid.workflow import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -228,3 +229,16 @@ def test_the_table_of_benchmarks_is_that_of_their_results():
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert table.count("\n") > 15
     assert table in (ROOT / "docs" / "benchmarks" / "index.md").read_text("utf-8")
+
+
+def test_every_net_has_a_row_with_a_verdict_in_the_page_of_oracles():
+    page = (ROOT / "docs/concepts/oracles.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| (equal|equal but|differs|not compared) \| .* \| .* \|$", page, re.MULTILINE
+    )
+    assert sorted(name for name, _ in rows) == sorted(nets)
+    named = re.findall(r"^\| `(\w+)` \| `(\S+)` \| `(\w{7})` \|$", page, re.MULTILINE)
+    files = sorted((ROOT / "benchmarks/oracles/repositories").glob("*.py"))
+    assert [name for name, _, _ in named] == [file.stem for file in files]
+    for (_, repository, commit), file in zip(named, files, strict=True):
+        assert f'REPOSITORY = "{repository}"\nCOMMIT = "{commit}"\n' in file.read_text("utf-8")

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-ROUNDING = 1e-9
-"""The largest difference of answers, relative to the largest logit, that counts as rounding in double precision."""
+ROUNDING = 1e-6
+"""The largest relative difference that counts as rounding: double precision's, amplified by norms over two voxels."""
 
 Source = str | tuple[str | tuple[str, ...], Callable[..., Tensor]]
 """A name in their net, or names there and what makes our tensor of theirs."""

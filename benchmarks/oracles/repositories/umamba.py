@@ -16,6 +16,20 @@ ROWS = ("u_mamba", "u_mamba_bot")
 WIDTHS = {2: (32, 64, 128, 256, 512, 512, 512, 512), 3: (32, 64, 128, 256, 320, 320)}
 
 
+def mambas(form, dims):
+    """Where the blocks of Mamba are: pairs of ours and theirs."""
+    last = len(WIDTHS[dims]) - 1
+    levels = range(last, -1, -2 if dims == 2 else -1) if form == "Enc" else (last,)
+    for level in levels:
+        ours = f"encoder.stages.{level}.block.attention.mamba"
+        theirs = f"encoder.mamba_layers.{level}.mamba" if form == "Enc" else "mamba_layer.mamba"
+        yield f"{ours}.taps", (f"{theirs}.conv1d.weight", lambda t: t.squeeze(1).mT)
+        yield f"{ours}.tap_bias", f"{theirs}.conv1d.bias"
+        yield f"{ours}.selection.a_log", f"{theirs}.A_log"
+        yield f"{ours}.selection.d", f"{theirs}.D"
+        yield f"{ours}.selection.dt_proj", f"{theirs}.dt_proj"
+
+
 def comparisons(root):
     """Both forms in 2D and 3D, built for images so large that no level scans channels in place of voxels."""
     sys.path[:0] = [str(root / "umamba/nnunetv2/nets"), str(root.parent / "dynamic-network-architectures")]
@@ -43,4 +57,5 @@ def comparisons(root):
                 lambda form=form, dims=dims: theirs(form, dims),
                 lambda row=row, dims=dims: build_spec(row, dims, 2, 3).build(),
                 (1, 2, 128, 256) if dims == 2 else (1, 2, 32, 32, 64),
+                pairs=dict(mambas(form, dims)),
             )

@@ -29,5 +29,6 @@ def comparisons(root):
             lambda name=name: getattr(UNet_3Plus, name)(3, 2),
             lambda supervised=supervised: build_spec("unet_3plus", 2, 3, 2, deep_supervision=supervised).build(),
             (1, 3, 32, 48),
+            pairs={f"heads.{k}": f"outconv{k + 1}" for k in range(5 if supervised else 1)},
             answers=answers,
         )

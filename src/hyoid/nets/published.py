@@ -1,4 +1,7 @@
-"""What others published about the size of each net, beside what the nets here have."""
+"""What others published about the size of each net, beside what the nets here have.
+
+An equal count is not an equal net: docs/concepts/oracles.md says whose answers were compared.
+"""
 
 from __future__ import annotations
 
