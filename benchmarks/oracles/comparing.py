@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-ROUNDING = 1e-6
-"""The largest relative difference that counts as rounding: double precision's, amplified by norms over two voxels."""
+ROUNDING, NUDGE, MARGIN, MOST = 1e-9, 1e-15, 100, 1e-3
+"""Differences relative to the largest logit that count as rounding: up to the first, or a hundred times what their
+answer changes when the image does by 1e-15, for random weights amplify in deep nets; never more than the last."""
 
 Source = str | tuple[str | tuple[str, ...], Callable[..., Tensor]]
 """A name in their net, or names there and what makes our tensor of theirs."""
@@ -81,9 +82,12 @@ def compare(one: Comparison) -> Outcome:
         raise ValueError(f"their answer has shape {tuple(expected.shape)}, ours {tuple(got.shape)}")
     if not expected.std() > 1e-3 * expected.abs().max():
         raise ValueError("their answer hardly varies, so that equality would prove nothing")
-    difference = float((got - expected).abs().max() / expected.abs().max())
+    with torch.no_grad(), double_precision():
+        nudged = one.answer(one.answers(theirs, x * (1 + NUDGE * torch.randn(x.shape))))
+    difference, amplified = (float((y - expected).abs().max() / expected.abs().max()) for y in (got, nudged))
+    rounding = min(MOST, max(ROUNDING, MARGIN * amplified))
     numbers = (sum(p.numel() for p in net.parameters()) for net in (theirs, ours))
-    return Outcome(*numbers, unmatched, difference, not unmatched and difference < ROUNDING)
+    return Outcome(*numbers, unmatched, difference, not unmatched and difference < rounding)
 
 
 def _used(
