@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from torch.nn import functional
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.attention import attentions, look
 from hyoid.nets.blocks.conv import blocks
-from hyoid.nets.layers import Style, Unit
+from hyoid.nets.layers import Style, Unit, build_part
 from hyoid.nets.resample import Resampling, downs, ups
 from hyoid.nets.skips import skips
 from oracles import assert_equal_nets, build_block, count
@@ -237,3 +239,18 @@ def test_use_net_in_its_encoder_form_weighs_five_blocks():
     plain = count("use_net", 2, 1, 2, block="plain")
     added = sum(2 * width * (width // 16) + width // 16 + width for width in (64, 128, 256, 512, 1024))
     assert count("use_net", 2, 1, 2, block_decoder="plain") == plain + added
+
+
+def test_scse_adds_or_takes_the_larger_and_may_stand_before_a_block_too():
+    build = partial(build_part, attentions, style=Style(2), channels=8)
+    torch.manual_seed(0)
+    added, x = build("scse"), torch.randn(2, 8, 4, 4)
+    larger = build({"name": "scse", "larger": True})
+    larger.load_state_dict(added.state_dict())
+    voxels = x * torch.sigmoid(added.voxel(x))
+    torch.testing.assert_close(larger(x), torch.maximum(added.channel(x), voxels))
+    torch.testing.assert_close(added(x), added.channel(x) + voxels)
+    block = {"name": "attended", "attention": "scse", "before": True}
+    net = build_spec("unet", 2, 1, 2, channels=(8, 16), block_decoder=block).build()
+    decoded = net.decoder.levels[0].block
+    assert decoded.first.voxel.weight.shape[1] == 16 and decoded.attention.voxel.weight.shape[1] == 8

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from hyoid.losses import losses
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.capsule import CapsuleConv, route, squash
 from hyoid.nets.family.capsule import CapsuleRestoration, logits_of
@@ -99,3 +100,19 @@ def test_the_restoration_sees_the_class_of_the_target_only():
     assert (outside - outside[0]).abs().max() < 1e-6
     assert redrawn.terms(x, masks[:, 1:])["restoration"].requires_grad
     assert redrawn.logits[0].shape == (1, 2, 8, 8)
+
+
+def test_the_margin_loss_sees_the_lengths_of_capsules():
+    """Lengths of .66 and .92: a softmax would make .15 and .85 of them."""
+    lengths = torch.tensor([0.66, 0.92]).reshape(1, 2, 1, 1)
+    expected = 0.5 * (0.66 - 0.1) ** 2
+    loss = losses.build("margin")(lengths.logit(), torch.ones(1, 1, 1, dtype=torch.long))
+    torch.testing.assert_close(loss, torch.tensor(expected))
+
+
+def test_capsules_step_as_in_tensorflow():
+    """Of three zeros that a kernel of 5 needs for steps of 2, two stand at the end."""
+    layer, x = CapsuleConv(2, 1, 1, 1, stride=2), torch.zeros(1, 1, 1, 8, 8)
+    x[..., 0, 0] = 1
+    votes = layer.conv(layer.pad(x[:, 0]))
+    torch.testing.assert_close(votes[0, 0, 0, 0], layer.conv.weight[0, 0, 1, 1])

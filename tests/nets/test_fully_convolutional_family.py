@@ -21,6 +21,19 @@ def test_parameters_are_those_of_the_layer_lists(name, published):
     assert count(name, 2, 3, 21) == published
 
 
+@pytest.mark.parametrize(("name", "late"), [("fcn_32s", (19,)), ("fcn_16s", (5, 27)), ("fcn_8s", (5, 9, 31))])
+def test_scores_are_cropped_by_the_numbers_of_the_published_files(name, late):
+    spec = build_spec(name, 2, 1, 2, channels=(4,) * 5, classifier=4)
+    assert (spec.pad, spec.late) == (100, late)
+    assert spec.build().eval()(torch.randn(1, 1, 32, 64))[0].shape == (1, 2, 32, 64)
+    with pytest.raises(ConfigError, match="too few zeros for 5 poolings"):
+        build_spec(name, 2, 1, 2, pad=60)
+
+
+def test_in_3d_the_classifier_does_not_hold_hundreds_of_millions():
+    assert count("fcn_8s", 3, 1, 2) < 140e6
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("factor", [2, 4])
 def test_scores_are_enlarged_linearly_at_first(dims, factor):

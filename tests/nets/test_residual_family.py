@@ -233,3 +233,16 @@ def test_strided_convolutions_may_keep_the_width():
     for widen, width in ((True, 8), (False, 4)):
         net = UNetSpec(**spec, down={"name": "strided_conv", "widen": widen}).build()
         assert net.encoder.stages[1].down(torch.zeros(1, 4, 8, 8)).shape == (1, width, 4, 4)
+
+
+def test_an_entrance_brings_the_map_to_its_width_without_a_norm_and_odd_maps_are_stretched():
+    """Both as in wolny/pytorch-3dunet, whose outputs `benchmarks/oracles unet3d` compares."""
+    fields = {"channels": (4, 8), "norm": "batch", "down": "max", "up": "transposed_stretched", "fuse": "add"}
+    net = build_spec("unet", 3, 1, 2, block={"name": "residual", "entrance": True}, **fields).build().eval()
+    enter, block, _ = net.encoder.stages[0].block
+    assert list(dict(enter.named_children())) == ["conv"] and not len(block.shortcut)
+    up = net.decoder.levels[0].up
+    odd, x = up[0].conv, torch.randn(1, 8, 2, 3, 2)
+    assert odd(x).shape[2:] == (3, 5, 3)
+    assert up(x).shape[2:] == (4, 6, 4)
+    torch.testing.assert_close(up(x)[..., 0, 0, 0], odd(x)[..., 0, 0, 0])

@@ -9,11 +9,26 @@ COMMIT = "a33e2c7"
 ROWS = ("unet3d",)
 
 _PORT = {"norm": "group", "order": "NCA", "bias": False, "up": "nearest"}
+_BLOCK = {"name": "residual", "entrance": True}
+_SQUEEZED = {"name": "attended", "block": _BLOCK, "attention": {"name": "scse", "ratio": 1, "larger": True}}
+_RESIDUAL = {
+    "norm": "group",
+    "act": "relu",
+    "order": "NCA",
+    "bias": False,
+    "down": "max",
+    "up": "transposed_stretched",
+    "up_bias": False,
+    "fuse": "add",
+    "blocks_encoder": 1,
+    "blocks_decoder": 1,
+    "channels": (16, 32, 64, 128),
+}
 
 
 def comparisons(root):
     """Group norm before each convolution, nearest enlargement, narrower first convolutions; logits, not sigmoids."""
-    from pytorch3dunet.unet3d.model import UNet3D
+    from pytorch3dunet.unet3d.model import ResidualUNet3D, ResidualUNetSE3D, UNet3D
 
     yield Comparison(
         "unet3d",
@@ -23,3 +38,12 @@ def comparisons(root):
         (2, 16, 16, 24, 16),
         answers=lambda net, x: net(x, return_logits=True)[1],
     )
+    for theirs, block in ((ResidualUNet3D, _BLOCK), (ResidualUNetSE3D, _SQUEEZED)):
+        yield Comparison(
+            "unet",
+            f"{theirs.__name__}, its blocks with an un-normed entrance",
+            lambda theirs=theirs: theirs(2, 3, f_maps=16, num_levels=4),
+            lambda block=block: build_spec("unet", 3, 2, 3, block=block, **_RESIDUAL).build(),
+            (2, 2, 16, 24, 16),
+            answers=lambda net, x: net(x, return_logits=True)[1],
+        )

@@ -120,6 +120,29 @@ def _transposed_wide(
     return Resampling(out_channels, *[layer for layer in layers if layer is not None])
 
 
+class Stretched(nn.Module):
+    """A transposed convolution that makes a voxel too few along each axis, stretched by its nearest voxels."""
+
+    def __init__(self, conv: nn.Module, stride: Sequence[int]) -> None:
+        super().__init__()
+        self.conv, self.stride = conv, tuple(stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = [n * step for n, step in zip(x.shape[2:], self.stride, strict=True)]
+        return functional.interpolate(self.conv(x), shape, mode="nearest")
+
+
+@ups.register("transposed_stretched")
+def _transposed_stretched(
+    style: Style, in_channels: int, out_channels: int, stride: Sequence[int], bias: bool
+) -> nn.Module:
+    """A transposed convolution of 3 whose odd map is stretched to the even one, as in wolny/pytorch-3dunet."""
+    kernel = tuple(3 if step > 1 else 1 for step in stride)
+    padding = tuple(k // 2 for k in kernel)
+    conv = TRANSPOSED[style.dims](in_channels, out_channels, kernel, tuple(stride), padding, bias=bias)
+    return Resampling(out_channels, Stretched(conv, stride))
+
+
 class CropLast(nn.Module):
     """The map without its last voxels along each axis."""
 

@@ -32,26 +32,29 @@ def attended(
     depth: int,
     block: Part = "plain",
     attention: Part = "squeeze_excitation",
+    before: bool = False,
 ) -> nn.Module:
-    """Any block with an attention after it."""
+    """Any block with an attention after it, and with `before` one in front of it too."""
     given = {"in_channels": in_channels, "out_channels": out_channels, "kernel": kernel, "stride": stride}
     body = build_part(blocks, block, style=style, depth=depth, **given)
     width = int(body.out_channels)  # type: ignore[arg-type]
-    after = build_part(attentions, attention, style=replace(style, valid=False), channels=width)
-    return Attended(body, after, style.dims)
+    padded = replace(style, valid=False)
+    after = build_part(attentions, attention, style=padded, channels=width)
+    first = build_part(attentions, attention, style=padded, channels=in_channels) if before else None
+    return Attended(body, after, style.dims, first)
 
 
 class Attended(nn.Module):
     """A block and the attention after it; reports what the block gives."""
 
-    def __init__(self, block: nn.Module, attention: nn.Module, dims: int) -> None:
+    def __init__(self, block: nn.Module, attention: nn.Module, dims: int, first: nn.Module | None = None) -> None:
         super().__init__()
         self.out_channels: int = block.out_channels  # type: ignore[assignment]
         self.shrink = getattr(block, "shrink", ()) or (0,) * dims
-        self.block, self.attention = block, attention
+        self.first, self.block, self.attention = first, block, attention
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.block(x))
+        return self.attention(self.block(x if self.first is None else self.first(x)))
 
 
 def pooled(x: Tensor) -> Tensor:
@@ -81,17 +84,19 @@ class SqueezeExcitation(nn.Module):
 class ConcurrentSqueezeExcitation(nn.Module):
     """Squeeze and excitation of channels, and of voxels by a convolution; the two are added.
 
-    Trap: the paper takes the larger of the two in one place and their sum in another; public code adds, and so does
-    this.
+    Trap: the paper takes the larger of the two in one place and their sum in another. Public 2D code adds; with
+    `larger` the larger counts, as in public 3D code.
     """
 
-    def __init__(self, style: Style, channels: int, ratio: int = 16) -> None:
+    def __init__(self, style: Style, channels: int, ratio: int = 16, larger: bool = False) -> None:
         super().__init__()
+        self.larger = larger
         self.channel = SqueezeExcitation(style, channels, ratio)
         self.voxel = style.pointwise(channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.channel(x) + x * torch.sigmoid(self.voxel(x))
+        channels, voxels = self.channel(x), x * torch.sigmoid(self.voxel(x))
+        return torch.maximum(channels, voxels) if self.larger else channels + voxels
 
 
 class ChannelAttention(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import CONV, TRANSPOSED
+from .conv import PadLast
 
 FAINT = 1e-12
 """Added to squared lengths, so that a capsule of zeros has a gradient."""
@@ -71,12 +72,15 @@ class CapsuleConv(nn.Module):
         super().__init__()
         self.shape, self.iterations, self.squashed = (capsules, out_atoms), iterations, squashed
         padding = (kernel - stride) // 2 if up else kernel // 2
+        # steps are padded at the end, as the authors' TensorFlow has it
+        self.pad = PadLast((kernel,) * dims, (stride,) * dims) if stride > 1 and not up else nn.Identity()
+        padding = padding if up or stride == 1 else 0
         conv = TRANSPOSED if up else CONV
         self.conv = conv[dims](atoms, capsules * out_atoms, kernel, stride, padding, bias=False)
         self.bias = nn.Parameter(torch.full(self.shape, 0.1))
 
     def forward(self, x: Tensor) -> Tensor:
-        votes = self.conv(x.flatten(0, 1))
+        votes = self.conv(self.pad(x.flatten(0, 1)))
         votes = votes.unflatten(1, self.shape).unflatten(0, x.shape[:2])
         sums = route(votes.float() if votes.dtype in _HALF else votes, self.bias, self.iterations)
         return squash(sums, axis=2) if self.squashed else sums

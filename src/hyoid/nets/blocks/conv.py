@@ -126,13 +126,19 @@ def residual(
     depth: int,
     projected: bool = False,
     more: int = 0,
+    entrance: bool = False,
 ) -> nn.Module:
     """Residual blocks in a row, each of two convolutions; the first one strides.
 
     With `projected` the shortcut of the first is a convolution even where nothing changes. `more` blocks than the
-    level has are for stems, which otherwise have one.
+    level has are for stems, which otherwise have one. With `entrance` a convolution of single voxels without norm
+    brings the map to its width before the first block, as in wolny/pytorch-3dunet.
     """
     _refuse_valid(style, "residual")
+    if entrance and depth and in_channels != out_channels:
+        enter = Unit(replace(style, bias=True), in_channels, out_channels, (1,) * style.dims, order="C")
+        body = residual(style, out_channels, out_channels, kernel, stride, depth, projected, more)
+        return Stack(in_channels, [enter, *body.children()])
     first = partial(ResidualBlock, projected=projected)
     return _row(ResidualBlock, style, in_channels, out_channels, kernel, stride, depth + more, first)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -27,12 +29,27 @@ class FCNSpec(NetSpec):
     scored: int = Field(3, ge=1, description="Maps that are scored: 1 is FCN-32s, 2 FCN-16s, 3 FCN-8s.")
     classifier: int | None = Field(None, description="Width of the classifier; none: eight times the last map's.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Share of the classifier's features dropped.")
+    pad: int = Field(0, ge=0, description="Zeros around the image (100 as published); 0: maps lie upon one another.")
 
     @model_validator(mode="after")
     def _fits(self) -> FCNSpec:
         if self.scored > len(self.channels):
             raise ValueError(f"scored is {self.scored} but there are {len(self.channels)} maps to score")
+        if self.pad and min(self.late) < 0:
+            raise ValueError(f"pad is {self.pad}, too few zeros for {len(self.channels)} poolings; use more, or 0")
         return self
+
+    @property
+    def late(self) -> tuple[int, ...]:
+        """How many voxels of each finer score, and then of the image, lie before the enlarged scores begin.
+
+        The unpadded classifier begins 3 late; an enlargement by 2 makes 2 n - 1 of n, the last one by f ends at the
+        image, `pad` - 1 before it. So 5 and 9, and for the image 19, 27 and 31: the numbers of the authors' files.
+        """
+        begins, last = [3], 2 ** (len(self.channels) - self.scored + 1)
+        for _ in range(self.scored - 1):
+            begins.append(2 * begins[-1] - 1)
+        return (*begins[1:], self.pad - 1 + last // 2 - last * begins[-1])
 
 
 class BilinearUp(nn.Module):
@@ -42,10 +59,10 @@ class BilinearUp(nn.Module):
         long2015fcn, section 3.3.
     """
 
-    def __init__(self, dims: int, channels: int, factor: int) -> None:
+    def __init__(self, dims: int, channels: int, factor: int, whole: bool = False) -> None:
         super().__init__()
         self.factor = factor
-        self.conv = TRANSPOSED[dims](channels, channels, 2 * factor, factor, factor // 2, bias=False)
+        self.conv = TRANSPOSED[dims](channels, channels, 2 * factor, factor, 0 if whole else factor // 2, bias=False)
 
     def initialise(self) -> None:
         """Weights of linear interpolation, each channel to itself."""
@@ -66,9 +83,9 @@ class BilinearUp(nn.Module):
 class FCN(Net, spec=FCNSpec):
     """The net of `FCNSpec`.
 
-    Trap: the published net pads the image by 100 voxels and crops the scores with offsets written into each of its
-    three files. Here the classifier's kernel of 7 is padded instead, so that maps lie upon one another, and the image
-    has to be a multiple of the deepest step.
+    The published net pads the image by 100 voxels, so that its unpadded classifier sees all of it, and crops the scores
+    by numbers written into each of its three files: `FCNSpec.late`. With `pad` 0 the classifier's kernel of 7 is padded
+    instead, which takes a part of the time. The image has to be a multiple of the deepest step.
 
     Reference:
         long2015fcn.
@@ -83,12 +100,12 @@ class FCN(Net, spec=FCNSpec):
         for level, width in enumerate(spec.channels):
             count = spec.blocks[min(level, len(spec.blocks) - 1)]
             units = [Unit(style, width if index else before, width, (3,) * dims) for index in range(count)]
-            stages.append(nn.Sequential(*units, MAX_POOL[dims](2, 2)))
+            stages.append(nn.Sequential(*units, MAX_POOL[dims](2, 2, ceil_mode=True)))
             before = width
         self.stages = nn.ModuleList(stages)
         wide = spec.classifier or 8 * before
         self.classifier = nn.Sequential(
-            Unit(style, before, wide, (7,) * dims),
+            Unit(replace(style, valid=spec.pad > 0), before, wide, (7,) * dims),
             nn.Dropout(spec.dropout),
             Unit(style, wide, wide, (1,) * dims),
             nn.Dropout(spec.dropout),
@@ -96,28 +113,42 @@ class FCN(Net, spec=FCNSpec):
         widths = (wide, *spec.channels[-2::-1])[: spec.scored]
         self.scores = nn.ModuleList(CONV[dims](width, classes, 1) for width in widths)
         factors = [2] * (spec.scored - 1) + [2 ** (depth - spec.scored + 1)]
-        self.ups = nn.ModuleList(BilinearUp(dims, classes, factor) for factor in factors)
+        self.ups = nn.ModuleList(BilinearUp(dims, classes, factor, spec.pad > 0) for factor in factors)
         initialise(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        shape, late = x.shape[2:], self.spec.late if self.spec.pad else (0,) * self.spec.scored
         x = channels_last(self.checked(x))
+        # the first convolution pads by 1 of its own
+        x = functional.pad(x, [max(0, self.spec.pad - 1)] * 2 * self.spec.dims)
         maps = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         logits = self.ups[0](self.scores[0](self.classifier(x)))
-        for score, up, features in zip(self.scores[1:], self.ups[1:], maps[-2::-1], strict=False):
-            logits = up(logits + score(features))
-        return (logits.contiguous(),)
+        for score, up, features, begin in zip(self.scores[1:], self.ups[1:], maps[-2::-1], late, strict=False):
+            logits = up(logits + part(score(features), begin, logits.shape[2:]))
+        return (part(logits, late[-1], shape).contiguous(),)
 
 
+def part(x: Tensor, begin: int, shape: Sequence[int]) -> Tensor:
+    """A part of a map (B, C, *S) of this shape that begins so many voxels late along each axis."""
+    for axis, size in enumerate(shape, start=2):
+        x = x.narrow(axis, begin, size)
+    return x
+
+
+# In 3D the published classifier alone has 719 million numbers and the pad makes most of a volume zeros, so there the
+# rows have a classifier of 512 and no pad.
 for _step, _scored in (("32s", 1), ("16s", 2), ("8s", 3)):
     variant(
         f"fcn_{_step}",
         of=FCNSpec,
         papers=("long2015fcn", "simonyan2015vgg"),
-        about=f"FCN-{_step}: VGG-16 as convolutions, {_scored} of its maps scored and added.",
+        about=f"FCN-{_step}: VGG-16 as convolutions, {_scored} of its maps scored and added; a narrow one in 3D.",
         scored=_scored,
+        in_2d={"pad": 100},
+        in_3d={"classifier": 512},
     )
 
 
