@@ -65,6 +65,16 @@ def test_any_encoder_of_strides_spreads_whole_levels_instead(name):
     assert set(found) == {1, 2, 4} and found == sorted(found)
 
 
+def test_a_deep_stem_is_three_convolutions_as_in_the_authors_pspnet():
+    options = {"name": "resnet", "bottleneck": True, "deep_stem": True, "spread_first": True}
+    encoder = (
+        build_spec("pspnet", 2, 3, 2, channels=(4, 8, 16, 16, 16, 16), blocks=(1,), encoder=options).build().encoder
+    )
+    stem = [conv.weight.shape for conv in (encoder.conv1, encoder.conv2, encoder.conv3)]
+    assert stem == [(8, 3, 3, 3), (8, 8, 3, 3), (16, 8, 3, 3)]
+    assert encoder(torch.randn(1, 3, 64, 64))[1].shape == (1, 16, 32, 32)
+
+
 def test_encoders_that_pool_cannot_spread():
     with pytest.raises(ConfigError, match="has no option 'dilated'"):
         build_spec("deeplab_v3", 2, 3, 2, encoder="densenet").build()
