@@ -265,7 +265,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Convolutions of 64 channels, by their kernel."""
 
-SLICES, COLUMNS, ROWS = (1, 2, 3, 4, 5, 6, 8), (1, 2, 3), 16
+SLICES, NARROW, ROWS, HANGS = (1, 2, 3, 4, 5, 6, 8), (1, 2, 3), 16, 20
 
 
 def shapes() -> Iterator[str]:
@@ -275,7 +275,7 @@ def shapes() -> Iterator[str]:
     yield "| kernel | slices or columns: torch -> hyoid |\n|---|---|"
     for words, (kind, options) in KINDS.items():
         cells = []
-        for count in COLUMNS if kind == "Conv2d" else SLICES:
+        for count in NARROW if kind == "Conv2d" else SLICES:
             size = (ROWS, count) if kind == "Conv2d" else (count, 8, 9)
             ends = [apart(probe, kind, options, size, off) for off in (True, False)]
             cells.append(f"{count}: {ends[0]} -> {ends[1]}")
@@ -283,16 +283,17 @@ def shapes() -> Iterator[str]:
 
 
 def apart(work: Callable[..., str], *given: Any) -> str:
-    """What work gives in a process of its own; "crash" when this ends otherwise."""
+    """What work gives in a process of its own; "crash" when this ends otherwise, "hangs" when it does not end."""
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=lambda: there.send(work(*given)))
     child.start()
     there.close()
     try:
-        return str(here.recv())
+        return str(here.recv()) if here.poll(HANGS) else "hangs"
     except EOFError:
         return "crash"
     finally:
+        child.kill()
         child.join()
 
 
