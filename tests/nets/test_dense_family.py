@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from hyoid.core.errors import ConfigError
@@ -144,3 +145,12 @@ def test_batch_norm_without_scale_has_a_shift_alone():
     assert [name for name, _ in norm.named_parameters()] == ["bias"]
     x = torch.randn(4, 3, 5, 5)
     assert torch.allclose(norm(x).mean((0, 2, 3)), norm.bias, atol=1e-5)
+
+
+def test_norms_of_joined_maps_keep_the_epsilon_of_the_style():
+    net = build_spec(
+        "multires_unet", 2, 1, 2, channels=(4, 8), norm={"name": "batch", "scale": False, "eps": 1e-3}
+    ).build()
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.eps for norm in norms} == {1e-3}
+    assert {norm.weight is None for norm in norms} == {True, False}

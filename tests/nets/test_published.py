@@ -56,7 +56,8 @@ def test_equals_monai_dyn_unet_with_anisotropic_strides():
 
     strides = [[1, 1, 1], [1, 2, 2], [2, 2, 2]]
     theirs = DynUNet(3, 2, 3, [3] * 3, strides, strides[1:], filters=[4, 8, 12], trans_bias=True)
-    ours = build_spec("unet", 3, 2, 3, channels=(4, 8, 12), strides=strides, fuse="concat_up_first").build()
+    changes = {"bias": None, "deep_supervision": False}
+    ours = build_spec("nnunet_plain", 3, 2, 3, channels=(4, 8, 12), strides=strides, **changes).build()
     assert ours.divisor == (2, 4, 4)
     assert_equal_nets(theirs, ours, torch.randn(1, 2, 6, 8, 12))
 
