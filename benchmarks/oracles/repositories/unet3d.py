@@ -6,7 +6,7 @@ from hyoid.nets import build_spec
 
 REPOSITORY = "wolny/pytorch-3dunet"
 COMMIT = "a33e2c7"
-ROWS = ("unet3d",)
+ROWS = ("unet3d", "unet")
 
 _PORT = {"norm": "group", "order": "NCA", "bias": False, "up": "nearest"}
 _BLOCK = {"name": "residual", "entrance": True}
