@@ -117,8 +117,9 @@ def skeleton_recall(
 ) -> Loss:
     """Dice and cross-entropy plus the share of the reference's middle line that is found.
 
-    L = w_D (1 - D) - w_E mean log p_t + w_R (1 - sum S p / sum S), with S the skeleton of the reference's whole
-    foreground, widened to a tube and cut into classes.
+    L = w_D (1 - D) - w_E mean log p_t + w_R (1 - sum S p / sum S), with S a tube along the skeleton.
+
+    The skeleton is that of the reference's whole foreground; the tube is cut into classes.
     """
     terms: list[tuple[float, Loss]] = [(dice_weight, Overlap()), (entropy_weight, CrossEntropy())]
     return WeightedSum([*terms, (recall_weight, SkeletonRecall(radius))])
