@@ -230,10 +230,10 @@ class TransUNet(nn.Module):
 @pytest.mark.parametrize(
     ("name", "theirs", "changes", "size"),
     [
-        ("pspnet", PSPNet, {"width": 16}, 64),
+        ("pspnet", PSPNet, {"width": 16, "align_corners": False}, 64),
         ("deeplab_v2", DeepLabV2, {}, 224),
         ("deeplab_v3", lambda: DeepLabV3(False), {"width": 16}, 352),
-        ("deeplab_v3_plus", lambda: DeepLabV3(True), {"width": 16, "low_level": 5}, 352),
+        ("deeplab_v3_plus", lambda: DeepLabV3(True), {"width": 16, "low_level": 5, "align_corners": False}, 352),
         ("ssnet", LargeKernelNet, {}, 64),
     ],
     ids=["pspnet", "deeplab_v2", "deeplab_v3", "deeplab_v3_plus", "ssnet"],

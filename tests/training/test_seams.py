@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -324,7 +325,7 @@ def test_a_regime_feeds_on_one_batch_or_more_of_each_stream(monkeypatch):
 def test_a_turn_is_refused_what_the_optimiser_of_the_training_ignores():
     asked = TrainingSettings.parse({"optimiser": {"name": "sgd"}, "turns": {"net": {"betas": [0.5, 0.9]}}})
     with pytest.raises(ConfigError, match="but sgd would ignore it"):
-        build_regime(asked, {"net": torch.nn.Identity(), "task": None, "loss": None})
+        build_regime(asked, {"net": torch.nn.Identity(), "task": SimpleNamespace(heads=None), "loss": None})
 
 
 def test_an_option_without_a_usual_value_must_be_given(monkeypatch):
