@@ -125,8 +125,29 @@ def test_training_gives_the_logits_of_every_depth_on_the_grid_of_the_image(neste
 def test_pruning_says_what_it_needs(nested):
     with pytest.raises(ConfigError, match="heads at depths 1 to 3; got 4"):
         prune(nested, 4)
+    whole = {"decoder": "nested", "deep_supervision": True, "channels": (4, 8, 8)}
+    with pytest.raises(ConfigError, match="gives no map on the finest grid"):
+        prune(build_spec("unet_resnet18", 2, 1, 2, **whole).build(), 1)
     with pytest.raises(ConfigError, match='decoder "nested"'):
         prune(build_spec("unet", 2, 1, 2, channels=(4, 8)).build(), 1)
+
+
+@pytest.mark.parametrize("inner", ["decoder", "encoder"])
+def test_a_nested_decoder_without_a_finest_map_equals_its_nodes_written_out(inner):
+    torch.manual_seed(0)
+    changes = {"channels": (4, 6, 8, 10), "decoder_channels": (3, 5, 7), "deep_supervision": True}
+    net = build_spec("unet_resnet18", 2, 1, 2, decoder={"name": "nested", "inner": inner}, **changes).build()
+    x = torch.randn(2, 1, 16, 32)
+    _, fine, middle, bottom = maps = net.encoder(x)
+    nodes, up = net.decoder.nodes, functional.interpolate
+    first = nodes["1_1"].block(torch.cat([up(middle, scale_factor=2), fine], 1))
+    second = nodes["2_1"].block(torch.cat([up(bottom, scale_factor=2), middle], 1))
+    third = nodes["1_2"].block(torch.cat([up(second, scale_factor=2), first, fine], 1))
+    last = nodes["0_3"].block(up(third, scale_factor=2))
+    for expected, got in zip((last, third, first), net.decoder(maps), strict=True):
+        torch.testing.assert_close(got, expected)
+    assert net.decoder.channels == (3, 5, 5 if inner == "decoder" else 6)
+    assert [tuple(logits.shape[2:]) for logits in net(x)] == [(16, 32), (8, 16), (8, 16)]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +155,7 @@ def test_pruning_says_what_it_needs(nested):
     [
         ("nested", {"padding": "valid", "down": "max"}, 'needs padding "same"'),
         ("full_scale", {"fuse": "add"}, 'needs fuse "concat"'),
+        ("nested", {"fuse": "add"}, 'needs fuse "concat" or "concat_up_first"'),
     ],
 )
 def test_graphs_refuse_what_they_cannot_join(decoder, changes, sentence):

@@ -101,6 +101,27 @@ def test_a_whole_model_of_other_names_starts_the_decoder_too(row, tmp_path, capl
     assert not load_decoder(built(3), other)
 
 
+def test_a_whole_nested_model_starts_each_node_with_its_own_weights(tmp_path):
+    def built(seed):
+        torch.manual_seed(seed)
+        changes = {"decoder": {"name": "nested", "inner": "encoder"}, "channels": (4, 8, 8, 8, 8)}
+        return build_spec("unet_resnet18", 2, 3, 2, decoder_channels=(8,) * 4, **changes).build().eval()
+
+    def renamed(name):  # as segmentation_models.pytorch calls its nodes, all of one shape here
+        if not name.startswith("decoder.nodes."):
+            return name.replace("heads.0", "segmentation_head.0")
+        level, column = map(int, name.split(".")[2].split("_"))
+        return f"decoder.blocks.x_{4 - level - column}_{3 - level}.{name.split('.', 3)[3]}"
+
+    theirs, ours = built(1), built(2)
+    whole = {renamed(name): value for name, value in theirs.state_dict().items()}
+    nodes = sorted((name for name in whole if ".x_" in name), key=lambda name: name.split(".")[2].split("_")[::-1])
+    rest = {name: value for name, value in whole.items() if name not in nodes}
+    load_encoder_weights(ours, pth(tmp_path / "whole.pth", rest | {name: whole[name] for name in nodes}))
+    x = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+
+
 def test_timms_classifier_of_a_vgg_is_left_aside(tmp_path):
     ours = build_spec("unet_vgg11", 2, 3, 2, channels=(4, 8, 8, 8, 8, 8)).build()
     names = [name for name in ours.encoder.state_dict() if name.startswith("features.")]

@@ -1,4 +1,4 @@
-"""segmentation_models.pytorch: U-Net, FPN, PSPNet and DeepLab on known encoders.
+"""segmentation_models.pytorch: U-Net, U-Net++, FPN, PSPNet and DeepLab on known encoders.
 
 Needs torchvision and timm, of any build: `pip install --no-deps --target FOLDER/site torchvision timm`.
 """
@@ -50,6 +50,16 @@ SMP = {
 """What brings our rows to their encoders."""
 
 
+NODES = {
+    f"decoder.nodes.{level}_{column}.block.{unit}.{ours}": f"decoder.blocks.x_{5 - level - column}_{4 - level}.{theirs}"
+    for level in range(5)
+    for column in (range(1, 6 - level) if level else (5,))
+    for unit, layer in ((0, "conv1"), (1, "conv2"))
+    for ours, theirs in (("conv", f"{layer}.0"), ("norm", f"{layer}.1"))
+}
+"""Where the layers of our nested decoder are in theirs."""
+
+
 class Mixin:
     """What nets inherit to be shared."""
 
@@ -74,6 +84,15 @@ def comparisons(root):
             lambda name=name: smp.Unet(name, encoder_weights=None, classes=3),
             lambda row=row: build_spec(row, 2, 3, 3, **SMP.get(row, {})).build(),
             (1, 3, 64, 96),
+        )
+    for row in ("unet_resnet34", "unet_densenet121", "unet_mobilenet_v2"):
+        yield Comparison(
+            row,
+            f"UnetPlusPlus({UNETS[row]!r}), by decoder",
+            lambda row=row: smp.UnetPlusPlus(UNETS[row], encoder_weights=None, classes=3),
+            lambda row=row: build_spec(row, 2, 3, 3, decoder={"name": "nested", "inner": "encoder"}).build(),
+            (1, 3, 64, 96),
+            pairs=NODES,
         )
     rates = {"rates": (12, 24, 36)}
     plain = ("resnet34", "mobilenet_v2", "efficientnet-b0", "efficientnet-b1", "resnet101")

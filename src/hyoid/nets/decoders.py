@@ -48,10 +48,10 @@ class WayUp:
         ends |= {"style": self.levels[index].style, "in_channels": self.channels[index], "level": index}
         return build_part(skips, at_level(self.skip, index), **ends)
 
-    def join(self, index: int, channels: int) -> nn.Module:
-        """The block of a level, for a joined map of as many channels."""
+    def join(self, index: int, channels: int, width: int | None = None) -> nn.Module:
+        """The block of a level, for a joined map of as many channels; as wide as the level's decoder, or another."""
         level = self.levels[index]
-        return level.block(at_level(self.block, index), channels, level.decoder_channels, level.blocks_decoder)
+        return level.block(at_level(self.block, index), channels, width or level.decoder_channels, level.blocks_decoder)
 
 
 class DecoderLevel(Recomputed):

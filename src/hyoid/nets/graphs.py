@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,54 +23,67 @@ Shape = tuple[int, ...]
 class Node(nn.Module):
     """A node of the nested graph: all maps of its level and the enlarged one from below, side by side, convolved."""
 
-    def __init__(self, up: nn.Module, carry: nn.Module, block: nn.Module) -> None:
+    def __init__(self, up: nn.Module, carry: nn.Module | None, block: nn.Module, up_first: bool) -> None:
         super().__init__()
-        self.up, self.carry, self.block = up, carry, block
+        self.up, self.carry, self.block, self.up_first = up, carry, block, up_first
 
     def forward(self, same: Sequence[Tensor], coarser: Tensor) -> Tensor:
         x = self.up(coarser)
+        if self.carry is None:
+            return self.block(x)
         first, *others = same
-        return self.block(torch.cat([self.carry(first, x), *others, x], dim=1))
+        maps = [self.carry(first, x), *others, x]
+        return self.block(torch.cat(maps[::-1] if self.up_first else maps, dim=1))
 
 
 @decoders.register("nested", papers=("zhou2018unetplusplus", "zhou2020unetplusplus"))
 class NestedDecoder(nn.Module):
     """X[i, j] = block([X[i, 0], ..., X[i, j - 1], up X[i + 1, j - 1]]): a U of every depth inside the deepest.
 
-    Gives X[0, L - 1], ..., X[0, 1], all on the grid of the image; the heads on them are the four of the paper.
+    Gives X[0, L - 1], ..., X[0, 1], all on the grid of the image; the heads on them are the four of the paper. Where
+    the encoder has no map of the finest level, this level has one node, and the further maps are those of the next.
+    With fuse "concat_up_first" maps stand side by side in the opposite order.
+
+    Args:
+        way: What it is made of.
+        inner: Width of the nodes that are not the last of their level: as the spec's decoder, or as the encoder's map,
+            as in segmentation_models.pytorch.
 
     Reference:
         zhou2018unetplusplus, equation 1.
     """
 
-    def __init__(self, way: WayUp) -> None:
+    def __init__(self, way: WayUp, inner: Literal["decoder", "encoder"] = "decoder") -> None:
         super().__init__()
-        _check("nested", way)
+        _check("nested", way, ("concat", "concat_up_first"), way.channels[1:])
         channels = way.channels
-        depth = len(channels) - 1
+        depth, self.first = len(channels) - 1, 0 if channels[0] else 1
         self.nodes = nn.ModuleDict()
         widths = {(index, 0): width for index, width in enumerate(channels)}
-        for column in range(1, len(channels)):
-            for index in range(len(channels) - column):
-                enlarge = way.into(index, widths[index + 1, column - 1])
-                gate = int(enlarge.out_channels)  # type: ignore[arg-type]
-                carry = way.carry(index, gate_channels=gate)
-                if carry is None:
-                    raise ConfigError('Decoder "nested" joins every level, so it needs skips; got skip "none".')
-                entering = int(carry.out_channels) + gate  # type: ignore[arg-type]
+        self.places = [(0, depth)] if self.first else []
+        self.places[:0] = [(i, j) for j in range(1, depth + 1) for i in range(self.first, depth + 1 - j)]
+        for index, column in self.places:
+            enlarge = way.into(index, widths[index + 1, column - 1])
+            entering = gate = int(enlarge.out_channels)  # type: ignore[arg-type]
+            carry = way.carry(index, gate_channels=gate) if channels[index] else None
+            if carry is not None:
+                entering += int(carry.out_channels)  # type: ignore[arg-type]
                 entering += sum(widths[index, before] for before in range(1, column))
-                body = way.join(index, entering)
-                self.nodes[f"{index}_{column}"] = Node(enlarge, carry, body)
-                widths[index, column] = int(body.out_channels)  # type: ignore[arg-type]
-        self.channels = tuple(widths[0, column] for column in range(depth, 0, -1))
+            elif channels[index]:
+                raise ConfigError('Decoder "nested" joins every level, so it needs skips; got skip "none".')
+            as_encoder = inner == "encoder" and index + column < depth
+            body = way.join(index, entering, channels[index] if as_encoder else None)
+            self.nodes[f"{index}_{column}"] = Node(enlarge, carry, body, way.fusion == "concat_up_first")
+            widths[index, column] = int(body.out_channels)  # type: ignore[arg-type]
+        self.given = [place for place in self.places[::-1] if place[0] <= self.first]
+        self.channels = tuple(widths[place] for place in self.given)
         self.shrinks = ((0,) * len(way.strides[0]),) * depth
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         rows = [[x] for x in maps]
-        for column in range(1, len(maps)):
-            for index in range(len(maps) - column):
-                rows[index].append(self.nodes[f"{index}_{column}"](rows[index], rows[index + 1][column - 1]))
-        return rows[0][:0:-1]
+        for index, column in self.places:
+            rows[index].append(self.nodes[f"{index}_{column}"](rows[index], rows[index + 1][column - 1]))
+        return [rows[index][-1 if index < self.first else column] for index, column in self.given]
 
 
 class FullScaleNode(nn.Module):
@@ -96,7 +110,7 @@ class FullScaleDecoder(nn.Module):
 
     def __init__(self, way: WayUp, width: int = 64) -> None:
         super().__init__()
-        _check("full_scale", way)
+        _check("full_scale", way, ("concat",), way.channels)
         channels, strides = way.channels, way.strides
         count, dims = len(channels), len(strides[0])
         joined = width * count
@@ -129,15 +143,16 @@ def _fit(strides: Sequence[Shape], source: int, target: int) -> nn.Module:
     return Enlarge(factors, LINEAR[len(factors)], False)
 
 
-def _check(name: str, way: WayUp) -> None:
+def _check(name: str, way: WayUp, fusions: Sequence[str], channels: Sequence[int]) -> None:
     """Refuse what this graph cannot join.
 
     Raises:
-        ConfigError: For valid padding, other fusions, or a level without a map.
+        ConfigError: For valid padding, other fusions, or a level without a map among these channels.
     """
     if way.levels[0].style.valid:
         raise ConfigError(f'Decoder {name!r} joins maps of one size, so it needs padding "same"; got "valid".')
-    if way.fusion != "concat":
-        raise ConfigError(f'Decoder {name!r} joins maps side by side, so it needs fuse "concat"; got {way.fusion!r}.')
-    if not all(way.channels):
+    if way.fusion not in fusions:
+        known = " or ".join(f'"{fusion}"' for fusion in fusions)
+        raise ConfigError(f"Decoder {name!r} joins maps side by side, so it needs fuse {known}; got {way.fusion!r}.")
+    if not all(channels):
         raise ConfigError(f"Decoder {name!r} needs a map of every level; this encoder gives none on the finest grid.")

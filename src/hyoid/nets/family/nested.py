@@ -64,6 +64,10 @@ def prune(net: Net, depth: int) -> UNet:
             'Only a net with decoder "nested" and deep_supervision can be pruned, such as unet_plus_plus.'
         )
     deepest = len(net.spec.channels) - 1
+    if not all(net.encoder.channels):
+        raise ConfigError(
+            "Its encoder gives no map on the finest grid, so this net holds no shallower ones and cannot be pruned."
+        )
     if not 1 <= depth <= deepest:
         raise ConfigError(f"This net has heads at depths 1 to {deepest}; got {depth}.")
     fields = net.spec.model_dump() | {"deep_supervision": False, "answer": "finest"}

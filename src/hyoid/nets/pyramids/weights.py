@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,7 @@ def load_decoder(net: nn.Module, weights: Mapping[str, Tensor]) -> bool:
         weights: All tensors of the model, by its names.
     """
     parts = {key: value for key, value in weights.items() if key.startswith(("decoder.", "segmentation_head."))}
+    parts = dict(sorted(parts.items(), key=lambda part: _column(part[0])))
     heads = {key for key in parts if not key.startswith("decoder.")}
     if not heads or not isinstance(net, Net):
         return False
@@ -86,6 +89,14 @@ def load_decoder(net: nn.Module, weights: Mapping[str, Tensor]) -> bool:
         net.load_state_dict(given, strict=False)
         return True
     return False
+
+
+def _column(name: str) -> tuple[float, int]:
+    """Where a weight of a nested decoder is used: by column, then finest level first; others keep their order."""
+    if node := re.match(r"decoder\.blocks\.x_(\d+)_(\d+)\.", name):
+        first, last = map(int, node.groups())
+        return last - first, -last
+    return inf, 0
 
 
 def _alike(name: str, value: Tensor, key: str, mine: Tensor) -> bool:
