@@ -11,6 +11,7 @@ from hyoid.core.errors import ConfigError
 from hyoid.nets import build_spec
 from hyoid.nets.blocks.context import BoundaryRefinement, GlobalConvolution, PyramidPooling, SpatialPyramid
 from hyoid.nets.layers import Style
+from hyoid.nets.pyramids.published import load_published
 from oracles import count, in_order
 
 RESNET34 = {"channels": (16, 64, 64, 128, 256, 512), "bottleneck": False, "blocks": (1, 1, 3, 4, 6, 3)}
@@ -86,6 +87,29 @@ def test_fpn_enlarges_from_corner_to_corner_as_public_code_does():
     net.head.register_forward_hook(lambda _, __, found: coarse.update(logits=found))
     fine = net(torch.randn(1, 1, 16, 24))[0]
     torch.testing.assert_close(fine[..., 0, -1], coarse["logits"][..., 0, -1])
+
+
+def test_multi_grid_multiplies_the_rates_of_the_last_level():
+    options = {"name": "resnet", "bottleneck": True, "multi_grid": (1, 2, 4)}
+    with torch.device("meta"):
+        encoder = build_spec("deeplab_v3", 2, 3, 2, encoder=options).build().encoder
+    assert dilations(encoder.layer3) == [1] * 23
+    assert dilations(encoder.layer4) == [2, 4, 8]
+    with pytest.raises(ConfigError, match="multi_grid has 2 rates where the last level has 3 units"):
+        build_spec("deeplab_v3", 2, 3, 2, encoder=options | {"multi_grid": (1, 2)}).build()
+
+
+def test_xception_spreads_where_it_would_step_and_takes_weights_in_timms_names():
+    changes = {"channels": (4, 8, 10, 12, 14, 16), "blocks": (0, 0, 0, 0, 1, 0)}
+    torch.manual_seed(0)
+    spread, stepped = (build_spec("deeplab_v3_plus_xception", 2, 1, 2, **changes, dilated=n).build() for n in (2, 0))
+    weights = {key.replace("entrance.", "stem."): value for key, value in spread.encoder.state_dict().items()}
+    assert {"blocks.0.shortcut.bn.bias", "blocks.4.stack.conv2.conv_dw.weight", "stem.1.bn.weight"} < set(weights)
+    load_published(stepped.encoder, weights)
+    x = torch.randn(1, 1, 64, 96)
+    fine, coarse = (net.encoder.eval()(x) for net in (spread, stepped))
+    assert [y.shape[1:] for y in fine[1:]] == [(8, 32, 48), (10, 16, 24), (12, 8, 12), (14, 8, 12), (16, 8, 12)]
+    torch.testing.assert_close(fine[-1][..., ::4, ::4], coarse[-1], rtol=1e-4, atol=1e-5)
 
 
 def test_spread_kernels_see_as_far_as_steps():

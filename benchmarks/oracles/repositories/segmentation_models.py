@@ -21,7 +21,7 @@ UNETS = {
     "unet_densenet121": "densenet121",
     **{f"unet_efficientnet_b{k}": f"efficientnet-b{k}" for k in range(8)},
 }
-ROWS = (*UNETS, "fpn", "pspnet", "deeplab_v3", "deeplab_v3_plus")
+ROWS = (*UNETS, "fpn", "pspnet", "deeplab_v3", "deeplab_v3_plus", "deeplab_v3_plus_xception")
 
 VGG16 = {"encoder": {"name": "vgg", "finest": False, "batch_norm": True}}
 POOLED = "a bare convolution for the mean of the whole, the map behind its means, kernels of 1, one head"
@@ -113,3 +113,11 @@ def comparisons(root):
                 (1, 3, 64, 96),
                 differs=POOLED if row == "pspnet" else "",
             )
+    activated = {"encoder": {"name": "xception", "activated": True}}
+    yield Comparison(
+        "deeplab_v3_plus_xception",
+        "DeepLabV3Plus('tu-xception65'), its finer map activated",
+        lambda: smp.DeepLabV3Plus("tu-xception65", encoder_weights=None, classes=3),
+        lambda: build_spec("deeplab_v3_plus_xception", 2, 3, 3, **activated, **rates).build(),
+        (1, 3, 64, 96),
+    )

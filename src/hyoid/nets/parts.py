@@ -2,4 +2,4 @@
 
 from . import decoders, encoders, gates, graphs, heads, parallel, resample, skips  # noqa: F401
 from .blocks import attention, conditioned, conv, dense, inception, recurrent, residual, separable, sequence  # noqa: F401
-from .pyramids import densenet, efficientnet, mobilenet, resnet, timm_encoder, vgg  # noqa: F401
+from .pyramids import densenet, efficientnet, mobilenet, resnet, timm_encoder, vgg, xception  # noqa: F401

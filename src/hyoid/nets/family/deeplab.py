@@ -154,3 +154,17 @@ variant(
     form="v3_plus",
     align_corners=True,
 )
+
+# The finer map joins before its activation, as in the authors' code; `encoder: {name: xception, activated: true}` takes
+# it behind, as on timm's encoder. Weights of timm's xception65 fit.
+variant(
+    "deeplab_v3_plus_xception",
+    of=DeepLabSpec,
+    papers=("chen2018encoder", "chollet2017xception"),
+    about="DeepLab v3+ on the encoder of its paper: an aligned Xception without pooling, of 65 layers.",
+    form="v3_plus",
+    encoder="xception",
+    channels=(16, 128, 256, 728, 1024, 2048),
+    blocks=(0, 0, 0, 0, 16, 0),
+    align_corners=True,
+)

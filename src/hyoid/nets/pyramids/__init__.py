@@ -5,7 +5,7 @@ as any other: the levels of the spec say how wide it is, how many blocks a level
 made narrower, shallower, anisotropic, or 3D; published weights then fit only where shapes do. Read in this order:
 
 - `pyramid`: what they share
-- `resnet`, `vgg`, `mobilenet`, `efficientnet`, `densenet`: the nets
+- `resnet`, `vgg`, `mobilenet`, `efficientnet`, `densenet`, `xception`: the nets
 - `resnet_v2`: the ResNet of hybrid transformers
 - `flax`: weights of hybrid transformers in the names of their first library
 - `timm_encoder`: any model of timm, in 2D

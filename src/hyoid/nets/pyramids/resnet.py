@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ...core.errors import ConfigError
 from ..encoders import Level, WayDown, encoders
 from ..layers import MAX_POOL, Style
 from .pyramid import Pyramid, keep, published_style, window
@@ -59,10 +60,12 @@ class ResNet(Pyramid):
     `blocks_encoder` counts the units of each level; the first two levels are the image's and the entrance's. The last
     `dilated` levels keep the grid of the level before and spread their kernels instead, twice as far at each; the first
     unit of such a level still spreads as those before it, as torchvision has it, or as the level with `spread_first`,
-    as most code has it. With `deep_stem` three convolutions of 3 stand in place of the one of 7.
+    as most code has it. `multi_grid` multiplies the rate of each unit of the last level, such as 1, 2, 4. With
+    `deep_stem` three convolutions of 3 stand in place of the one of 7.
 
     Reference:
-        he2016deep; chen2018deeplab (spread kernels); zhao2017pspnet (deep stem, in its code).
+        he2016deep; chen2018deeplab (spread kernels); chen2017rethinking, section 3.2 (multi-grid); zhao2017pspnet (deep
+        stem, in its code).
     """
 
     stem = "conv1.weight"
@@ -74,6 +77,7 @@ class ResNet(Pyramid):
         dilated: int = 0,
         spread_first: bool = False,
         deep_stem: bool = False,
+        multi_grid: tuple[int, ...] = (),
     ) -> None:
         style, levels = published_style("resnet", way, act="relu"), way.levels
         width, kept, biased = levels[1].channels, keep(style.dims), style.norm == "none"
@@ -90,11 +94,16 @@ class ResNet(Pyramid):
         self.relu = style.act_layer(width) or nn.Identity()
         self.num_layers = len(levels) - 2
         width = entrance
+        last = max(1, levels[-1].blocks_encoder)
+        if multi_grid and len(multi_grid) != last:
+            raise ConfigError(f"multi_grid has {len(multi_grid)} rates where the last level has {last} units.")
         for number, level in enumerate(levels[2:], start=1):
             step, rate = kept if number == 1 else self.strides[number + 1], self.rates[number + 1]
             units = []
             for unit in range(max(1, level.blocks_encoder)):
                 taps = rate if unit or spread_first else max(1, rate // 2)
+                if multi_grid and number == self.num_layers:
+                    taps = rate * multi_grid[unit]
                 units.append(ResidualUnit(style, width, level, step, bottleneck, taps))
                 width, step = level.channels, kept
             self.add_module(f"layer{number}", nn.Sequential(*units))
