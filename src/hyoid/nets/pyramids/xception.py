@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from ..encoders import WayDown, encoders
 from ..layers import Style
@@ -99,17 +100,17 @@ class Xception(Pyramid):
             style = replace(style, norm={"name": "batch", "eps": 1e-3})
         one, width = keep(style.dims), max(1, levels[1].channels // 2)
         narrow, kernel = max(1, width // 2), window(levels[1], 3)
-        entrance = ((way.in_channels, narrow, levels[1].stride), (narrow, width, one))
-        self.entrance = nn.Sequential(*[_entrance(style, *ends, kernel, step) for *ends, step in entrance])
+        first = _entrance(style, way.in_channels, narrow, kernel, levels[1].stride)
+        self.entrance = nn.Sequential(first, _entrance(style, narrow, width, kernel, one))
         units: list[XceptionUnit] = []
         taken: list[int] = []
         for index in range(1, len(levels) - 1):
             kernel, rate, wider = window(levels[index], 3), self.rates[index], levels[index].channels
             for _ in range(levels[index].blocks_encoder):
                 units.append(XceptionUnit(style, [width] * 4, kernel, one, rate))
-            first = width if index == len(levels) - 2 else wider
+            narrow = width if index == len(levels) - 2 else wider
             taken.append(len(units))
-            units.append(XceptionUnit(style, (width, first, wider, wider), kernel, self.strides[index + 1], rate))
+            units.append(XceptionUnit(style, (width, narrow, wider, wider), kernel, self.strides[index + 1], rate))
             width = wider
         last = levels[-1].channels
         widths = (width, *[max(1, 3 * last // 4)] * 2, last)
@@ -126,7 +127,7 @@ class Xception(Pyramid):
         for number, unit in enumerate(self.blocks):
             x, kept = unit(x)
             if number in self.taken:
-                maps.append(unit.act(kept) if self.activated else kept)
+                maps.append(relu(kept) if self.activated else kept)
         return [*maps, x]
 
 
