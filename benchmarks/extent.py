@@ -1,9 +1,10 @@
 """What a common extent is worth for photographs of one thing in resolutions 1:8 without pixel sizes.
 
-    python benchmarks/extent.py INTO [--cases 40] [--size 128] [--steps 150] [--seeds 0 1 2] [--json FILE]
+    python benchmarks/extent.py INTO [--cases 40] [--size 283] [--steps 150] [--seeds 0 1 2] [--json FILE]
 
-Each seed trains twice on the same generated photographs with the same steps: with the pixels of the files
-(`planning.extent=0`), and as the planner decides. Dice is the mean of the validation cases, in pixels of the files.
+Each seed trains twice on the same generated photographs, split alike, with the same steps and the net that is planned
+for them: with the pixels of the files (`planning.extent=0`), and as the planner decides. Dice is the mean of the
+validation cases, in pixels of the files.
 """
 
 import argparse
@@ -15,15 +16,12 @@ from plainly import run_plainly
 import hyoid
 from hyoid.datasets.phantoms import write_phantoms
 
-NET = ("planning.channels=[8,16,32,64]", "planning.patch=[96,96]", "planning.batch=4", "threads=1")
-"""A net that learns in seconds; all else is planned."""
-
 WAYS = {"pixels of the files": ("planning.extent=0",), "as planned": ()}
 
 
 def dice(data: Path, into: Path, seed: int, steps: int, changes: tuple[str, ...]) -> float:
     """Mean Dice of the validation cases of a run."""
-    hyoid.plan(data, into=into, steps=steps, seed=seed, changes=changes)
+    hyoid.plan(data, into=into, steps=steps, seed=seed, changes=("split_seed=0", "threads=1", *changes))
     hyoid.train(into)
     hyoid.predict(into)
     return hyoid.evaluate(into).summary("lesion", "dice").spread.mean
@@ -34,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("into", type=Path)
     parser.add_argument("--cases", type=int, default=40)
-    parser.add_argument("--size", type=int, default=128, help="edge of a photograph of middle resolution, pixels")
+    parser.add_argument("--size", type=int, default=283, help="edge of a photograph of middle resolution, pixels")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path)
@@ -44,7 +42,7 @@ def main() -> None:
     for seed in args.seeds:
         for way, changes in WAYS.items():
             run = args.into / f"{way.replace(' ', '_')}_{seed}"
-            found[way].append(dice(data, run, seed, args.steps, (*NET, *changes)))
+            found[way].append(dice(data, run, seed, args.steps, changes))
             print(f"seed {seed}, {way}: Dice {found[way][-1]:.3f}", flush=True)
     if args.json:
         args.json.write_text(json.dumps(vars(args) | {"dice": found}, default=str, indent=1) + "\n", "utf-8")

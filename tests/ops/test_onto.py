@@ -233,6 +233,27 @@ def test_turned_flat_images_agree_with_scipy(order):
     assert set(np.unique(onto(labels, grid).array)) <= set(range(5))
 
 
+@pytest.mark.parametrize("shape", [(12, 20), (7, 11), (23, 60), (1, 1)])
+def test_averaged_pixels_are_the_mean_of_the_area_that_becomes_one(shape):
+    grid = Grid.plain((24, 60))
+    image = noise(grid)
+    fine = image.array.repeat(shape[0], 1).repeat(shape[1], 2)
+    expected = fine.reshape(2, shape[0], 24, shape[1], 60).mean((2, 4))
+    for order in (0, 1, 3):
+        found = onto(image, grid.resized(shape), order, averaged=True)
+        np.testing.assert_allclose(found.array, expected, atol=1e-5)
+    assert np.abs(onto(image, grid.resized(shape)).array - expected).max() > 0.3
+
+
+def test_averaging_leaves_labels_and_whole_pixels_as_they_are():
+    grid = Grid.plain((24, 60))
+    for image, there in (
+        (patches_of(grid), grid.resized((9, 20))),
+        (noise(grid), grid.flipped(0).cropped((3, 4), (9, 9))),
+    ):
+        np.testing.assert_array_equal(onto(image, there, averaged=True).array, onto(image, there).array)
+
+
 def test_a_single_slice_has_no_neighbours():
     image = noise(Grid.plain((1, 6, 6), (5, 1, 1)))
     assert onto(image, image.grid.with_spacing((1, 1, 1))).array.shape == (2, 5, 6, 6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,12 @@ PICTURES = [case_of(0, 255, (20, 30), None, 3) for _ in range(4)]
 def test_differences_with_figures(there, case, kinds, said):
     found = there.unlike(facts_of(case))
     assert tuple(found) == kinds and said in "; ".join(found.values())
+
+
+def test_sizes_do_not_matter_where_all_images_get_one_extent():
+    large = facts_of(case_of(0, 255, (400, 600), None, 3))
+    assert set(known(*PICTURES).unlike(large)) == {"size"}
+    assert not replace(known(*PICTURES), one_extent=True).unlike(large)
 
 
 def test_dark_pictures_differ_whatever_their_scale():

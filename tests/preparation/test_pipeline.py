@@ -168,6 +168,15 @@ def test_an_image_that_has_the_extent_already_is_not_touched():
     np.testing.assert_array_equal(after.image.array, before.image.array)
 
 
+def test_fine_patterns_vanish_from_images_that_shrink_to_a_common_extent():
+    stripes = np.tile([100.0, 300.0], (1, 120, 60))
+    before = Case("stripes", Image(stripes, Grid.plain((120, 120))))
+    settings = PreparationSettings(extent=40.0, intensity=(IntensitySettings(scheme="none"),))
+    assert prepare(before, settings).image.array.std() < 0.4 * stripes.std()
+    calibrated = PreparationSettings(spacing_mm=(3.0, 3.0), intensity=settings.intensity)  # read as before
+    assert prepare(before, calibrated).image.array.std() > 0.9 * stripes.std()
+
+
 def test_extent_and_spacing_exclude_each_other():
     with pytest.raises(ConfigError, match="exclude each other"):
         PreparationSettings.parse({"extent": 60.0, "spacing_mm": (1.0, 1.0)})

@@ -56,6 +56,7 @@ def bright_case(shape, spacing_mm, channels=1) -> Case:
         ((61, 73), (1.0, 0.7), {"spacing_mm": (0.5, 0.7), "order": 1}),
         ((61, 73), None, {"extent": 40.0, "crop": "content"}),
         ((61, 73), (1.0, 0.7), {"extent": 100.0}),
+        ((161, 93), None, {"extent": 9.0, "order": 0}),
         ((21, 30, 26), (2.0, 1.0, 1.1), {"orientation": "SAR"}),
         ((21, 30, 26), (2.0, 1.0, 1.1), {"orientation": "LPI", "crop": "content", "spacing_mm": (1.5, 1.4, 1.5)}),
         ((12, 30, 26), (6.0, 1.0, 1.0), {"spacing_mm": (5.0, 1.7, 1.7)}),

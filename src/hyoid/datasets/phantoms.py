@@ -37,8 +37,9 @@ def write_phantoms(
     cell interior and a thin border as structures, as PNG. `organs` are 3D volumes of a body with two kidneys and
     the spine (partial volume, bias field, noise, thick slices, sizes and axis orders that differ), as NIfTI. `twins`
     are two alike organs left and right of each other, each missing in some cases; in `lateral` the second is not
-    annotated. Nothing but their side tells them apart. `photographs` show a lesion of the skin among moles and hairs,
-    always from about the same distance, by cameras of 1 to 8 times as many pixels along an edge.
+    annotated. Nothing but their side tells them apart. `photographs` show a lesion of the skin among smaller moles,
+    always from about the same distance, by cameras of 1 to 8 times as many pixels along an edge that are equally sharp
+    and noisy, so that only sizes relative to the image tell a lesion from a mole.
 
     Args:
         folder: Where `images/`, `labels/` and `labels.yaml` go; also what is returned.
@@ -153,24 +154,17 @@ def twins(
 def photographs(rng: np.random.Generator, size: int, index: int = 0) -> tuple[Image, Image]:
     """A photograph of skin, (3, *S) uint8, and its labels (1 lesion), (1, *S).
 
-    Its edge, the root of its area, is `size` / 2.8 to `size` * 2.8 pixels. All else is in units of the edge: a lesion,
-    several moles, which are smaller and alike in colour, and hairs.
+    Its edge, the root of its area, is `size` / 2.8 to `size` * 2.8 pixels, and sizes are in units of the edge: a lesion
+    and several moles, a third as large and alike in all else. Blur and noise are in pixels.
     """
     edge, aspect = size * 2 ** rng.uniform(-1.5, 1.5), rng.choice((0.75, 1.0, 1.33))
     shape = round(edge * aspect**0.5), round(edge / aspect**0.5)
     y, x = np.meshgrid(*[(np.arange(n) + 0.5 - n / 2) / edge for n in shape], indexing="ij")
-    lesion = _spot(rng, y, x, rng.uniform(-0.15, 0.15, 2), rng.uniform(0.14, 0.2))
-    dark = 0.5 * np.clip((1.05 - lesion) * 10, 0, 1)
-    for _ in range(9):
-        mole = _spot(rng, y, x, rng.uniform(-0.5, 0.5, 2), rng.uniform(0.03, 0.06))
-        dark = np.maximum(dark, 0.5 * np.clip((1.05 - mole) * 4, 0, 1))
-    across = sum(rng.normal(0, 0.08) * np.sin(rng.uniform(10, 60) * (y + 0.7 * x)) for _ in range(8))
-    dark = dark * (1 + across) + 0.3 * across
-    for angle, offset in rng.uniform((0, -0.5), (np.pi, 0.5), (8, 2)):
-        far = x * np.cos(angle) + y * np.sin(angle) - offset + 0.3 * x * y
-        dark = np.maximum(dark, 0.7 * np.exp(-((far / 0.006) ** 2)))
-    light = _field(rng, shape, 0.3)[None] * (np.array([225, 175, 150])[:, None, None] * (1 - dark))
-    picture = np.clip(light + rng.normal(0, 8, (3, *shape)), 0, 255).astype(np.uint8)
+    lesion = _spot(rng, y, x, rng.uniform(-0.25, 0.25, 2), rng.uniform(0.14, 0.2))
+    moles = [_spot(rng, y, x, rng.uniform(-0.5, 0.5, 2), rng.uniform(0.04, 0.07)) for _ in range(9)]
+    dark = _blurred((np.min([lesion, *moles], 0) < 1).astype(float), 0.7)
+    light = _field(rng, shape, 0.3)[None] * (np.array([225, 175, 150])[:, None, None] * (1 - 0.4 * dark))
+    picture = np.clip(light + rng.normal(0, 20, (3, *shape)), 0, 255).astype(np.uint8)
     grid = Grid.plain(shape)
     return Image(picture, grid), Image((lesion < 1).astype(np.uint8)[None], grid, "labels")
 

@@ -77,6 +77,20 @@ def interpolation(positions: np.ndarray, size: int, order: int) -> Band:
     return _folded(low[:, None] + offsets, weights / weights.sum(1, keepdims=True), size)
 
 
+def averaging(positions: np.ndarray, size: int, width: float) -> Band:
+    """The operator that takes the mean of an axis over `width` voxels around each position; linear interpolation at 1.
+
+    Args:
+        positions: (rows,) in input voxels; the centre of the first voxel is 0.
+        size: Number of input voxels; beyond the ends the edge value repeats.
+        width: In input voxels, at least 1; voxels that are partly covered count by their part.
+    """
+    left = np.asarray(positions, float)[:, None] - width / 2
+    columns = np.floor(left + 0.5) + np.arange(int(np.ceil(width)) + 1)
+    covered = np.minimum(columns + 0.5, left + width) - np.maximum(columns - 0.5, left)
+    return _folded(columns, np.maximum(covered, 0) / width, size)
+
+
 def spline_coefficients(size: int, margin: int) -> Band:
     """The operator from samples to cubic B-spline coefficients, with `margin` extra ones beyond both ends."""
     offsets = np.arange(-_REACH, _REACH + 1)

@@ -28,7 +28,7 @@ _SLAB_BYTES = 1 << 22
 Decode = Callable[[np.ndarray], np.ndarray]
 
 
-def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) -> Image:
+def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0, averaged: bool = False) -> Image:
     """The image on another grid.
 
     Args:
@@ -39,6 +39,8 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
             is read at its nearest voxel (isensee2021nnunet, separate z); not of a field, which is smooth.
         order: 0, 1 or 3 instead of the default of the kind; labels take at most 1.
         fill: Value of voxels outside the image. Between the outermost voxel centres and faces the edge repeats.
+        averaged: Intensities become the mean of the voxels that become one, along parallel axes that shrink, so that
+            patterns finer than the new voxels vanish instead of turning into coarse ones.
 
     Returns:
         Same dtype, bit for bit, when both grids share voxels, or for labels; otherwise, and for fields, float32.
@@ -50,7 +52,7 @@ def onto(image: Image, grid: Grid, order: int | None = None, fill: float = 0) ->
         raise DataError(f"An image of {image.grid.dims} dimensions cannot be put onto a grid of {grid.dims}: {grid}.")
     order = _order(image.kind, order)
     matrix, offset = _relation(image.grid, grid)
-    axes = _parallel(matrix, offset, image.grid, grid)
+    axes = _parallel(matrix, offset, image.grid, grid, averaged and image.kind == "intensities")
     whole = axes is not None and all(axis.whole for axis in axes)
     kept = image.kind == "labels" or (whole and image.kind != "field")
     result = np.full((image.channels, *grid.shape), fill, image.array.dtype.newbyteorder("=") if kept else np.float32)
@@ -145,6 +147,7 @@ class _Axis:
     end: int
     positions: np.ndarray
     whole: bool
+    width: float = 0  # voxels that are averaged around a position; 0 where they are interpolated
 
 
 def _order(kind: str, order: int | None) -> int:
@@ -175,7 +178,9 @@ def _relation(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray]:
     return solid, np.array([offset[0], 0.0, offset[1]])
 
 
-def _parallel(matrix: np.ndarray, offset: np.ndarray, source: Grid, target: Grid) -> list[_Axis] | None:
+def _parallel(
+    matrix: np.ndarray, offset: np.ndarray, source: Grid, target: Grid, averaged: bool = False
+) -> list[_Axis] | None:
     """For each target axis how it reads its source axis; None when the grids are oblique to each other."""
     source_shape, target_shape = _solid_shape(source.shape), _solid_shape(target.shape)
     partners = np.abs(matrix).argmax(0)
@@ -186,20 +191,21 @@ def _parallel(matrix: np.ndarray, offset: np.ndarray, source: Grid, target: Grid
     if strays.sum(1).max() > _TOLERANCE:
         return None
     return [
-        _axis(int(partner), matrix[partner, axis], offset[partner], source_shape[partner], target_shape[axis])
+        _axis(int(partner), matrix[partner, axis], offset[partner], source_shape[partner], target_shape[axis], averaged)
         for axis, partner in enumerate(partners)
     ]
 
 
-def _axis(source: int, step: float, first: float, size: int, length: int) -> _Axis:
+def _axis(source: int, step: float, first: float, size: int, length: int, averaged: bool) -> _Axis:
     positions = first + step * np.arange(length)
     rounded = np.round(first) + np.sign(step) * np.arange(length)
-    whole = bool(np.abs(positions - rounded).max() <= _TOLERANCE)
+    width = abs(step) if averaged and abs(step) > 1 + _TOLERANCE else 0
+    whole = not width and bool(np.abs(positions - rounded).max() <= _TOLERANCE)
     if whole:
         positions = rounded
     inside = np.flatnonzero((positions >= -0.5 - 1e-4) & (positions <= size - 0.5 + 1e-4))
     begin, end = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
-    return _Axis(source, size, begin, end, positions[begin:end], whole)
+    return _Axis(source, size, begin, end, positions[begin:end], whole, width)
 
 
 def _orders(axes: list[_Axis], order: int, source: Grid, target: Grid) -> list[int]:
@@ -225,7 +231,7 @@ def _stretched(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.n
     from . import banded
 
     leading = source.ndim - len(axes)
-    fractional = [order for axis, order in zip(axes, orders, strict=True) if not axis.whole]
+    fractional = [3 if axis.width else order for axis, order in zip(axes, orders, strict=True) if not axis.whole]
     if not leading and len(fractional) > 1 and max(fractional) <= 1:
         return _linear(source, axes, orders)
     whole = tuple(_steps(axis) if axis.whole else slice(None) for axis in axes)
@@ -233,7 +239,10 @@ def _stretched(source: np.ndarray, axes: list[_Axis], orders: list[int]) -> np.n
     for place in sorted(range(len(axes)), key=lambda a: len(axes[a].positions) / axes[a].size):
         axis = axes[place]
         if not axis.whole:
-            band = banded.interpolation(axis.positions, axis.size, orders[place])
+            if axis.width:
+                band = banded.averaging(axis.positions, axis.size, axis.width)
+            else:
+                band = banded.interpolation(axis.positions, axis.size, orders[place])
             source = banded.apply(source, band, leading + place)
     return source
 

@@ -52,24 +52,27 @@ class Known:
         cases: Their facts.
         names: Of the channels.
         is_ct: Whether each channel is CT.
+        one_extent: Whether all images get one extent, so that their voxel size and size do not matter.
     """
 
     cases: tuple[CaseFacts, ...]
     names: tuple[str, ...]
     is_ct: tuple[bool, ...]
+    one_extent: bool = False
 
     @classmethod
-    def of(cls, fingerprint: Fingerprint, training: Collection[str]) -> Self:
+    def of(cls, fingerprint: Fingerprint, training: Collection[str], one_extent: bool = False) -> Self:
         """The training cases of a run; all that were measured when none of them was."""
         cases = tuple(case for case in fingerprint.cases if case.id in training) or fingerprint.cases
-        channels = fingerprint.channels
-        return cls(cases, tuple(one.name for one in channels), tuple(one.modality == "ct" for one in channels))
+        names, is_ct = zip(*((one.name, one.modality == "ct") for one in fingerprint.channels), strict=True)
+        return cls(cases, names, is_ct, one_extent)
 
     def unlike(self, case: CaseFacts) -> dict[str, str]:
         """In what a case is unlike all of these, and the figures of both; nothing when it is like them."""
         if len(case.shape) != len(self.cases[0].shape):
             return {}
-        return dict([*self._geometry(case), *self._colours(case), *self._intensities(case)])
+        geometry = () if self.one_extent else self._geometry(case)
+        return dict([*geometry, *self._colours(case), *self._intensities(case)])
 
     def _geometry(self, case: CaseFacts) -> Iterator[tuple[str, str]]:
         calibrated = case.calibrated and all(one.calibrated for one in self.cases)

@@ -39,7 +39,10 @@ class PreparationSettings(Settings):
         None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
     )
     extent: float | None = Field(
-        None, gt=0, description="Edge of every image in pixels, root of its area, whatever its pixel size."
+        None,
+        gt=0,
+        description="Edge of every image in pixels, root of its area, whatever its pixel size; "
+        "larger images are averaged over the pixels that become one.",
     )
     order: Literal[0, 1, 3] = Field(3, description="Spline order that resamples intensities.")
     before: Before | None = Field(None, description="The earlier stage of a cascade.")
@@ -73,7 +76,9 @@ def prepare(case: Case, settings: PreparationSettings) -> Case:
     if crop and mask is not None:
         case, mask = crop_to_content(case, mask)
     case = _normalised(case, settings, mask)
-    return moved(case, target_grid(case.image.grid, spacing_mm), settings.order) if spacing_mm else case
+    if not spacing_mm:
+        return case
+    return moved(case, target_grid(case.image.grid, spacing_mm), settings.order, settings.extent is not None)
 
 
 def check(case: Case, settings: PreparationSettings) -> None:

@@ -33,9 +33,9 @@ def target_grid(grid: Grid, spacing_mm: Sequence[float | None]) -> Grid:
     return grid.with_spacing([new or old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True)])
 
 
-def moved(case: Case, grid: Grid, order: int | None = None) -> Case:
-    """The case on another grid: images and target image by splines of this order, labels without inventing values."""
+def moved(case: Case, grid: Grid, order: int | None = None, averaged: bool = False) -> Case:
+    """The case on another grid: images and target image as `onto` takes them, labels without inventing values."""
     alike = case.truth is not None and case.truth.kind == case.image.kind
-    truth = case.truth and onto(case.truth, grid, order if alike else None)
-    other = case.other and onto(case.other, grid, order)
-    return replace(case, image=onto(case.image, grid, order), truth=truth, other=other)
+    truth = case.truth and onto(case.truth, grid, order if alike else None, averaged=averaged)
+    other = case.other and onto(case.other, grid, order, averaged=averaged)
+    return replace(case, image=onto(case.image, grid, order, averaged=averaged), truth=truth, other=other)

@@ -57,6 +57,7 @@ class Streamed:
     grid: Grid  # where the prepared image lies
     intensity: tuple[Pointwise, ...]  # what each channel goes through
     order: int | None  # spline order of resampling; None when voxels stay as they are
+    averaged: bool  # whether voxels that become one are averaged
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,13 +76,15 @@ class Streamed:
         _check_finite(self.name, part)
         made = np.stack([make(channel) for make, channel in zip(self.intensity, part, strict=True)])
         lies = self.file.cropped([one.start for one in needed], made.shape[1:])
-        return onto(Image(made, lies), target, self.order).array
+        return onto(Image(made, lies), target, self.order, averaged=self.averaged).array
 
     def _needed(self, target: Grid) -> tuple[slice, ...]:
         """The box of the file that a part of the prepared grid reads."""
         corners = np.stack(np.meshgrid(*[(0, n - 1) for n in target.shape], indexing="ij"), -1)
         reach = self.file.to_index(target.to_world(corners.reshape(-1, target.dims)))
         halo = 0 if self.order is None else _HALO[self.order]
+        if self.averaged:
+            halo = max(halo, math.ceil(max(target.spacing_mm) / min(self.file.spacing_mm) / 2) + 1)
         low, high = np.floor(reach.min(0) + 1e-2) - halo, np.ceil(reach.max(0) - 1e-2) + halo
         needed = []
         for first, last, limit in zip(low, high, self.content, strict=True):
@@ -115,7 +118,7 @@ def prepare_streamed(case: Case, settings: PreparationSettings) -> Image:
     lies = image.grid.cropped([one.start for one in content], [one.stop - one.start for one in content])
     grid = prepared_grid(image.grid, settings, lies)
     order = None if grid.shape == oriented(lies, settings).shape else settings.order
-    streamed = Streamed(case.id, boxes, image.grid, content, grid, made, order)
+    streamed = Streamed(case.id, boxes, image.grid, content, grid, made, order, settings.extent is not None)
     return Image(cast(np.ndarray, streamed), grid)
 
 

@@ -88,7 +88,7 @@ def predictor_of(
     depth = experiment.prediction.depth
     nets = {number: net_of(folder.members[number], depth) for number in members or range(len(folder.members))}
     taught = {case_id for number in nets for case_id in folder.members[number].split.training}
-    known = Known.of(folder.fingerprint, taught)
+    known = Known.of(folder.fingerprint, taught, folder.members[0].plan.preparation.extent is not None)
     if not isinstance(folder, EnsembleFolder):
         return _predictor([folder], nets[0], experiment, folder.weights, known, keeps)
     ensemble, groups = folder.ensemble, dict[str, list[int]]()
@@ -412,7 +412,7 @@ def _unlike(folder: RunFolder) -> dict[str, dict[str, str]]:
     facts, found = {case.id: case for case in folder.fingerprint.cases}, dict[str, dict[str, str]]()
     for members in set(folder.unseen.values()):
         taught = {case_id for number in members for case_id in folder.members[number].split.training}
-        known = Known.of(folder.fingerprint, taught)
+        known = Known.of(folder.fingerprint, taught, folder.members[0].plan.preparation.extent is not None)
         mine = [case_id for case_id, numbers in folder.unseen.items() if numbers == members]
         found |= {case_id: differences for case_id in mine if (differences := known.unlike(facts[case_id]))}
     return found
