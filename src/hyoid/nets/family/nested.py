@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
 from ...core.errors import ConfigError
 from ..net import Net
-from ..unet import UNet, UNetSpec
+from ..unet import UNet, UNetSpec, initialise
 from ..variants import variant
 
 # Without norms, as counted in the paper; `norm=batch order=CNA` trains more easily. Accurate mode is answer "mean",
@@ -23,12 +30,63 @@ variant(
     answer="mean",
 )
 
-# Trap: public code gives sigmoids, which some losses take for logits. The classification-guided module is left out.
+
+class GuidedUNetSpec(UNetSpec):
+    """A U that may judge for the whole image which structures are in it, and gate its logits by that."""
+
+    kind: Literal["guided_u"] = "guided_u"  # type: ignore[assignment]
+    guided: bool = Field(False, description="Whether scores of presence, from the coarsest map, gate all logits.")
+
+    def build(self) -> GuidedUNet:
+        """The net, newly initialised."""
+        return GuidedUNet(self)
+
+
+class GuidedUNet(UNet):
+    """The net of `GuidedUNetSpec`.
+
+    Differs from the authors' code, which multiplies all logits by 0 or 1: there the class that scores higher decides,
+    which has no gradient, so the scores need a loss and annotation of their own. Here the logarithm of each channel's
+    presence is added to its logits: probabilities are multiplied by it, and the loss of the segmentation teaches it.
+
+    Reference:
+        huang2020unet3plus, section 2.3.
+    """
+
+    def __init__(self, spec: GuidedUNetSpec) -> None:
+        super().__init__(spec)
+        self.presence: nn.Module | None = None
+        if spec.guided:
+            score = spec.style(0).pointwise(int(self.encoder.channels[-1]), spec.out_channels)
+            self.presence = nn.Sequential(nn.Dropout(0.5), score)
+            initialise(self.presence)
+
+    def last_convolution(self) -> nn.Conv2d | nn.Conv3d | None:
+        """None when the logits are gated."""
+        return super().last_convolution() if self.presence is None else None
+
+    def scores(self, features: Sequence[Tensor]) -> Tensor | None:
+        """Logits (B, out_channels, 1, ...) of the presence of each structure, from the encoder's maps."""
+        if self.presence is None:
+            return None
+        return self.presence(features[-1]).amax(tuple(range(2, features[-1].ndim)), keepdim=True)
+
+    def decode(self, features: Sequence[Tensor], condition: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The logits of the encoder's maps."""
+        logits, scores = super().decode(features, condition), self.scores(features)
+        return logits if scores is None else tuple(each + functional.logsigmoid(scores) for each in logits)
+
+
+# Trap: public code gives sigmoids, which some losses take for logits.
 variant(
     "unet_3plus",
+    of=GuidedUNetSpec,
     papers="huang2020unet3plus",
     about="UNet 3+: every level of the decoder sees every level of the encoder and all coarser ones of its own.",
-    left_out="Its module that decides first whether a structure is in the image at all is left out.",
+    left_out=(
+        "Its module that judges whether a structure is in the image at all is there with guided: true only, and learns "
+        "from the segmentation, without the loss of its own that the paper gives it."
+    ),
     channels=(64, 128, 256, 512, 1024),
     decoder="full_scale",
     norm="batch",
