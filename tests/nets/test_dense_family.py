@@ -75,6 +75,10 @@ def test_wide_ways_up_leave_out_the_first_voxel_or_the_last(crop_last):
     assert build_spec("fc_densenet103", 2, 3, 12).up["crop_last"]  # as its public weights
 
 
+def test_growth_may_differ_from_the_stem():
+    assert block({"name": "dense", "growth": 4}, Style(2), 5, 48, depth=3).out_channels == 5 + 12
+
+
 @pytest.mark.parametrize(("width", "depth"), [(64, 4), (15, 4), (9, 3)])
 def test_dense_doubling_gives_exactly_the_asked_width(width, depth):
     net = block("dense_doubling", Style(2), 5, width, depth)

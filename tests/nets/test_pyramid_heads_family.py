@@ -110,6 +110,9 @@ def test_xception_spreads_where_it_would_step_and_takes_weights_in_timms_names()
     fine, coarse = (net.encoder.eval()(x) for net in (spread, stepped))
     assert [y.shape[1:] for y in fine[1:]] == [(8, 32, 48), (10, 16, 24), (12, 8, 12), (14, 8, 12), (16, 8, 12)]
     torch.testing.assert_close(fine[-1][..., ::4, ::4], coarse[-1], rtol=1e-4, atol=1e-5)
+    assert fine[2].min() < 0
+    spread.encoder.activated = True
+    torch.testing.assert_close(spread.encoder(x)[2], fine[2].relu())
 
 
 def test_spread_kernels_see_as_far_as_steps():

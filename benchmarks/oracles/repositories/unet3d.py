@@ -6,24 +6,11 @@ from hyoid.nets import build_spec
 
 REPOSITORY = "wolny/pytorch-3dunet"
 COMMIT = "a33e2c7"
-ROWS = ("unet3d", "unet")
+ROWS = ("unet3d", "residual_unet_3d")
 
 _PORT = {"norm": "group", "order": "NCA", "bias": False, "up": "nearest"}
 _BLOCK = {"name": "residual", "entrance": True}
 _SQUEEZED = {"name": "attended", "block": _BLOCK, "attention": {"name": "scse", "ratio": 1, "larger": True}}
-_RESIDUAL = {
-    "norm": "group",
-    "act": "relu",
-    "order": "NCA",
-    "bias": False,
-    "down": "max",
-    "up": "transposed_stretched",
-    "up_bias": False,
-    "fuse": "add",
-    "blocks_encoder": 1,
-    "blocks_decoder": 1,
-    "channels": (16, 32, 64, 128),
-}
 
 
 def comparisons(root):
@@ -40,10 +27,12 @@ def comparisons(root):
     )
     for theirs, block in ((ResidualUNet3D, _BLOCK), (ResidualUNetSE3D, _SQUEEZED)):
         yield Comparison(
-            "unet",
-            f"{theirs.__name__}, its blocks with an un-normed entrance",
+            "residual_unet_3d",
+            theirs.__name__,
             lambda theirs=theirs: theirs(2, 3, f_maps=16, num_levels=4),
-            lambda block=block: build_spec("unet", 3, 2, 3, block=block, **_RESIDUAL).build(),
+            lambda block=block: build_spec(
+                "residual_unet_3d", 3, 2, 3, channels=(16, 32, 64, 128), block=block
+            ).build(),
             (2, 2, 16, 24, 16),
             answers=lambda net, x: net(x, return_logits=True)[1],
         )

@@ -52,15 +52,18 @@ def dense(
     stride: Sequence[int],
     depth: int,
     new_only: bool = False,
+    growth: int | None = None,
 ) -> nn.Module:
-    """Dense layers of a third of the asked width each; the block gives what they add up to.
+    """Dense layers of `growth` maps each, or a third of the asked width; the block gives what they add up to.
 
-    So 48 channels are layers of 16 maps, as in FC-DenseNet, whose stem has three times the growth.
+    So 48 channels are layers of 16 maps, as in FC-DenseNet103, whose stem has three times the growth. With a growth the
+    widths of the spec are only asked for the stem.
     """
     require_same_grid("dense", style, stride)
     if depth == 0:
         return Stack(in_channels, [])
-    return DenseBlock(style, in_channels, [max(1, round(out_channels / 3))] * depth, kernel, new_only)
+    new = round(out_channels / 3) if growth is None else growth
+    return DenseBlock(style, in_channels, [max(1, new)] * depth, kernel, new_only)
 
 
 @blocks.register("dense_doubling", papers=("huang2017densenet", "guan2020fully"))

@@ -32,7 +32,7 @@ variant(
 
 
 class GuidedUNetSpec(UNetSpec):
-    """A U that may judge for the whole image which structures are in it, and gate its logits by that."""
+    """A U that may judge which structures are in the image, and gate its logits by that."""
 
     kind: Literal["guided_u"] = "guided_u"  # type: ignore[assignment]
     guided: bool = Field(False, description="Whether scores of presence, from the coarsest map, gate all logits.")
@@ -43,11 +43,10 @@ class GuidedUNetSpec(UNetSpec):
 
 
 class GuidedUNet(UNet):
-    """The net of `GuidedUNetSpec`.
+    """The net of `GuidedUNetSpec`: the logarithm of the presence of each channel is added to its logits.
 
-    Differs from the authors' code, which multiplies all logits by 0 or 1: there the class that scores higher decides,
-    which has no gradient, so the scores need a loss and annotation of their own. Here the logarithm of each channel's
-    presence is added to its logits: probabilities are multiplied by it, and the loss of the segmentation teaches it.
+    So the loss of the segmentation teaches it. The authors multiply all logits by 0 or 1, whichever scores higher,
+    which has no gradient and needs a loss of its own.
 
     Reference:
         huang2020unet3plus, section 2.3.
@@ -65,16 +64,13 @@ class GuidedUNet(UNet):
         """None when the logits are gated."""
         return super().last_convolution() if self.presence is None else None
 
-    def scores(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Logits (B, out_channels, 1, ...) of the presence of each structure, from the encoder's maps."""
-        if self.presence is None:
-            return None
-        return self.presence(features[-1]).amax(tuple(range(2, features[-1].ndim)), keepdim=True)
-
     def decode(self, features: Sequence[Tensor], condition: Tensor | None = None) -> tuple[Tensor, ...]:
         """The logits of the encoder's maps."""
-        logits, scores = super().decode(features, condition), self.scores(features)
-        return logits if scores is None else tuple(each + functional.logsigmoid(scores) for each in logits)
+        logits, bottom = super().decode(features, condition), features[-1]
+        if self.presence is None:
+            return logits
+        scores = self.presence(bottom).amax(tuple(range(2, bottom.ndim)), keepdim=True)
+        return tuple(each + functional.logsigmoid(scores) for each in logits)
 
 
 # Trap: public code gives sigmoids, which some losses take for logits.

@@ -19,6 +19,26 @@ variant(
     up="linear",
 )
 
+# wolny/pytorch-3dunet, ResidualUNet3D. It goes back to lee2017superhuman, a net of flat kernels and ELU whose summed
+# skips it keeps. ResidualUNetSE3D has this block inside `attended`, with `{name: scse, ratio: 1, larger: true}`.
+variant(
+    "residual_unet_3d",
+    papers=("lee2017superhuman", "he2016deep"),
+    about="ResidualUNet3D of pytorch-3dunet: a residual block a level, group norm first, skips added; also in 2D.",
+    channels=(64, 128, 256, 512, 1024),
+    block={"name": "residual", "entrance": True},
+    blocks_encoder=1,
+    blocks_decoder=1,
+    norm="group",
+    act="relu",
+    order="NCA",
+    bias=False,
+    down="max",
+    up="transposed_stretched",
+    up_bias=False,
+    fuse="add",
+)
+
 # Not published as code, and not compared: the paper names residual blocks, four levels and a map of weights that keeps
 # the region of interest. Ours are widths, the ResNet-D block, and the weight: a convolution of the skip and a sigmoid.
 variant(
