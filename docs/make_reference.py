@@ -304,7 +304,7 @@ def _counted(name: str, one: PublishedCount) -> list[str]:
     changed = f", {', '.join(one.changes)} changed" if one.changes else ""
     given = f"{one.dims}D, {one.ends[0]} to {one.ends[1]}{changed}"
     figure = f"{one.figure:,}" if isinstance(one.figure, int) else one.figure
-    return [f"`{name}`", given, f"{one.ours(name):,}", figure, one.source, one.differs or "equal count"]
+    return [f"`{name}`", given, f"{one.ours(name):,}", figure, one.source, one.differs or "count equal"]
 
 
 def losses_page() -> Iterator[str]:
