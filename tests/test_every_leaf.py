@@ -104,6 +104,7 @@ OTHER: dict[str, Any] = {
     "plan.preparation.crop": "none",
     "plan.preparation.intensity": [{"scheme": "none"}],
     "plan.preparation.spacing_mm": [3.0, 1.5, 1.5],
+    "plan.preparation.unit": "voxel",
     "plan.preparation.extent": 20.0,
     "plan.preparation.order": 1,
     "plan.preparation.before": {"run": "nowhere", "made_by": "0", "structures": ["spine"]},

@@ -29,6 +29,10 @@ class Few:
     root: Path = Path("few")
 
     @property
+    def seen(self) -> dict[str, Grid]:
+        return {case.id: case.image.grid for case in self.cases}
+
+    @property
     def ids(self) -> list[str]:
         return [case.id for case in self.cases]
 
@@ -236,3 +240,11 @@ def test_the_histogram_holds_all_but_the_outermost_voxels() -> None:
     found = measure_dataset(Few([case_of(np.arange(1000.0).reshape(20, 50), labels)])).channels[0]
     assert len(found.histogram) == 40 and sum(found.histogram) == pytest.approx(1, abs=1e-3)
     assert found.histogram[20] == pytest.approx(1 / 40, rel=0.1)
+
+
+def test_lengths_of_all_are_in_voxels_where_one_case_does_not_know_its_own() -> None:
+    image, labels = two_objects()
+    mixed = [case_of(image, labels, (0.3, 0.3, 2.0)), case_of(image, labels, name="b")]
+    found, plain = (measure_dataset(Few(cases)) for cases in (mixed, mixed[1:]))
+    assert found.structures[0].width_mm == plain.structures[0].width_mm
+    assert [(case.spacing_mm, case.calibrated) for case in found.cases] == [((1.0, 1.0, 1.0), False)] * 2

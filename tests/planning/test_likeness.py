@@ -44,6 +44,8 @@ PICTURES = [case_of(0, 255, (20, 30), None, 3) for _ in range(4)]
         (known(*MR), case_of(0, 500, shape=(12, 14, 80)), ("size",), "size along S: 80 mm here, 16 mm in training"),
         (known(*PICTURES), case_of(0, 255, (20, 30), None, -3), ("colours",), "grey here, coloured in training"),
         (known(*PICTURES), case_of(0, 255, (20, 30), None, 3), (), ""),
+        (known(*PICTURES), case_of(0, 255, (20, 30), (6.5e-4, 6.5e-4), 3), (), ""),
+        (known(*MR), case_of(0, 500, spacing=None), ("spacing",), "does not know its voxel size; 1x1x1 mm in training"),
     ],
 )
 def test_differences_with_figures(there, case, kinds, said):

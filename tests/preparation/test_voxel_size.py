@@ -6,7 +6,7 @@ import pytest
 from hyoid.core.case import Case, Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
-from hyoid.preparation.pipeline import PreparationSettings, prepare
+from hyoid.preparation.pipeline import PreparationSettings, prepare, spacing_of
 from hyoid.preparation.store import prepare_all
 from hyoid.preparation.voxel_size import check_voxel_size
 from phantoms import make_case, make_predictor
@@ -81,3 +81,18 @@ def test_a_data_set_with_a_mistaken_case_is_not_prepared(tmp_path):
 
     with pytest.raises(DataError, match=r"^case: its voxels are 0\.001 × 0\.001 × 0\.001 mm"):
         prepare_all(Data(), PreparationSettings(spacing_mm=MM), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("unit", "own_mm", "wanted_mm"),
+    [
+        ("mm", (0.5, 0.5), (2.0, 3.0)),
+        ("mm", None, None),  # taken to be as the plan has it
+        ("voxel", (0.5, 0.25), (1.0, 0.75)),
+        ("voxel", None, (2.0, 3.0)),
+        (None, None, (2.0, 3.0)),
+    ],
+)
+def test_a_plan_counts_millimetres_or_the_voxels_of_each_file(unit, own_mm, wanted_mm):
+    settings = PreparationSettings(spacing_mm=(2.0, 3.0), unit=unit)
+    assert spacing_of(Grid.plain((8, 8), own_mm), settings) == wanted_mm

@@ -77,6 +77,11 @@ class Grid:
         )
 
     @property
+    def in_voxels(self) -> Grid:
+        """The same voxels, with lengths that count them."""
+        return replace(self, spacing_mm=(1.0,) * self.dims, calibrated=False)
+
+    @property
     def dims(self) -> int:
         """2 or 3."""
         return len(self.shape)

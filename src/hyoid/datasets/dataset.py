@@ -240,6 +240,12 @@ def open_dataset(path: str | Path) -> Dataset:
     found_cases = (cases, labels, channel_names, encoding, (), (), seen, held_out, unlabelled, found.truth)
     dataset = Dataset(path, found.layout, *found_cases)
     notes += [*told, *_remarks([(look.case, look.notes) for look in looks]), *dataset.grouping.notes]
+    bare = [case for case, one in seen.items() if not one.calibrated]
+    if 0 < len(bare) < len(seen):
+        warnings.append(
+            f"{len(bare)} of {len(seen)} images do not know their voxel size ({listed(bare)}); lengths of all are"
+            " counted in voxels."
+        )
     warnings += [
         *doubts,
         *_remarks([(look.case, implausible(look.header)) for look in looks]),

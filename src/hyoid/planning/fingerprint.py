@@ -131,6 +131,8 @@ def measure_dataset(
 ) -> Fingerprint:
     """Read every case once and measure it, in threads; memory holds as many cases as there are threads.
 
+    Where some cases know their voxel size and some do not, lengths of all are in voxels.
+
     Args:
         dataset: What to measure; cases without annotation count for geometry only.
         seed: Of the drawn intensities.
@@ -146,9 +148,13 @@ def measure_dataset(
     shaped = set(np.linspace(0, len(ids) - 1, min(len(ids), SHAPED_CASES)).round().astype(int).tolist())
     samples = max(SAMPLES // len(ids), 1000)
 
+    mixed = len({seen.calibrated for seen in dataset.seen.values()}) > 1
+
     def measure(index: int) -> Measured:
         rng = np.random.default_rng([seed, index])
         case = dataset.read(ids[index])
+        if mixed:
+            case = replace(case, image=replace(case.image, grid=case.image.grid.in_voxels))
         if also is not None:
             also(ids[index])
         return measure_case(case, dataset.labels, samples, rng, index in shaped)

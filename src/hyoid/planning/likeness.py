@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from ..core.case import Case
+from ..core.lengths import Lengths
 from ..core.progress import log
 from .content import levels_of
 from .fingerprint import Fingerprint, positive
@@ -75,16 +76,18 @@ class Known:
         return dict([*geometry, *self._colours(case), *self._intensities(case)])
 
     def _geometry(self, case: CaseFacts) -> Iterator[tuple[str, str]]:
-        calibrated = case.calibrated and all(one.calibrated for one in self.cases)
+        lengths = Lengths.of((case, *self.cases))
         order = sorted(positive(case.orientation)) or [""] * len(case.shape)
-        mine, *others = (_along(one) for one in (case, *self.cases))
+        mine, *others = (_along(one, lengths) for one in (case, *self.cases))
         steps, sizes = np.array([steps for steps, _ in others]), np.array([sizes for _, sizes in others])
-        unit = "mm" if calibrated else "px"
+        if not case.calibrated and all(one.calibrated for one in self.cases):
+            usual = Lengths.of(self.cases).text(np.median([one.spacing_mm for one in self.cases], axis=0))
+            yield "spacing", f"the file does not know its voxel size; {usual} in training"
         for name, factor, here, there in (("spacing", SPACING, mine[0], steps), ("size", SIZE, mine[1], sizes)):
             low, high = there.min(axis=0), there.max(axis=0)
             off = [axis for axis, value in enumerate(here) if not low[axis] / factor <= value <= high[axis] * factor]
-            if off and (calibrated or name == "size"):
-                axis = off[0]
+            if off:
+                axis, unit = off[0], lengths.unit
                 along = f" along {order[axis]}" if order[axis] else ""
                 yield name, f"{name}{along}: {here[axis]:.3g} {unit} here, {_range(there[:, axis])} {unit} in training"
 
@@ -114,11 +117,11 @@ class Known:
                 yield name, f"{name}: median at {place} of the way from dark to bright here, {range_} % in training"
 
 
-def _along(case: CaseFacts) -> tuple[Sequence[float], Sequence[float]]:
-    """Spacing, and size in mm (pixels when uncalibrated), with axes in anatomical order where these are known."""
+def _along(case: CaseFacts, lengths: Lengths) -> tuple[Sequence[float], Sequence[float]]:
+    """Spacing and size, with axes in anatomical order where these are known."""
     letters = positive(case.orientation)
     order = sorted(range(len(case.shape)), key=lambda axis: letters[axis : axis + 1])
-    steps = [case.spacing_mm[axis] for axis in order]
+    steps = [lengths.spacing_of(case)[axis] / lengths.mm for axis in order]
     return steps, [case.shape[axis] * step for axis, step in zip(order, steps, strict=True)]
 
 

@@ -184,6 +184,7 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
             intensity=intensity,
             target=target_of(fingerprint),
             spacing_mm=spacing,
+            unit=None if spacing is None else "mm" if fingerprint.calibrated else "voxel",
             extent=extent,
         ),
         patch=patch,

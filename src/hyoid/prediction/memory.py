@@ -36,9 +36,9 @@ def fitting(case: Case, plan: Plan) -> Iterator[None]:
         size = " × ".join(map(str, there.shape))
         if plan.preparation.extent or math.prod(there.shape) <= math.prod(grid.shape):
             raise DataError(f"{told} for its {size} voxels; cut it, or use a machine with more memory.") from None
-        lengths = Lengths.of([grid])
-        old, new = (lengths.text(one.spacing_mm, " × ") for one in (grid, there))
+        old, new = (Lengths.at(*there.spacing_mm).text(one.spacing_mm, " × ") for one in (grid, there))
+        has = f"its voxels are {old}" if grid.calibrated else "it does not know its voxel size, 1 mm is assumed"
         raise DataError(
-            f"{told}: its voxels are {old}, and at the {new} that the net learned from it would have {size} of"
-            " them. Check the voxel size in its header."
+            f"{told}: {has}, and at the {new} that the net learned from it would have {size}"
+            " of them. Check the voxel size in its header."
         ) from None

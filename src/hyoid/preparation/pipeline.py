@@ -38,6 +38,9 @@ class PreparationSettings(Settings):
     spacing_mm: tuple[float | None, ...] | None = Field(
         None, description="Voxel size along each axis after orientation; none keeps the file's, for one axis or all."
     )
+    unit: Literal["mm", "voxel"] | None = Field(
+        None, description="What spacing_mm counts; none is mm where a file knows its voxel size, and voxels elsewhere."
+    )
     extent: float | None = Field(
         None,
         gt=0,
@@ -88,17 +91,25 @@ def check(case: Case, settings: PreparationSettings) -> None:
         raise DataError(f"{case.id}: expected {len(settings.intensity)} channels as in training, got {channels}.")
     if settings.spacing_mm and len(settings.spacing_mm) != grid.dims:
         raise DataError(f"{case.id}: expected an image of {len(settings.spacing_mm)} dimensions, got {grid}.")
-    if settings.spacing_mm:
-        check_voxel_size(case.id, oriented(grid, settings), settings.spacing_mm)
+    if spacing_mm := settings.spacing_mm and spacing_of(grid, settings):
+        check_voxel_size(case.id, oriented(grid, settings), spacing_mm)
 
 
 def spacing_of(grid: Grid, settings: PreparationSettings) -> tuple[float | None, ...] | None:
     """Voxel size of an image along each axis once it is prepared.
 
     Where images get a common extent it is that of the whole image, whatever is cropped: headers know it, and what
-    counts as empty border depends on compression and brightness.
+    counts as empty border depends on compression and brightness. Where a plan counts millimetres, an image of unknown
+    voxel size is taken to have that of the plan already.
     """
-    return settings.spacing_mm if settings.extent is None else (grid.edge_mm / settings.extent,) * grid.dims
+    if settings.extent is not None:
+        return (grid.edge_mm / settings.extent,) * grid.dims
+    if settings.spacing_mm and settings.unit == "mm" and not grid.calibrated:
+        return None
+    if settings.spacing_mm and settings.unit == "voxel" and len(settings.spacing_mm) == grid.dims:
+        own = oriented(grid, settings).spacing_mm
+        return tuple(count and count * size for count, size in zip(settings.spacing_mm, own, strict=True))
+    return settings.spacing_mm
 
 
 def prepared_grid(grid: Grid, settings: PreparationSettings, content: Grid | None = None) -> Grid:

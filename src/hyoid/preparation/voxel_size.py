@@ -34,7 +34,9 @@ def check_voxel_size(case_id: str, grid: Grid, spacing_mm: Sequence[float | None
     asked = [new or old for new, old in zip(spacing_mm, grid.spacing_mm, strict=True)]
     old_mm, new_mm = (" × ".join(f"{mm:.4g}" for mm in one) for one in (grid.spacing_mm, asked))
     old, new = (" × ".join(map(str, one.shape)) for one in (grid, there))
+    has = f"its voxels are {old_mm} mm" if grid.calibrated else "it does not know its voxel size, 1 mm is assumed"
+    advice = "Correct the voxel size in its header, or the unit that is stated there."
     raise DataError(
-        f"{case_id}: its voxels are {old_mm} mm, and at the {new_mm} mm of the plan {new} voxels would be made of its "
-        f"{old}. Correct the voxel size in its header, or the unit that is stated there."
+        f"{case_id}: {has}, and at the {new_mm} mm of the plan {new} voxels would be made of its {old}. "
+        f"{advice if grid.calibrated else 'Give it a voxel size.'}"
     )

@@ -212,9 +212,6 @@ def predict_entries(
         return checked(read_case(by_id[case_id], channels))
 
     def checked(case: Case) -> Case:
-        if lengths.unit != "px" and not case.image.grid.calibrated:
-            what = "the file does not know its voxel size; 1 mm is assumed, and the answer may be wrong."
-            log.warning("%s: %s", case.id, what)
         if isinstance(case.image.array, np.ndarray) and _is_constant(case.image.array):
             log.warning("%s: every voxel has the same value; an answer to it means nothing.", case.id)
         elif differences := predictor.unlike(case):
