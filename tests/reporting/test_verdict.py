@@ -49,3 +49,25 @@ def test_the_light_and_its_reasons(report, facts, light, said):
     found = verdict_of(report, facts)
     assert found.light == light and said in found.text
     assert ("not worth using" in found.text) == (light == "failed" and not report.flatters)
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "scattered", "light", "said"),
+    [
+        (0.0, (9, 1), (), "failed", "Object F1 below one half: liver 0.000. It is not worth using yet."),
+        (0.6, (0, 0), ("liver",), "look", "Mean Object F1 is below the 0.7 that is usually called good: liver 0.600."),
+        (0.9, (9, 9), (), "good", "not every object was found one by one (Object F1: liver 0.900 and tumour 0.900)"),
+        (1.0, (9, 9), (), "good", "No structure was missed"),
+        (0.0, (1, 1), (), "good", "No structure was missed"),
+    ],
+)
+def test_objects_count_where_a_structure_is_several(share, counts, scattered, light, said):
+    report = report_of(0.9)
+    number = dict(zip(report.structures, counts, strict=True))
+    rows = [
+        replace(row, values={**row.values, "object_f1": share}, num_objects=number[row.structure])
+        for row in report.rows
+    ]
+    found = Report(tuple(rows), report.structures, EvaluationSettings(metrics=("dice", "object_f1")))
+    verdict = verdict_of(found, RunFacts(scattered=scattered))
+    assert verdict.light == light and said in verdict.text

@@ -17,7 +17,7 @@ from hyoid.evaluation.report import Report
 from hyoid.files.formats import read_image, write_image
 from hyoid.prediction.ensemble import Ensemble, Member
 from hyoid.run_folder import RunFolder, open_run
-from hyoid.workflow.lineage import doubts, flatters, learned, remember
+from hyoid.workflow.lineage import doubts, flatters, known_in, learned, past_of, remember
 
 from .test_ensembles import trained
 
@@ -110,6 +110,22 @@ def test_a_test_case_that_an_origin_learned_from_is_told(folder, tmp_path):
     second = started(folder, "cells", tmp_path / "second", folder / "first")
     run = started(tmp_path, "data", tmp_path / "run", second.path)
     assert hyoid.evaluate(run.path, test=True).flatters[0].startswith("1 of 1 test cases are images of training")
+    page = (run.path / "test" / "report.html").read_text(encoding="utf-8")
+    assert "1 test cases, 1 of them seen before" in page and "never used" not in page
+
+
+def test_a_channel_more_or_grey_as_colours_does_not_hide_an_image(folder, tmp_path):
+    from hyoid.planning.content import content_of
+
+    grey = np.random.default_rng(0).integers(0, 255, (1, 20, 30)).astype(np.uint8)
+    blank = np.zeros_like(grey)
+    known = {content_of(grey): "a"}
+    for other in (np.concatenate([grey] * 3), np.concatenate([blank, 255 - grey, grey.astype(np.float32)])):
+        assert known_in(known, content_of(other)) == "a"
+    assert not known_in(known, content_of(255 - grey)) and not known_in({content_of(blank): "a"}, content_of(blank))
+    flat = past_of(folder / "first", dims=3)
+    assert flat.taught and flat.unknown == ("first, whose 2D images are not comparable with 3D ones",)
+    assert past_of(folder / "first", dims=2).unknown == ()
 
 
 def test_grids_of_other_formats_do_not_hide_an_image(tmp_path):

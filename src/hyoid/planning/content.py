@@ -20,7 +20,23 @@ def digest_of(array: np.ndarray) -> str:
     return found.hexdigest()
 
 
+BLANK = "-"
+
+
 def content_of(array: np.ndarray) -> str:
+    """A digest of each channel of an image (C, *S), with blanks between them; "-" where all voxels are the same.
+
+    An image is known again by any channel, such as a grey one that another file holds as red, green and blue.
+    """
+    return " ".join(BLANK if one.min() == one.max() else _content_of(one[None]) for one in array)
+
+
+def parts_of(content: str) -> list[str]:
+    """The digests of the channels of an image that tell it from others."""
+    return [one for one in dict.fromkeys(content.split()) if one != BLANK]
+
+
+def _content_of(array: np.ndarray) -> str:
     """The digest of an image (C, *S) in one pose, whatever the order and direction of its axes: of mirror images too.
 
     Formats differ in both, so that the same image from another file has another array. Axes come in the order of their

@@ -83,6 +83,7 @@ class RunFacts:
         refined: What corrected the answers after their probabilities were measured, such as "dense_crf".
         split_rule: How cases were dealt into training and validation, as a sentence.
         thin: Structures that are typically thinner than three voxels.
+        scattered: Structures that are several objects in most cases.
         doubts: What else may make the numbers worth less, in sentences.
         remedy: What would help a net that is not worth using yet, in sentences.
         overlay: Gives what is needed to draw a case; one case is held at a time.
@@ -108,6 +109,7 @@ class RunFacts:
     refined: str = ""
     split_rule: str = ""
     thin: Collection[str] = ()
+    scattered: Collection[str] = ()
     doubts: Sequence[str] = ()
     remedy: str = ""
     overlay: Callable[[str], Overlay] | None = None

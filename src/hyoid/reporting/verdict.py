@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Literal
 
 from ..core.progress import log
 from ..evaluation.report import Report
+from ..evaluation.statistics import Spread
 from .facts import RunFacts
 from .figures import name_of
 from .sections.cases import outliers
@@ -25,6 +27,7 @@ THIN = 3.0
 """Typical thickness in voxels below which a border that is off by one voxel decides the overlap."""
 
 _FEW = 10
+_OBJECTS = "object_f1"
 _SAME: Callable[[float], float] = lambda value: value  # noqa: E731
 _TWICE: Callable[[float], float] = lambda value: 2 * value / (1 + value)  # noqa: E731
 AS_DICE = {
@@ -68,7 +71,7 @@ def verdict_of(report: Report, facts: RunFacts) -> Verdict:
     found += [*worthless, *_by_finding(report), *(("look", text) for text in facts.doubts), *_of_cases(report)]
     lights = [light for light, _ in found]
     light: Light = "failed" if "failed" in lights else "look" if lights else "good"
-    told = [text for one, text in found if one == light] or [_nothing(report)]
+    told = [text for one, text in found if one == light] or [_nothing(report, facts)]
     if any(one == "failed" for one, _ in worthless):
         told.append(f"It is not worth using yet. {facts.remedy}".rstrip())
     return Verdict(light, " ".join([_score(report), *told]))
@@ -104,24 +107,50 @@ def _beaten(report: Report) -> Iterator[tuple[Light, str]]:
 
 
 def _poor(report: Report, facts: RunFacts) -> Iterator[tuple[Light, str]]:
-    """What the overlap says, by the metric that decides or the first one of overlap."""
+    """What the overlap says, by the metric that decides or the first one of overlap, and then by objects."""
     metric = next((name for name in report.settings.metrics if name in AS_DICE), None)
     if metric is None:
         return
+    every = {one: report.summary(one, metric).spread for one in report.judged}
+    yield from _overlap(metric, every, {"": report.summary("mean", metric).spread}, facts)
+    if metric != _OBJECTS:
+        counted = _objects(report, facts)
+        yield from _overlap(_OBJECTS, counted, counted, facts)
+
+
+def _objects(report: Report, facts: RunFacts) -> dict[str, Spread]:
+    """The F1 of objects, where it is measured, of structures that are several objects in most cases."""
+    if _OBJECTS not in report.settings.metrics:
+        return {}
+    counts = {one: [row.num_objects for row in report.rows_of(one) if row.num_objects] for one in report.judged}
+    several = {one for one, some in counts.items() if some and median(some) > 1} | set(facts.scattered)
+    return {one: report.summary(one, _OBJECTS).spread for one in report.judged if one in several}
+
+
+def _overlap(
+    metric: str, every: Mapping[str, Spread], whole: Mapping[str, Spread], facts: RunFacts
+) -> Iterator[tuple[Light, str]]:
+    """What one metric says of every structure, and of the whole, whose name is empty for the mean of structures."""
     scale, name = AS_DICE[metric], name_of(metric)
-    means = {one: report.summary(one, metric).spread.mean for one in report.judged}
-    low = {one: value for one, value in means.items() if scale(value) < HALF}
+    low = {one: spread.mean for one, spread in every.items() if scale(spread.mean) < HALF}
     thin = {one: value for one, value in low.items() if one in facts.thin}
     some = _all_of([f"{one} {number(value)}" for one, value in low.items()])
     if len(low) > len(thin):
         yield "failed", f"{name} below one half: {some}."
     elif thin:
         yield "look", f"{name} is low where structures are thinner than {THIN:g} voxels: {some}."
-    whole = report.summary("mean", metric).spread
-    if not low and scale(whole.mean) < FAIR:
-        yield "look", f"Mean {name} is below the {FAIR:g} that is usually called good."
-    elif not low and scale(whole.low) < HALF:
-        yield "look", f"The interval of the mean {name} reaches below one half."
+    if low:
+        return
+    poor = [f"{one} {number(spread.mean)}" * bool(one) for one, spread in whole.items() if scale(spread.mean) < FAIR]
+    wide = [one for one, spread in whole.items() if scale(spread.low) < HALF]
+    if poor:
+        told = f"Mean {name} is below the {FAIR:g} that is usually called good: {_all_of(poor)}"
+        yield "look", f"{told.removesuffix(': ')}."
+    elif wide:
+        yield (
+            "look",
+            f"The interval of the mean {name} reaches below one half: {_all_of(wide)}".removesuffix(": ") + ".",
+        )
 
 
 def _by_finding(report: Report) -> Iterator[tuple[Light, str]]:
@@ -142,8 +171,10 @@ def _of_cases(report: Report) -> Iterator[tuple[Light, str]]:
         yield "look", f"{several(groups, 'independent case')} cannot say much about new ones."
 
 
-def _nothing(report: Report) -> str:
+def _nothing(report: Report, facts: RunFacts) -> str:
     told = "No structure was missed or made up, and no case stands out." if report.rules else "No case stands out."
+    if torn := [f"{one} {number(spread.mean)}" for one, spread in _objects(report, facts).items() if spread.mean < 1]:
+        told = f"No case stands out, but not every object was found one by one ({name_of(_OBJECTS)}: {_all_of(torn)})."
     judged = len((report.baselines or {}).get("methods", ())) > 1
     return told if judged else f"{told} Classical methods were not judged (`--baseline`)."
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.progress import log
 from ..datasets.entry import listed
+from ..planning.content import parts_of
 from ..planning.fingerprint import Fingerprint
 from ..run_folder import EnsembleFolder, RunFolder, open_run
 
@@ -19,9 +20,9 @@ class Past:
     """What weights have learned from.
 
     Attributes:
-        taught: For the content of each training case its name and that of its run.
+        taught: For each digest in the content of each training case its name and that of its run.
         judged: The same for cases that were kept from all of these trainings.
-        unknown: Files of weights of which no run tells what they learned from.
+        unknown: Weights of which it is not known what they learned from, or not in a way that can be compared.
         name: The run of the weights.
     """
 
@@ -32,18 +33,40 @@ class Past:
 
     def parts(self, fingerprint: Fingerprint) -> dict[str, str]:
         """The part that each case had before, training or validation, by its name here; new cases have none."""
-        before = [(case.id, "training") for case in fingerprint.cases if case.content in self.taught]
-        return dict([(case.id, "validation") for case in fingerprint.cases if case.content in self.judged] + before)
+        before = [(case.id, "training") for case in fingerprint.cases if known_in(self.taught, case.content)]
+        judged = [(case.id, "validation") for case in fingerprint.cases if known_in(self.judged, case.content)]
+        return dict(judged + before)
 
 
-def past_of(start: str | Path | None) -> Past:
-    """What weights that a net begins with have learned from: those of a run; of other files this is unknown."""
+def known_in(cases: Mapping[str, str], content: str) -> str:
+    """The case by which the content of an image is known, that of any channel; empty when there is none."""
+    return next((cases[one] for one in parts_of(content) if one in cases), "")
+
+
+def _contents(fingerprint: Fingerprint) -> dict[str, list[str]]:
+    """The digests by which each case is known; not those of a channel that different images share, such as an atlas."""
+    wholes: dict[str, set[str]] = {}
+    for case in fingerprint.cases:
+        for one in parts_of(case.content):
+            wholes.setdefault(one, set()).add(case.content)
+    return {case.id: [one for one in parts_of(case.content) if len(wholes[one]) == 1] for case in fingerprint.cases}
+
+
+def past_of(start: str | Path | None, dims: int | None = None) -> Past:
+    """What weights that a net begins with have learned from: those of a run; of other files this is unknown.
+
+    Contents of images with another number of axes than `dims` are not comparable.
+    """
     if start is None:
         return Past()
     run = run_of(start)
     if run is None or not (run.path / "split.yaml").is_file():
         return Past(unknown=(Path(start).name,))
-    return replace(learned(run), name=run.path.name)
+    found, theirs = replace(learned(run), name=run.path.name), run.fingerprint.dims
+    if theirs == (dims or theirs):
+        return found
+    other = f"{found.name}, whose {theirs}D images are not comparable with {dims}D ones"
+    return replace(found, unknown=(*found.unknown, other))
 
 
 def run_of(start: str | Path) -> RunFolder | None:
@@ -58,7 +81,8 @@ def past(run: RunFolder) -> Past:
     noted = run.read_json(FILE)
     if noted:
         return Past(noted["taught"], noted["judged"], tuple(noted["unknown"]))
-    return past_of(run.experiment.training.start_from)
+    start = run.experiment.training.start_from
+    return Past() if start is None else past_of(start, run.fingerprint.dims)
 
 
 def learned(folder: RunFolder) -> Past:
@@ -69,16 +93,18 @@ def learned(folder: RunFolder) -> Past:
     taught, judged = dict[str, str](), dict[str, str]()
     unknown: tuple[str, ...] = ()
     for run in folder.members:
-        facts, name = run.fingerprint.cases, run.path.name
+        facts, name, contents = run.fingerprint.cases, run.path.name, _contents(run.fingerprint)
         for earlier in (past(run), *_before(run)):
             taught, judged = {**taught, **earlier.taught}, {**judged, **earlier.judged}
             unknown += earlier.unknown
-        unknown += () if all(case.content for case in facts) else (f"{name}, of an earlier version",)
+        complete = all(len(case.content.split()) == len(run.fingerprint.channels) for case in facts)
+        unknown += () if complete else (f"{name}, of an earlier version",)
         for part, cases in ((taught, run.split.training), (judged, run.split.validation)):
-            part |= {case.content: f"{case.id} of {name}" for case in facts if case.content and case.id in cases}
+            part |= {one: f"{case} of {name}" for case in cases for one in contents.get(case, ())}
     if isinstance(folder, EnsembleFolder):
         seen = {*seen_cases(folder), *folder.split.training}
-        honest = {one.content for one in folder.fingerprint.cases if one.id in folder.unseen and one.id not in seen}
+        contents = _contents(folder.fingerprint)
+        honest = {one for case in folder.unseen if case not in seen for one in contents.get(case, ())}
         taught = {content: case for content, case in taught.items() if content not in honest}
     return Past(taught, {content: case for content, case in judged.items() if content not in taught}, unknown)
 
@@ -94,7 +120,7 @@ def remember(run: RunFolder) -> None:
     if start is None:
         (run.path / FILE).unlink(missing_ok=True)
         return
-    found = past_of(start)
+    found = past_of(start, run.fingerprint.dims)
     noted = {"taught": dict(found.taught), "judged": dict(found.judged), "unknown": list(found.unknown)}
     run.write_json(FILE, noted)
     for text in (*flatters(run), *doubts(run)):
@@ -108,7 +134,7 @@ def seen_cases(folder: RunFolder) -> dict[str, str]:
     for number, run in enumerate(folder.members):
         taught = {content: case for one in (past(run), *_before(run)) for content, case in one.taught.items()}
         mine = [case for case, numbers in folder.unseen.items() if number in numbers]
-        found |= {case: taught[contents[case]] for case in mine if contents.get(case) in taught}
+        found |= {case: known for case in mine if (known := known_in(taught, contents.get(case, "")))}
     return found
 
 

@@ -25,6 +25,11 @@ def thin(fingerprint: Fingerprint) -> list[str]:
     return [one.name for one in fingerprint.structures if 0 < one.fine_mm < THIN * finest]
 
 
+def scattered(fingerprint: Fingerprint) -> list[str]:
+    """Structures that are several objects in most cases."""
+    return [one.name for one in fingerprint.structures if one.num_objects > 1]
+
+
 def shortfall(run: RunFolder) -> tuple[str, ...]:
     """A sentence where a training made far fewer steps than were expected; a plateau that ended it is none."""
     training, expected = run.read_json("training.json"), run.plan.expected

@@ -38,7 +38,7 @@ from .answers import (
     run_before,
     validation_answers,
 )
-from .lineage import learned
+from .lineage import known_in, learned
 from .origin import Record
 from .prepared import prepared, unlabelled_of
 
@@ -188,8 +188,8 @@ def honest_cases(first: RunFolder, fingerprint: Fingerprint) -> tuple[dict[str, 
     """
     known = {case.digest: case.id for case in first.fingerprint.cases if case.digest}
     taught, judged = learned(first).taught, set(first.split.validation)
-    learnt = {case.id for case in first.fingerprint.cases if case.content in taught} | set(first.split.training)
+    learnt = {case.id for case in first.fingerprint.cases if known_in(taught, case.content)} | set(first.split.training)
     shared = {case.id: known[case.digest] for case in fingerprint.cases if case.digest in known}
     honest = {mine: its for mine, its in shared.items() if its in judged and its not in learnt}
-    others = {case.id for case in fingerprint.cases if case.content in taught}
+    others = {case.id for case in fingerprint.cases if known_in(taught, case.content)}
     return honest, [case.id for case in fingerprint.cases if case.id not in honest and case.id in {*shared, *others}]

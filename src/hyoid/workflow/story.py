@@ -23,7 +23,7 @@ from .data_story import data_sheet, split_rule
 from .forecast import expected_seconds, waited
 from .lineage import doubts, seen_cases
 from .model_story import environment, model, versions
-from .outlook import remedy, shortfall, thin
+from .outlook import remedy, scattered, shortfall, thin
 
 STAGES = ("plan", "prepare", "train", "predict", "evaluate", "baseline")
 
@@ -73,6 +73,7 @@ def of_run(folder: RunFolder) -> RunFacts:
         refined=experiment.prediction.refine or "",
         split_rule=split_rule(folder),
         thin=thin(folder.fingerprint),
+        scattered=scattered(folder.fingerprint),
         doubts=(*doubts(folder), *shortfall(folder)),
         remedy=remedy(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
@@ -108,21 +109,26 @@ def _of_ensemble(folder: EnsembleFolder) -> RunFacts:
         refined=folder.experiment.prediction.refine or "",
         split_rule=f"Each of {len(nets)} nets has its own cases to learn from",
         thin=thin(folder.fingerprint),
+        scattered=scattered(folder.fingerprint),
         doubts=doubts(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )
 
 
-def of_test(folder: RunFolder, answers: Mapping[str, Path]) -> RunFacts:
-    """The story of the test cases of a run or an ensemble."""
+def of_test(folder: RunFolder, answers: Mapping[str, Path], known: int) -> RunFacts:
+    """The story of the test cases of a run or an ensemble, with the number of those that it had met before."""
+    unsure = "; what its first weights learned from is not known" if doubts(folder) else ""
+    never = f"never used for planning, training or choosing{' here' * bool(unsure)}{unsure}"
     return RunFacts(
         title=f"{folder.path.resolve().name}: test",
-        what=f"{len(answers)} test cases, never used for planning, training or choosing",
+        what=f"{len(answers)} test cases, "
+        + (f"{known} of them seen before, in training or choosing" if known else never),
         data=Path(folder.experiment.data).name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         environment={**versions(), "weights": f"sha256 {folder.digest[:16]}"},
         refined=folder.experiment.prediction.refine or "",
         thin=thin(folder.fingerprint),
+        scattered=scattered(folder.fingerprint),
         doubts=doubts(folder),
         overlay=lambda case_id: _overlay(folder, case_id, answers[case_id]),
     )

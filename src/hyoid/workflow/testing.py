@@ -16,7 +16,7 @@ from ..reporting.page import write_page
 from ..reporting.verdict import story, verdict_of
 from ..run_folder import EnsembleFolder, RunFolder
 from .answers import MOST_SCATTERED, answer_file, fingerprint_of, judge, predict_entries, predictor_of
-from .lineage import doubts, learned
+from .lineage import doubts, known_in, learned
 from .origin import Record
 from .rivals import judge_baselines
 from .story import of_test
@@ -49,12 +49,13 @@ def judge_test(folder: RunFolder, into: Path | None, changes: Sequence[str] = ()
             found = judge(folder, answers, answers_place, folder.workers, changes)
             if folder.task.kind == "labels" and not isinstance(folder, EnsembleFolder):
                 found = replace(found, baselines=judge_baselines(folder, found.cases, found, folder.workers))
-        notes, flattering = (_counted(folder), *doubts(folder)), _known(folder)
+        known = _known(folder)
+        notes, flattering = (_counted(folder), *doubts(folder)), _flatters(folder, known)
     log.info(" ".join(notes))
     for text in flattering:
         log.warning(text)
     found = replace(found, notes=(*found.notes, *notes), flatters=flattering)
-    place, told = into or folder.tested, of_test(folder, answers)
+    place, told = into or folder.tested, of_test(folder, answers, len(known))
     found.write(place, story(found, told))
     write_page(place, found, told)
     verdict_of(found, told).tell()
@@ -89,12 +90,16 @@ def _counted(folder: RunFolder) -> str:
     )
 
 
-def _known(folder: RunFolder) -> tuple[str, ...]:
-    """A sentence on test cases whose very images a net behind the answers learned from, or was chosen by."""
+def _known(folder: RunFolder) -> dict[str, str]:
+    """Test cases whose very images a net behind the answers learned from, or was chosen by, and where."""
     behind = learned(folder)
     names = {**behind.judged, **behind.taught}
-    images = {case_id: folder.dataset.read(case_id).image.array for case_id in folder.dataset.test}
-    known = {case_id: names[found] for case_id, array in images.items() if (found := content_of(array)) in names}
+    images = ((case_id, folder.dataset.read(case_id).image.array) for case_id in folder.dataset.test)
+    return {case_id: found for case_id, array in images if (found := known_in(names, content_of(array)))}
+
+
+def _flatters(folder: RunFolder, known: dict[str, str]) -> tuple[str, ...]:
+    """A sentence on such cases; nothing when there are none."""
     told = listed([f"{case_id} is {other}" for case_id, other in known.items()])
-    what = f"{len(known)} of {len(images)} test cases are images of training or validation ({told})"
+    what = f"{len(known)} of {len(folder.dataset.test)} test cases are images of training or validation ({told})"
     return (f"{what}: these numbers flatter.",) if known else ()
