@@ -217,7 +217,13 @@ class Runs:
             image = hyoid.read_image(file)
             image.array[:, :3] = 0  # air, which may be cropped
             hyoid.write_image(file, image)
-        small = ["planning.channels=[4,8,8]", "planning.batch=2", "training.tensorboard=false", "threads=1"]
+        small = [
+            "planning.channels=[4,8,8]",
+            "planning.batch=2",
+            "training.tensorboard=false",
+            "threads=1",
+            "split_seed=1",
+        ]
         hyoid.plan(data, into=self.base, steps=2, seed=1, changes=small)
         self.settings = yaml.safe_load((self.base / "experiment.yaml").read_text("utf-8"))
         self.known: dict[str, str] = {}
