@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 
 from hyoid.core.errors import DataError
-from hyoid.datasets.groups import _stacks, folds, grouping
+from hyoid.datasets.groups import _stacks, folds, grouping, inherited, undecided
 from hyoid.datasets.tables import labels_from_yaml
 
 
@@ -93,6 +93,19 @@ def test_names_of_slices_are_recognised(pattern):
     found = grouping({i: {} for i in ids})
     assert found.rule == "stack"
     assert folds(found, 4, 0)[0] == tuple(sorted(ids[:3]))
+
+
+def test_slices_keep_their_part_and_new_ones_go_with_the_nearest():
+    names = [f"slice_{n:02d}" for n in range(12)]
+    found = grouping({name: {} for name in names})
+    parts = {names[n]: "validation" if n < 4 else "training" for n in range(1, 10, 2)}  # 1 3 judge, 5 7 9 learn
+    assert inherited(found, parts, 1, 5, 0) == tuple(names[:4])  # 4 is as near to 5, which learns
+    assert undecided(found, parts) == {}
+    more = grouping({f"{stack}_{name}": {} for stack in "ab" for name in names})
+    parts = {f"a_{name}": part for name, part in parts.items()}
+    assert len(undecided(more, parts)) == 12
+    kept = inherited(more, parts, 0, 4, 0)
+    assert kept[:4] == tuple(f"a_{name}" for name in names[:4]) and [one[0] for one in kept[4:]] == ["b"] * 3
 
 
 def test_slices_of_many_stacks_stay_with_their_stack():

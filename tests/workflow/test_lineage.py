@@ -17,6 +17,7 @@ from hyoid.evaluation.report import Report
 from hyoid.files.formats import read_image, write_image
 from hyoid.prediction.ensemble import Ensemble, Member
 from hyoid.run_folder import RunFolder, open_run
+from hyoid.workflow.data_story import split_rule
 from hyoid.workflow.lineage import doubts, flatters, known_in, learned, past_of, remember
 
 from .test_ensembles import trained
@@ -52,15 +53,23 @@ def started(folder: Path, data: str, into: Path, start: Path, *changes: str) -> 
     return run
 
 
-def test_cases_keep_their_part_whatever_seed_name_and_format(folder, tmp_path):
+def test_cases_keep_their_part_whatever_seed_name_and_format(folder, tmp_path, caplog):
+    caplog.set_level("INFO", logger="hyoid")
     before = RunFolder.open(folder / "first").split
     same = started(folder, "cells", tmp_path / "same", folder / "first", "fold=1").split
     assert (same.training, same.validation, same.inherited) == (before.training, before.validation, "first")
+    assert "fold 1 has no effect: all cases keep their part." in caplog.text and "new ones" not in split_rule(
+        RunFolder.open(tmp_path / "same")
+    )
     more = started(folder, "more", tmp_path / "more", folder / "first" / "weights" / "last.safetensors")
     kept = {name.replace("cells", "old") for name in before.validation}
     assert {name for name in more.split.validation if "old" in name} == kept
     assert sum("new" in name for name in more.split.validation) == 1  # of three new ones in three folds
-    assert flatters(more) == () and doubts(more) == ()
+    assert flatters(more) == () and doubts(more) == () and "new ones were dealt" in split_rule(more)
+    caplog.clear()
+    started(folder, "new", tmp_path / "new", folder / "first", "fold=1")
+    assert "The split of first could not be kept, since none of its cases is here." in caplog.text
+    assert "no effect" not in caplog.text
 
 
 def test_a_split_of_its_own_is_compared_through_a_chain_whose_first_run_is_gone(folder, tmp_path):

@@ -123,15 +123,36 @@ def inherited(
 ) -> tuple[str, ...] | None:
     """Validation ids where an earlier run decided on some cases (id: training or validation); None where it cannot.
 
-    Whole groups keep their part: training when any case of them had it. New groups are dealt as usual. An explicit
-    split is not changed, nor one of which nothing would be left to judge or to learn from.
+    Whole groups keep their part: training when any case of them had it; of a stack each slice does, and a new slice
+    goes with the nearest old one. New groups are dealt as usual. An explicit split is not changed, nor one of which
+    nothing would be left to judge or to learn from.
     """
+    new = undecided(found, parts)
+    found = _by_slice(found, parts)
     kept = {part: {found.groups[i] for i in parts if parts[i] == part} for part in ("training", "validation")}
-    new = {case: group for case, group in found.groups.items() if group not in kept["training"] | kept["validation"]}
     dealt = folds(replace(found, groups=new), num_folds, seed) if new and found.rule != "split" else ()
     judged = [i for i, group in found.groups.items() if group in kept["validation"] - kept["training"]]
     validation = tuple(sorted([*judged, *(dealt[fold % len(dealt)] if dealt else ())]))
     return validation if found.rule != "split" and parts and 0 < len(validation) < len(found.groups) else None
+
+
+def undecided(found: Grouping, parts: Mapping[str, str]) -> dict[str, str]:
+    """New cases, and their group, of which no case has a part (id: training or validation) yet."""
+    groups = {found.groups[i] for i in parts}
+    return {case: group for case, group in found.groups.items() if group not in groups}
+
+
+def _by_slice(found: Grouping, parts: Mapping[str, str]) -> Grouping:
+    """Each slice of a stack grouped with the nearest that has a part, of equally near ones with one that trains."""
+    if found.rule != "stack":
+        return found
+
+    def nearest(case: str, group: str) -> str:
+        known = [one for one in parts if found.groups[one] == group]
+        far = lambda one: (abs(found.order[one] - found.order[case]), parts[one] != "training")  # noqa: E731
+        return min(known, key=far, default=group)
+
+    return replace(found, groups={case: nearest(case, group) for case, group in found.groups.items()})
 
 
 def teaching(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
 from ..core.progress import log
-from ..datasets.groups import inherited
+from ..datasets.groups import inherited, undecided
 from ..experiment import Experiment
 from ..run_folder import RunFolder, Split
 from .lineage import past_of, remember, run_of
@@ -85,14 +85,30 @@ def split_of(asked: Experiment, dataset: Dataset, fingerprint: Fingerprint) -> S
     validation = inherited(dataset.grouping, parts, *dealing)
     training, judging, unlabelled = dataset.split(*dealing, validation)
     if validation is not None:
-        kept = Counter(parts.values())
-        new = len(fingerprint.cases) - len(parts)
+        kept, new = Counter(parts.values()), len(undecided(dataset.grouping, parts))
+        beside = len(dataset.grouping.groups) - len(parts) - new
         log.info(
             f"Cases of {earlier.name} keep their part, since the net starts from it: {kept['training']} learn,"
-            f" {kept['validation']} judge; {new} others are dealt as usual."
+            f" {kept['validation']} judge"
+            + f"; {beside} new ones go with the others of their group" * bool(beside)
+            + f"; {new} new ones are dealt as usual" * bool(new)
+            + "."
         )
+        if asked.fold and not new:
+            log.warning(f"fold {asked.fold} has no effect: all cases keep their part.")
+    elif earlier.name:
+        log.info(f"The split of {earlier.name} could not be kept, since {_why_not(dataset, parts)}.")
     name = "" if validation is None else earlier.name
     return Split(training=training, validation=judging, unlabelled=unlabelled, inherited=name)
+
+
+def _why_not(dataset: Dataset, parts: dict[str, str]) -> str:
+    """Why cases do not keep the part that they had."""
+    if not parts:
+        return "none of its cases is here"
+    if dataset.grouping.rule == "split":
+        return "the data set has a split of its own"
+    return f"nothing would be left to {'judge' if 'training' in parts.values() else 'learn from'}"
 
 
 def started_from(folder: RunFolder, start: str | Path, going_on: bool) -> RunFolder:

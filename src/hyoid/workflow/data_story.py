@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..core.lengths import Lengths
+from ..datasets.groups import undecided
 from ..planning.fingerprint import Fingerprint
 from ..planning.plan import Plan
 from ..reporting.data_sheet import DataSheet, Intensities
 from ..reporting.wording import shortly
 from ..run_folder import RunFolder
+from .lineage import past
 
 
 def split_rule(folder: RunFolder) -> str:
@@ -32,7 +34,9 @@ def split_rule(folder: RunFolder) -> str:
     fold = f"with seed {experiment.split_seed}; fold {experiment.fold} validates"
     rule = f"into {experiment.num_folds} folds, {dealt}, {fold}"
     if earlier := folder.split.inherited:
-        return f"Cases keep the part that they had in {earlier}, which the net started from; new ones were dealt {rule}"
+        new = undecided(dataset.grouping, past(folder).parts(folder.fingerprint))
+        kept = f"Cases keep the part that they had in {earlier}, which the net started from"
+        return f"{kept}; new ones were dealt {rule}" if new else kept
     return f"Cases were dealt {rule}"
 
 
