@@ -15,9 +15,12 @@ UNKNOWN = Grid.plain((4, 4))
     ("spacing_mm", "unit", "step_mm"),
     [
         ((1.0, 1.0, 1.0), "mm", 1.0),
-        ((0.7, 0.7, 5.0), "mm", 1.0),
+        ((0.7, 0.7, 5.0), "mm", 1.4),
         ((0.25, 0.25), "mm", 1.0),
+        ((0.24, 0.24), "mm", 0.24),
         ((0.07, 0.07), "mm", 0.07),
+        ((4.0, 4.0, 4.0), "mm", 4.0),
+        ((4.1, 4.1, 4.1), "mm", 4.1),
         ((5.0, 5.0, 5.0), "mm", 5.0),
         ((0.00065, 0.00065), "µm", 0.00065),
         ((0.0006543, 0.0006543), "µm", 0.00066),
@@ -34,7 +37,7 @@ def test_sizes_are_areas_in_2d_and_pixels_where_one_image_does_not_know_its_own(
     found = Lengths.of([MICROSCOPE])
     assert (found.size_unit(2), found.voxel_size(MICROSCOPE.voxel_mm3, 2)) == ("µm²", pytest.approx(0.4225))
     assert (found.size_unit(3), found.voxel_size(2e-9, 3)) == ("µm³", pytest.approx(2))
-    assert Lengths.of([Grid.plain((2, 2, 2), (1, 1, 2))]).size_unit(3) == "ml"
+    assert [Lengths.at(1, 1, edge).size_unit(3) for edge in (2, 0.016, 0.0156)] == ["ml", "ml", "mm³"]
     mixed = Lengths.of([MICROSCOPE, UNKNOWN])
     assert (mixed.unit, mixed.size_unit(2), mixed.voxel_size(0.1, 2), mixed.step_mm) == ("px", "px²", 1.0, 1.0)
     assert mixed.spacing_of(MICROSCOPE) == (1.0, 1.0)

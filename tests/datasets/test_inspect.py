@@ -9,7 +9,9 @@ from hyoid.core.grid import Grid
 from hyoid.core.progress import listening
 from hyoid.datasets.dataset import open_dataset
 from hyoid.datasets.inspect import inspect_path
+from hyoid.datasets.survey import implausible
 from hyoid.files.formats import write_image
+from hyoid.files.header import Header
 
 GRID = Grid.from_affine(np.array([[0, 0, 2.5, 1], [-0.8, 0, 0, 2], [0, 1.25, 0, 3], [0, 0, 0, 1.0]]), (5, 6, 7))
 
@@ -112,3 +114,9 @@ def test_a_constant_image_is_warned_of(tmp_path):
     data_set(tmp_path)
     assert "All voxels have one value in a, b, c; these images show nothing." in inspect_path(tmp_path).warnings
     assert "one value" in inspect_path(tmp_path / "images" / "a.nii.gz").warnings[0]
+
+
+@pytest.mark.parametrize(("unit_mm", "doubted"), [(1e-3, False), (1.0, True), (None, True)])
+def test_small_voxels_are_no_mistake_where_a_file_names_a_small_unit(unit_mm, doubted):
+    header = Header("NIfTI-1", Grid.plain((4, 5, 6), (5e-4,) * 3), 1, "uint8", unit_mm=unit_mm)
+    assert bool(implausible(header)) == doubted

@@ -13,6 +13,7 @@ from hyoid.core.case import Image
 from hyoid.core.errors import DataError
 from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
+from hyoid.core.lengths import Lengths
 from hyoid.evaluation.belief import Measuring, write_beliefs
 from hyoid.evaluation.certainty import Certainty, sensitivity_by_size, wilson
 from hyoid.metrics.calibration import Beliefs, probability_metrics
@@ -41,7 +42,7 @@ def volume() -> tuple[np.ndarray, np.ndarray]:
 def measured(parts: int = 1, spacing_mm=(5.0, 5.0, 2.5), case: str = "c", group: str = "g"):
     truth, maps = volume()
     grid = Grid.plain(truth.shape, spacing_mm)
-    one = Measuring(Image(truth[None], grid, "labels"), LABELS, ["spots"])
+    one = Measuring(Image(truth[None], grid, "labels"), LABELS, ["spots"], lengths=Lengths())
     for rows in np.array_split(np.arange(len(truth)), parts):
         place = (slice(rows[0], rows[-1] + 1), slice(None), slice(None))
         source = grid.cropped((rows[0], 0, 0), (len(rows), *truth.shape[1:]))

@@ -16,6 +16,7 @@ from hyoid.core.grid import Grid
 from hyoid.core.labels import Labels
 from hyoid.evaluation import EvaluationSettings, Judged, Report, evaluate_pairs
 from hyoid.evaluation.comparison import Comparison
+from hyoid.evaluation.report import rounded_size
 from hyoid.metrics import Rules
 
 LABELS = Labels.of({1: "liver", 2: "tumour"})
@@ -90,8 +91,13 @@ def test_metrics_with_other_options_are_not_compared():
     assert Comparison.of(both).metrics == ("dice",)
 
 
-def test_runs_judged_against_other_references_are_refused():
+@pytest.mark.parametrize("scale", [1, 2.9e-8])
+def test_runs_judged_against_other_references_are_refused(tmp_path, scale):
     found = report(1)
+    sized = [replace(row, reference_size=rounded_size(scale * row.reference_size)) for row in found.rows]
+    replace(found, rows=tuple(sized)).write(tmp_path)
+    found = Report.read(tmp_path)  # with six digits of what is small
+    assert [row.reference_size for row in found.rows] == [row.reference_size for row in sized]
     other = replace(found, rows=tuple(replace(row, reference_size=1.5 * row.reference_size) for row in found.rows))
     with pytest.raises(DataError, match=r"c0: liver measures .* same references only"):
         Comparison.of({"one": found, "other": other})

@@ -54,6 +54,14 @@ def test_lengths_are_millimetres_or_unknown(tmp_path, make, fields, spacing):
 def test_a_unit_that_is_not_known_is_told(tmp_path):
     path = nrrd(tmp_path / "a.nrrd", DIRECTIONS + MICRONS.replace("microns", "cubits"))
     assert any("unit of lengths is not known" in note for note in read_header(path).notes)
+    bare = mha(tmp_path / "a.mha", "ElementSpacing = 1 1 1\n")
+    assert any("no unit of length" in note for note in read_header(bare).notes)
+
+
+def test_axes_in_different_units_are_refused(tmp_path):
+    path = nrrd(tmp_path / "a.nrrd", DIRECTIONS + 'space units: "um" "um" "mm"\n')
+    with pytest.raises(DataError, match=r"a\.nrrd: its axes are in different units \(mm, um\)"):
+        read_header(path)
 
 
 @pytest.mark.parametrize("suffix", [".mha", ".nrrd", ".nii.gz"])

@@ -58,7 +58,20 @@ def test_lengths_become_millimetres(tmp_path, unit, factor):
     nibabel.save(image, tmp_path / "a.nii")
     header = read_header(tmp_path / "a.nii")
     np.testing.assert_allclose(header.grid.spacing_mm, np.array([0.8, 1.25, 2.5]) * factor, rtol=1e-5)
-    assert any("millimetres" in note for note in header.notes) == (factor != 1)
+    assert any("millimetres" in note for note in header.notes) == (unit != "mm")
+
+
+@pytest.mark.parametrize(
+    ("unit", "step", "depth"), [("unknown", 1, 1), ("unknown", 1, 2), ("unknown", 2, 1), ("mm", 1, 1)]
+)
+def test_a_slice_without_unit_and_size_knows_no_size(tmp_path, unit, step, depth):
+    image = nibabel.Nifti1Image(np.zeros((4, 5, depth), np.uint8), np.diag([step, step, step, 1]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    header = read_header(tmp_path / "a.nii")
+    assert header.unit_mm == (1.0 if unit == "mm" else None)
+    assert header.grid.calibrated == ((unit, step, depth) != ("unknown", 1, 1))
+    assert any("in voxels" in note for note in header.notes) != header.grid.calibrated
 
 
 def test_without_codes_left_runs_to_right_as_nibabel_has_it(tmp_path):

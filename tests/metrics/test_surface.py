@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
+from hyoid.core.lengths import step_of
 from hyoid.metrics import measure, metrics
 from hyoid.metrics.pair import Pair
 from hyoid.ops.morphology import surface
@@ -64,7 +65,7 @@ def test_agrees_with_the_definition_point_by_point(shape):
     found = measure(prediction, reference, spacing, ("hd95", "assd", "nsd"))
     assert found["hd95"] == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-5)
     assert found["assd"] == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-5)
-    assert found["nsd"] == pytest.approx(np.mean(np.concatenate([there, back]) <= 1.0), rel=1e-5)
+    assert found["nsd"] == pytest.approx(np.mean(np.concatenate([there, back]) <= step_of(spacing)), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ import numpy as np
 _UNITS = (("nm", 1e-6, 2e-5), ("µm", 1e-3, 2e-2), ("mm", 1.0, math.inf))
 """Name, millimetres in it, and the edge of a voxel below which lengths are shown in it."""
 
-_ABOUT_A_MILLIMETRE = (0.25, 4.0)
+_LEAST = 0.25
+"""Edge of voxels from which a millimetre is a step that tells of them, and a millilitre a size."""
 
 MARGIN_STEPS = 10
 """Steps from a structure that still count as near to it."""
@@ -66,7 +67,8 @@ class Lengths:
 
     def size_unit(self, dims: int) -> str:
         """Unit of volumes, or of areas in 2D."""
-        return "ml" if (self.unit, dims) == ("mm", 3) else f"{self.unit}{'²' if dims == 2 else '³'}"
+        is_ml = (self.unit, dims) == ("mm", 3) and self.step_mm >= 1
+        return "ml" if is_ml else f"{self.unit}{'²' if dims == 2 else '³'}"
 
     def voxel_size(self, volume_mm3: float, dims: int) -> float:
         """Volume (area in 2D) of a voxel in `size_unit`."""
@@ -94,12 +96,11 @@ def edge_of(spacing_mm: Sequence[float]) -> float:
 
 
 def step_of(spacing_mm: Sequence[float]) -> float:
-    """1 mm where voxels are of the order of a millimetre (a quarter to four), else their edge, up to two digits.
+    """The edge of a voxel, rounded up to two digits; at least 1 mm where it is a quarter of a millimetre or more.
 
-    It is rounded up, since a tolerance below the distance of two voxels lets only equal surfaces agree.
+    It is not below the edge, since a tolerance below the distance of two voxels lets only equal surfaces agree.
     """
     edge = edge_of(spacing_mm)
-    if _ABOUT_A_MILLIMETRE[0] <= edge <= _ABOUT_A_MILLIMETRE[1]:
-        return 1.0
     digit = 10.0 ** (math.floor(math.log10(edge)) - 1)
-    return float(f"{math.ceil(round(edge / digit, 4)) * digit:.2g}")
+    up = float(f"{math.ceil(round(edge / digit, 4)) * digit:.2g}")
+    return max(1.0, up) if edge >= _LEAST else up

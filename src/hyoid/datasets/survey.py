@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -162,7 +163,8 @@ def implausible(header: Header) -> list[str]:
         return [f"The image is {extent / 1000:.3g} m long (voxels of {sizes}){advice}"]
     if max(grid.spacing_mm) > LARGEST_VOXEL_MM:
         return [f"Voxels of {sizes} are very large{advice}"]
-    if grid.dims == 3 and min(grid.spacing_mm) < SMALLEST_VOXEL_MM and "TIFF" not in header.format:
+    small = grid.dims == 3 and min(grid.spacing_mm) < SMALLEST_VOXEL_MM
+    if small and (header.unit_mm or 1) >= 1 and not re.search("TIFF|OME-Zarr", header.format):
         return [f"Voxels of {sizes} are very small{advice}"]
     return []
 
@@ -170,7 +172,7 @@ def implausible(header: Header) -> list[str]:
 LARGEST_EXTENT_MM = 3000.0
 LARGEST_VOXEL_MM = 100.0
 SMALLEST_VOXEL_MM = 1e-3
-"""Beyond these a header is doubted; microscopes that write TIFF do have voxels below a micrometre."""
+"""Beyond these a header is doubted; microscopes do have voxels below a micrometre, and state their unit."""
 
 
 def _remarks(turn: Turn, grid: Grid, mine: Grid) -> list[str]:

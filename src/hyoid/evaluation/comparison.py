@@ -130,7 +130,7 @@ class Comparison(Result):
             for own, usual in zip(one.rows_of(structure), self.first.rows_of(structure), strict=True):
                 if own.finding == usual.finding == UNKNOWN:
                     continue
-                if one.rules and not math.isclose(own.reference_size, usual.reference_size, rel_tol=1e-4, abs_tol=1e-5):
+                if one.rules and not math.isclose(own.reference_size, usual.reference_size, rel_tol=1e-4):
                     raise DataError(
                         f"{own.case}: {structure} measures {own.reference_size:g} {one.size_unit} in the reference "
                         f"of {name} and {usual.reference_size:g} in that of {next(iter(self.reports))}; runs are "

@@ -24,7 +24,7 @@ from ..metrics.shelves import check_kind
 from .confusion import Confusion, table_of
 from .identity import mark_of_reference
 from .images import rows_of_image
-from .report import UNKNOWN, EvaluationSettings, Report, rounded
+from .report import UNKNOWN, EvaluationSettings, Report, rounded, rounded_size
 from .rows import Row
 
 OBJECT_METRIC = "object_f1"
@@ -115,7 +115,7 @@ def evaluate_case(
             )
             for metric in chosen
         }
-        sizes = (rounded(pair.num_reference * voxel), rounded(pair.num_predicted * voxel))
+        sizes = (rounded_size(pair.num_reference * voxel), rounded_size(pair.num_predicted * voxel))
         mark = mark_of_reference(pair, reference.grid)
         num_objects = pair.objects.num_reference if OBJECT_METRIC in values else 0
         rows.append(Row(case, group or case, name, pair.finding, *sizes, values, mark, num_objects))

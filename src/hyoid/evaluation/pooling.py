@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..datasets.entry import listed
-from .report import Report, rounded
+from .report import Report, rounded, rounded_size
 from .statistics import mean_of_known
 
 
@@ -57,7 +57,7 @@ def pooled(reports: Mapping[str, Report]) -> Report:
     for case in first.cases:
         for several in zip(*(one.rows_of_case(case) for one in reports.values()), strict=True):
             table = [[row.prediction_size, *row.values.values()] for row in several]
-            size, *values = map(rounded, mean_of_known(table).tolist())
-            means = dict(zip(several[0].values, values, strict=True))
-            rows.append(replace(several[0], prediction_size=size, values=means))
+            size, *values = mean_of_known(table).tolist()
+            means = dict(zip(several[0].values, map(rounded, values), strict=True))
+            rows.append(replace(several[0], prediction_size=rounded_size(size), values=means))
     return replace(first, rows=tuple(rows), certainty=None, confusion=None, baselines=None)

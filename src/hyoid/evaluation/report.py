@@ -56,7 +56,7 @@ class EvaluationSettings(Settings):
         None,
         gt=0,
         description="Distance that nsd and nsd_area still count as agreement, pixels where their size is unknown; "
-        "none: 1 mm where voxels are of the order of a millimetre, else the edge of a voxel.",
+        "none: the edge of a voxel, but at least 1 mm where that is 0.25 mm or more.",
     )
     options: dict[str, dict[str, float | str]] = Field(
         {}, description="Options of metrics by name, such as {f_beta: {beta: 0.5}}."
@@ -433,7 +433,14 @@ def rounded(value: float) -> float:
     return round(float(value), _DIGITS) + 0.0
 
 
+def rounded_size(value: float) -> float:
+    """A size as reports keep it: six decimals, and six digits of what is small."""
+    return float(f"{value:.6g}") if 0 < value < 0.1 else rounded(value)
+
+
 def _cell(value: float) -> str:
+    if value != rounded(value) and not math.isnan(value):  # a small size
+        return str(np.format_float_positional(value))
     return "" if math.isnan(value) else f"{value:.{_DIGITS}f}"
 
 

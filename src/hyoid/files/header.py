@@ -25,6 +25,7 @@ class Header:
         notes: What a person should know about how this file is read, one sentence each.
         others: Other grids that the header describes just as well, such as the qform of NIfTI beside its sform.
         placed: False when the file does not say how its axes lie in the body, and the grid assumes it.
+        unit_mm: Millimetres in the unit of length that the file names; None where it names none, or formats know it.
     """
 
     format: str
@@ -34,6 +35,7 @@ class Header:
     notes: tuple[str, ...] = ()
     others: tuple[Grid, ...] = ()
     placed: bool = True
+    unit_mm: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

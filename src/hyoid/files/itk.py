@@ -17,6 +17,7 @@ from .colours import colour_of
 from .header import Format, Header, Stored
 from .itk_header import check_axes, check_length, data_files, fields_of, inflated, unit_of
 from .sniff import DEFLATE, beginning, check_plausible, refusal
+from .units import NO_UNIT
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _NAMES = {".seg.nrrd": "NRRD", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
@@ -153,6 +154,8 @@ def _facts(path: Path, reader: Any) -> Header:
         notes.append("The unit of lengths is not known here; millimetres are assumed.")
     elif unit != 1:
         notes.append(f"Lengths are converted to millimetres (factor {unit:g}).")
+    elif set(reader.GetSpacing()) == {1.0} and not {"distanceunits", "space units", "units"} & fields.keys():
+        notes.append(NO_UNIT)
     if fields.get("encoding", "").strip().lower() in ("bz2", "bzip2"):
         raise DataError(f"{path}: NRRD that is compressed by bzip2 is not read; save it with gzip.")
     voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
@@ -161,7 +164,7 @@ def _facts(path: Path, reader: Any) -> Header:
     check_length(path, claimed)
     placed = name != "NRRD" or "space" in fields
     grid = _grid(reader, min(dims, 3), unit or 1.0, known)
-    return Header(name, grid, channels, _dtype(pixel), tuple(notes), placed=placed)
+    return Header(name, grid, channels, _dtype(pixel), tuple(notes), placed=placed, unit_mm=unit)
 
 
 def _dtype(pixel: str) -> str:

@@ -47,10 +47,16 @@ def fields_of(path: Path) -> dict[str, str]:
 
 
 def unit_of(path: Path) -> float | None:
-    """Millimetres in the unit of a header; 1 where none is named, 0 for pixels, None where it is unknown or not one."""
+    """Millimetres in the unit of a header; 1 where none is named, 0 for pixels, None where it is unknown or not one.
+
+    Raises:
+        DataError: When its axes have different lengths for units.
+    """
     found = re.search(r"^(?:(?:space )?units:|DistanceUnits *=) *(.*)$", text_of(path), re.MULTILINE | re.IGNORECASE)
     words = {word.strip().lower() for word in re.split(r'[" ]+', found[1])} - {"", "???"} - _TIMES if found else set()
     scales = {0.0 if word in PIXELS else millimetres(word) for word in words}
+    if len(scales) > 1 and scales - {0.0, 1.0, None}:
+        raise DataError(f"{path}: its axes are in different units ({', '.join(sorted(words))}); write all in one unit.")
     return 1.0 if not scales else scales.pop() if len(scales) == 1 else None
 
 

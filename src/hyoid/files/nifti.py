@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from .blocks import Mapped, as_read
 from .header import Format, Header, Stored
 from .order import in_c_order
 from .sniff import DEFLATE, beginning, check_beside, check_plausible, damaged, describe, refusal
+from .units import NO_UNIT
 
-_UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown, metre, millimetre, micrometre
+_UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: metre, millimetre, micrometre
 _BLOCK = 1 << 24  # bytes that are inflated at once
 _LARGEST_OFFSET = 1 << 28  # bytes before the voxels
 _PLANE_BYTES = 1 << 26  # of labels that are written at once
@@ -302,7 +304,7 @@ def _facts(path: Path, header: Any) -> Header:
         name = "float32" if dtype.itemsize <= 2 else "float64"
     kind = "NIfTI-1" if header["sizeof_hdr"] == 348 else "NIfTI-2"
     placed = any(int(header[f"{form}_code"]) > 0 for form in _FORMS)
-    return Header(kind, grids[0], channels, name, tuple(notes), tuple(grids[1:]), placed)
+    return Header(kind, grids[0], channels, name, tuple(notes), tuple(grids[1:]), placed, _unit_mm(header))
 
 
 def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) -> list[Grid]:
@@ -316,8 +318,11 @@ def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) ->
     known = np.isfinite(sizes) & (sizes > 0)
     sizes = np.where(known, sizes, 1.0)
     forms = [form for form in _FORMS if int(header[f"{form}_code"]) > 0]
-    scale = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    if scale != 1.0:
+    unit = _unit_mm(header)
+    scale = unit or 1.0
+    if unit is None:
+        notes.append(NO_UNIT)
+    elif scale != 1.0:
         notes.append(f"Lengths are converted to millimetres (factor {scale:g}).")
     grids: dict[str, Grid] = {}
     unsound: dict[str, str] = {}
@@ -326,7 +331,10 @@ def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) ->
             affine = header.get_sform() if form == "sform" else shape_zoom_affine(space, sizes)
             affine = np.array(_qform(header, sizes) if form == "qform" else affine, float)
             affine[:3] *= scale
-            grids[form] = Grid.from_affine(affine, space, bool(form == "sform" or known.all()))
+            grid = Grid.from_affine(affine, space, bool(form == "sform" or known.all()))
+            # What makes a flat picture a NIfTI file knows no size and leaves 1.
+            bare = unit is None and space[2] == 1 and grid.spacing_mm == (1.0, 1.0, 1.0)
+            grids[form] = replace(grid, calibrated=grid.calibrated and not bare)
         except DataError as error:
             unsound[form] = str(error)
     if not grids:
@@ -339,7 +347,13 @@ def _grids(path: Path, header: Any, space: tuple[int, ...], notes: list[str]) ->
         notes.append("pixdim[0] is neither 1 nor -1; 1 is taken, as the standard says.")
     if len(grids) > 1 and (gap := float(np.abs(grids["sform"].affine - grids["qform"].affine).max())) > 1e-2 * scale:
         notes.append(f"sform and qform differ by {gap:.3g} mm; the sform is used, as the standard says.")
+    if unit is None and not next(iter(grids.values())).calibrated:
+        notes[notes.index(NO_UNIT)] = "The header gives no unit and no voxel size; lengths are in voxels."
     return list(grids.values())
+
+
+def _unit_mm(header: Any) -> float | None:
+    return _UNIT_MM.get(int(header["xyzt_units"]) & 7)
 
 
 def _qform(header: Any, sizes: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ _MM |= {
     for metre in ("metre", "meter")
 }
 
+NO_UNIT = "The header gives no unit of length; millimetres are assumed."
+
 PIXELS = {"pixel", "pixels", "voxel", "voxels", "px", "reference frame"}
 """Words by which a header says that it knows no length."""
 

@@ -87,7 +87,7 @@ def nsd(pair: Pair, tolerance_mm: Positive | None = None) -> float:
 
     Args:
         tolerance_mm: Distance that still counts as agreement; below the voxel size only equal surfaces agree. When
-            None, 1 mm where voxels are of the order of a millimetre, else the edge of a voxel.
+            None, the edge of a voxel, but at least 1 mm where that is 0.25 mm or more.
     """
     there, back = pair.surface_distances
     within = sum(np.count_nonzero(distances <= _up_to(tolerance_mm, pair)) for distances in (there, back))

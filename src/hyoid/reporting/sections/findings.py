@@ -18,7 +18,7 @@ from ..certainty_figures import by_size, detection_curves, reliability_diagram
 from ..facts import RunFacts
 from ..figures import name_of
 from ..small_figures import MOST_NAMES, bland_altman, confusion_matrix, forest
-from ..wording import number
+from ..wording import number, shortly
 
 _MOST_FIGURES = 6
 _FEW = 10
@@ -48,10 +48,11 @@ def agreement(report: Report, facts: RunFacts) -> dict[str, Any] | None:
 
 def bias_found(structure: str, found: Agreement, unit: str) -> str:
     """Whether sizes are too large or too small."""
+    size = shortly if abs(found.bias) < 0.1 else number
     if found.bias_low <= 0 <= found.bias_high or math.isnan(found.bias_low):
-        return f"{structure}: no clear bias ({number(found.bias)} {unit})"
+        return f"{structure}: no clear bias ({size(found.bias)} {unit})"
     kind = "too large" if found.bias > 0 else "too small"
-    return f"{structure}: {number(abs(found.bias))} {unit} {kind} on average"
+    return f"{structure}: {size(abs(found.bias))} {unit} {kind} on average"
 
 
 def confusion(report: Report, facts: RunFacts) -> dict[str, Any] | None:
