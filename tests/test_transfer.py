@@ -48,7 +48,7 @@ def test_a_run_starts_from_another_with_other_structures_and_channels(tmp_path, 
     told = (tmp_path / "second" / "log.txt").read_text(encoding="utf-8")
     assert (
         "tensors start with those of" in told
-        and "the head keeps background, and is new for" in told
+        and "start with the rows of the same names: background; new: the rows of" in told
         and "adapted" in told
     )
     before, after = weights(tmp_path / "first"), weights(tmp_path / "second")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -58,10 +59,22 @@ def test_heads_keep_the_rows_of_outputs_by_name(tmp_path, name, dims):
     outputs = Outputs.of(specs[1], theirs, ours)
     taken = start_from(target, saved(source, tmp_path / "w.safetensors"), 1, outputs)
     assert outputs.axes and (taken.outputs, taken.drawn) == (("background", "spleen", "liver"), ("kidney",))
-    assert "the head keeps background, spleen, liver, and is new for kidney" in taken.describe("w")
+    told = taken.describe("w")
+    assert "start with the rows of the same names: background, spleen, liver; new: the rows of kidney." in told
+    assert not set(taken.heads) & {*taken.adapted} and "nothing" not in told
+    assert replace(taken, drawn=()).describe("w").endswith("background, spleen, liver; nothing is new.")
     for key in (one for one in outputs.axes if one.endswith("bias")):
         after, old = target.state_dict()[key], source.state_dict()[key]
         assert torch.equal(after[[0, 1, 3]], old[[0, 2, 1]]) and after[2] == before[key][2]
+
+
+def test_rows_whose_names_are_not_known_are_taken_in_their_order_and_this_is_said(tmp_path):
+    source, spec = net(seed=1), build_spec("unet", 2, 1, 2, channels=(4, 8))
+    taken = start_from(net(), saved(source, tmp_path / "w.safetensors"), 1, Outputs.of(spec, (), ("a", "b")))
+    assert "rows of the head are taken in their order; their names are not known" in taken.describe("w")
+    other = build_spec("unet", 2, 1, 3, channels=(4, 8))
+    taken = start_from(other.build(), tmp_path / "w.safetensors", 1, Outputs.of(other, (), ("a", "b", "c")))
+    assert not taken.unnamed and "new: heads.0.weight, heads.0.bias." in taken.describe("w")
 
 
 def test_a_2d_net_inflates_into_a_3d_one(tmp_path):

@@ -61,7 +61,7 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
     # files of other programs and of earlier versions have no checksum
     if header.get("crc32", found := checksum(_bytes_of(tensors, text))) != found:
         raise DataError(f"{path}: this file has changed since it was written; {_remedy(Path(path))}.")
-    return tensors, checked(facts, {"predicts?": str}, Path(path), _remedy(Path(path)))
+    return tensors, checked(facts, {"predicts?": str, "outputs?": [str]}, Path(path), _remedy(Path(path)))
 
 
 def check_finite(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -266,7 +266,8 @@ class _Training:
             return False
         self._write_row(self.validator.scores)
         if self.validator.best > before:
-            facts = {"step": self.clock.step, "scores": self.validator.scores}
+            outputs = list(self.job.task.outputs)
+            facts = {"step": self.clock.step, "scores": self.validator.scores, "outputs": outputs}
             tensors = below("average", self.learner.predicted.state_dict())
             write_checkpoint(self.job.folder / "best.safetensors", tensors, facts)
         return True
@@ -305,6 +306,7 @@ class _Training:
         facts = {
             "step": self.clock.step,
             "seed": self.job.seed,
+            "outputs": list(self.job.task.outputs),
             "finished": self.finished and self.job.progress[1] == 1,
             "ended": self.job.progress[1] if self.finished else None,
             "clock": self.clock.state(),

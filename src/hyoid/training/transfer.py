@@ -21,24 +21,29 @@ from .checkpoint import check_finite, part, read_checkpoint
 class Taken:
     """What became of the weights of a net, by name: taken as they are, adapted to other channels or to 3D, or new.
 
-    Where outputs differ, `outputs` are those that all heads keep, and `drawn` those that are new in them.
+    Where outputs differ, heads take the rows of `outputs`, which both nets have, and those of `drawn` are new in them.
     """
 
     same: tuple[str, ...]
     adapted: tuple[str, ...]
     new: tuple[str, ...]
+    heads: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
+    unnamed: bool = False  # whether heads were taken as they are, though nothing says what their rows mean
 
     def describe(self, source: str | Path) -> str:
         """All of it in one sentence."""
-        total = len(self.same) + len(self.adapted) + len(self.new)
+        total = len(self.same) + len(self.adapted) + len(self.new) + len(self.heads)
         parts = [f"{len(self.same)} of {total} tensors start with those of {source}"]
         if self.adapted:
             parts.append(f"{_listed(self.adapted)} adapted to other channels or dimensions")
-        if self.outputs:
-            parts.append(f"the head keeps {', '.join(self.outputs)}, and is new for {', '.join(self.drawn) or 'none'}")
-        parts.append(f"new: {_listed(self.new)}" if self.new else "nothing is new")
+        if self.heads:
+            parts.append(f"{_listed(self.heads)} start with the rows of the same names: {', '.join(self.outputs)}")
+        if self.unnamed:
+            parts.append("rows of the head are taken in their order; their names are not known")
+        new = [*self.new, *(f"the rows of {output}" for output in self.drawn)]
+        parts.append(f"new: {_listed(new)}" if new else "nothing is new")
         return "; ".join(parts) + "."
 
 
@@ -104,7 +109,7 @@ def start_from(net: Net, weights: str | Path, in_channels: int, outputs: Outputs
         net: Newly built.
         weights: A checkpoint of a training, or a safetensors file with the names of the net.
         in_channels: Channels of the image.
-        outputs: Of both nets, where they differ and are known.
+        outputs: Of both nets, where they differ; those of theirs are empty where their names are not known.
 
     Raises:
         DataError: When the file is not readable, nothing fits, or weights are not finite.
@@ -116,7 +121,7 @@ def start_from(net: Net, weights: str | Path, in_channels: int, outputs: Outputs
     adapted, kept = list[str](), list[str]()
     for name, mine in ours.items():
         given = theirs.get(name)
-        if given is not None and outputs is not None and name in outputs.axes:
+        if given is not None and outputs is not None and outputs.theirs and name in outputs.axes:
             if outputs.known and (rows := outputs.rows(name, given, mine)) is not None:
                 fitted[name], kept = rows, [*kept, name]
         elif given is not None and given.shape == mine.shape:
@@ -132,7 +137,9 @@ def start_from(net: Net, weights: str | Path, in_channels: int, outputs: Outputs
     same = tuple(name for name in fitted if name not in {*adapted, *kept})
     known = tuple(outputs.known) if outputs and kept else ()
     drawn = tuple(name for name in outputs.ours if name not in known) if outputs and known else ()
-    return Taken(same, (*adapted, *kept), tuple(name for name in ours if name not in fitted), known, drawn)
+    unnamed = outputs is not None and not outputs.theirs and any(name in outputs.axes for name in fitted)
+    new = tuple(name for name in ours if name not in fitted)
+    return Taken(same, tuple(adapted), new, tuple(kept), known, drawn, unnamed)
 
 
 def _turned(given: Tensor, mine: Tensor, in_channels: int) -> Tensor | None:

@@ -172,6 +172,7 @@ def job_of(folder: RunFolder, store: Store, resume: bool) -> Job:
 def first_net(folder: RunFolder, going_on: bool) -> Net:
     """The net of a run with the weights it begins with, the same for a seed; any where training goes on."""
     from ..nets.pyramids.weights import load_encoder_weights
+    from ..training.checkpoint import read_checkpoint
     from ..training.quiet import seeded
     from ..training.transfer import Outputs, start_from
 
@@ -183,10 +184,11 @@ def first_net(folder: RunFolder, going_on: bool) -> Net:
     if training.encoder_weights is not None:
         load_encoder_weights(net, training.encoder_weights)
     if training.start_from is not None:
-        earlier, outputs = run_of(training.start_from), None
-        if earlier is not None and earlier.task.outputs != folder.task.outputs:
-            outputs = Outputs.of(spec, earlier.task.outputs, folder.task.outputs)
-        taken = start_from(net, weights_of(training.start_from), spec.in_channels, outputs)
+        earlier, weights = run_of(training.start_from), weights_of(training.start_from)
+        theirs = earlier.task.outputs if earlier else tuple(read_checkpoint(weights)[1].get("outputs", ()))
+        same = theirs == folder.task.outputs
+        outputs = None if same else Outputs.of(spec, theirs, folder.task.outputs)
+        taken = start_from(net, weights, spec.in_channels, outputs)
         log.info(taken.describe(training.start_from))
     return net
 
