@@ -163,8 +163,23 @@ def test_runs_that_differ_by_seed_alone_are_pooled_each_seed_once(run, tmp_path)
         folders[f"net_seed{seed}"] = shutil.copytree(run, tmp_path / f"net_seed{seed}")
         edit(folders[f"net_seed{seed}"], "seed", seed)
     edit(shutil.copytree(run, folders["other"]), "training.ema", 0.5)
-    pools = pools_of(dict(sorted(folders.items())))
+    pools, notes = pools_of(dict(sorted(folders.items())))
     assert pools == {
         "net (3 seeds)": ("net_seed0", "net_seed1", "net_seed2"),
         **{name: (name,) for name in ("no_run", "other", "same_again")},
     }
+    assert notes == ("same_again has the settings, plan and seed of net_seed0: not pooled.",)
+
+
+def test_no_run_is_lost_where_pools_would_have_one_name_and_other_plans_are_told(run, tmp_path):
+    folders = {}
+    for name, seed, ema in (("n_0", 0, 0.5), ("n_1", 1, 0.5), ("n_2", 0, 0.6), ("n_3", 1, 0.6), ("n", 0, 0.7)):
+        folders[name] = shutil.copytree(run, tmp_path / name)
+        edit(folders[name], "seed", seed)
+        edit(folders[name], "training.ema", ema)
+    named = {"n_0 & n_1 (2 seeds)": ("n_0", "n_1"), "n_2 & n_3 (2 seeds)": ("n_2", "n_3"), "n": ("n",)}
+    assert pools_of(folders) == (named, ())
+    edit(folders["n_3"], "plan.batch", 99)
+    pools, notes = pools_of(folders)
+    assert sorted(run for runs in pools.values() for run in runs) == sorted(folders)
+    assert notes == ("n_3 was asked for like n_2, but its plan differs (batch): not pooled.",)

@@ -57,7 +57,13 @@ def test_a_difference_that_is_detectable_is_found_in_four_of_five_studies():
     studies = rng.normal(size, 1, (4000, 20))
     found = stats.ttest_1samp(studies, 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.03)
-    assert math.isnan(detectable_difference([1.0]))
+
+
+@pytest.mark.parametrize(("patients", "tests", "least"), [(1, 1, False), (5, 1, False), (6, 1, True), (6, 3, False)])
+def test_nothing_is_detectable_where_no_permutation_test_could_show_it(patients, tests, least):
+    change = 1 + 0.1 * np.arange(patients)
+    assert (permutation(change) * tests < 0.05) == least
+    assert math.isfinite(difference(0 * change, change, [*"abcdef"[:patients]], tests=tests).detectable) == least
 
 
 def test_a_difference_holds_direction_interval_and_tests():

@@ -56,7 +56,7 @@ class Compared:
         """The row of a table."""
         one = self.found
         numbers = (one.mean, one.wilcoxon, one.permutation, self.adjusted, one.detectable)
-        mean, *others = (f"{value:.4f}" for value in numbers)
+        mean, *others = ("-" if math.isnan(value) else f"{value:.4f}" for value in numbers)
         interval, patients = f"{one.low:.4f} to {one.high:.4f}", str(one.num_groups)
         return self.metric, f"{self.other} - {self.base}", mean, interval, patients, *others, self.better or "-"
 
@@ -228,7 +228,11 @@ class Comparison(Result):
         pairs = list(itertools.product(parts, itertools.combinations(self.reports, 2)))
         found = [
             difference(
-                self.values(base, metric, part), self.values(other, metric, part), self.first.groups, *settings.draws
+                self.values(base, metric, part),
+                self.values(other, metric, part),
+                self.first.groups,
+                *settings.draws,
+                tests=len(pairs),
             )
             for part, (base, other) in pairs
         ]

@@ -29,7 +29,8 @@ class Difference:
         high: Upper end.
         wilcoxon: Two-sided p of the signed rank test; 1 when nothing differs.
         permutation: Two-sided p of swapping the two answers of each patient.
-        detectable: Smallest mean difference that a test with so many patients finds in four of five such studies.
+        detectable: Smallest mean difference that a test with so many patients finds in four of five such studies;
+            NaN where the patients are too few for the permutation test to show any.
         num_groups: Patients that both have a value for.
     """
 
@@ -49,8 +50,12 @@ def difference(
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    tests: int = 1,
 ) -> Difference:
-    """The paired difference of two columns, one value per case; cases without both values (NaN) are left out."""
+    """The paired difference of two columns, one value per case; cases without both values (NaN) are left out.
+
+    `tests` is the number of comparisons that p is corrected for; it bounds what is detectable.
+    """
     change = by_group(np.asarray(other, float) - np.asarray(base, float), groups)
     if not len(change):
         unknown = float("nan")
@@ -63,7 +68,7 @@ def difference(
         high,
         wilcoxon(change),
         permutation(change, seed=seed),
-        detectable_difference(change, 1 - confidence),
+        detectable_difference(change, 1 - confidence, tests=tests),
         len(change),
     )
 
@@ -132,16 +137,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def detectable_difference(change: ArrayLike, alpha: float = 0.05, power: float = 0.8) -> float:
+def detectable_difference(change: ArrayLike, alpha: float = 0.05, power: float = 0.8, tests: int = 1) -> float:
     """Smallest mean difference that a two-sided paired t test finds with this power, given this spread and number.
 
-    (t_{1 - alpha/2} + t_{power}) s / sqrt(n) with n - 1 degrees of freedom; NaN below two patients. A smaller
-    difference that was not significant has not been shown to be absent.
+    (t_{1 - alpha/2} + t_{power}) s / sqrt(n) with n - 1 degrees of freedom. A smaller difference that was not
+    significant has not been shown to be absent. NaN where no difference can be shown, however large: swaps of n
+    patients never give a p below 2 / 2^n, which is multiplied by the number of tests (Holm).
     """
     from scipy.special import stdtrit
 
     values = np.asarray(change, float)
-    if len(values) < 2:
+    if len(values) < 2 or tests * 2 / 2 ** len(values) >= alpha:
         return float("nan")
     freedom = len(values) - 1
     return float(

@@ -228,7 +228,8 @@ class Report(Result):
     @cached_property
     def detectable(self) -> float:
         """Smallest mean difference of the first metric that another run is told apart by, in four of five paired tests
-        on these patients, if differences spread as widely as the scores do; NaN below two patients.
+        on these patients, if differences spread as widely as the scores do; NaN where so few
+        patients show no difference, however large.
         """
         scores = by_group([*map(self.score, self.cases)], self.groups)
         return detectable_difference(scores, 1 - self.settings.confidence)

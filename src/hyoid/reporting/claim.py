@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -184,7 +185,8 @@ def _sample(report: Report) -> str:
     groups = len({row.group for row in report.rows})
     one = report.summary("mean", report.settings.metrics[0]).spread
     width = f"; {100 * report.settings.confidence:g} % interval of the mean {between(one.low, one.high)}"
-    smallest = f"; a difference of {number(report.detectable)} to another net could be found"
+    least = "no difference" if math.isnan(report.detectable) else f"a difference of {number(report.detectable)}"
+    smallest = f"; {least} to another net could be found"
     cases = several(len(report.cases), "case")
     return f"{cases} of {several(groups, 'independent group')}{width + smallest if groups > 1 else ''}"
 

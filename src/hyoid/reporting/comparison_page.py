@@ -45,8 +45,11 @@ def verdict(row: Compared) -> str:
         worse = row.base if row.better == row.other else row.other
         size = number(abs(row.found.mean))
         return f"{row.better} is better than {worse} in {name_of(row.metric)} by {size}."
-    if row.found.mean == row.found.detectable == 0:
+    if row.found.mean == row.found.low == row.found.high == 0:
         return f"{names} are equal in every patient."
+    if row.found.detectable != row.found.detectable:
+        patients = several(row.found.num_groups, "patient")
+        return f"With {patients} no difference between {names} can be shown, however large."
     least = number(row.found.detectable)
     return f"No difference between {names} was shown; one below {least} could hardly have been, with so few patients."
 
@@ -58,10 +61,12 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     unit = first.unit(metric)
     heading = name_of(metric) + (f" ({unit})" if unit else "")
     shown = [row for row in comparison.differences if row.metric == metric]
+    short = {name: re.sub(r" \(\d+ seeds\)$", "", name) for name in comparison.reports}  # room is short
+    if len({*short.values()}) < len(short):
+        short = {name: name for name in short}
     rows = []
     for row in shown:
-        other, base = (re.sub(r" \(\d+ seeds\)$", "", side) for side in (row.other, row.base))  # room is short
-        name = f"{other} − {base}{'' if row.structure == MEAN else ', ' + row.structure}"
+        name = f"{short[row.other]} − {short[row.base]}{'' if row.structure == MEAN else ', ' + row.structure}"
         rows.append((name, row.found.mean, row.found.low, row.found.high, bool(row.better)))
     volumes = list(comparison.volumes.items())[:_MOST_VOLUMES]
     return {

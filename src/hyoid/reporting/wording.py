@@ -10,8 +10,10 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or math.isnan(value):
         return "–"
     if abs(value) >= 100:
-        return f"{value:,.0f}".replace(",", "\u2009")
-    return f"{value:.{digits if abs(value) < 10 else min(digits, 1)}f}".replace("-", "\u2212")
+        text = f"{value:,.0f}".replace(",", "\u2009")
+    else:
+        text = f"{value:.{digits if abs(value) < 10 else min(digits, 1)}f}"
+    return text.replace("-", "\u2212")
 
 
 def shortly(value: float) -> str:

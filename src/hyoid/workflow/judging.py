@@ -145,13 +145,16 @@ def compare(runs: Sequence[str | Path], *, into: str | Path | None = None) -> Co
     if len(set(names)) < len(names):
         raise ConfigError(f"Each run is named once; got {', '.join(names)}.")
     by_name = dict(zip(names, folders, strict=True))
-    pools = pools_of(by_name)
+    pools, notes = pools_of(by_name)
+    for note in notes:
+        log.warning(note)
     if len(pools) == 1 and len(folders) > 1:
         log.info("%s differ by their seed alone: what differs is chance.", " and ".join(names))
         pools = {name: (name,) for name in names}
     found = Comparison.of_pools(
         {name: {run: Report.read(by_name[run]) for run in runs} for name, runs in pools.items()}
     )
+    found = replace(found, notes=(*found.notes, *notes))
     if into is not None:
         found.write(into)
         write_comparison(into, found)

@@ -48,7 +48,7 @@ def remedy(run: RunFolder) -> str:
     steps = training.get("steps", 0)
     told = [f"{one} Train again when the machine is free, or with more --minutes." for one in shortfall(run)]
     if not told and steps < FEW_STEPS:
-        told.append(f"{several(steps, 'step')} of training teach little: give more --minutes or --steps.")
+        told.append(f"Training of {several(steps, 'step')} teaches little: give more --minutes or --steps.")
     rise = _rise(run)
     if not told and rise is not None and rise > RISING:
         told.append("The score still rose when training ended: more --minutes or --steps would help.")
