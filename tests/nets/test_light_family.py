@@ -355,3 +355,13 @@ def test_smps_efficientnet_pads_ends_taps_b0_early_and_loads_by_its_names():
         "features.5.1.block.1.1.bias",
         "features.1.0.block.2.1.bias",
     ]
+
+
+@pytest.mark.parametrize("port", ["smp", "torchvision"])
+def test_weights_of_the_other_port_are_refused(port):
+    encoder = (
+        build_spec("unet_efficientnet_b0", 2, 3, 2, encoder={"name": "efficientnet", "port": port}).build().encoder
+    )
+    stem = "features.0.0.weight" if port == "smp" else "_conv_stem.weight"
+    with pytest.raises(DataError, match=r"plan\.net\.encoder=\{name: efficientnet, scale: b0"):
+        load_published(encoder, {stem: torch.zeros(32, 3, 3, 3)})

@@ -85,4 +85,4 @@ def clock() -> Callable[..., Timer]:
 @pytest.fixture(autouse=True)
 def trusted_gradients(monkeypatch):
     """Plans of these tests are not carried out; `test_gradients` looks at gradients."""
-    monkeypatch.setattr("hyoid.planning.planner.wrong_gradients", lambda spec, patch: [])
+    monkeypatch.setattr("hyoid.planning.planner.wrong_gradients", lambda spec, patch, batch: [])

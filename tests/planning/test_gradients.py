@@ -10,7 +10,8 @@ import torch
 from hyoid.core.errors import ConfigError
 from hyoid.core.labels import Labels
 from hyoid.core.machine import user_cache
-from hyoid.nets import build_spec
+from hyoid.nets import build_spec, nets
+from hyoid.nets.cost import without_numbers
 from hyoid.nets.half import Conv3d
 from hyoid.planning import gradients, planner
 from hyoid.planning.planner import make_plan
@@ -52,7 +53,7 @@ def test_the_convolutions_of_a_net_are_tried_once(monkeypatch):
 
 def test_a_plan_keeps_clear_of_wrong_gradients(fingerprint_of, monkeypatch):
     monkeypatch.setattr(planner, "precisions", lambda device: ("bf16-mixed", "32-true"))
-    monkeypatch.setattr(planner, "wrong_gradients", lambda spec, patch: ["Conv3d(1, 4) of maps 2x8x8"])
+    monkeypatch.setattr(planner, "wrong_gradients", lambda spec, patch, batch: ["Conv3d(1, 4) of maps 2x8x8"])
     fingerprint, task = fingerprint_of((64, 64)), task_for(Labels.of({1: "s0"}))
     asked = {"memory_gb": 4, "channels": (8, 16)}
     plan = make_plan(fingerprint, task, PlanningSettings(**asked), steps=10, device="cpu")
@@ -60,3 +61,24 @@ def test_a_plan_keeps_clear_of_wrong_gradients(fingerprint_of, monkeypatch):
     assert "numbers are float32: bfloat16 gives wrong gradients on this processor" in " ".join(plan.reasons)
     with pytest.raises(ConfigError, match=r"planning\.precision: bfloat16 gives wrong gradients"):
         make_plan(fingerprint, task, PlanningSettings(**asked, precision="bf16-mixed"), steps=10, device="cpu")
+
+
+def test_kernels_longer_than_the_maps_that_are_tried():
+    long = torch.nn.ConvTranspose2d(2, 1, 16, stride=8, padding=4)
+    dilated = torch.nn.Conv2d(1, 2, 5, dilation=6)
+    for layer in (long, dilated):
+        shape = (1, layer.in_channels, *map(max, (12, 12), gradients._least(layer)))
+        assert gradients.is_right(layer, shape)
+    assert gradients._tried(dilated, (1, 1, 12, 12), "dilated")  # cannot be run: not tried
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(nets))
+def test_every_row_is_probed(name, monkeypatch):
+    monkeypatch.setattr(
+        gradients, "is_right", lambda layer, shape: layer.to("meta")(torch.zeros(shape, device="meta")) is not None
+    )
+    monkeypatch.setattr(gradients, "_tried", lambda layer, shape, words: gradients.is_right(layer, shape))
+    spec = build_spec(name, 2, 3, 2)
+    size = without_numbers(spec).fitting_shape((64, 64))
+    assert gradients.wrong_gradients(spec, size) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -229,6 +230,10 @@ def check_weights(weights: Sequence[float], count: int) -> None:
         raise ConfigError(
             f"training.head_weights: {len(weights)} were given, but the net learns from {count} logits; give a weight "
             "for each, finest first."
+        )
+    if not (0 < sum(weights) < math.inf and min(weights) >= 0):
+        raise ConfigError(
+            f"training.head_weights: {list(weights)}: expected finite numbers from 0 on, and at least one above 0."
         )
 
 

@@ -109,7 +109,9 @@ def make_plan(
     )
     ranked = _auto if settings.preset == "auto" else _published
     plan = _plan(ground, *ranked(ground, calibrate))
-    wrong = wrong_gradients(plan.net, plan.patch) if (device, plan.precision) == ("cpu", "bf16-mixed") else []
+    wrong = (
+        wrong_gradients(plan.net, plan.patch, plan.batch) if (device, plan.precision) == ("cpu", "bf16-mixed") else []
+    )
     if not wrong:
         return plan
     told = f"bfloat16 gives wrong gradients on this processor, as of {wrong[0]}"
@@ -162,6 +164,11 @@ def _plan(ground: Ground, ranked: list[Option], reasons: list[str]) -> Plan:
     if ground.task.heads == 1:
         net = _one_head(net, settings)
     elif settings.deep_supervision is not None:
+        if "deep_supervision" not in type(net).model_fields:
+            raise ConfigError(
+                f"planning.deep_supervision: {settings.net or net.kind} has its own heads and no such choice; "
+                "leave this setting out."
+            )
         net = net.changed({"deep_supervision": settings.deep_supervision})
     elif auto and ground.earlier is None and settings.net in (None, "unet") and isinstance(net, UNetSpec):
         net = net.changed({"deep_supervision": num_steps >= LONG and len(net.channels) >= 5})

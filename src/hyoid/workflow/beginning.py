@@ -210,7 +210,36 @@ def check_parts(experiment: Experiment, task: Task) -> None:
         size = net.fitting_shape(shape[-experiment.decided.dims :])
         logits = net(torch.zeros(2, experiment.decided.net.in_channels, *size, device="meta"))[: task.heads]
         check_weights(training.head_weights, len(logits))
+    _check_norms(experiment)
+    if experiment.prediction.depth is not None:
+        from ..nets.family.nested import check_depth
+
+        check_depth(without_numbers(experiment.decided.net), experiment.prediction.depth)
     if training.freeze or training.learning_rates:
         net = without_numbers(experiment.decided.net)
         check_patterns(net, training.freeze, "training.freeze")
         check_patterns(net, training.learning_rates, "training.learning_rates")
+
+
+def _check_norms(experiment: Experiment) -> None:
+    """Refuse a batch of one patch whose coarsest map is one voxel where batch norm wants more than one value."""
+    import torch
+
+    from ..nets.cost import without_numbers
+
+    plan = experiment.decided
+    if plan.batch > 1:
+        return
+    net = without_numbers(plan.net).train()
+    norms = [part for part in net.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    try:
+        if norms:
+            net(torch.zeros(1, plan.net.in_channels, *plan.patch[-plan.dims :], device="meta"))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        size = "x".join(map(str, plan.patch))
+        raise ConfigError(
+            f"Batch norm of this net has one value to learn from in a batch of one patch of {size}; set "
+            "planning.batch=2, or a larger planning.patch."
+        ) from None

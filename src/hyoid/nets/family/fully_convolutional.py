@@ -352,4 +352,5 @@ variant(
     of=DilatedSpec,
     papers="moeskops2017adversarial",
     about="Dilated net: seven convolutions of 3 with steps of 1, 1, 2, 4, 8, 16, 1, nothing pooled.",
+    left_out="The critic that it learns against in the paper is not trained.",
 )

@@ -113,6 +113,25 @@ def prune(net: Net, depth: int) -> UNet:
     Reference:
         zhou2018unetplusplus, section 3.3.
     """
+    check_depth(net, depth)
+    assert isinstance(net, UNet)
+    deepest = len(net.spec.channels) - 1
+    fields = net.spec.model_dump() | {"deep_supervision": False, "answer": "finest"}
+    cuts = dict.fromkeys(_PER_LEVEL, depth + 1) | dict.fromkeys(_PER_STEP, depth)
+    fields |= {name: fields[name][:count] for name, count in cuts.items() if isinstance(fields[name], tuple)}
+    pruned = UNetSpec.parse(fields, "prune").build()
+    weights = {_in_the_whole(key, deepest - depth): key for key in pruned.state_dict()}
+    whole = net.state_dict()
+    pruned.load_state_dict({ours: whole[theirs] for theirs, ours in weights.items()})
+    return pruned.train(net.training)
+
+
+def check_depth(net: Net, depth: int) -> None:
+    """Refuse a net that cannot be pruned to this depth.
+
+    Raises:
+        ConfigError: When the net is not nested, has no head at this depth, or is not so deep.
+    """
     if not isinstance(net, UNet) or net.spec.decoder != "nested" or not net.spec.deep_supervision:
         raise ConfigError(
             'Only a net with decoder "nested" and deep_supervision can be pruned, such as unet_plus_plus.'
@@ -124,14 +143,6 @@ def prune(net: Net, depth: int) -> UNet:
         )
     if not 1 <= depth <= deepest:
         raise ConfigError(f"This net has heads at depths 1 to {deepest}; got {depth}.")
-    fields = net.spec.model_dump() | {"deep_supervision": False, "answer": "finest"}
-    cuts = dict.fromkeys(_PER_LEVEL, depth + 1) | dict.fromkeys(_PER_STEP, depth)
-    fields |= {name: fields[name][:count] for name, count in cuts.items() if isinstance(fields[name], tuple)}
-    pruned = UNetSpec.parse(fields, "prune").build()
-    weights = {_in_the_whole(key, deepest - depth): key for key in pruned.state_dict()}
-    whole = net.state_dict()
-    pruned.load_state_dict({ours: whole[theirs] for theirs, ours in weights.items()})
-    return pruned.train(net.training)
 
 
 def _in_the_whole(key: str, head: int) -> str:

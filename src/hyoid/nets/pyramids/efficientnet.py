@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ...core.errors import DataError
 from ..encoders import WayDown, encoders
 from ..layers import Style
 from .pyramid import Pyramid, conv_norm_act, keep, published_style, spread, window
@@ -128,6 +129,7 @@ class EfficientNet(Pyramid):
         if style.norm == "batch":
             style = replace(style, norm={"name": "batch", "eps": 1e-3 if size else eps})
         super().__init__(levels, (0, *[level.channels for level in levels[1:]]), dilated)
+        self.scale, self.port = scale, port
         wider, deeper = SCALES[scale]
         width, entrance = levels[1].channels, window(levels[1], 3)
         ends = _tensorflow(entrance, levels[1].stride, size)
@@ -171,7 +173,14 @@ class EfficientNet(Pyramid):
 
     def renamed(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Weights in the names of the port that smp has (`_blocks.0._bn1.weight`) in ours."""
-        if "_conv_stem.weight" not in weights:
+        theirs = "_conv_stem.weight" in weights
+        if theirs != (self.port == "smp") and (theirs or self.stem in weights):
+            whose, port = ("segmentation_models", "smp") if theirs else ("torchvision", "torchvision")
+            raise DataError(
+                f"These weights are those of {whose}'s port of EfficientNet, which strides otherwise; set "
+                f"plan.net.encoder={{name: efficientnet, scale: {self.scale}, port: {port}}}."
+            )
+        if not theirs:
             return weights
         stages = list(enumerate(self.features.children()))[1:]
         blocks = [(f"features.{at}.{unit}.block.", block) for at, s in stages for unit, block in s.named_children()]
