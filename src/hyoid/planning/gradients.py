@@ -92,8 +92,9 @@ def _convolutions(spec: NetSpec, patch: Sequence[int], batch: int) -> list[tuple
 
 def _least(layer: _ConvNd) -> list[int]:
     """Voxels along each axis at which a convolution is at work twice."""
-    spans = zip(layer.dilation, layer.kernel_size, layer.padding, layer.stride, strict=True)
-    return [d * (k - 1) + 1 + s - (0 if isinstance(p, str) else 2 * p) for d, k, p, s in spans]
+    pads = (0,) * len(layer.stride) if isinstance(layer.padding, str) else layer.padding
+    spans = zip(layer.dilation, layer.kernel_size, pads, layer.stride, strict=True)
+    return [rate * (kernel - 1) + 1 - 2 * pad + step for rate, kernel, pad, step in spans]
 
 
 def _tried(layer: _ConvNd, shape: Shape, words: str) -> bool:
