@@ -43,6 +43,7 @@ SHAPES: dict[str, Any] = {
     "asked.json": {"changes?": [str], "experiment?": {}},
     "energy.json": {"*": {"processor": float, "counted": bool, "accelerator?": (float, None)}},
     "lineage.json": {"taught": {"*": str}, "judged": {"*": str}, "unknown": [str]},
+    "judged.json": {"made_by": str},
     "predictions.json": {"made_by": str, "sources?": {"*": str}},
     "sources.json": {"listing?": {"*": str}, "stamps": {"*": {"*": [float, float, str]}}},
     "tested.json": {"judged": [{"date": str, "made_by": str}]},

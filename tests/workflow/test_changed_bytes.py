@@ -164,7 +164,7 @@ def test_a_run_does_not_go_on_with_other_cases(mine, change):
         label.unlink()
     name = "new" if change == "new" else first.stem
     with pytest.raises(
-        DataError, match=rf"data: {name} came, went or moved since .*run was planned; choose another --into"
+        DataError, match=rf"data: {name} came, went or changed since .*run was planned; choose another --into"
     ):
         again(mine)
 

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 import hyoid
-from hyoid.core.errors import ConfigError, HyoidError
+from hyoid.core.errors import ConfigError, DataError, HyoidError
 from hyoid.core.stopping import Stop, stopping
 from hyoid.datasets.phantoms import write_phantoms
 from hyoid.training.checkpoint import read_checkpoint
@@ -65,6 +65,32 @@ def test_a_finished_training_goes_on_for_further_steps(cells, tmp_path):
     hyoid.train(tmp_path / "parts")
     one, two = (load_file(tmp_path / run / "weights" / "last.safetensors") for run in ("whole", "parts"))
     assert all(one[name].equal(two[name]) for name in one)
+
+
+def test_scores_of_earlier_weights_are_not_told_as_those_of_the_new(cells, tmp_path):
+    run = tmp_path / "run"
+    hyoid.run(cells, into=run, steps=2, changes=SMALL)
+    hyoid.train(run, steps=1)
+    for verb in (hyoid.evaluate, hyoid.report):
+        with pytest.raises(DataError, match=r"predictions\.json: this is of earlier weights"):
+            verb(run)
+    hyoid.predict(run)
+    with pytest.raises(DataError, match=r"judged\.json: this is of earlier weights"):
+        hyoid.report(run)
+    hyoid.evaluate(run)
+    assert hyoid.report(run).is_file()
+
+
+def test_a_run_notices_that_its_data_set_is_declared_in_another_way(tmp_path):
+    data, run = write_phantoms(tmp_path / "data", "cells", num_cases=4, size=32), tmp_path / "run"
+    hyoid.plan(data, into=run, steps=2, changes=SMALL)
+    for name in ("labels.yaml", "cases.csv"):
+        before = (data / name).read_text("utf-8") if (data / name).is_file() else ""
+        (data / name).write_text(before + "\n# again\n" if before else "case,patient\ncells_000,a\n", "utf-8")
+        with pytest.raises(DataError, match=f"{name} came, went or changed"):
+            hyoid.plan(data, into=run, steps=2, changes=SMALL)
+        (data / name).write_text(before, "utf-8") if before else (data / name).unlink()
+    hyoid.plan(data, into=run, steps=2, changes=SMALL)
 
 
 @pytest.mark.parametrize(

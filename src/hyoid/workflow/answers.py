@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -395,6 +395,18 @@ def fingerprint_of(folder: RunFolder) -> str:
     experiment = folder.experiment
     codes = experiment.task_labels.codes or ""
     return short_name(f"{folder.digest}{experiment.prediction.to_yaml()}{codes}")
+
+
+def refuse_stale(folder: RunFolder, *files: str) -> None:
+    """Refuse answers or scores of other weights or settings than the run has now, as after more training."""
+    with suppress(ConfigError):  # weights may have been taken away
+        now = fingerprint_of(folder)
+        stale = [file for file in files if folder.read_json(file).get("made_by", now) != now]
+        if stale:
+            raise DataError(
+                f"{folder.path / stale[0]}: this is of earlier weights or settings of prediction; `hyoid predict"
+                f" {folder.path}` and `hyoid evaluate {folder.path}` make it anew."
+            )
 
 
 def judge_validation(folder: RunFolder, workers: int, changes: Sequence[str] = ()) -> Report:

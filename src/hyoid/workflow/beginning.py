@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,7 +135,7 @@ def lengthened(folder: RunFolder, minutes: float | None, steps: int | None, goin
     if minutes is not None and steps is not None:
         raise ConfigError("Give either --minutes or --steps.")
     name, other, more = ("minutes", "steps", minutes) if steps is None else ("steps", "minutes", steps)
-    if not more or not more > 0:
+    if not more or not 0 < more < math.inf:
         raise ConfigError(f"--{name} {more}: expected a number above 0.")
     if getattr(folder.experiment.training, name) is None:
         raise ConfigError(f"{folder.path}: this training counts {other}; give --{other} instead of --{name}.")

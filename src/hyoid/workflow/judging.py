@@ -50,7 +50,7 @@ def evaluate(
     from ..reporting.page import write_page
     from ..reporting.verdict import story, verdict_of
     from ..run_folder import EnsembleFolder, RunFolder, open_run
-    from .answers import judge_validation
+    from .answers import fingerprint_of, judge_validation, refuse_stale
     from .own_cases import prepare_cases
     from .question import check_no_run, check_report_place, refuse_twice
     from .rivals import judge_baselines
@@ -102,6 +102,7 @@ def evaluate(
 
     with nullcontext() if elsewhere else folder.alone():
         tell_changes(folder, "cases are judged as they are now")
+        refuse_stale(folder, "predictions.json")
         with timed("evaluate"):
             found = judge_validation(folder, folder.workers, changes)
         store = None
@@ -113,6 +114,8 @@ def evaluate(
                 rivals = judge_baselines(folder, found.cases, found, folder.workers, store)
                 found = replace(found, baselines=rivals)
         found.write(Path(into or folder.path))
+        if not elsewhere:
+            folder.write_json("judged.json", {"made_by": fingerprint_of(folder)})
     return found
 
 

@@ -32,11 +32,12 @@ def scattered(fingerprint: Fingerprint) -> list[str]:
 
 def shortfall(run: RunFolder) -> tuple[str, ...]:
     """A sentence where a training made far fewer steps than were expected; a plateau that ended it is none."""
-    training, expected = run.read_json("training.json"), run.plan.expected
-    if not training or training.get("length", 1) < 1 or training["steps"] >= SHORT * expected.steps:
+    training, expected, settings = run.read_json("training.json"), run.plan.expected, run.experiment.training
+    steps = settings.steps or round(expected.steps * (settings.seconds or 0) / expected.training_seconds)
+    if not training or training.get("length", 1) < 1 or training["steps"] >= SHORT * steps:
         return ()
     slower = training["step_seconds"] / expected.seconds_per_step
-    told = f"Training made {training['steps']} of {expected.steps} expected steps"
+    told = f"Training made {training['steps']} of {steps} expected steps"
     if slower > 1.3:
         told += f", which took {slower:.1f} times as long each as measured before: the machine was busy"
     return (f"{told}.",)

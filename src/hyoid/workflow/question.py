@@ -240,12 +240,21 @@ def is_answered(folder: RunFolder, asked: Experiment, changes: Sequence[str]) ->
     earlier, now = _completed(before.get("experiment", {})), asked.model_dump(mode="json")
     if earlier == now and plan_changes(before.get("changes", [])) == plan_changes(changes):
         log.info("%s goes on where it was.", folder.path)
+        own = folder.experiment.training
+        for name in ("minutes", "steps"):
+            if (set_to := getattr(own, name)) != (planned := getattr(asked.training, name)):
+                log.info(
+                    "Its training was set to %g %s instead of %g, in its settings or by `hyoid train`.",
+                    set_to,
+                    name,
+                    planned,
+                )
         return True
     other = _differences(earlier, now) or ["plan"]
-    longer = all(one.startswith(("training.minutes ", "training.steps ")) for one in other)
+    counted = [name for name in ("minutes", "steps") if all(one.startswith(f"training.{name} ") for one in other)]
     raise ConfigError(
         f"{folder.path} already holds a run with other settings ({', '.join(other[:4])}). "
-        + (f"`hyoid train {folder.path} --minutes N` (or --steps N) goes on from its weights. " if longer else "")
+        + "".join(f"`hyoid train {folder.path} --{name} N` goes on from its weights. " for name in counted)
         + "Choose another --into, or delete that folder."
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..core.digest import short_name
+from ..core.digest import sha256_of, short_name
 from ..core.errors import DataError
 from ..core.progress import log
 from ..core.sources import changed_files, stamps_of
+from ..datasets.declared import MANIFESTS
 from ..datasets.entry import listed
 from ..datasets.layouts import find
 from ..run_folder import RunFolder
@@ -16,6 +17,9 @@ from .origin import Record
 from .prepared import unlabelled_of
 
 FILE = "sources.json"
+
+DECLARING = ("labels.yaml", "labels.yml", "cases.csv", "cases.tsv", "dataset.json", *MANIFESTS)
+"""Files of a data set that say what values, cases and patients are."""
 
 
 def remember(folder: RunFolder, stamps: dict[str, Any]) -> None:
@@ -25,10 +29,16 @@ def remember(folder: RunFolder, stamps: dict[str, Any]) -> None:
 
 
 def _listing(folder: RunFolder) -> dict[str, str]:
-    """The cases that lie in the data set now; the files of each, and its part of the split, in a short name."""
-    entries = find(Path(folder.experiment.data).absolute()).entries
+    """The cases that lie in the data set now; the files of each, and its part of the split, in a short name.
+
+    Beside them the files that declare them, with their digests.
+    """
+    data = Path(folder.experiment.data).absolute()
+    entries = find(data).entries
     facts = [(one.images, one.label, one.target, one.other, one.facts.get("split")) for one in entries]
-    return {one.id: short_name(repr(these)) for one, these in zip(entries, facts, strict=True)}
+    places = [data] if data.is_file() else [data / name for name in DECLARING]
+    declared = {path.name: sha256_of(path)[:12] for path in places if path.is_file()}
+    return declared | {one.id: short_name(repr(these)) for one, these in zip(entries, facts, strict=True)}
 
 
 def refuse_other_cases(folder: RunFolder) -> None:
@@ -37,7 +47,7 @@ def refuse_other_cases(folder: RunFolder) -> None:
     before = folder.read_json(FILE).get("listing", now)
     if other := sorted(one for one in {*before, *now} if before.get(one) != now.get(one)):
         raise DataError(
-            f"{folder.experiment.data}: {listed(other)} came, went or moved since {folder.path} was planned; choose"
+            f"{folder.experiment.data}: {listed(other)} came, went or changed since {folder.path} was planned; choose"
             " another --into, or put back what there was."
         )
 

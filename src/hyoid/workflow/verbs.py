@@ -328,6 +328,7 @@ def reported(run: str | Path) -> tuple[Path, Verdict]:
     from ..reporting.page import write_page
     from ..reporting.verdict import story, verdict_of
     from ..run_folder import EnsembleFolder, open_run
+    from .answers import refuse_stale
     from .story import of_run
 
     folder = open_run(run, runs_code=False)
@@ -339,6 +340,7 @@ def reported(run: str | Path) -> tuple[Path, Verdict]:
             "another folder."
         )
     with folder.alone(), folder.timed("report"):
+        refuse_stale(folder, "predictions.json", "judged.json")
         found, told = Report.read(folder.path), of_run(folder)
         if other := sorted({*found.cases} - {*folder.split.validation}):
             raise ConfigError(
