@@ -87,3 +87,8 @@ def test_receptive_field_is_how_far_voxels_reach_on_average(changes, padding):
         where = gradient[0, 0].nonzero()
         reach.append((where.amax(0) - where.amin(0) + 1).tolist())
     assert cost(spec, shape).receptive_field == tuple(sum(axis) / len(axis) for axis in zip(*reach, strict=True))
+
+
+def test_batch_norm_of_one_voxel_costs_as_in_a_step_of_several_samples():
+    small, large = (cost(build_spec("ssnet", 2, 1, 2), (size, size)) for size in (32, 64))
+    assert 0.2 < small.flops / large.flops < 0.3

@@ -61,7 +61,7 @@ def cost_of(net: Net, in_channels: int, shape: Sequence[int]) -> Cost:
     device = device_of(net)
     image = torch.zeros(1, in_channels, *shape, device=device)
     kept, watch = _Kept(net), _Watch(image)
-    with device, torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), watch:
+    with device, torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), _OfOneValue(), watch:
         logits = net(image)
     return Cost(
         parameters=sum(parameter.numel() for parameter in net.parameters()),
@@ -83,6 +83,30 @@ class _Undrawn(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
+class _OfOneValue(TorchFunctionMode):
+    """Lets batch norm of one value pass, since a step learns from several samples."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return (_batch_norm if func is torch.nn.functional.batch_norm else func)(*args, **(kwargs or {}))
+
+
+def _batch_norm(
+    maps: Tensor,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """What torch computes after its check of sizes."""
+    cudnn = torch.backends.cudnn.enabled
+    return torch.batch_norm(maps, weight, bias, mean, variance, training, momentum, eps, cudnn)
 
 
 class _Kept:
