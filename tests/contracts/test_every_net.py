@@ -118,11 +118,16 @@ def test_gradients_are_those_in_double_precision(name, dims, batch):
 
 
 def agree(net: nn.Module, exact: nn.Module, x: torch.Tensor) -> bool:
-    """Whether the gradients of all parameters are those of the net in double precision."""
+    """Whether the gradients of all parameters are those of the net in double precision.
+
+    Those that are nothing there, such as of a bias before a norm, are rounding alone, which a small variance magnifies.
+    """
     net.zero_grad(), exact.zero_grad()
     pull(net, x)
     pull(exact, x.double().requires_grad_())
-    pairs = zip(net.parameters(), exact.parameters(), strict=True)
+    largest = max(other.grad.norm() for other in exact.parameters())
+    every = zip(net.parameters(), exact.parameters(), strict=True)
+    pairs = [(one, other) for one, other in every if other.grad.norm() > 1e-9 * largest]
     limits = 1e-4 * (1 + x.numel() ** 0.5)
     return all((one.grad - other.grad).norm() <= 0.01 * other.grad.norm() + limits for one, other in pairs)
 

@@ -259,7 +259,7 @@ def store_folder(
     settings: PreparationSettings, folder: str | Path, extra: Collection[str] = (), asked: Sequence[str] = ()
 ) -> Path:
     """Where, in a folder of stores, cases lie that are prepared in this way and keep these further arrays."""
-    unused = {name for name in ("target", "before", "extent") if not getattr(settings, name)}
+    unused = {name for name in ("target", "before", "extent", "unit") if not getattr(settings, name)}
     chosen = settings.model_dump(mode="json", exclude=unused)  # so stores from before these settings stay valid
     return Path(folder) / _hash([chosen, sorted(extra), VERSION, *asked])
 
