@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,12 +57,15 @@ def without_numbers(spec: NetSpec) -> Net:
         return spec.build().train()
 
 
-def cost_of(net: Net, in_channels: int, shape: Sequence[int]) -> Cost:
-    """What a net of `without_numbers` costs for one sample of this shape."""
+def cost_of(net: Net, in_channels: int, shape: Sequence[int], alone: bool = False) -> Cost:
+    """What a net of `without_numbers` costs for one sample of this shape.
+
+    With `alone` the sample must be enough for a step: a ValueError where batch norm would have one value.
+    """
     device = device_of(net)
     image = torch.zeros(1, in_channels, *shape, device=device)
-    kept, watch = _Kept(net), _Watch(image)
-    with device, torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), _OfOneValue(), watch:
+    kept, watch, passing = _Kept(net), _Watch(image), nullcontext() if alone else _OfOneValue()
+    with device, torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), passing, watch:
         logits = net(image)
     return Cost(
         parameters=sum(parameter.numel() for parameter in net.parameters()),

@@ -178,7 +178,7 @@ def _accepts(name: str, dims: int, in_channels: int, out_channels: int) -> bool:
 def _row(name: str, dims: tuple[int, ...], spec: NetSpec, net: Net, shape: Sequence[int]) -> NetRow:
     entry, fitting = nets[name], net.fitting_shape(shape)
     try:
-        found = cost_of(net, spec.in_channels, fitting)
+        found = cost_of(net, spec.in_channels, fitting, alone=True)
     except (ValueError, RuntimeError):
         raise ConfigError(
             f"{name}: an input of {sizes(shape)}, which it fills up to {sizes(fitting)}, is too small to train on; "
